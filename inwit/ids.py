@@ -1,0 +1,31 @@
+"""Identifiers: how they are made, and how a name from outside is checked before it is used."""
+
+from __future__ import annotations
+
+import re
+from random import getrandbits
+
+from inwit.errors import MalformedIdError
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}")
+
+
+def new_id() -> str:
+    """Make an identifier of 16 random hexadecimal digits.
+
+    The random part comes first, so that a short prefix names one execution, as with a commit.
+    """
+    return f"{getrandbits(64):016x}"
+
+
+def check_id(kind: str, value: str) -> str:
+    """Return `value` when it can be an identifier, and refuse it by name otherwise.
+
+    Letters, digits and ``_ . : ~ @ / -``, at most 200 characters, no part that is ``..``.
+
+    Raises:
+        MalformedIdError: The value holds other characters, is empty or too long, or climbs folders.
+    """
+    if not _ID.fullmatch(value) or ".." in value.split("/"):
+        raise MalformedIdError(kind, value)
+    return value

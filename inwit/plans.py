@@ -1,0 +1,90 @@
+"""A plan: a concrete change with evidence, expected gain, validation and rollback."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from inwit.answers import Evidence
+
+PlanStatus = Literal[
+    "proposed", "validated", "approved", "in_progress", "implemented", "rolled_back", "failed",
+    "rejected", "superseded", "expired",
+]  # fmt: skip
+OPEN_PLAN_STATUSES: tuple[PlanStatus, ...] = ("proposed", "validated", "approved", "in_progress")
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """A measured or predicted change with its interval, and the method that gave it."""
+
+    point: float
+    low: float
+    high: float
+    unit: str
+    method: str = ""
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One step in a plan's life."""
+
+    at: str
+    actor: str
+    source: str = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    reason: str = ""
+
+
+class Validation(msgspec.Struct, frozen=True, kw_only=True):
+    """How to check the change: a command and what it should print."""
+
+    command: str
+    expected: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposed change. Two plans for the same finding have the same `fingerprint`."""
+
+    id: str
+    fingerprint: str
+    title: str
+    hypothesis: str
+    category: str
+    graph_name: str
+    evidence: tuple[Evidence, ...]
+    baseline: dict[str, Any]
+    candidate: dict[str, Any]
+    effect: Effect
+    expected_gain: Effect | None
+    confidence: float
+    actions: tuple[dict[str, Any], ...]
+    risk: str
+    validation: Validation
+    rollback: str
+    replay: dict[str, Any] | None = None
+    status: PlanStatus = "proposed"
+    assignee: str | None = None
+    history: tuple[Move, ...] = ()
+    outcome: dict[str, Any] | None = None
+    revision: int = 1
+
+
+class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):
+    """A testable cause of a finding, and how it fared. `correct` is None until evaluated."""
+
+    id: str
+    source: str
+    statement: str
+    expected_evidence: str
+    created_at: str
+    graph_name: str = ""
+    plan_id: str | None = None
+    evaluated_at: str | None = None
+    correct: bool | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+def to_json(plan: Plan | Hypothesis) -> dict[str, Any]:
+    """Show a plan as plain JSON values."""
+    shown: dict[str, Any] = msgspec.to_builtins(plan)
+    return shown
