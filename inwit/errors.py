@@ -154,6 +154,21 @@ class StoreError(InwitError):
     status = 503
 
 
+class UnserialisableError(StoreError):
+    """A value's type cannot be written into a checkpoint, or not be read here."""
+
+    code = "store.unserialisable"
+    status = 422
+
+    def __init__(self, kind: type | str, reason: str = "") -> None:
+        name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"A value of type {name} cannot be kept{because}.",
+            hint="Keep plain values, dataclasses or pydantic models in the state.",
+        )
+
+
 class RequestError(InwitError):
     """What came from outside cannot be used."""
 

@@ -1,0 +1,262 @@
+"""Values as bytes: msgpack with extension types, lossless, and never pickle.
+
+`freeze` is called when a value enters the state: what can be changed later is encoded at once, so
+that the record and checkpoints hold what a node returned and not what became of it. `thaw` gives
+the value back; classes are looked up among the modules that the program has imported already, so
+that reading a checkpoint imports and executes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import ormsgpack
+
+from inwit.errors import UnserialisableError
+
+_TUPLE, _SET, _FROZENSET, _ISO, _TEXT, _OBJECT, _ENUM, _INT, _ARRAY, _OPAQUE, DELTA = range(1, 12)
+_OPTIONS = (
+    ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_BIG_INT
+    | ormsgpack.OPT_NON_STR_KEYS
+)
+IMMUTABLE = frozenset({type(None), bool, float, bytes, int, str})
+_ISO_TYPES = ("datetime", "date", "time")
+_TEXT_TYPES = ("UUID", "Decimal", "PosixPath", "WindowsPath", "Fraction")
+
+
+class Delta(NamedTuple):
+    """What a list reducer appended, as a reader meets it."""
+
+    items: list[Any]
+
+
+def freeze(value: Any, *, strict: bool = False) -> Any:
+    """Make a copy that later changes of `value` don't reach; immutable values are themselves.
+
+    A value of an unknown type is recorded by its type's name, or refused where `strict`.
+
+    Raises:
+        UnserialisableError: `strict`, and a value's type cannot be kept.
+    """
+    if type(value) in IMMUTABLE:
+        return value
+    return msgspec.Raw(pack(value, strict=strict))
+
+
+def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.Ext:
+    """Freeze what is appended to a list."""
+    return msgspec.msgpack.Ext(DELTA, pack(items, strict=strict))
+
+
+def pack(value: Any, *, strict: bool = True) -> bytes:
+    """Encode any value."""
+    hook = _encode_strict if strict else _encode
+    try:
+        return ormsgpack.packb(value, hook, _OPTIONS)
+    except TypeError as exc:
+        cause = exc.__cause__ or exc.__context__
+        if isinstance(cause, UnserialisableError):
+            raise cause from None
+        if "surrogate" in str(exc):
+            return ormsgpack.packb(value, hook, _OPTIONS | ormsgpack.OPT_REPLACE_SURROGATES)
+        if strict:
+            raise UnserialisableError(type(value), str(exc)) from exc
+        return ormsgpack.packb(_opaque(value, str(exc)), hook, _OPTIONS)
+
+
+def unpack(data: bytes) -> Any:
+    """Decode what `pack` made, with the classes of the program."""
+    return ormsgpack.unpackb(data, ext_hook=_decode, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def thaw(frozen: Any) -> Any:
+    """Give back a value that `freeze` or `freeze_delta` made; a delta becomes a `Delta`."""
+    if type(frozen) in IMMUTABLE:
+        return frozen
+    if isinstance(frozen, msgspec.msgpack.Ext):
+        return Delta(unpack(bytes(frozen.data)))
+    return unpack(bytes(frozen))
+
+
+_rows = msgspec.msgpack.Encoder()
+
+
+def encode_rows(rows: Any) -> bytes:
+    """Encode rows of the record; numbers and texts that msgpack has no place for are mended."""
+    try:
+        return _rows.encode(rows)
+    except (OverflowError, UnicodeEncodeError, TypeError, ValueError):
+        return _rows.encode(_mend(rows))
+
+
+def _mend(value: Any) -> Any:
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return [_mend(item) for item in value]
+    if kind is dict:
+        return {_mend(key): _mend(item) for key, item in value.items()}
+    if isinstance(value, msgspec.Raw | msgspec.msgpack.Ext):
+        return value
+    return msgspec.Raw(pack(value, strict=False))
+
+
+def plain_ext(code: int, data: memoryview) -> Any:
+    """Show an extension value as a reader sees it: JSON values only. For msgspec's ext_hook."""
+    raw = bytes(data)
+    if code == DELTA:
+        return Delta(plain(raw))
+    if code == _OBJECT:
+        module, name, fields = plain(raw)
+        return fields
+    if code == _ENUM:
+        return plain(raw)[2]
+    if code == _INT:
+        return int(raw)
+    if code == _ARRAY:
+        dtype, shape, _ = plain(raw)
+        return f"<array {dtype} {'×'.join(str(n) for n in shape)}>"
+    if code in (_ISO, _TEXT):
+        return plain(raw)[1]
+    return plain(raw)
+
+
+def plain(data: bytes) -> Any:
+    """Decode packed bytes as a reader sees them, without the program's classes."""
+    return ormsgpack.unpackb(
+        data, ext_hook=lambda code, raw: plain_ext(code, memoryview(raw)),
+        option=ormsgpack.OPT_NON_STR_KEYS,
+    )  # fmt: skip
+
+
+def _ext(code: int, value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext:
+    return ormsgpack.Ext(code, ormsgpack.packb(value, hook, _OPTIONS))
+
+
+def _encode(value: Any) -> Any:
+    found = _encode_known(value, _encode)
+    return found if found is not None else _ext(_OPAQUE, _opaque(value), _encode)
+
+
+def _encode_strict(value: Any) -> Any:
+    found = _encode_known(value, _encode_strict)
+    if found is None:
+        raise UnserialisableError(type(value))
+    return found
+
+
+def _encode_known(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | None:
+    kind = type(value)
+    if kind is tuple:
+        return _ext(_TUPLE, list(value), hook)
+    if kind is set or kind is frozenset:
+        return _ext(_SET if kind is set else _FROZENSET, list(value), hook)
+    if kind is int:
+        return ormsgpack.Ext(_INT, str(value).encode())
+    return _encode_class(value, kind, hook)
+
+
+def _encode_class(value: Any, kind: type, hook: Callable[[Any], Any]) -> ormsgpack.Ext | None:
+    place = [kind.__module__, kind.__qualname__]
+    if kind.__name__ in _ISO_TYPES and kind.__module__ == "datetime":
+        return _ext(_ISO, [kind.__name__, value.isoformat()], hook)
+    if kind.__name__ in _TEXT_TYPES:
+        return _ext(_TEXT, [f"{kind.__module__}.{kind.__name__}", str(value)], hook)
+    if "enum" in sys.modules and isinstance(value, sys.modules["enum"].Enum):
+        return _ext(_ENUM, [*place, value.value], hook)
+    if kind.__module__ == "numpy" and hasattr(value, "dtype"):
+        return _encode_array(value, hook)
+    fields = _fields(value, kind)
+    return None if fields is None else _ext(_OBJECT, [*place, fields], hook)
+
+
+def _fields(value: Any, kind: type) -> Any:
+    """The content of an object of a class that can be built again from it."""
+    if hasattr(kind, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in kind.__dataclass_fields__}
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name) for name in kind.__struct_fields__}
+    if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):
+        return dict(value.__dict__)
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return dict(zip(kind._fields, value, strict=True))
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, list | str | int | float):
+        return next(base(value) for base in (list, str, int, float) if isinstance(value, base))
+    if kind.__module__ == "datetime" and hasattr(value, "total_seconds"):
+        return {"days": value.days, "seconds": value.seconds, "microseconds": value.microseconds}
+    return None
+
+
+def _encode_array(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | None:
+    if value.dtype.hasobject:
+        return None
+    return _ext(_ARRAY, [value.dtype.str, list(value.shape), value.tobytes()], hook)
+
+
+def _opaque(value: Any, reason: str = "") -> str:
+    kind = type(value)
+    return f"<{kind.__module__}.{kind.__qualname__}>"
+
+
+def _decode(code: int, raw: bytes) -> Any:
+    if code == _INT:
+        return int(raw)
+    content = unpack(raw)
+    if code == _TUPLE:
+        return tuple(content)
+    if code == _SET:
+        return set(content)
+    if code == _FROZENSET:
+        return frozenset(content)
+    if code == _ISO:
+        return getattr(sys.modules["datetime"], content[0]).fromisoformat(content[1])
+    if code == _ARRAY:
+        numpy = sys.modules["numpy"]
+        return numpy.frombuffer(content[2], dtype=content[0]).reshape(content[1]).copy()
+    if code == _OPAQUE:
+        return content
+    return _decode_class(code, content)
+
+
+def _decode_class(code: int, content: list[Any]) -> Any:
+    if code == _TEXT:
+        module, _, name = content[0].rpartition(".")
+        return _find_class(module, name)(content[1])
+    kind = _find_class(content[0], content[1])
+    if code == _ENUM:
+        return kind(content[2])
+    return _build(kind, content[2])
+
+
+def _build(kind: Any, fields: Any) -> Any:
+    if hasattr(kind, "model_construct"):
+        return kind.model_construct(**fields)
+    if hasattr(kind, "__dataclass_fields__"):
+        made = object.__new__(kind)
+        for name, value in fields.items():
+            object.__setattr__(made, name, value)
+        return made
+    if isinstance(kind, type) and issubclass(kind, dict):
+        made = kind.__new__(kind)
+        made.update(fields)
+        return made
+    return kind(**fields) if isinstance(fields, dict) else kind(fields)
+
+
+def _find_class(module: str, qualname: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        raise UnserialisableError(f"{module}.{qualname}", "its module is not imported here")
+    return found
