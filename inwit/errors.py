@@ -248,6 +248,26 @@ class UnknownPackageError(RegistryError):
         super().__init__(f"No package {shorten(name)}.", hint=nearest(name, known))
 
 
+class InvalidPackageError(RegistryError):
+    """A package's manifest or code does not hold what it must."""
+
+    code = "registry.invalid_package"
+    status = 422
+
+    def __init__(self, file: str, field: str, value: object, hint: str) -> None:
+        self.file = file
+        self.field = field
+        self.value = value
+        super().__init__(f"{file}: {field} is {shorten(value)}.", hint=hint)
+
+
+class EncoderError(RegistryError):
+    """The encoder's library or files are missing or are not the pinned ones."""
+
+    code = "registry.encoder"
+    status = 503
+
+
 class PlanError(InwitError):
     """Something is wrong with a plan."""
 
