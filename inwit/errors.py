@@ -29,7 +29,17 @@
     │   ├── TooLargeError
     │   ├── UnknownUriError
     │   ├── ForbiddenError
+    │   ├── UnauthorizedError
+    │   ├── UnknownRouteError
+    │   ├── MethodNotAllowedError
+    │   ├── NotJsonError
+    │   ├── UnknownToolError
     │   └── NotInThisVersionError
+    ├── HostError                  starting and running a host
+    │   ├── AddressInUseError
+    │   ├── NoTokenError
+    │   ├── TooManyStreamsError
+    │   └── InternalError
     ├── RegistryError
     │   ├── UnknownPackageError
     │   ├── InvalidPackageError
@@ -131,6 +141,70 @@ class ExecutionError(InwitError):
     code = "execution.error"
 
 
+class InvalidUpdateError(ExecutionError):
+    """A node's update cannot be merged into the state."""
+
+    code = "execution.invalid_update"
+    status = 422
+
+
+class InvalidStateError(ExecutionError):
+    """An input or a state class cannot be used."""
+
+    code = "execution.invalid_state"
+    status = 422
+
+
+class InvalidRouteError(ExecutionError):
+    """A router gave an answer that leads nowhere."""
+
+    code = "execution.invalid_route"
+
+    def __init__(self, node: str, answer: object, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The router after {node!r} answered {shorten(answer)}, which leads nowhere.",
+            hint=nearest(str(answer), known),
+        )
+
+
+class GraphRecursionError(ExecutionError, RecursionError):
+    """An execution took more steps than its recursion limit."""
+
+    code = "execution.recursion_limit"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The execution took {limit} steps without reaching an end.",
+            hint='Look for a loop without a way out, or raise config={"recursion_limit": …}.',
+        )
+
+
+class NodeTimeoutError(ExecutionError, TimeoutError):
+    """A node ran longer than it may."""
+
+    code = "execution.node_timeout"
+
+    def __init__(self, node: str, limit_s: float) -> None:
+        self.node = node
+        super().__init__(
+            f"The node {node!r} ran longer than {limit_s:g} s.",
+            hint="Make it faster or give it a larger timeout_s.",
+        )
+
+
+class ExecutionTimeoutError(ExecutionError, TimeoutError):
+    """An execution ran longer than it may."""
+
+    code = "execution.timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"The execution ran longer than {limit_s:g} s.",
+            hint='Raise config={"timeout_s": …} or compile with another limit.',
+        )
+
+
 class UnknownExecutionError(ExecutionError):
     """No execution has that id."""
 
@@ -230,6 +304,111 @@ class NotInThisVersionError(RequestError):
     def __init__(self, feature: str) -> None:
         self.feature = feature
         super().__init__(f"{feature} is not in this version of inwit.")
+
+
+class UnauthorizedError(RequestError):
+    """The host asks for a token, and the request has none or another."""
+
+    code = "request.unauthorized"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This host asks for a token.",
+            hint="Send `Authorization: Bearer TOKEN`; `.inwit/host.json` holds the token.",
+        )
+
+
+class UnknownRouteError(RequestError):
+    """No route has that path."""
+
+    code = "request.unknown_route"
+    status = 404
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"No route {shorten(path)}.", hint="/openapi.json lists the routes.")
+
+
+class MethodNotAllowedError(RequestError):
+    """The route is there, but not for that method."""
+
+    code = "request.method_not_allowed"
+    status = 405
+
+    def __init__(self, method: str, path: str, allowed: str) -> None:
+        super().__init__(f"{shorten(path)} takes no {shorten(method)}.", hint=f"It takes {allowed}.")
+
+
+class NotJsonError(RequestError):
+    """A body is declared as something else than JSON."""
+
+    code = "request.not_json"
+    status = 415
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(
+            f"The body is {shorten(content_type) if content_type else 'of no declared type'}.",
+            hint="Send `Content-Type: application/json`.",
+        )
+
+
+class UnknownToolError(RequestError):
+    """No tool or prompt has that name."""
+
+    code = "request.unknown_tool"
+    status = 404
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No {kind} {shorten(name)}.", hint=nearest(name, known))
+
+
+class HostError(InwitError):
+    """A host cannot start or go on."""
+
+    code = "host.error"
+
+
+class AddressInUseError(HostError):
+    """Another program listens on that address."""
+
+    code = "host.address_in_use"
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"{host}:{port} is in use.", hint="Give another port, or 0 for any free one."
+        )
+
+
+class NoTokenError(HostError):
+    """An address that others can reach is served only with a token."""
+
+    code = "host.no_token"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host!r} can be reached by other machines.",
+            hint="Give a token, or serve on 127.0.0.1.",
+        )
+
+
+class TooManyStreamsError(HostError):
+    """A host holds only so many streams open."""
+
+    code = "host.too_many_streams"
+    status = 503
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} streams are open.", hint="Close one and try again.")
+
+
+class InternalError(HostError):
+    """Something failed that should not have; the host's log holds the details under `id`."""
+
+    code = "host.internal"
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__("The host failed on this request.", hint=f"Its log tells more under {id}.")
 
 
 class RegistryError(InwitError):
