@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from inwit.errors import EncoderError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Vectors = NDArray[np.float32]
+Vectors: TypeAlias = "NDArray[np.float32]"
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -67,7 +68,7 @@ class OnnxEncoder:
 
     def __init__(self, model: Path, tokenizer: Path, *, threads: int = 2) -> None:
         try:
-            import onnxruntime  # type: ignore[import-untyped]
+            import onnxruntime
             from tokenizers import Tokenizer
         except ImportError as exc:
             raise _missing(str(exc.name)) from exc
@@ -76,13 +77,17 @@ class OnnxEncoder:
         # The file asks for padding to 128, which would pad in every short question.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=MAX_TOKENS)
+        self._threads = threads
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        # A pass has one thread and batches go side by side: no thread waits or spins for another.
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that spin after a pass would take the core from the graphs of this process.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            weights, options, providers=["CPUExecutionProvider"]
+            weights,
+            options,
+            providers=["CPUExecutionProvider"],
+            # The fused operator is slower than its parts: 3.0 ms against 0.4 for 128 word pieces.
+            disabled_optimizers=["SkipLayerNormFusion"],
         )
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -95,8 +100,11 @@ class OnnxEncoder:
         # One by one: `encode_batch` uses threads that do not survive a fork, and warns of it.
         pieces = [self._tokenizer.encode(_clean(text)).ids for text in texts]
         vectors = np.empty((len(pieces), self.dimension), dtype=np.float32)
-        for rows in _batches([len(ids) for ids in pieces]):
-            vectors[rows] = self._pass([pieces[row] for row in rows])
+        batches = list(_batches([len(ids) for ids in pieces]))
+        with ThreadPoolExecutor(max(1, min(self._threads, len(batches)))) as pool:
+            passes = pool.map(self._pass, ([pieces[row] for row in rows] for rows in batches))
+            for rows, found in zip(batches, passes, strict=True):
+                vectors[rows] = found
         return vectors
 
     def _pass(self, pieces: list[list[int]]) -> Vectors:
