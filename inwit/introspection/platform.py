@@ -1,0 +1,290 @@
+"""Facts of the platform level: what this installed version of inwit is and can do.
+
+Read from the package itself (public names, docstrings, error codes, commands, examples, pages) and
+from `features.toml`, whose every implemented feature names the symbol that proves it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, get_args
+
+import inwit
+from inwit.errors import InwitError
+from inwit.events import Status, Types
+
+PACKAGE = Path(inwit.__file__).parent
+NODE_TYPES = {
+    "function": "A Python function that takes the state and returns an update of it.",
+    "async": "A coroutine function; it is cancelled when its time-out passes.",
+    "subgraph": "A compiled graph used as a node; its execution names the outer one as parent.",
+    "runnable": "Any object with invoke or ainvoke.",
+}
+EDGE_TYPES = {
+    "simple": "add_edge(a, b): b follows a.",
+    "conditional": "add_conditional_edges(a, router, routes): the router's value chooses the way.",
+    "parallel": "add_parallel_edges(a, [b, c]): b and c follow a at the same time.",
+    "join": "add_edge([a, b], c): c follows when a and b have both ended.",
+}
+STATES = {
+    "running": "A node is at work, or the next one is about to be.",
+    "paused": "Stopped between two nodes until it is resumed.",
+    "waiting_for_input": "An interrupt waits for a person's answer.",
+    "completed": "It reached its end.",
+    "failed": "An error ended it; also `host lost`, when its process died.",
+    "cancelled": "Somebody or something cancelled it.",
+}
+
+
+def version() -> dict[str, Any]:
+    """Name the installed version and the Python it runs on."""
+    import platform
+
+    return {
+        "name": "inwit",
+        "version": installed_version(),
+        "python": platform.python_version(),
+        "total_count": 1,
+    }
+
+
+@cache
+def installed_version() -> str:
+    """The version of the distribution, or of the source tree that is imported."""
+    try:
+        return metadata.version("inwit")
+    except metadata.PackageNotFoundError:
+        return str(getattr(inwit, "__version__", "0"))
+
+
+@cache
+def _manifest() -> tuple[dict[str, Any], ...]:
+    text = (Path(__file__).parent / "features.toml").read_text(encoding="utf-8")
+    return tuple(tomllib.loads(text)["feature"])
+
+
+def features() -> dict[str, Any]:
+    """List what is implemented and what is not, with defaults and how to opt out."""
+    listed = [
+        {
+            "name": entry["name"],
+            "description": entry["description"],
+            "implemented": entry["implemented"],
+            "enabled": entry["implemented"] and entry.get("default") != "off",
+            "default": entry.get("default"),
+            "opt_out_method": entry.get("opt_out_method", ""),
+            "since": entry.get("since"),
+            "proof": entry.get("proof"),
+            "near": entry.get("near", []),
+            "also": entry.get("also", []),
+        }
+        for entry in _manifest()
+    ]
+    return _counted("features", listed)
+
+
+def proven(proof: str) -> bool:
+    """Whether ``module:attribute`` names something that exists in this installation."""
+    module, _, path = proof.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in filter(None, path.split(".")):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def node_types() -> dict[str, Any]:
+    """List the kinds of node."""
+    return _counted("node_types", _described(NODE_TYPES))
+
+
+def edge_types() -> dict[str, Any]:
+    """List the kinds of edge."""
+    return _counted("edge_types", _described(EDGE_TYPES))
+
+
+def states() -> dict[str, Any]:
+    """List the statuses of an execution."""
+    known = get_args(Status)
+    return _counted("states", _described({name: STATES[name] for name in known}))
+
+
+def events() -> dict[str, Any]:
+    """List the types of event."""
+    listed = {name: _first_line(cls) for name, cls in Types.by_name.items()}
+    return _counted("events", _described(listed))
+
+
+def errors() -> dict[str, Any]:
+    """List the errors by their stable code."""
+    listed = [
+        {"name": cls.code, "class": cls.__name__, "description": _first_line(cls)}
+        for cls in _subclasses(InwitError)
+    ]
+    unique = {entry["name"]: entry for entry in listed[::-1]}
+    return _counted("errors", sorted(unique.values(), key=lambda entry: entry["name"]))
+
+
+@cache
+def _api() -> tuple[dict[str, Any], ...]:
+    listed: list[dict[str, Any]] = []
+    for name in inwit.__all__:
+        found = getattr(inwit, name)
+        listed.append(_documented(name, found))
+        if inspect.isclass(found) and not issubclass(found, BaseException):
+            listed += [
+                _documented(f"{name}.{part}", member)
+                for part, member in inspect.getmembers(found)
+                if not part.startswith("_") and callable(member)
+            ]
+    return tuple(listed)
+
+
+def api() -> dict[str, Any]:
+    """List the public names with signature and docstring."""
+    return _counted("api", list(_api()))
+
+
+def examples() -> dict[str, Any]:
+    """List the runnable examples of this version; tests run every one."""
+    return _counted("examples", list(_examples()))
+
+
+@cache
+def _examples() -> tuple[dict[str, Any], ...]:
+    listed = []
+    for path in sorted((Path(__file__).parent / "examples").glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        doc = ast.get_docstring(ast.parse(source)) or path.stem
+        title, _, rest = doc.partition("\n")
+        code = source.split('"""', 2)[-1].strip()
+        listed.append(
+            {"name": path.stem, "description": title, "keywords": rest.strip(), "code": code}
+        )
+    return tuple(listed)
+
+
+@cache
+def _commands() -> tuple[dict[str, Any], ...]:
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((PACKAGE / "cli").glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                name = _command_name(node)
+                if name:
+                    doc = (ast.get_docstring(node) or "").partition("\n")[0]
+                    found.setdefault(name, {"name": name, "description": doc})
+    return tuple(found.values())
+
+
+def commands() -> dict[str, Any]:
+    """List the commands of `inwit` that this version has, read from their source."""
+    return _counted("cli", list(_commands()))
+
+
+def docs() -> dict[str, Any]:
+    """List the sections of the pages that ship with this version."""
+    return _counted("docs", list(_docs()))
+
+
+@cache
+def _docs() -> tuple[dict[str, Any], ...]:
+    folders = [PACKAGE / "_docs", PACKAGE.parent / "docs"]
+    folder = next((one for one in folders if one.is_dir()), None)
+    if folder is None or (folder.name == "docs" and not (PACKAGE.parent / "inwit").is_dir()):
+        return ()
+    listed = []
+    for path in sorted(folder.glob("**/*.md")):
+        page = path.relative_to(folder).with_suffix("").as_posix()
+        text = path.read_text(encoding="utf-8")
+        title = next((ln.lstrip("# ") for ln in text.splitlines() if ln.startswith("#")), page)
+        listed.append({"name": page, "description": title, "text": text})
+    return tuple(listed)
+
+
+TOPICS = {
+    "version": version,
+    "features": features,
+    "node-types": node_types,
+    "edge-types": edge_types,
+    "states": states,
+    "events": events,
+    "errors": errors,
+    "api": api,
+    "examples": examples,
+    "cli": commands,
+    "docs": docs,
+}
+"""The facts that ``platform://{topic}`` names; `templates`, `network` and `project` need one."""
+
+
+def entries(topic: str) -> list[dict[str, Any]]:
+    """The things that a topic lists, each with a `name`."""
+    page = TOPICS[topic]()
+    return next((value for value in page.values() if isinstance(value, list)), [])
+
+
+def entry(topic: str, name: str) -> dict[str, Any] | None:
+    """One thing of a topic, by its exact name."""
+    return next((one for one in entries(topic) if one["name"] == name), None)
+
+
+def feature_line(feature: dict[str, Any]) -> str:
+    """Say in one line whether a feature is there, and whether it is on."""
+    if not feature["implemented"]:
+        return f"{feature['name']}: not implemented in inwit {installed_version()}"
+    default = f", {feature['default']} by default" if feature["default"] else ""
+    return f"{feature['name']}: implemented{default}"
+
+
+def _counted(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: listed, "total_count": len(listed)}
+
+
+def _described(known: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "description": text} for name, text in known.items()]
+
+
+def _first_line(found: Any) -> str:
+    return (inspect.getdoc(found) or "").partition("\n")[0]
+
+
+def _documented(name: str, found: Any) -> dict[str, Any]:
+    try:
+        signature = str(inspect.signature(found)) if callable(found) else ""
+    except (TypeError, ValueError):
+        signature = ""
+    doc = inspect.getdoc(found) if callable(found) or inspect.ismodule(found) else ""
+    return {
+        "name": name,
+        "description": (doc or "").partition("\n")[0],
+        "signature": signature,
+        "doc": doc or "",
+    }
+
+
+def _subclasses(cls: type[InwitError]) -> Iterator[type[InwitError]]:
+    yield cls
+    for sub in cls.__subclasses__():
+        yield from _subclasses(sub)
+
+
+def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+    for decorator in node.decorator_list:
+        if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+            continue
+        if decorator.func.attr in ("command", "group"):
+            given = decorator.args[0] if decorator.args else None
+            if isinstance(given, ast.Constant):
+                return str(given.value)
+            return node.name.replace("_", "-")
+    return None

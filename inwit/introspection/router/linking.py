@@ -1,0 +1,314 @@
+"""Find the names of a project in a question: exact, in other notations, misspelt, or by context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from inwit.introspection.router.context import is_named, prefer
+from inwit.introspection.router.records import Catalogue, Entity, EntityKind
+from inwit.introspection.router.words import COMMON, HARD, Word, cut, parts
+
+LONGEST = 5
+"""Words that a name may be spelt in, within a question."""
+
+_MANY = 400
+"""Above as many names, only one edit is looked for, so that the index stays small."""
+
+_QUOTED = re.compile(r"`([^`\n]{1,200})`|\"([^\"\n]{1,200})\"|(?<!\w)'([^'\n]{1,200})'(?!\w)")
+_SPACELESS = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_INFLECTED = ("ed", "ing", "al", "ly", "ion", "ions", "able", "ers")
+_STEP_WORDS = frozenset({"node", "step", "stage", "path", "branch"})
+
+
+class Name(msgspec.Struct, frozen=True):
+    """A name of the catalogue, and its words."""
+
+    kind: EntityKind
+    value: str
+    words: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """All of its words in one, which is what spellings are compared by."""
+        return "".join(self.words)
+
+
+class Index:
+    """The names of one catalogue, ready to be found."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.by_key: dict[str, list[Name]] = {}
+        self._by_part: dict[str, list[Name]] = {}
+        self._misspelt: dict[str, set[str]] = {}
+        self.spaceless: list[Name] = []
+        for name in _names(catalogue):
+            self._add(name)
+        two_edits = len(self.by_key) <= _MANY
+        for key in self.by_key:
+            for variant in _variants(key, two_edits):
+                self._misspelt.setdefault(variant, set()).add(key)
+
+    def _add(self, name: Name) -> None:
+        self.by_key.setdefault(name.key, []).append(name)
+        if name.kind == "node" and len(name.words) > 1:
+            for word in name.words:
+                self._by_part.setdefault(word[:5], []).append(name)
+        if _SPACELESS.search(name.value):
+            self.spaceless.append(name)
+
+    def misspelt(self, word: str) -> list[Name]:
+        """The names that `word` is a slip of the pen for, if they share one spelling."""
+        if len(word) < 5 or len(word) > 60:
+            return []
+        near = self._misspelt.get(word, set()).copy()
+        for variant in _variants(word, False):
+            near |= self._misspelt.get(variant, set())
+        close = {key for key in near if _is_slip(word, key)}
+        best = min((edits(word, key) for key in close), default=0)
+        nearest = [key for key in close if edits(word, key) == best]
+        return self.by_key[nearest[0]] if len(nearest) == 1 else []
+
+    def partly(self, word: str) -> Name | None:
+        """The only node that has a word beginning like `word`, as in "the validation node"."""
+        found = {name.value: name for name in self._by_part.get(word[:5], ())}
+        return next(iter(found.values())) if len(found) == 1 and len(word) >= 3 else None
+
+
+def link_names(question: str, index: Index) -> list[Entity]:
+    """Find names in a question; where two overlap, the surer and then the longer one stays."""
+    words = cut(question)
+    quotes = _quoted_spans(question)
+    found: list[tuple[Entity, list[Name]]] = []
+    for first in range(len(words)):
+        for count in range(min(LONGEST, len(words) - first), 0, -1):
+            hit = _at(question, words, first, count, index, quotes)
+            if hit is not None:
+                found.append(hit)
+                break
+    entities = [entity for entity, _ in found]
+    entities += _spaceless(question, index)
+    entities += _paired(question, words, index, entities)
+    entities += _partly_named(words, question, index, entities)
+    return _apart(entities)
+
+
+def unknown_names(question: str, entities: Iterable[Entity]) -> tuple[str, ...]:
+    """Quoted or code-like words of a question that link to nothing."""
+    taken = [(one.start, one.end) for one in entities]
+    spans = [*_quoted_spans(question)]
+    spans += [match.span() for match in _CODE.finditer(question)]
+    free = [
+        (start, end)
+        for start, end in spans
+        if not any(start < right and left < end for left, right in taken)
+    ]
+    return tuple(dict.fromkeys(question[start:end] for start, end in sorted(free)))
+
+
+_CODE = re.compile(r"(?<![\w/.:])(?:[^\W\d_]\w*_\w+|[a-z][a-z0-9]*[A-Z]\w*)(?![\w(])")
+
+
+def _names(catalogue: Catalogue) -> Iterator[Name]:
+    """Every name once for each kind, those that can be spelt in words."""
+    groups: list[tuple[EntityKind, Iterable[str]]] = [
+        ("graph", catalogue.graphs),
+        ("node", (node for nodes in catalogue.nodes.values() for node in nodes)),
+        ("key", catalogue.state_keys),
+        ("tool", catalogue.tools),
+        ("version", catalogue.versions),
+    ]
+    for kind, values in groups:
+        for value in dict.fromkeys(values):
+            if words := parts(value):
+                yield Name(kind, value, words)
+    for value in dict.fromkeys(catalogue.packages):
+        for spelling in dict.fromkeys((value, value.rpartition("/")[2])):
+            if words := parts(spelling):
+                yield Name("package", value, words)
+
+
+def _at(
+    question: str,
+    words: list[Word],
+    first: int,
+    count: int,
+    index: Index,
+    quotes: list[tuple[int, int]],
+) -> tuple[Entity, list[Name]] | None:
+    """The name that the `count` words from `first` spell, if they do."""
+    last = first + count - 1
+    start, end = words[first].start, words[last].end
+    if not _stands_alone(question, start, end) or end - start > 200:
+        return None
+    key = "".join(word.text for word in words[first : last + 1])
+    names, score = index.by_key.get(key, []), 1.0
+    if not names:
+        if all(word.text in COMMON for word in words[first : last + 1]):
+            return None
+        names, score = index.misspelt(key), 0.8
+        if count > 1 and not _joined(question, words, first, last):
+            names = [name for name in names if len(name.words) == count]
+    if not names:
+        return None
+    text = question[start:end]
+    is_quoted = any(left <= start and end <= right for left, right in quotes)
+    if not is_quoted:
+        names = [name for name in names if _is_meant(question, words, first, last, name, text)]
+    if not names:
+        return None
+    name = prefer(names, words, first, last, text)
+    score *= 1.0 if is_quoted or text == name.value else 0.9
+    return Entity(
+        kind=name.kind, value=name.value, text=text, start=start, end=end, score=score
+    ), names
+
+
+def _is_meant(
+    question: str, words: list[Word], first: int, last: int, name: Name, text: str
+) -> bool:
+    """Whether these words are the name, or only words that happen to be spelt like it."""
+    if name.kind == "version":
+        return len(name.words) > 1 or len(text) >= 8 or _after(words, first, {"version", "v"})
+    if name.kind == "package" and len(name.words) == 1:
+        return is_named(name.kind, words, first, last, hard=True)
+    is_code = len(name.words) > 1 and (first == last or _joined(question, words, first, last))
+    if is_code:
+        return True
+    spelt = [word.text for word in words[first : last + 1]]
+    if all(word in HARD for word in spelt):
+        return is_named(name.kind, words, first, last, hard=True)
+    if first == last and spelt[0] in COMMON:
+        return is_named(name.kind, words, first, last, hard=False)
+    return True
+
+
+def _after(words: list[Word], first: int, expected: set[str]) -> bool:
+    return first > 0 and words[first - 1].text in expected
+
+
+def _joined(question: str, words: list[Word], first: int, last: int) -> bool:
+    """Whether the words are written as one, as in ``a_b`` or ``a-b``."""
+    return not any(
+        question[words[at].end : words[at + 1].start].isspace() for at in range(first, last)
+    )
+
+
+def _stands_alone(question: str, start: int, end: int) -> bool:
+    """Whether a span is no part of a longer identifier."""
+    before = question[max(0, start - 2) : start]
+    after = question[end : end + 2]
+    cuts_left = len(before) == 2 and before[1] in "_-/" and before[0].isalnum()
+    cuts_right = len(after) == 2 and after[0] in "_-/" and after[1].isalnum()
+    return not (cuts_left or cuts_right or before[1:] == "_" or after[:1] == "_")
+
+
+def _quoted_spans(question: str) -> list[tuple[int, int]]:
+    spans = []
+    for match in _QUOTED.finditer(question):
+        group = match.lastindex or 0
+        spans.append(match.span(group))
+    return spans
+
+
+def _spaceless(question: str, index: Index) -> Iterator[Entity]:
+    """Names in scripts that put no space between words."""
+    for name in index.spaceless:
+        at = question.find(name.value)
+        if at >= 0:
+            end = at + len(name.value)
+            yield Entity(kind=name.kind, value=name.value, text=name.value, start=at, end=end)
+
+
+def _paired(
+    question: str, words: list[Word], index: Index, linked: list[Entity]
+) -> Iterator[Entity]:
+    """Ordinary words that stand beside a linked name: "plan" in "between plan and rank"."""
+    known = {(one.start, one.end) for one in linked if one.kind in ("node", "tool", "key")}
+    for middle in range(1, len(words) - 1):
+        if words[middle].text not in ("and", "or", "to", "with", "than"):
+            continue
+        left, right = words[middle - 1], words[middle + 1]
+        for word, other in ((left, right), (right, left)):
+            names = index.by_key.get(word.text, [])
+            if not names or word.text in HARD or (word.start, word.end) in known:
+                continue
+            if any(start <= other.start and other.end <= end for start, end in known):
+                name = prefer(names, words, middle, middle, word.text)
+                text = question[word.start : word.end]
+                yield Entity(
+                    kind=name.kind,
+                    value=name.value,
+                    text=text,
+                    start=word.start,
+                    end=word.end,
+                    score=0.8,
+                )
+
+
+def _partly_named(
+    words: list[Word], question: str, index: Index, linked: list[Entity]
+) -> Iterator[Entity]:
+    """Nodes that are called by a part of their name: "the sql path" for ``sql_query``."""
+    taken = {at for one in linked for at in range(one.start, one.end)}
+    for word, following in zip(words, words[1:], strict=False):
+        if following.text not in _STEP_WORDS or word.text in HARD or word.start in taken:
+            continue
+        name = index.partly(word.text)
+        if name is not None:
+            text = question[word.start : word.end]
+            yield Entity(
+                kind="node",
+                value=name.value,
+                text=text,
+                start=word.start,
+                end=word.end,
+                score=0.6,
+            )
+
+
+def _apart(entities: list[Entity]) -> list[Entity]:
+    """Keep of overlapping entities the surer, then the longer; in the question's order."""
+    kept: list[Entity] = []
+    for one in sorted(entities, key=lambda e: (-e.score, e.start - e.end, e.start)):
+        if all(one.end <= other.start or other.end <= one.start for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda entity: entity.start)
+
+
+def _variants(key: str, two_edits: bool) -> set[str]:
+    """A word with one letter left out at each place, or two in a long one."""
+    if len(key) < 5 or len(key) > 60:
+        return set()
+    once = {key[:at] + key[at + 1 :] for at in range(len(key))}
+    once.add(key)
+    if not two_edits or len(key) < 9:
+        return once
+    twice = {word[:at] + word[at + 1 :] for word in once for at in range(len(word))}
+    return once | twice
+
+
+def _is_slip(word: str, key: str) -> bool:
+    """Whether `word` is `key` misspelt, and not another form of the same verb."""
+    allowed = 2 if len(key) >= 9 else 1
+    if edits(word, key) > allowed:
+        return False
+    return not any(word.endswith(tail) and not key.endswith(tail) for tail in _INFLECTED)
+
+
+def edits(one: str, two: str) -> int:
+    """Letters to add, drop, change or swap with their neighbour to turn one word into the other."""
+    before: list[int] = []
+    above = list(range(len(two) + 1))
+    for row, letter in enumerate(one, start=1):
+        here = [row]
+        for column, other in enumerate(two, start=1):
+            cost = min(above[column] + 1, here[-1] + 1, above[column - 1] + (letter != other))
+            swapped = row > 1 and column > 1 and letter == two[column - 2]
+            if swapped and one[row - 2] == other:
+                cost = min(cost, before[column - 2] + 1)
+            here.append(cost)
+        before, above = above, here
+    return above[-1]

@@ -1,0 +1,108 @@
+"""Words of a question and of a name: how they are cut, and which are ordinary English.
+
+A name such as ``rerank_docs`` may be linked wherever it stands. A name that is also an ordinary
+word (``search``, ``answer``) needs its context to speak for it, and one that questions are made
+of (``why``, ``last``, ``run``) needs to be called a node, or to be quoted.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A run of letters and digits in a question, in lower case, and where it stands."""
+
+    text: str
+    start: int
+    end: int
+
+
+def cut(text: str) -> list[Word]:
+    """Cut a question into its words."""
+    found = []
+    for match in _WORD.finditer(text):
+        found.append(Word(match.group().lower(), match.start(), match.end()))
+    return found
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """Cut a name into words: ``rerankDocs``, ``rerank_docs`` and ``rerank-docs`` are one."""
+    spaced = _CAMEL.sub(" ", name)
+    return tuple(word.text for word in cut(spaced))
+
+
+HARD = frozenset(
+    """
+    a about after again all also am an and any anything are as at be because been before being
+    between but by call called can could current currently did do does doing done each either else
+    end ended ends entry error errors event events every everything execution executions fail
+    failed failing fails failure failures first for from get gets give go goes going got graph
+    graphs had happen happened happening happens has have he hello help her here hi his host hosts
+    how i if in into is it its itself just key keys last latest least less level list live many may
+    me mean means might more most much must my name named names near need needs network new newest
+    next no node nodes none not nothing now of off ok old on once one only or other others our out
+    over package packages peer peers platform please previous ran really recent right run running
+    runs same she should show since so some something start started starts state states step steps
+    still stop such take taken takes tell than that the their them then there these they thing
+    things this those thread threads through time times to today tomorrow too took tool tools two
+    under until up us use used uses using value values version versions very want was we well went
+    were what when where which while who whom whose why will with within without would yesterday
+    yet you your
+    """.split()
+)
+"""Words that questions are made of: as a name they must be called so, or be quoted."""
+
+_SOFT = frozenset(
+    """
+    abnormal accept account act action actions active add address admin advice agent agents alert
+    alerts analyse analysis analyze answer answers api app approval approve approved arguments ask
+    asks assess attempt audit author average away background bad bank bar base baseline batch begin
+    behave best better bill body book bot bottleneck branch branches brief bring broken budget bug
+    build built busy buy cache cached caching cancel cancelled cause caused change changed changes
+    channel cheap cheaper check checks choose claim class classify clean client close cluster code
+    collect come comes command commit common compare compile complete concurrency condition config
+    configure confirm connect connected consume contain contains content context continue control
+    convert cost costs count crash crashed create critical customer cut daily data database date
+    day days debug decide decision deep default define delay delete deliver deploy describe design
+    detail details detect diagnose diff different digest disable discover dispatch docs document
+    documents download draft draw drop dump duration edge edges edit effect email embed emit empty
+    enable encode enrich error escalate estimate eval evaluate example execute executed exit expand
+    expected expensive explain export extract fallback fast faster feature features feed feedback
+    fetch field fields file files fill filter final find finish finished fix flow follow format
+    forward found free function gather generate generation global good graph group guard guess
+    handle handler hang health healthy high higher history home hour hours human idea idle ignore
+    image import improve index info inform ingest input inputs insert inspect install intake intent
+    interrupt invoice invoke issue item items job join judge keep kind label language later latency
+    lead leave library license limit line link load local log logs long look lookup loop loops low
+    lower mail main make manage map match memory merge message messages metric metrics minute
+    minutes mode model models money monitor month monitoring moment mood move news normal normalize
+    note notify number offline online open optimise optimize optimizer option options order orders
+    output outputs own page parallel parse part parts pass path pause paused pay payment pending
+    percent perform performance person pick pipeline plan plans play plugin policy popular post
+    predict prepare present price print process produce product profile program project prompt
+    prompts propose publish published pull purpose push quality query question questions queue
+    quick rank rate rates raw reach read reads ready reason receive recommend record recover
+    reduce refine reflect refund register registry reject rejected release remove render repeat
+    reply report request research reserve reset resolve respond response rest restart result
+    results resume retrieval retrieve retried retries retry return returned review rewrite
+    rollback round rounds route router routes safe sample save say scale schedule schema score
+    scores scrape search second seconds section select self send sense sensor sent serve server
+    service session set setup shape share ship shop shows side sign simulate size skip skipped
+    sleep slow slower sort source sources spend split spike stage stages status stay store stored
+    stream streaming structure stuck submit success suggest suggestions summary supervisor support
+    supported sync syntax system table tag talk target task tasks team template templates test
+    tests text thanks think tip tips title token tokens top topic total totals trace traces track
+    train transform translate translation trigger triggered try tune type types understand update
+    updated upload user users usual validate verify view visit visits wait waiting warm watch way
+    web week weeks work worker workers works world worst write writes wrong wrote
+    """.split()
+)
+
+COMMON = HARD | _SOFT
+"""Ordinary words: never taken for a misspelt name, and as a name in need of context."""

@@ -1,0 +1,123 @@
+"""A recorded execution as a schedule: which visit waited for which, and what a change would give.
+
+Waiting is read from the record: a visit follows the visits whose edges led to it. Where it began
+only when another one ended (a barrier, or two nodes that share one thread), it follows that too.
+The time between is kept, so an unchanged schedule simulates to the recorded duration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from inwit.events import epoch_ns
+from inwit.runtime.views import Execution, Visit
+
+BARRIER_GAP_MS = 1.0
+"""A wait longer than this is explained by another visit's end, where one ended just then."""
+SLACK_MS = 0.5
+"""Clock readings of two visits may overlap by this and still be one after the other."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """One visit with the visits it waited for. Times are milliseconds from the start."""
+
+    index: int
+    visit: Visit
+    start: float
+    duration: float
+    follows: list[int] = field(default_factory=list)
+    gap: float = 0.0
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The finished visits of one execution, in the order in which they began."""
+
+    execution: Execution
+    tasks: tuple[Task, ...]
+    tail: float
+    total: float
+
+    def simulate(
+        self,
+        duration: Callable[[Task], float],
+        *,
+        follows: Callable[[Task], Sequence[int]] | None = None,
+    ) -> float:
+        """The whole duration when each visit takes `duration` and waits for `follows`."""
+        ends = [0.0] * len(self.tasks)
+        for task in self.tasks:
+            before = task.follows if follows is None else follows(task)
+            ready = max((ends[index] for index in before), default=0.0)
+            ends[task.index] = ready + task.gap + duration(task)
+        return max(ends, default=0.0) + self.tail
+
+    def critical_path(self) -> list[Task]:
+        """The chain of visits that decided when the execution ended."""
+        if not self.tasks:
+            return []
+        path = [max(self.tasks, key=lambda task: task.end)]
+        while path[-1].follows:
+            path.append(max((self.tasks[i] for i in path[-1].follows), key=lambda task: task.end))
+        return path[::-1]
+
+
+def build(execution: Execution, visits: Iterable[Visit]) -> Schedule:
+    """Lay out the finished visits of `execution`."""
+    began = epoch_ns(execution.started_at)
+    done = sorted(
+        (visit for visit in visits if visit.duration_ms is not None),
+        key=lambda visit: (visit.started_ns, visit.entry_seq),
+    )
+    tasks = [
+        Task(
+            index=index,
+            visit=visit,
+            start=max((visit.started_ns - began) / 1e6, 0.0),
+            duration=visit.duration_ms or 0.0,
+        )
+        for index, visit in enumerate(done)
+    ]
+    _link(tasks)
+    last = max((task.end for task in tasks), default=0.0)
+    total = execution.duration_ms if execution.duration_ms is not None else last
+    return Schedule(
+        execution=execution, tasks=tuple(tasks), tail=max(total - last, 0.0), total=total
+    )
+
+
+def _link(tasks: list[Task]) -> None:
+    open_edges: dict[str, list[int]] = {}
+    for task in tasks:
+        waiting = open_edges.get(task.visit.node, [])
+        for index in dict.fromkeys(waiting):
+            if tasks[index].end <= task.start + SLACK_MS:
+                waiting.remove(index)
+                task.follows.append(index)
+        for edge in task.visit.edges:
+            open_edges.setdefault(str(edge.get("target")), []).append(task.index)
+        _add_barrier(tasks, task)
+        ready = max((tasks[index].end for index in task.follows), default=0.0)
+        task.gap = max(task.start - ready, 0.0)
+
+
+def _add_barrier(tasks: list[Task], task: Task) -> None:
+    ready = max((tasks[index].end for index in task.follows), default=0.0)
+    if task.start - ready <= BARRIER_GAP_MS:
+        return
+    earlier = [
+        other
+        for other in tasks[: task.index]
+        if other.index not in task.follows and ready < other.end <= task.start + SLACK_MS
+    ]
+    if not earlier:
+        return
+    last = max(earlier, key=lambda other: other.end)
+    if task.start - last.end < (task.start - ready) / 2:
+        task.follows.append(last.index)

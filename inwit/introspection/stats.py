@@ -1,0 +1,98 @@
+"""The few statistics that answers stand on: medians, their intervals, a permutation test.
+
+Nothing here assumes a distribution. Intervals of a median come from order statistics, so they are
+exact for any shape of latency; with fewer than six values they are the range that was seen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from statistics import median
+from typing import Any
+
+BASELINE_MIN = 20
+"""Executions that a baseline needs before a cause is named as confirmed."""
+LEVEL = 0.90
+"""The level of every interval that answers show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A median with its interval, in `unit`."""
+
+    point: float
+    low: float
+    high: float
+    unit: str
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Show it as the ``{point, low, high, unit}`` of an answer's data."""
+        digits = 3
+        return {
+            "point": round(self.point, digits),
+            "low": round(self.low, digits),
+            "high": round(self.high, digits),
+            "unit": self.unit,
+        }
+
+
+def estimate(values: Sequence[float], unit: str = "ms") -> Estimate:
+    """Estimate the median of `values`, which holds at least one."""
+    ordered = sorted(values)
+    low, high = median_ranks(len(ordered))
+    return Estimate(
+        point=median(ordered), low=ordered[low], high=ordered[high], unit=unit, n=len(ordered)
+    )
+
+
+def exactly(value: float, unit: str) -> dict[str, Any]:
+    """Show a figure that was counted or read, and not estimated."""
+    return {"point": value, "low": value, "high": value, "unit": unit}
+
+
+def median_ranks(n: int) -> tuple[int, int]:
+    """The ranks, from 0, of the order statistics that enclose the median at `LEVEL`."""
+    if n < 6:
+        return 0, n - 1
+    tail, rank = 0.0, 0
+    for rank in range(n // 2):
+        tail += comb(n, rank) / 2**n
+        if tail > (1 - LEVEL) / 2:
+            break
+    low = max(rank - 1, 0)
+    return low, n - 1 - low
+
+
+def spread(values: Sequence[float]) -> float:
+    """The median absolute deviation, scaled so that it equals a normal standard deviation."""
+    middle = median(values)
+    return 1.4826 * median([abs(value - middle) for value in values])
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The `q` quantile, 0..1, of values that were all kept; the nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def permutation_p(before: Sequence[float], after: Sequence[float], rounds: int = 999) -> float:
+    """How often shuffling alone parts the two medians as far as they are; the seed is fixed."""
+    pooled = [*before, *after]
+    seen = abs(median(after) - median(before))
+    shuffler = random.Random(len(pooled))
+    hits = 0
+    for _ in range(rounds):
+        shuffler.shuffle(pooled)
+        apart = abs(median(pooled[: len(after)]) - median(pooled[len(after) :]))
+        hits += apart >= seen
+    return (hits + 1) / (rounds + 1)
+
+
+def blocks(values: Sequence[float], size: int = 5) -> list[float]:
+    """Medians of consecutive blocks, which neighbours in a burst cannot dominate."""
+    whole = len(values) // size * size
+    return [median(values[start : start + size]) for start in range(0, whole, size)]
