@@ -6,7 +6,13 @@
     ├── GraphError                 what is written
     │   ├── InvalidGraphError      all faults of a graph at once
     │   ├── UnknownNodeError
-    │   └── UnknownGraphError
+    │   ├── UnknownGraphError
+    │   ├── DuplicateNodeError
+    │   ├── UnreachableNodeError
+    │   ├── MissingRouteError
+    │   ├── NoEntryError
+    │   ├── NoPathToEndError
+    │   └── InvalidNameError
     ├── ExecutionError             what happens while running
     │   ├── InvalidUpdateError
     │   ├── InvalidStateError
@@ -15,13 +21,16 @@
     │   ├── NodeTimeoutError
     │   ├── ExecutionTimeoutError
     │   ├── UnknownExecutionError
+    │   ├── UnknownToolError
     │   └── ModelCallError
+    │       └── ModelUnreachableError
     ├── StoreError                 the record on disk
     │   ├── StoreFullError
     │   ├── StoreLockedError
     │   ├── StoreCorruptError
     │   ├── StoreReadOnlyError
     │   ├── StoreVersionError
+    │   ├── FencedError
     │   └── UnserialisableError
     ├── RequestError               what came from outside
     │   ├── MalformedIdError
@@ -135,6 +144,70 @@ class UnknownGraphError(GraphError):
         super().__init__(f"No graph {name!r}.", hint=nearest(name, known))
 
 
+class DuplicateNodeError(GraphError):
+    """Two nodes have one name."""
+
+    code = "graph.duplicate_node"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Two nodes are named {name!r}.", hint="Give one another name.")
+
+
+class UnreachableNodeError(GraphError):
+    """No way leads to a node."""
+
+    code = "graph.unreachable_node"
+
+    def __init__(self, name: str, reached: Sequence[str]) -> None:
+        hint = f"Add an edge to it from {' or '.join(repr(n) for n in reached[:3])}." if reached else ""
+        super().__init__(f"The node {name!r} cannot be reached.", hint=hint)
+
+
+class MissingRouteError(GraphError):
+    """A router can answer what its path map lacks."""
+
+    code = "graph.missing_route"
+
+    def __init__(self, source: str, answer: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The router after {source!r} can answer {answer!r}, which its path map lacks.",
+            hint=nearest(answer, known),
+        )
+
+
+class NoEntryError(GraphError):
+    """Nothing leads into a graph."""
+
+    code = "graph.no_entry"
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        first = next(iter(nodes), None)
+        hint = f"Call set_entry_point({first!r})." if first else "Add a node first."
+        super().__init__("The graph has no entry point.", hint=hint)
+
+
+class NoPathToEndError(GraphError):
+    """Some nodes can never reach an end."""
+
+    code = "graph.no_path_to_end"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        shown = ", ".join(repr(name) for name in names)
+        super().__init__(
+            f"No path leads to the end from {shown}.",
+            hint=f"Call set_finish_point({names[-1]!r}) or add a conditional edge to END.",
+        )
+
+
+class InvalidNameError(GraphError):
+    """A name cannot be used."""
+
+    code = "graph.invalid_name"
+
+    def __init__(self, name: object, reason: str, hint: str) -> None:
+        super().__init__(f"{shorten(name)} {reason}.", hint=hint)
+
+
 class ExecutionError(InwitError):
     """Something went wrong while a graph ran."""
 
@@ -205,6 +278,34 @@ class ExecutionTimeoutError(ExecutionError, TimeoutError):
         )
 
 
+class ModelCallError(ExecutionError):
+    """A model's server refused a call or answered what cannot be used."""
+
+    code = "execution.model_call"
+    status = 502
+
+    def __init__(self, message: str, *, status_code: int | None = None, hint: str = "") -> None:
+        self.status_code = status_code
+        """The HTTP status that the server gave; 429 and 5xx are tried again."""
+        super().__init__(message, hint=hint)
+
+
+class ModelUnreachableError(ModelCallError, ConnectionError):
+    """A model's server could not be reached or did not answer in time; this is tried again."""
+
+    code = "execution.model_unreachable"
+
+
+class UnknownToolError(ExecutionError):
+    """A node calls a tool by a name that nothing has."""
+
+    code = "execution.unknown_tool"
+    status = 404
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No tool {shorten(name)}.", hint=nearest(name, known))
+
+
 class UnknownExecutionError(ExecutionError):
     """No execution has that id."""
 
@@ -226,6 +327,86 @@ class StoreError(InwitError):
 
     code = "store.error"
     status = 503
+
+
+class StoreFullError(StoreError):
+    """There is no room for the record."""
+
+    code = "store.full"
+    status = 507
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"There is no room to write {path}{because}.",
+            hint="Free some space; recording goes on by itself.",
+        )
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the record and doesn't let go."""
+
+    code = "store.locked"
+
+    def __init__(self, path: object, waited_s: float | None = None) -> None:
+        waited = "" if waited_s is None else f" after {waited_s:g} s"
+        super().__init__(
+            f"{path} is still locked by another process{waited}.",
+            hint="Find who holds it (`fuser` names the process), or try again.",
+        )
+
+
+class StoreCorruptError(StoreError):
+    """The record's file is damaged."""
+
+    code = "store.corrupt"
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"{path} is damaged{because}.",
+            hint="It is moved aside, never deleted, and a new one is begun.",
+        )
+
+
+class StoreReadOnlyError(StoreError):
+    """The record's place cannot be written."""
+
+    code = "store.read_only"
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{path} cannot be written{because}.",
+            hint="Set INWIT_HOME to a folder that can be, or INWIT_OFF=1 to record nothing.",
+        )
+
+
+class StoreVersionError(StoreError):
+    """The record was written by a newer inwit."""
+
+    code = "store.version"
+
+    def __init__(self, path: object, found: int, known: int, *, room: str = "") -> None:
+        part = f" (room {room!r})" if room else ""
+        super().__init__(
+            f"{path} has schema version {found}{part}; this inwit knows {known}.",
+            hint="Update inwit, or set INWIT_HOME to another folder.",
+        )
+
+
+class FencedError(StoreError):
+    """Another writer, or a reader that found it lost, has gone on with the execution."""
+
+    code = "store.fenced"
+    status = 409
+
+    def __init__(self, execution_id: str, seq: int) -> None:
+        super().__init__(
+            f"Event {seq} of execution {shorten(execution_id)} was written by someone else.",
+            hint="Nothing more of this process is recorded for it; run it under a new id.",
+        )
+        self.execution_id = execution_id
 
 
 class UnserialisableError(StoreError):
