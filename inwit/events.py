@@ -29,9 +29,13 @@ def epoch_ns(ts: str) -> int:
     return int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
 class Event(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type",
-    tag=lambda name: _snake(name),
+    tag=_snake,
 ):
     """What all events have in common. An event of the project itself has no execution."""
 
@@ -56,10 +60,6 @@ class Event(
     def uri(self) -> str:
         """What an answer points at: ``execution://{id}/events/{seq}``."""
         return f"execution://{self.execution_id}/events/{self.seq}"
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,12 +155,17 @@ class TokenChunk(Event):
 
 
 class LlmStarted(Event):
-    """A model was called. Messages are kept by reference: their content hash."""
+    """A model was called. Messages are kept by reference: their content hash.
+
+    `new_messages` holds by hash the contents that the execution had not sent before; a hash that is
+    not there is in an earlier ``llm_started`` of the same execution.
+    """
 
     call_id: str
     model: str
     provider: str = ""
     messages: list[str] = []
+    new_messages: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
 
 
