@@ -5,6 +5,7 @@ Every function gives a plain dict with the fields of the HTTP route of the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -221,14 +222,18 @@ def label_of(name: str) -> str:
     return {START: "START", END: "END"}.get(name, name)
 
 
-def mermaid(manifest: GraphManifest) -> str:
-    """Draw the graph in Mermaid. Names are quoted, so that no name can write Mermaid itself."""
+def mermaid(manifest: GraphManifest, visits: Mapping[str, int] | None = None) -> str:
+    """Draw the graph in Mermaid, with the number of each node's visits where they are given.
+
+    Names are quoted, so that no name can write Mermaid itself.
+    """
     names = [START, *(node.name for node in manifest.nodes), END]
     ids = {name: f"n{index}" for index, name in enumerate(names)}
     lines = ["flowchart TD"]
     for name in names:
         shape = ("([", "])") if name in (START, END) else ("[", "]")
-        lines.append(f'    {ids[name]}{shape[0]}"{_quoted(label_of(name))}"{shape[1]}')
+        label = _quoted(label_of(name)) + (f" × {visits[name]}" if visits and name in visits else "")
+        lines.append(f'    {ids[name]}{shape[0]}"{label}"{shape[1]}')
     for edge in manifest.edges:
         if edge.source in ids and edge.target in ids:
             arrow = _arrow(edge)
