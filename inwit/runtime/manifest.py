@@ -83,7 +83,7 @@ class FeatureFacts(_Fact):
     opt_out_method: str = ""
 
 
-class GraphManifest(_Fact):
+class GraphManifest(_Fact, kw_only=True):
     """A graph of one structure. `version` is the hash of that structure, 12 hex digits."""
 
     name: str
