@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inwit.events import epoch_ns
+from inwit.introspection.lineage import leads, place
 from inwit.runtime.views import Execution, Visit
 
 BARRIER_GAP_MS = 1.0
@@ -93,15 +94,11 @@ def build(execution: Execution, visits: Iterable[Visit]) -> Schedule:
 
 
 def _link(tasks: list[Task]) -> None:
-    open_edges: dict[str, list[int]] = {}
+    led = leads(task.visit for task in tasks)
+    at = {place(task.visit): task.index for task in tasks}
     for task in tasks:
-        waiting = open_edges.get(task.visit.node, [])
-        for index in dict.fromkeys(waiting):
-            if tasks[index].end <= task.start + SLACK_MS:
-                waiting.remove(index)
-                task.follows.append(index)
-        for edge in task.visit.edges:
-            open_edges.setdefault(str(edge.get("target")), []).append(task.index)
+        sources = (at[place(lead.source)] for lead in led[place(task.visit)])
+        task.follows = [index for index in sources if index < task.index]
         _add_barrier(tasks, task)
         ready = max((tasks[index].end for index in task.follows), default=0.0)
         task.gap = max(task.start - ready, 0.0)

@@ -1,0 +1,1 @@
+"""One analysis per intent: each is a function of a scene that returns claims with evidence."""

@@ -1,0 +1,68 @@
+"""Why: finds which why is asked, and hands on to the analysis that answers it."""
+
+from __future__ import annotations
+
+from inwit.introspection.analyses import (
+    why_branch,
+    why_cost,
+    why_failed,
+    why_slow,
+    why_value,
+    why_visits,
+)
+from inwit.introspection.claims import Draft
+from inwit.introspection.scene import Scene
+from inwit.introspection.which import choose
+
+_RETRY = r"retr(?:y|ies|ied|ying)|attempts?\b|tried again"
+_FAIL = (
+    r"fail|crash|error|exception|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
+    r"|went wrong|go wrong|not (?:work|finish|complete|succeed)|timed? ?-?out|cancel|500s?\b|429"
+)
+_COUNT = (
+    r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|multiple|so many) ?(?:x\b|times)"
+    r"|twice|thrice|again\b|repeat|re-?execut|re-?run|loop|over and over|more than once|endless|circles"
+)
+_COST = r"cost|expensive|tokens?|bill|spend|spent|money|price|pricey|\$"
+_SKIP = r"skip|never|not (?:run|reach|execut|call|fire|get)|n[o']t (?:run|reach|execut|call|fire|get)|bypass"
+_BRANCH = (
+    r"chose|choose|choice|pick|route|routed|branch|path\b|went|go (?:to|down|into)|instead|decid"
+    r"|select|prefer|end up|ended up|take the|took the|fallback"
+)
+_SLOW = (
+    r"slow|long|latenc|seconds?|crawl|lag|delay|sluggish|p9\d|p50|perform|took|take|minutes?|stuck"
+    r"|hang|wait"
+)
+
+
+def answer(scene: Scene) -> Draft:
+    """Say why: why it failed, ran so often, took that branch, was slow, cost so much."""
+    if scene.query.level == "app":
+        return why_failed.not_compiling(scene)
+    if scene.says(_RETRY):
+        return why_failed.retries(scene)
+    if scene.says(_FAIL):
+        return why_failed.explain(scene)
+    if scene.says(_COUNT):
+        return why_visits.explain(scene)
+    if scene.says(_COST):
+        return why_cost.explain(scene)
+    if scene.says(_SKIP):
+        return why_branch.explain(scene, skipped=True)
+    if scene.says(_BRANCH):
+        return why_branch.explain(scene, skipped=False)
+    if scene.says(_SLOW):
+        return why_slow.explain(scene)
+    return _open(scene)
+
+
+def _open(scene: Scene) -> Draft:
+    """Answer a why that names no kind: by what is named, else by what stands out."""
+    if scene.named("key"):
+        return why_value.explain(scene)
+    if scene.nodes:
+        return why_visits.explain(scene)
+    choice = choose(scene)
+    if choice is not None and choice.execution.status == "failed":
+        return why_failed.explain(scene)
+    return why_slow.explain(scene)

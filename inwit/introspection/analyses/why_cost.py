@@ -1,0 +1,107 @@
+"""Why did it cost so much: model calls, tokens and money by node, against what is usual."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+
+from inwit import events
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.baseline import is_unusual
+from inwit.introspection.claims import Draft, Ref, count, graph_uri
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import BASELINE_MIN
+from inwit.introspection.which import choose
+from inwit.runtime.views import Execution
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one node spent. A cost stays None while any of its calls has no price."""
+
+    calls: int = 0
+    tokens: int = 0
+    cost: float | None = 0.0
+    uri: str = ""
+
+    def add(self, call: events.LlmCompleted) -> None:
+        """Add a call's figures."""
+        self.calls += 1
+        self.tokens += (call.input_tokens or 0) + (call.output_tokens or 0)
+        is_known = self.cost is not None and call.cost_usd is not None
+        self.cost = (self.cost or 0.0) + (call.cost_usd or 0.0) if is_known else None
+        self.uri = self.uri or call.uri
+
+
+def explain(scene: Scene) -> Draft:
+    """Show where the tokens and the money went, and whether that is more than usual."""
+    draft = Draft(data={"causes": []})
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    execution = choice.execution
+    draft.data["execution_id"] = execution.execution_id
+    spent = by_node(scene, execution)
+    if not spent:
+        draft.say(f"No model call is recorded in {choice.words}.", execution.uri)
+        draft.admit("What is not recorded costs nothing here: `inwit.capture()` records model calls.")
+        return draft
+    tokens = sum(one.tokens for one in spent.values())
+    known = [one.cost for one in spent.values()]
+    money = f"${sum(cost or 0 for cost in known):.6f}" if None not in known else "at a cost unknown"
+    calls = sum(one.calls for one in spent.values())
+    draft.say(
+        f"{choice.words[:1].upper()}{choice.words[1:]} made {count(calls, 'model call')} with "
+        f"{tokens:,} tokens, {money}.",
+        Ref(uri=execution.uri, why="its totals"),
+    )
+    for node, one in sorted(spent.items(), key=lambda item: -item[1].tokens):
+        share = one.tokens / tokens if tokens else 0.0
+        draft.say(
+            f"{node}: {count(one.calls, 'call')}, {one.tokens:,} tokens ({share:.0%}).", one.uri
+        )
+    _compare(scene, draft, execution, spent, tokens)
+    return draft
+
+
+def by_node(scene: Scene, execution: Execution) -> dict[str, Spent]:
+    """Sum the model calls of an execution by node."""
+    spent: dict[str, Spent] = defaultdict(Spent)
+    for event in scene.events(execution.execution_id):
+        if isinstance(event, events.LlmCompleted):
+            spent[event.node or "outside of nodes"].add(event)
+    return dict(spent)
+
+
+def _compare(
+    scene: Scene, draft: Draft, execution: Execution, spent: dict[str, Spent], tokens: int
+) -> None:
+    page = scene.store.executions(
+        graph=execution.graph_name, version=execution.graph_version, status="completed", limit=HISTORY
+    )
+    past = [
+        float(one.input_tokens + one.output_tokens)
+        for one in page.items
+        if one.execution_id != execution.execution_id
+    ]
+    if len(past) < BASELINE_MIN:
+        draft.admit(
+            f"Whether that is more than usual cannot be said with {count(len(past), 'other')} "
+            f"to compare; {BASELINE_MIN} are needed."
+        )
+        return
+    usual = median(past)
+    draft.data["baseline"] = {"point": usual, "low": min(past), "high": max(past), "unit": "tokens"}
+    metrics = graph_uri(execution.graph_name, "executions")
+    if not is_unusual(float(tokens), past):
+        draft.say(f"That is usual: the median of {len(past)} others is {usual:,.0f} tokens.", metrics)
+        return
+    draft.say(f"The median of {len(past)} others is {usual:,.0f} tokens.", metrics)
+    node, top = max(spent.items(), key=lambda item: item[1].tokens)
+    over = tokens - usual
+    draft.data["causes"] = [
+        {"node": node, "kind": "tokens", "confirmed": top.tokens >= over / 2}
+        | {"effect": {"point": over, "low": tokens - max(past), "high": tokens - min(past)}
+        | {"unit": "tokens"}}
+    ]  # fmt: skip

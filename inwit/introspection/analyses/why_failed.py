@@ -1,0 +1,335 @@
+"""Why did it fail: the chain of errors and retries, back to the first failure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from inwit import events
+from inwit.events import Event
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
+from inwit.introspection.lineage import decisions
+from inwit.introspection.quotes import decision, failure
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import exactly
+from inwit.introspection.which import Choice, choose
+from inwit.runtime.views import Execution
+
+CHAIN_TOLD = 8
+DEEPEST = 5
+"""Levels of inner executions that a failure is followed into."""
+
+
+def explain(scene: Scene) -> Draft:
+    """Follow the failure of the execution that is meant to where it began."""
+    draft = Draft(data={"causes": []})
+    choice = _choose(scene)
+    if choice is None:
+        return _nothing_failed(scene, draft)
+    execution = choice.execution
+    draft.data["execution_id"] = execution.execution_id
+    if execution.status not in ("failed", "cancelled"):
+        return _did_not_fail(scene, draft, choice)
+    _say_newer(scene, draft, choice)
+    root = _innermost(scene, execution)
+    chain = failures(scene, root)
+    _say_end(scene, draft, choice)
+    if root is not execution:
+        draft.say(
+            f"The failure came from inside: {root.graph_name} failed in execution "
+            f"{root.execution_id}, which {execution.graph_name} had called.",
+            root.uri,
+        )
+    _say_chain(draft, root, chain)
+    draft.data["chain"] = [_link(event) for event in chain]
+    draft.data["causes"] = [_cause(root, chain)]
+    _say_loop(scene, draft, root)
+    _say_habit(scene, draft, root)
+    return draft
+
+
+def retries(scene: Scene) -> Draft:
+    """Say why a node was tried again: the errors before each retry."""
+    draft = Draft(data={"causes": []})
+    choice = choose(scene, fits=lambda one: one.retries > 0, fitting="with retries")
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    execution = choice.execution
+    draft.data["execution_id"] = execution.execution_id
+    found = [
+        event
+        for event in scene.events(execution.execution_id)
+        if isinstance(event, events.NodeFailed | events.RetryScheduled)
+        and (not scene.nodes or event.node in scene.nodes)
+    ]
+    scheduled = Counter(one.node for one in found if isinstance(one, events.RetryScheduled))
+    if not scheduled:
+        whom = scene.node or "No node"
+        said = f"{whom} was not tried again" if scene.node else f"{whom} was tried again"
+        draft.say(f"{said} in {choice.words}.", execution.uri)
+        return draft
+    for node, number in scheduled.most_common():
+        errors = [e for e in found if isinstance(e, events.NodeFailed) and e.node == node]
+        refs = [Ref(uri=e.uri, why="what made the retry") for e in errors[:CHAIN_TOLD]]
+        kinds = ", ".join(dict.fromkeys(failure(e.error) for e in errors))
+        draft.say(
+            f"{node} was tried again {times(number)} in {choice.words}, because of {short(kinds, 300)}.",
+            *refs,
+        )
+        draft.data["causes"].append(
+            {"node": node, "kind": "retries", "confirmed": True, "error": short(kinds, 300)}
+            | {"effect": exactly(number, "retries")}
+        )
+    return draft
+
+
+def not_compiling(scene: Scene) -> Draft:
+    """Say what is known of a graph that does not compile: only that others do."""
+    draft = Draft(data={"causes": []})
+    if scene.graph is None:
+        draft.admit("No graph of this project has been compiled yet.")
+        return draft
+    graph = scene.graph
+    draft.say(
+        f"{graph.name} did compile: version {graph.version} was registered {graph.registered_at}.",
+        graph_uri(graph.name, "versions"),
+    )
+    draft.admit(
+        "A compilation that fails leaves no record; its InvalidGraphError lists every fault at once."
+    )
+    return draft
+
+
+def _choose(scene: Scene) -> Choice | None:
+    node = scene.node
+    if node is None:
+        return choose(scene, status="failed") or _cancelled(scene)
+    return choose(
+        scene,
+        status="failed",
+        fits=lambda one: one.error_node == node,
+        fitting=f"in which {node} failed",
+    )
+
+
+def _cancelled(scene: Scene) -> Choice | None:
+    return choose(scene, status="cancelled") if scene.says("cancel") else None
+
+
+def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    number = choice.others + 1
+    about = f" of {scene.scope}" if scene.scope else ""
+    draft.say(
+        f"No execution{about} failed among {count(number, 'execution')}; "
+        f"the last, {choice.execution.execution_id}, is {choice.execution.status}.",
+        choice.execution.uri,
+        graph_uri(choice.execution.graph_name, "executions"),
+    )
+    draft.data["execution_id"] = choice.execution.execution_id
+    return draft
+
+
+def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
+    draft.say(
+        f"It did not fail: {choice.words} is {choice.execution.status}.", choice.execution.uri
+    )
+    recovered = [
+        event
+        for event in scene.events(choice.execution.execution_id)
+        if isinstance(event, events.NodeFailed)
+    ]
+    if recovered:
+        where = ", ".join(dict.fromkeys(str(event.node) for event in recovered))
+        draft.say(
+            f"{count(len(recovered), 'attempt')} failed on the way, in {where}, "
+            f"first with {failure(recovered[0].error)}.",
+            *(event.uri for event in recovered[:CHAIN_TOLD]),
+        )
+    return draft
+
+
+def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
+    if scene.query.execution_id or scene.named("exec"):
+        return
+    newest = scene.store.last_execution(graph=scene.scope)
+    if newest is not None and newest.position > choice.execution.position:
+        draft.say(
+            f"The last execution, {newest.execution_id}, is {newest.status}; "
+            f"this is about the last one that failed.",
+            newest.uri,
+        )
+
+
+def _innermost(scene: Scene, execution: Execution) -> Execution:
+    for _ in range(DEEPEST):
+        page = scene.store.executions(
+            parent_id=execution.execution_id, status="failed", limit=1
+        )
+        if not page.items:
+            break
+        execution = page.items[0]
+    return execution
+
+
+def failures(scene: Scene, execution: Execution) -> list[Event]:
+    """The events of a failure in order: tool, model and node errors with their retries."""
+    own = scene.events(execution.execution_id)
+    node = execution.error_node
+    failed = [event for event in own if isinstance(event, events.NodeFailed)]
+    last = next((event for event in failed[::-1] if node in (None, event.node)), None)
+    chain = [event for event in own if _belongs(event, last)]
+    return chain + [
+        event
+        for event in own
+        if isinstance(event, events.ExecutionFailed | events.ExecutionCancelled)
+    ]
+
+
+def _belongs(event: Event, last: Event | None) -> bool:
+    if last is None or event.node != last.node or event.visit != last.visit:
+        return False
+    if isinstance(event, events.LlmCompleted):
+        return event.error is not None
+    return isinstance(event, events.NodeFailed | events.ToolFailed | events.RetryScheduled)
+
+
+def _say_end(scene: Scene, draft: Draft, choice: Choice) -> None:
+    execution = choice.execution
+    end = next(
+        (
+            event
+            for event in scene.events(execution.execution_id)[::-1]
+            if isinstance(event, events.ExecutionFailed | events.ExecutionCancelled)
+        ),
+        None,
+    )
+    where = f" in {execution.error_node}" if execution.error_node else ""
+    uri = end.uri if end else execution.uri
+    if execution.status == "cancelled":
+        draft.say(f"{_upper(choice.words)} was cancelled{_because(execution.reason)}.", uri)
+    elif execution.reason == "host lost":
+        at = f" while it was at {execution.current_node}" if execution.current_node else ""
+        draft.say(f"{_upper(choice.words)} failed: its process died{at} (host lost).", uri)
+    else:
+        text = f"{_upper(choice.words)} failed{where}: {failure(execution.error)}"
+        draft.say(f"{text.rstrip('.')}.", uri)
+
+
+def _because(reason: str) -> str:
+    return f": {short(reason, 120)}" if reason else "; no reason was given"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _say_chain(draft: Draft, root: Execution, chain: list[Event]) -> None:
+    errors = [event for event in chain if not isinstance(event, events.ExecutionFailed)]
+    if not errors:
+        return
+    first = errors[0]
+    attempts = sum(isinstance(event, events.NodeFailed) for event in chain)
+    tried = f" It was tried {times(attempts)}." if attempts > 1 else ""
+    what = failure(getattr(first, "error", None))
+    draft.say(
+        f"The first failure is event {first.seq}, {first.type} of {_subject(first)}: "
+        f"{what.rstrip('.')}.{tried}",
+        *(Ref(uri=event.uri, why=event.type) for event in errors[:CHAIN_TOLD]),
+    )
+
+
+def _subject(event: Event) -> str:
+    match event:
+        case events.ToolFailed():
+            return f"tool {event.tool} in {event.node}"
+        case events.LlmCompleted():
+            return f"model {event.model} in {event.node}"
+        case _:
+            return f"{event.node}"
+
+
+def _link(event: Event) -> dict[str, Any]:
+    error = getattr(event, "error", None)
+    return {
+        "type": event.type,
+        "node": event.node,
+        "visit": event.visit,
+        "attempt": event.attempt,
+        "ts": event.ts,
+        "error": failure(error) if error else None,
+        "uri": event.uri,
+    }
+
+
+def _cause(root: Execution, chain: list[Event]) -> dict[str, Any]:
+    attempts = sum(isinstance(event, events.NodeFailed) for event in chain)
+    first = chain[0] if chain else None
+    return {
+        "node": root.error_node or root.current_node or "",
+        "kind": _kind(root, first),
+        "error": failure(root.error) if root.error else root.reason,
+        "error_type": root.error.type if root.error else "",
+        "execution_id": root.execution_id,
+        "first_failure": first.uri if first else root.uri,
+        "effect": exactly(max(attempts, 1), "failed attempts"),
+        "confirmed": True,
+    }
+
+
+def _kind(root: Execution, first: Event | None) -> str:
+    name = root.error.type if root.error else ""
+    if root.status == "cancelled":
+        return "cancelled"
+    if root.reason == "host lost":
+        return "host_lost"
+    if "Recursion" in name:
+        return "recursion_limit"
+    if "Timeout" in name:
+        return "timeout"
+    if isinstance(first, events.ToolFailed):
+        return "tool_error"
+    return "model_error" if isinstance(first, events.LlmCompleted) else "error"
+
+
+def _say_loop(scene: Scene, draft: Draft, root: Execution) -> None:
+    if root.error is None or "Recursion" not in root.error.type:
+        return
+    visits = scene.visits(root.execution_id)
+    ran = Counter(visit.node for visit in visits)
+    taken = decisions(visits)
+    if not ran:
+        return
+    node, number = ran.most_common(1)[0]
+    text = f"It went round a loop: {node} ran {times(number)}"
+    if not taken:
+        draft.say(f"{text}.", visits[-1].uri)
+        return
+    last = taken[-1]
+    read = decision(last.edge)
+    draft.say(
+        f"{text}. The last decision, after {last.source.node}, was "
+        f"{str(last.edge.get('label') or last.edge.get('target'))!r}"
+        + (f", having read {read}." if read else "."),
+        last.uri,
+    )
+    draft.data["causes"][0]["node"] = last.source.node
+
+
+def _say_habit(scene: Scene, draft: Draft, root: Execution) -> None:
+    node = root.error_node
+    if node is None:
+        return
+    recent = scene.store.recent_visits(root.graph_name, node=node, executions=HISTORY)
+    bad = {visit.execution_id for visit in recent if visit.status == "failed"}
+    every = {visit.execution_id for visit in recent}
+    draft.data["failed_executions"] = {"node": node, "failed": len(bad), "of": len(every)}
+    if len(every) > 1:
+        draft.say(
+            f"{node} failed in {len(bad)} of the last {count(len(every), 'execution')} "
+            f"that visited it.",
+            graph_uri(root.graph_name, "metrics"),
+        )

@@ -1,0 +1,192 @@
+"""Why did a node run so often: each visit, what led to it, and the values that decided."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from inwit.introspection.claims import Draft, Ref, count, event_uri, graph_uri, short, times
+from inwit.introspection.lineage import Lead, leads, place, writer
+from inwit.introspection.quotes import decision
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import exactly
+from inwit.introspection.which import Choice, choose
+from inwit.runtime.views import Visit
+
+VISITS_TOLD = 12
+"""Visits that the text tells one by one; all are in the data."""
+_WORDS = {
+    "once": 1, "twice": 2, "thrice": 3, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+}  # fmt: skip
+_TIMES = re.compile(rf"\b(\d+|{'|'.join(_WORDS)}) ?(?:times|x\b)|\b(once|twice|thrice)\b")
+
+
+def explain(scene: Scene) -> Draft:
+    """Count a node's visits in the execution that is meant, and say what led to each."""
+    draft = Draft()
+    asked = asked_count(scene.words)
+    if scene.node is None and scene.named("node"):
+        draft.admit(f"No graph here has a node {scene.named('node')[0]!r}.")
+        return draft
+    choice = _choose(scene, scene.node, asked)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    visits = scene.visits(choice.execution.execution_id)
+    node = scene.node or _busiest(visits)
+    if node is None:
+        draft.say(f"No node was visited in {choice.words}.", choice.execution.uri)
+        return draft
+    return _tell(draft, choice, node, visits, asked)
+
+
+def asked_count(words: str) -> int | None:
+    """Read how often the question says that it ran."""
+    found = _TIMES.search(words)
+    if found is None:
+        return None
+    word = found[1] or found[2]
+    return int(word) if word.isdecimal() else _WORDS[word]
+
+
+def nothing_recorded(scene: Scene, draft: Draft) -> Draft:
+    """Say that there is no execution to answer from."""
+    about = f" of {scene.scope}" if scene.scope else ""
+    span = f" from {scene.window.words}" if scene.window else ""
+    draft.say(f"No execution{about}{span} is on record.", scene.graph_uri("executions"))
+    draft.data.setdefault("causes", [])
+    return draft
+
+
+def _choose(scene: Scene, node: str | None, asked: int | None) -> Choice | None:
+    if node is None or scene.graph is None:
+        return choose(scene)
+    ran: Counter[str] = Counter()
+    attempts: Counter[str] = Counter()
+    for visit in scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY):
+        ran[visit.execution_id] += 1
+        attempts[visit.execution_id] += visit.attempts
+    words = f"in which {node} ran" + (f" {times(asked)}" if asked else "")
+    if asked is None:
+        return choose(scene, fits=lambda one: ran[one.execution_id] > 0, fitting=words)
+    return choose(
+        scene,
+        fits=lambda one: asked in (ran[one.execution_id], attempts[one.execution_id]),
+        fitting=words,
+    )
+
+
+def _busiest(visits: list[Visit]) -> str | None:
+    ran = Counter(visit.node for visit in visits)
+    return ran.most_common(1)[0][0] if ran else None
+
+
+def _tell(
+    draft: Draft, choice: Choice, node: str, visits: list[Visit], asked: int | None
+) -> Draft:
+    mine = [visit for visit in visits if visit.node == node]
+    execution = choice.execution
+    attempts = sum(visit.attempts for visit in mine)
+    draft.data |= {
+        "execution_id": execution.execution_id,
+        "visits": {node: len(mine)},
+        "attempts": {node: attempts},
+        "causes": [],
+    }
+    text = f"{node} ran {times(len(mine))} in {choice.words}"
+    if asked is not None and asked not in (len(mine), attempts):
+        text += f", not {times(asked)}"
+    if attempts > len(mine):
+        text += f", with {attempts} attempts in all because of retries"
+    draft.say(
+        f"{text}.",
+        *(Ref(uri=visit.uri, why=f"visit {visit.visit} of {node}") for visit in mine[:VISITS_TOLD]),
+        None if mine else execution.uri,
+        None if mine else graph_uri(execution.graph_name, "nodes"),
+    )
+    led = leads(visits)
+    draft.data["decisions"] = [_tell_visit(draft, visit, led[place(visit)], visits) for visit in mine]
+    draft.data["causes"] = causes(mine, led)
+    if len(mine) > VISITS_TOLD:
+        draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
+    return draft
+
+
+def _tell_visit(
+    draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"node": visit.node, "visit": visit.visit, "uri": visit.uri, "led_by": []}
+    for lead in led:
+        told["led_by"].append(
+            {
+                "node": lead.source.node,
+                "visit": lead.source.visit,
+                "label": lead.edge.get("label"),
+                "read": lead.edge.get("read"),
+                "unread": lead.edge.get("unread"),
+                "uri": lead.uri,
+                "writers": _writers(lead, visits),
+            }
+        )
+    if visit.visit <= VISITS_TOLD:
+        _say_visit(draft, visit, led, visits)
+    return told
+
+
+def _say_visit(draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit]) -> None:
+    if not led:
+        uri = event_uri(visit.execution_id, visit.entry_seq)
+        draft.say(f"Visit {visit.visit}: it was where the execution began.", uri)
+    for lead in led:
+        draft.say(f"Visit {visit.visit}: {lead_words(lead, visits)}.", Ref(uri=lead.uri or visit.uri))
+
+
+def lead_words(lead: Lead, visits: list[Visit]) -> str:
+    """Say in words what an edge was taken for."""
+    source = f"{lead.source.node} (visit {lead.source.visit})"
+    if not lead.is_decision:
+        return f"it follows {source}"
+    label = lead.edge.get("label")
+    text = f"after {source} the decision"
+    text += f" was {short(label, 60)!r}" if label is not None else f" led to {lead.edge['target']}"
+    read = decision(lead.edge)
+    if read:
+        text += f", having read {read}"
+    wrote = [
+        f"{key} was written by {by['node']} (visit {by['visit']})"
+        for key, by in _writers(lead, visits).items()
+        if by
+    ]
+    return f"{text}; {', '.join(wrote)}" if wrote else text
+
+
+def _writers(lead: Lead, visits: list[Visit]) -> dict[str, dict[str, Any] | None]:
+    found: dict[str, dict[str, Any] | None] = {}
+    for key in lead.edge.get("read") or {}:
+        by = writer(visits, key, lead.seq)
+        found[key] = {"node": by.node, "visit": by.visit, "uri": by.uri} if by else None
+    return found
+
+
+def causes(
+    mine: list[Visit], led: dict[tuple[str, int], list[Lead]]
+) -> list[dict[str, Any]]:
+    """The decisions that led to the visits, the most frequent first, then retries."""
+    chosen: Counter[tuple[str, str, str]] = Counter()
+    for visit in mine:
+        for lead in led[place(visit)]:
+            kind = "branch_decision" if lead.is_decision else "edge"
+            chosen[lead.source.node, kind, str(lead.edge.get("label") or "")] += 1
+    found: list[dict[str, Any]] = [
+        {"node": node, "kind": kind, "label": label, "confirmed": True}
+        | {"effect": exactly(number, "visits")}
+        for (node, kind, label), number in sorted(
+            chosen.items(), key=lambda item: (item[0][1] != "branch_decision", -item[1])
+        )
+    ]
+    again = sum(visit.attempts - 1 for visit in mine)
+    if again:
+        retried = {"node": mine[0].node, "kind": "retries", "confirmed": True}
+        found.append(retried | {"effect": exactly(again, "attempts")})
+    return found

@@ -1,0 +1,169 @@
+"""What an analysis is given: the question as it was read, and the record, read once."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from inwit.answers import Intent, Level
+from inwit.errors import UnknownGraphError
+from inwit.events import Event
+from inwit.introspection.claims import graph_uri
+from inwit.introspection.resolve import Resolver
+from inwit.introspection.router.records import Entity
+from inwit.introspection.router.timing import parse_time
+from inwit.runtime.project import Project
+from inwit.runtime.store import Store
+from inwit.runtime.views import Execution, RegisteredGraph, Visit
+
+HISTORY = 200
+"""Executions of one graph and version that a baseline looks back on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of time, both ends in nanoseconds since 1970, and the words that name it."""
+
+    since_ns: int
+    until_ns: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question as it was read. `graph` and `execution_id` are what the caller insists on.
+
+    `part` quotes the part of the question that is answered here, where it holds two.
+    """
+
+    text: str
+    part: str = ""
+    level: Level
+    intent: Intent
+    entities: tuple[Entity, ...] = ()
+    graph: str | None = None
+    execution_id: str | None = None
+
+
+class Scene:
+    """The record and the manifests as one question needs them."""
+
+    def __init__(self, query: Query, store: Store, project: Project, resolver: Resolver) -> None:
+        self.query = query
+        self.store = store
+        self.project = project
+        self.resolver = resolver
+        self.words = (query.part or query.text).lower()
+        self._visits: dict[str, list[Visit]] = {}
+        self._events: dict[str, list[Event]] = {}
+
+    def says(self, pattern: str) -> bool:
+        """Whether the question holds a word that `pattern` matches, names of things left out."""
+        return re.search(rf"\b(?:{pattern})", self.plain_words) is not None
+
+    @cached_property
+    def plain_words(self) -> str:
+        """The question in lower case, each linked name replaced by a blank."""
+        text = list(self.query.text)
+        for entity in self.query.entities:
+            if entity.kind in ("node", "graph", "key", "exec", "thread", "package", "tool"):
+                text[entity.start : entity.end] = " " * (entity.end - entity.start)
+        begin = max(self.query.text.find(self.query.part), 0)
+        end = begin + len(self.query.part) if self.query.part else len(text)
+        return "".join(text[begin:end]).lower()
+
+    def named(self, kind: str) -> list[str]:
+        """The distinct values of the question's entities of a kind, in the order of the text."""
+        ordered = sorted(self.query.entities, key=lambda entity: entity.start)
+        return list(dict.fromkeys(one.value for one in ordered if one.kind == kind))
+
+    @cached_property
+    def nodes(self) -> list[str]:
+        """The nodes of the meant graph that the question names."""
+        known = {node.name for node in self.graph.manifest.nodes} if self.graph else set()
+        return [name for name in self.named("node") if name in known]
+
+    @property
+    def node(self) -> str | None:
+        """The first node that the question names."""
+        return self.nodes[0] if self.nodes else None
+
+    @cached_property
+    def window(self) -> Window | None:
+        """The stretch of time that the question names."""
+        words = next(iter(self.named("time")), None)
+        span = parse_time(words, datetime.now().astimezone()) if words else None
+        if words is None or span is None:
+            return None
+        since, until = (int(moment.timestamp() * 1e9) for moment in span)
+        return Window(since_ns=since, until_ns=until, words=words)
+
+    @cached_property
+    def graphs(self) -> list[RegisteredGraph]:
+        """The current version of every graph of the project."""
+        return self.store.graphs()
+
+    @cached_property
+    def scope(self) -> str | None:
+        """The graph that the question is about: named, holding what is named, or the caller's."""
+        named = next(iter(self.named("graph")), None)
+        if named is None and self.query.execution_id:
+            return self.store.execution(self.query.execution_id).graph_name
+        return named or self._holder() or self.query.graph
+
+    @cached_property
+    def graph(self) -> RegisteredGraph | None:
+        """The graph in scope, or the last compiled one; None in a project without graphs."""
+        try:
+            return self.store.graph(self.scope)
+        except UnknownGraphError:
+            if self.scope is not None:
+                raise
+            return None
+
+    def _holder(self) -> str | None:
+        nodes, keys = set(self.named("node")), set(self.named("key"))
+        if not nodes and not keys:
+            return None
+        best: tuple[int, str] | None = None
+        order = sorted(self.graphs, key=lambda graph: graph.name != self.query.graph)
+        for graph in order:
+            held = nodes & {node.name for node in graph.manifest.nodes}
+            held |= keys & {field.name for field in graph.manifest.fields}
+            if held and (best is None or len(held) > best[0]):
+                best = (len(held), graph.name)
+        return best[1] if best else None
+
+    def graph_uri(self, topic: str = "about") -> str | None:
+        """The uri of a topic of the meant graph."""
+        return graph_uri(self.graph.name, topic) if self.graph else None
+
+    def visits(self, execution_id: str) -> list[Visit]:
+        """The visits of an execution in the order in which they began."""
+        if execution_id not in self._visits:
+            found = self.store.visits(execution_id)
+            self._visits[execution_id] = sorted(found, key=lambda visit: visit.entry_seq)
+        return self._visits[execution_id]
+
+    def events(self, execution_id: str) -> list[Event]:
+        """All events of an execution."""
+        if execution_id not in self._events:
+            self._events[execution_id] = self.store.events(execution_id)
+        return self._events[execution_id]
+
+    def history(
+        self, graph: str, version: str | None, *, besides: str | None = None, most: int = HISTORY
+    ) -> list[tuple[Execution, list[Visit]]]:
+        """Completed executions of a graph and version with their visits, newest first."""
+        page = self.store.executions(graph=graph, version=version, status="completed", limit=most)
+        grouped: dict[str, list[Visit]] = defaultdict(list)
+        for visit in self.store.recent_visits(graph, version=version, executions=most * 2):
+            grouped[visit.execution_id].append(visit)
+        return [
+            (one, sorted(grouped[one.execution_id], key=lambda visit: visit.entry_seq))
+            for one in page.items
+            if one.execution_id != besides
+        ]
