@@ -42,7 +42,7 @@
     │   ├── UnknownRouteError
     │   ├── MethodNotAllowedError
     │   ├── NotJsonError
-    │   ├── UnknownToolError
+    │   ├── UnknownMcpNameError
     │   └── NotInThisVersionError
     ├── HostError                  starting and running a host
     │   ├── AddressInUseError
@@ -306,6 +306,33 @@ class UnknownToolError(ExecutionError):
         super().__init__(f"No tool {shorten(name)}.", hint=nearest(name, known))
 
 
+class CheckpointingOffError(ExecutionError):
+    """A saved state is asked for where none is kept."""
+
+    code = "execution.checkpointing_off"
+    status = 409
+
+    def __init__(self, thread_id: object) -> None:
+        if thread_id is None:
+            message, hint = "No thread is named.", 'Give {"configurable": {"thread_id": …}}.'
+        else:
+            message, hint = "This graph keeps no checkpoints.", "Compile it with a checkpointer."
+        super().__init__(message, hint=hint)
+
+
+class UnknownCheckpointError(ExecutionError):
+    """A thread has no such checkpoint."""
+
+    code = "execution.unknown_checkpoint"
+    status = 404
+
+    def __init__(self, thread_id: str, checkpoint_id: str) -> None:
+        super().__init__(
+            f"The thread {shorten(thread_id)} has no checkpoint {shorten(checkpoint_id)}.",
+            hint="get_state_history lists them.",
+        )
+
+
 class UnknownExecutionError(ExecutionError):
     """No execution has that id."""
 
@@ -533,10 +560,10 @@ class NotJsonError(RequestError):
         )
 
 
-class UnknownToolError(RequestError):
-    """No tool or prompt has that name."""
+class UnknownMcpNameError(RequestError):
+    """The host offers no tool or prompt of that name."""
 
-    code = "request.unknown_tool"
+    code = "request.unknown_mcp_name"
     status = 404
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:

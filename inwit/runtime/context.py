@@ -7,11 +7,13 @@ each parallel branch has its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from inwit.runtime.record import Recording
+from inwit.runtime.serial import freeze
 
 _current: ContextVar[Context | None] = ContextVar("inwit_context", default=None)
 
@@ -24,7 +26,10 @@ def current() -> Context | None:
 class Context:
     """The running node's place in the record, and what it may call."""
 
-    __slots__ = ("attempt", "config", "is_async", "node", "recording", "store", "thread_id", "visit")
+    __slots__ = (
+        "attempt", "budget_s", "config", "deadline_ns", "is_async", "is_closed", "limit_ns", "node", "recording",
+        "started_ns", "store", "task", "thread_id", "timed_out", "visit", "write",
+    )  # fmt: skip
 
     def __init__(
         self, recording: Recording | None, thread_id: str | None, config: Mapping[str, Any], store: Any
@@ -39,8 +44,46 @@ class Context:
         self.attempt = 1
         self.is_async = False
         """Whether the running node is a coroutine function."""
+        self.is_closed = False
+        """True when the node was given up: what it still emits is not heard."""
+        self.write: Callable[[Any], None] | None = None
+        """Where a stream of mode ``custom`` reads."""
+        self.task: asyncio.Task[Any] | None = None
+        self.started_ns = 0
+        self.limit_ns = 0
+        self.deadline_ns = 0
+        self.budget_s: float | None = None
+        """The seconds that the execution may take, where `deadline_ns` says until when."""
+        self.timed_out: Exception | None = None
+        """Set by the watchdog when it cancels `task`."""
+
+    @property
+    def execution_id(self) -> str | None:
+        """The execution that runs here; None when it is not recorded."""
+        return self.recording.execution_id if self.recording is not None else None
+
+    def fork(self, node: str, visit: int, *, is_async: bool) -> Context:
+        """The context of one branch of a step."""
+        branch = Context(self.recording, self.thread_id, self.config, self.store)
+        branch.node, branch.visit, branch.is_async = node, visit, is_async
+        branch.write = self.write
+        return branch
+
+    def extra(self, name: str) -> Any:
+        """What a node's parameter of that name is given."""
+        if name == "ctx":
+            return self
+        if name == "writer":
+            return self.stream
+        return self.config if name == "config" else self.store
+
+    def stream(self, data: Any) -> None:
+        """Write to the readers of the stream mode ``custom``, and into the record."""
+        self.emit("custom", name="", data=freeze(data))
+        if self.write is not None:
+            self.write(data)
 
     def emit(self, type_name: str, **fields: Any) -> None:
         """Record an event of the running node."""
-        if self.recording is not None:
+        if self.recording is not None and not self.is_closed:
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)

@@ -14,14 +14,14 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pass
 
 
-class Source(_Fact):
+class Source(_Fact, kw_only=True):
     """Where something is written."""
 
     file: str
     line: int
 
 
-class NodeFacts(_Fact):
+class NodeFacts(_Fact, kw_only=True):
     """One node. `reads` and `writes` are state keys found in its source.
 
     `reads_known` and `writes_known` are False when the source hides some of them (the state is
@@ -47,7 +47,7 @@ class NodeFacts(_Fact):
     metadata: dict[str, Any] = {}
 
 
-class EdgeFacts(_Fact):
+class EdgeFacts(_Fact, kw_only=True):
     """One possible way on. `source` and `target` may be ``__start__`` and ``__end__``.
 
     A conditional edge has its router's name in `condition` and the value that takes it in
@@ -64,7 +64,7 @@ class EdgeFacts(_Fact):
     joins: tuple[str, ...] = ()
 
 
-class FieldFacts(_Fact):
+class FieldFacts(_Fact, kw_only=True):
     """One key of the state."""
 
     name: str
@@ -74,7 +74,7 @@ class FieldFacts(_Fact):
     description: str = ""
 
 
-class FeatureFacts(_Fact):
+class FeatureFacts(_Fact, kw_only=True):
     """One thing that the runtime does for this graph, and how it is switched off."""
 
     name: str

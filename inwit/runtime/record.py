@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,12 @@ class Recording:
         """The journal's own: the last seq it has written."""
         self._lock = threading.Lock()
 
+    def add(self, kind: int, *rest: Any) -> None:
+        """Append one row of a kind that takes one seq. Safe from any thread."""
+        with self._lock:
+            self.seq = seq = self.seq + 1
+            self.rows.append((kind, seq, *rest))
+
     def emit(
         self, type_name: str, node: str | None, visit: int | None, attempt: int | None,
         fields: dict[str, Any],
@@ -89,3 +96,13 @@ class Recording:
                 (EVENT, seq, time.monotonic_ns(), type_name, node, visit, attempt, fields)
             )
         return seq
+
+
+class Unrecorded(Recording):
+    """The recording of an execution whose record is off: it keeps nothing."""
+
+    __slots__ = ()
+
+    def __init__(self, execution_id: str, graph_name: str) -> None:
+        super().__init__(execution_id, graph_name, str, None, None, 0)
+        self.rows = deque(maxlen=0)  # type: ignore[assignment]

@@ -63,14 +63,11 @@ def pack(value: Any, *, strict: bool = True) -> bytes:
     try:
         return ormsgpack.packb(value, hook, _OPTIONS)
     except TypeError as exc:
-        cause = exc.__cause__ or exc.__context__
-        if isinstance(cause, UnserialisableError):
-            raise cause from None
         if "surrogate" in str(exc):
             return ormsgpack.packb(value, hook, _OPTIONS | ormsgpack.OPT_REPLACE_SURROGATES)
         if strict:
-            raise UnserialisableError(type(value), str(exc)) from exc
-        return ormsgpack.packb(_opaque(value, str(exc)), hook, _OPTIONS)
+            raise UnserialisableError(str(exc).rpartition(": ")[2]) from exc
+        return ormsgpack.packb(_opaque(value), hook, _OPTIONS)
 
 
 def unpack(data: bytes) -> Any:
@@ -103,7 +100,7 @@ def _mend(value: Any) -> Any:
     if kind is tuple or kind is list:
         return [_mend(item) for item in value]
     if kind is dict:
-        return {_mend(key): _mend(item) for key, item in value.items()}
+        return {str(plain(pack(key, strict=False))): _mend(item) for key, item in value.items()}
     if isinstance(value, msgspec.Raw | msgspec.msgpack.Ext):
         return value
     return msgspec.Raw(pack(value, strict=False))
@@ -149,7 +146,7 @@ def _encode(value: Any) -> Any:
 def _encode_strict(value: Any) -> Any:
     found = _encode_known(value, _encode_strict)
     if found is None:
-        raise UnserialisableError(type(value))
+        raise TypeError  # ormsgpack names the type
     return found
 
 
@@ -203,7 +200,7 @@ def _encode_array(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | Non
     return _ext(_ARRAY, [value.dtype.str, list(value.shape), value.tobytes()], hook)
 
 
-def _opaque(value: Any, reason: str = "") -> str:
+def _opaque(value: Any) -> str:
     kind = type(value)
     return f"<{kind.__module__}.{kind.__qualname__}>"
 

@@ -1,0 +1,353 @@
+"""A compiled graph: checked, frozen, runnable, registered, and able to answer for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from inwit.errors import CheckpointingOffError, InvalidStateError
+from inwit.ids import check_id, new_id
+from inwit.runtime import companion, loops
+from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving, StateSnapshot
+from inwit.runtime.checkpoints.base import Durability
+from inwit.runtime.checkpoints.snapshots import history_of, snapshot_of, resume_point
+from inwit.runtime.companion import HelpLevel
+from inwit.runtime.context import Context, current
+from inwit.runtime.engine import Execution
+from inwit.runtime.manifest import GraphManifest, Source
+from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
+from inwit.runtime.program import Program
+from inwit.runtime.project import Project
+from inwit.runtime.record import Recording, Unrecorded, anchor
+from inwit.runtime.state import StateSchema
+from inwit.runtime.streaming import StreamMode, astream, stream
+
+if TYPE_CHECKING:
+    from inwit.answers import Answer
+    from inwit.events import Event
+    from inwit.runtime.drawing import Drawing
+    from inwit.runtime.store.journal import Journal
+
+S = TypeVar("S")
+Config = Mapping[str, Any]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a graph was compiled with."""
+
+    name: str
+    source: Source
+    limits: Limits
+    retry: RetryPolicy
+    checkpointer: Checkpointer | Literal[False] | None = None
+    """None is the default: in memory; False is none at all."""
+    store: Any = None
+    durability: Durability = "async"
+    metrics: bool = True
+    introspection: bool = True
+    metadata: dict[str, Any] = {}
+
+
+class CompiledGraph(Generic[S]):
+    """A graph that runs. Made by `StateGraph.compile`."""
+
+    def __init__(self, schema: StateSchema, program: Program, options: Options) -> None:
+        self.schema = schema
+        self.program = program
+        self.options = options
+        self.name = options.name
+        """The graph's name in the project; another file's graph of that name makes it ``name~2``."""
+        self.last_execution_id: str | None = None
+        self.project = Project.find()
+        self._manifest: GraphManifest | None = None
+        self._memory = InMemoryCheckpointer()
+        self._journal: Journal | None = None
+        self._registration: Any = None
+        if options.introspection and not Project.is_off():
+            from inwit.runtime.store.journal import Journal
+
+            self._journal = Journal.of(self.project)
+            self._registration = self._journal.register(self.manifest, self._rename)
+
+    def __repr__(self) -> str:
+        return f"<CompiledGraph {self.name!r}: {len(self.program.nodes)} nodes>"
+
+    def _rename(self, name: str) -> None:
+        if name != self.name:
+            self.name = name
+            self._manifest = None
+
+    # Running
+
+    def invoke(
+        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
+        execution_id: str | None = None, durability: Durability | None = None,
+    ) -> dict[str, Any]:
+        """Run to the end and give the final state.
+
+        Inside a running event loop it runs in a worker thread with a loop of its own. `state` None
+        goes on from the thread's last checkpoint.
+
+        Raises:
+            InvalidStateError: The input does not fit the state.
+            ExecutionError: A limit was reached. Whatever a node raised is raised as it is, with an
+                attribute ``execution_id``.
+        """
+        execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
+        if self.program.is_sync and asyncio._get_running_loop() is None:
+            execution.is_blocking = True
+            return loops.drive(self._run(execution, ready, given))
+        return loops.run(self._run(execution, ready, given))
+
+    async def ainvoke(
+        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
+        execution_id: str | None = None, durability: Durability | None = None,
+    ) -> dict[str, Any]:
+        """Run to the end and give the final state; see `invoke`."""
+        execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
+        return await self._run(execution, ready, given)
+
+    def stream(
+        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates", durability: Durability | None = None,
+    ) -> Iterator[Any]:
+        """Run, and give what `stream_mode` names as it happens: ``values`` (the state after each
+        step), ``updates`` (what each node returned, by its name), ``custom`` (what nodes write) or
+        ``events``. Several modes give (mode, value) pairs. The graph waits for its reader."""
+        return stream(self.astream(state, config, thread_id=thread_id, stream_mode=stream_mode,
+                                   durability=durability))  # fmt: skip
+
+    def astream(
+        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates", durability: Durability | None = None,
+    ) -> AsyncIterator[Any]:
+        """Run, and give what happens; see `stream`."""
+        execution, ready, given = self._begin(state, config, thread_id, None, durability)
+        return astream(execution, self._run(execution, ready, given), stream_mode)
+
+    async def _run(
+        self, execution: Execution, ready: list[int] | None, given: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        result = await execution.run(ready, given)
+        if execution.last_save is not None:
+            if execution.is_blocking:
+                execution.last_save.result()
+            else:
+                await asyncio.wrap_future(execution.last_save)
+        return result
+
+    def _begin(
+        self, state: Any, config: Config | None, thread_id: str | None, execution_id: str | None,
+        durability: Durability | None,
+    ) -> tuple[Execution, list[int] | None, Mapping[str, Any] | None]:
+        config = config or {}
+        thread_id = thread_id or config.get("configurable", {}).get("thread_id")
+        if thread_id is not None:
+            thread_id = check_id("thread", str(thread_id))
+        execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
+        saver = self._saver(thread_id)
+        values, ready, given = self._initial(state, saver, thread_id)
+        recording = self._recording(execution_id, thread_id)
+        ctx = Context(recording, thread_id or execution_id, config, self.options.store)
+        execution = Execution(
+            self.program, self.schema, self._limited(config), recording, self._journal, ctx, values
+        )
+        if saver is not None and thread_id is not None:
+            execution.saving = Saving(
+                saver, thread_id, execution_id, durability or self.options.durability
+            )
+        self.last_execution_id = execution_id
+        return execution, ready, given
+
+    def _limited(self, config: Config) -> Options:
+        """The options of one call: `recursion_limit` and `timeout_s` may be given by its config."""
+        if "recursion_limit" not in config and "timeout_s" not in config:
+            return self.options
+        limits = self.options.limits
+        limits = msgspec.structs.replace(
+            limits, recursion_limit=int(config.get("recursion_limit", limits.recursion_limit)),
+            execution_timeout_s=config.get("timeout_s", limits.execution_timeout_s),
+        )  # fmt: skip
+        return msgspec.structs.replace(self.options, limits=limits)
+
+    def _recording(self, execution_id: str, thread_id: str | None) -> Recording:
+        if self._journal is None:
+            return Unrecorded(execution_id, self.name)
+        caller = current()
+        parent_id = caller.execution_id if caller is not None else None
+        return Recording(
+            execution_id, self.name, self.version, thread_id or execution_id, parent_id, anchor()
+        )
+
+    def _saver(self, thread_id: str | None) -> Checkpointer | None:
+        if thread_id is None or self.options.checkpointer is False:
+            return None
+        return self.options.checkpointer or self._memory
+
+    def _initial(
+        self, state: Any, saver: Checkpointer | None, thread_id: str | None
+    ) -> tuple[dict[str, Any], list[int] | None, Mapping[str, Any] | None]:
+        """The state to begin with, the nodes to resume at (None: the entry), and the input."""
+        saved = saver.load(thread_id) if saver is not None and thread_id is not None else ()
+        if state is None:
+            if not saved:
+                raise InvalidStateError(
+                    "There is no input and nothing to resume.",
+                    hint="Give a dict, or the thread_id of an execution that stopped.",
+                )
+            values, names = resume_point(saved)
+            return values, [self.program.by_name[name] for name in names], None
+        given = self.schema.parse(state)
+        if saved:
+            values, _ = resume_point(saved)
+        elif not self.schema.defaults:
+            return given, None, given
+        else:
+            values = self.schema.initial()
+        self.schema.apply(values, given)
+        return values, None, given
+
+    # Saved states
+
+    def get_state(self, config: Config) -> StateSnapshot:
+        """The state of the thread that `config` names, after its last or the named checkpoint."""
+        saver, thread_id = self._thread(config)
+        return snapshot_of(saver, thread_id, config["configurable"].get("checkpoint_id"))
+
+    def get_state_history(self, config: Config, *, limit: int | None = None) -> Iterator[StateSnapshot]:
+        """The states of a thread, newest first."""
+        saver, thread_id = self._thread(config)
+        return history_of(saver, thread_id, limit)
+
+    def _thread(self, config: Config) -> tuple[Checkpointer, str]:
+        thread_id = config.get("configurable", {}).get("thread_id")
+        saver = self._saver(thread_id)
+        if saver is None or thread_id is None:
+            raise CheckpointingOffError(thread_id)
+        return saver, str(thread_id)
+
+    # Opting out: each gives a graph without one default
+
+    def _without(self, **changes: Any) -> CompiledGraph[S]:
+        return CompiledGraph(self.schema, self.program, msgspec.structs.replace(self.options, **changes))
+
+    def without_checkpointing(self) -> CompiledGraph[S]:
+        """The same graph, keeping no checkpoints."""
+        return self._without(checkpointer=False)
+
+    def without_retries(self) -> CompiledGraph[S]:
+        """The same graph, where only nodes with a policy of their own are tried again."""
+        return self._without(retry=NO_RETRY)
+
+    def without_metrics(self) -> CompiledGraph[S]:
+        """The same graph, without latency histograms."""
+        return self._without(metrics=False)
+
+    def without_limits(self) -> CompiledGraph[S]:
+        """The same graph, without time-outs and with a recursion limit of 10,007."""
+        return self._without(limits=NO_LIMITS)
+
+    def without_introspection(self) -> CompiledGraph[S]:
+        """The same graph, neither registered nor recorded."""
+        if self._registration is not None:
+            self._registration.cancel()
+        return self._without(introspection=False)
+
+    # Looking into it
+
+    def manifest(self) -> GraphManifest:
+        """What is known of the graph without running it."""
+        if self._manifest is None:
+            from inwit.runtime.describe import describe
+
+            self._manifest = describe(self)
+        return self._manifest
+
+    def version(self) -> str:
+        """The hash of the graph's structure, 12 hexadecimal digits."""
+        return self.manifest().version
+
+    def get_graph(self) -> Drawing:
+        """The graph to draw, such as ``get_graph().draw_mermaid()``."""
+        from inwit.runtime.drawing import Drawing
+
+        return Drawing(self.manifest())
+
+    def ask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
+        """Ask about this graph, its executions, the platform or the network, in plain language.
+
+        What happened before the question is seen by it.
+        """
+        return companion.introspection().ask(
+            self.project, question, graph=self.name, level=level, execution_id=execution_id
+        )
+
+    async def aask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
+        """Ask without holding the event loop; see `ask`."""
+        return await asyncio.to_thread(
+            lambda: self.ask(question, level=level, execution_id=execution_id)
+        )
+
+    def introspect(self) -> Any:
+        """Facts of this graph: ``.architecture()``, ``.capabilities()``, ``.nodes()``, …"""
+        return companion.introspection().introspect(self)
+
+    def platform(self) -> dict[str, Any]:
+        """Facts of the platform that the graph runs on."""
+        return companion.introspection().platform(self)
+
+    def unified_introspection(self) -> dict[str, Any]:
+        """Facts of all four levels."""
+        return companion.introspection().unified(self)
+
+    def metrics(self) -> dict[str, Any]:
+        """Counts and latencies measured over the recorded executions."""
+        return companion.introspection().metrics(self)
+
+    def performance(self) -> dict[str, Any]:
+        """How this graph does against its own history."""
+        return companion.introspection().performance(self)
+
+    def live_executions(self) -> list[dict[str, Any]]:
+        """The executions that run now, in any process of the project."""
+        return companion.introspection().live_executions(self)
+
+    def generate_help(self, level: HelpLevel = HelpLevel.BRIEF) -> str:
+        """Help for the users of a program built on this graph, from its manifest."""
+        return companion.introspection().help(self, level)
+
+    def resolve(self, uri: str) -> Any:
+        """What the uri of an evidence names."""
+        return companion.introspection().resolve(self.project, uri)
+
+    async def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
+        """Follow the events of this graph's executions in this process, as they become durable."""
+        if self._journal is None:
+            return
+        from inwit.runtime.subscribe import follow
+
+        async for event in follow(self._journal, self.name, execution_id):
+            yield event
+
+    async def flush(self) -> None:
+        """Return when everything emitted so far is durable.
+
+        Raises:
+            StoreError: It cannot be made durable.
+        """
+        if self._journal is not None:
+            await self._journal.aflush()
+
+    def serve(
+        self, port: int = 8765, *, host: str = "127.0.0.1", token: str | None = None, background: bool = False
+    ) -> Any:
+        """Serve the project of this graph; see ``inwit serve``."""
+        return companion.server().serve(
+            self.project, host=host, port=port, token=token, background=background
+        )
+
+
+__all__ = ["CompiledGraph", "HelpLevel", "Options"]

@@ -1,0 +1,235 @@
+"""Making a manifest: what is known of a compiled graph without running it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_origin
+
+import msgspec
+
+from inwit.runtime.manifest import (
+    EdgeFacts,
+    FeatureFacts,
+    FieldFacts,
+    GraphManifest,
+    NodeFacts,
+    Source,
+)
+from inwit.runtime.policies import NodePolicy
+from inwit.runtime.program import END, START, Node, Program, Router
+from inwit.runtime.serial import pack, plain
+from inwit.runtime.source import read, tools_of, unwrap
+
+if TYPE_CHECKING:
+    from inwit.runtime.compiled import CompiledGraph, Options
+    from inwit.runtime.state import Channel, StateSchema
+
+
+def describe(graph: CompiledGraph[Any]) -> GraphManifest:
+    """Build the manifest of a compiled graph."""
+    program, schema = graph.program, graph.schema
+    edges = tuple(_edges(program))
+    entries = tuple(dict.fromkeys(edge.target for edge in edges if edge.source == START))
+    terminal = tuple(dict.fromkeys(edge.source for edge in edges if edge.target == END))
+    nodes = tuple(_node(node, entries, terminal, schema) for node in program.nodes)
+    fields = tuple(_field(channel) for channel in schema.channels.values())
+    return GraphManifest(
+        name=graph.name, version=structural_hash(nodes, edges, fields),
+        description=_first_paragraph(schema.cls), nodes=nodes, edges=edges, entry_points=entries,
+        terminal_nodes=terminal, state_type=schema.cls.__name__, fields=fields,
+        features=features_of(graph.options), source=graph.options.source,
+        has_cycles=_has_cycles(edges), has_parallel_paths=_has_parallel(program, edges),
+        dependencies=tuple(sorted(_modules(program))), metadata=_plain(graph.options.metadata),
+    )  # fmt: skip
+
+
+def structural_hash(
+    nodes: tuple[NodeFacts, ...], edges: tuple[EdgeFacts, ...], fields: tuple[FieldFacts, ...]
+) -> str:
+    """Hash names, edges, conditions and state keys; source text, places and order don't count."""
+    structure = [
+        sorted((n.name, n.node_type) for n in nodes),
+        sorted((e.source, e.target, e.label, e.condition, *e.joins) for e in edges),
+        sorted((f.name, f.field_type, f.reducer) for f in fields),
+    ]
+    return hashlib.sha256(msgspec.json.encode(structure)).hexdigest()[:12]
+
+
+def _node(node: Node, entries: tuple[str, ...], terminal: tuple[str, ...], schema: StateSchema) -> NodeFacts:
+    function = unwrap(node.function)
+    reading = read(node.function)
+    keys = schema.names
+    writes = tuple(key for key in reading.writes if key in keys)
+    return NodeFacts(
+        name=node.name, node_type=_node_type(node), description=_first_paragraph(function),
+        function=f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}",
+        source=_source(function), is_async=node.is_async, is_entry_point=node.name in entries,
+        is_terminal=node.name in terminal, reads=tuple(k for k in reading.reads if k in keys),
+        writes=writes, reads_known=not reading.reads_unknown,
+        writes_known=not reading.writes_unknown and not set(reading.writes) - set(keys),
+        tools=tools_of(function), calls=reading.calls, version=_code_hash(function),
+        policies=_policies(node.policy), metadata=_plain(node.policy.metadata),
+    )  # fmt: skip
+
+
+def _node_type(node: Node) -> str:
+    if node.routers:
+        return "decision"
+    return "async function" if node.is_async else "function"
+
+
+def _edges(program: Program) -> Iterator[EdgeFacts]:
+    yield from _edges_of(START, program.entry_edges, program.entry_routers, program, ())
+    for node in program.nodes:
+        yield from _edges_of(node.name, node.edges, node.routers, program, node.joins)
+
+
+def _edges_of(
+    source: str, plain: tuple[str, ...], routers: tuple[Router, ...], program: Program, joins: tuple[int, ...]
+) -> Iterator[EdgeFacts]:
+    waits = {
+        program.nodes[program.joins[j].target].name: tuple(
+            sorted(program.nodes[i].name for i in program.joins[j].needed)
+        )
+        for j in joins
+    }
+    for target in plain:
+        yield EdgeFacts(
+            source=source, target=target, is_parallel=len(plain) > 1, joins=waits.get(target, ())
+        )
+    for router in routers:
+        possible = router.possible() or tuple((n, n) for n in (*program.by_name, END))
+        for label, target in possible:
+            yield EdgeFacts(
+                source=source, target=target, is_conditional=True, condition=router.name,
+                label=label, reads=router.reading.reads,
+            )  # fmt: skip
+
+
+def _has_cycles(edges: tuple[EdgeFacts, ...]) -> bool:
+    ways: dict[str, set[str]] = {}
+    for edge in edges:
+        ways.setdefault(edge.source, set()).add(edge.target)
+    done: set[str] = set()
+    for start in ways:
+        if _finds_cycle(start, ways, done):
+            return True
+    return False
+
+
+def _finds_cycle(start: str, ways: dict[str, set[str]], done: set[str]) -> bool:
+    path, stack = set[str](), [(start, False)]
+    while stack:
+        name, is_left = stack.pop()
+        if is_left:
+            path.discard(name)
+            done.add(name)
+            continue
+        if name in path:
+            return True
+        if name in done:
+            continue
+        path.add(name)
+        stack.append((name, True))
+        for target in ways.get(name, ()):
+            if target in path:
+                return True
+            stack.append((target, False))
+    return False
+
+
+def _has_parallel(program: Program, edges: tuple[EdgeFacts, ...]) -> bool:
+    return any(edge.is_parallel for edge in edges) or len(program.entry_targets) > 1
+
+
+def _field(channel: Channel) -> FieldFacts:
+    return FieldFacts(
+        name=channel.name, field_type=type_name(channel.type),
+        reducer="" if channel.reducer is None else _reducer_name(channel),
+        optional=not channel.is_required, description=channel.description,
+    )  # fmt: skip
+
+
+def _reducer_name(channel: Channel) -> str:
+    if channel.is_list:
+        return "append"
+    return getattr(unwrap(channel.reducer), "__name__", type(channel.reducer).__name__)
+
+
+def type_name(hint: Any) -> str:
+    """Write a type as source would: ``list[str]``, ``int | None``."""
+    if isinstance(hint, type) and get_origin(hint) is None:
+        return hint.__name__
+    return str(hint).replace("typing.", "")
+
+
+def features_of(options: Options) -> tuple[FeatureFacts, ...]:
+    """What the runtime does for a graph with these options."""
+    limits = options.limits
+    seconds = limits.node_timeout_s
+    return (
+        _feature("checkpointing", "Saves the state after each step of a thread.",
+                 options.checkpointer is not False, "without_checkpointing()"),
+        _feature("retries", f"Calls a node up to {options.retry.max_attempts} times when an error is transient.",
+                 options.retry.max_attempts > 1, "without_retries()"),
+        _feature("metrics", "Counts executions and keeps latency histograms of nodes.",
+                 options.metrics, "without_metrics()"),
+        _feature("limits", f"Ends an execution after {limits.recursion_limit} steps, a node after "
+                 f"{seconds:g} s." if seconds else f"Ends an execution after {limits.recursion_limit} steps.",
+                 seconds is not None, "without_limits()"),
+        _feature("introspection", "Registers the graph and records its executions.",
+                 options.introspection, "without_introspection()"),
+    )  # fmt: skip
+
+
+def _feature(name: str, description: str, enabled: bool, opt_out: str) -> FeatureFacts:
+    return FeatureFacts(name=name, description=description, enabled=enabled, opt_out_method=opt_out)
+
+
+def _policies(policy: NodePolicy) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if policy.retry is not None:
+        found["max_attempts"] = policy.retry.max_attempts
+    if policy.timeout_s is not None:
+        found["timeout_s"] = policy.timeout_s
+    for name, value in (("thread", policy.in_thread), ("side_effects", policy.has_side_effects), ("pure", policy.is_pure)):  # noqa: E501
+        if value:
+            found[name] = True
+    return found
+
+
+def _source(function: Any) -> Source | None:
+    code = getattr(function, "__code__", None)
+    return None if code is None else Source(file=code.co_filename, line=code.co_firstlineno)
+
+
+def _code_hash(function: Any) -> str:
+    """Hash what a function does: its code and constants, nested functions included, not its place."""
+    code = getattr(function, "__code__", None)
+    return "" if code is None else hashlib.sha256(_code_bytes(code)).hexdigest()[:12]
+
+
+def _code_bytes(code: Any) -> bytes:
+    parts = [code.co_code, repr(code.co_names).encode()]
+    for constant in code.co_consts:
+        is_code = hasattr(constant, "co_code")
+        parts.append(_code_bytes(constant) if is_code else repr(constant).encode())
+    return b"\x00".join(parts)
+
+
+def _first_paragraph(thing: Any) -> str:
+    doc = inspect.getdoc(thing) if hasattr(thing, "__doc__") and thing.__doc__ else ""
+    if not doc or (isinstance(thing, type) and doc.startswith(("dict(", f"{thing.__name__}("))):
+        return ""
+    return " ".join(doc.split("\n\n")[0].split())
+
+
+def _modules(program: Program) -> set[str]:
+    found = {str(getattr(unwrap(node.function), "__module__", "") or "").split(".")[0] for node in program.nodes}
+    return found - {"", "builtins", "__main__"}
+
+
+def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {str(key): plain(pack(value, strict=False)) for key, value in metadata.items()}

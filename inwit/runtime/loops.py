@@ -1,0 +1,68 @@
+"""Running the async core from sync code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    work.close()
+    raise RuntimeError("A sync execution waited for an event loop.")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end: in this thread's own loop, or in a worker thread where a loop
+    runs here already."""
+    if asyncio._get_running_loop() is None:
+        return own_runner().run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="inwit-invoke") as pool:
+        return pool.submit(copy_context().run, asyncio.run, work).result()
+
+
+class _Runner:
+    """A loop that is kept for the thread's next call and closed with the thread."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        result = self._runner.run(work, context=copy_context())
+        loop = self._runner.get_loop()
+        left = asyncio.all_tasks(loop)
+        if left:
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        return result
+
+    def __del__(self) -> None:
+        self._runner.close()
+
+
+_local = threading.local()
+
+
+def own_runner() -> _Runner:
+    """The runner of this thread."""
+    found: _Runner | None = getattr(_local, "runner", None)
+    if found is None:
+        found = _local.runner = _Runner()
+    return found
+
+
+def own_loop() -> asyncio.AbstractEventLoop:
+    """The loop that this thread's sync calls run in."""
+    return own_runner()._runner.get_loop()

@@ -1,0 +1,280 @@
+"""The state: which keys a graph has, how updates are merged, and what a node is given.
+
+A schema is a TypedDict, a dataclass or a pydantic model; ``Annotated[T, reducer]`` merges updates of
+a key, any other key is replaced. Inside the engine the state is a plain dict of the keys that have a
+value.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from inwit.errors import InvalidStateError, InvalidUpdateError, nearest
+from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
+
+Reducer = Callable[[Any, Any], Any]
+_EMPTY = (list, dict, set, tuple, int, float, str, bytes, bool, frozenset)
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of the state."""
+
+    name: str
+    type: Any
+    reducer: Reducer | None = None
+    is_list: bool = False
+    """Whether the reducer appends to a list, so that the record keeps what was appended."""
+    factory: Callable[[], Any] | None = None
+    is_required: bool = True
+    description: str = ""
+
+
+class StateSchema:
+    """The keys of one state class; made once per class by `schema_of`."""
+
+    def __init__(self, cls: type, channels: dict[str, Channel]) -> None:
+        self.cls = cls
+        self.channels = channels
+        self.names = channels.keys()
+        self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
+        self.defaults = any(c.factory is not None for c in channels.values())
+        """Whether the state holds values before the input does."""
+        self.view: Callable[[dict[str, Any]], Any] = dict.copy
+        """Makes what a node is given of the state."""
+
+    def initial(self) -> dict[str, Any]:
+        """The state before the input: defaults, and empty values of keys with a reducer."""
+        return {c.name: c.factory() for c in self.channels.values() if c.factory is not None}
+
+    def parse(self, value: Any) -> dict[str, Any]:
+        """Check an input and give its keys.
+
+        Raises:
+            InvalidStateError: It is no mapping or state object, or has keys that the state lacks.
+        """
+        found = self.keys_of(value)
+        if found is None:
+            raise InvalidStateError(
+                f"The input is a {type(value).__name__}.",
+                hint=f"Give a dict with keys of {self.cls.__name__}: {', '.join(self.names)}.",
+            )
+        self._refuse_unknown(found, InvalidStateError, "The input")
+        return dict(found)
+
+    def keys_of(self, value: Any) -> Mapping[str, Any] | None:
+        """Read a dict or an object of the state class as a mapping; None for anything else."""
+        if isinstance(value, Mapping):
+            return value
+        return None
+
+    def apply(self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False) -> dict[str, Any]:
+        """Merge `update` into `state`, in place, and return it as the record keeps it.
+
+        Raises:
+            InvalidUpdateError: A key is not of the state, or a reducer refused.
+            UnserialisableError: `strict`, and a value cannot be kept in a checkpoint.
+        """
+        if not (update.keys() <= self.names):
+            self._refuse_unknown(update, InvalidUpdateError, "An update")
+        recorded: dict[str, Any] = {}
+        reducers = self.reducers
+        for key, value in update.items():
+            if key in reducers:
+                recorded[key] = self._merge(reducers[key], state, value, strict)
+            else:
+                state[key] = value
+                recorded[key] = (
+                    value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
+                )
+        return recorded
+
+    def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
+        name, reducer = channel.name, channel.reducer
+        assert reducer is not None
+        try:
+            merged = reducer(state[name], value) if name in state else value
+        except Exception as exc:
+            raise InvalidUpdateError(
+                f"The reducer of {name!r} refused a {type(value).__name__}: {exc}",
+                hint=f"It merges into a {type(state.get(name)).__name__}.",
+            ) from exc
+        had_list = channel.is_list and type(value) is list and name in state
+        state[name] = merged
+        if had_list:
+            return freeze_delta(value, strict=strict)
+        return merged if type(merged) in IMMUTABLE else msgspec.Raw(pack(merged, strict=strict))
+
+    def _refuse_unknown(
+        self, found: Mapping[str, Any], error: type[InvalidStateError | InvalidUpdateError], what: str
+    ) -> None:
+        unknown = next((key for key in found if key not in self.names), None)
+        if unknown is not None:
+            raise error(f"{what} has the key {unknown!r}, which {self.cls.__name__} lacks.",
+                        hint=nearest(str(unknown), self.names))  # fmt: skip
+
+
+class _DataclassSchema(StateSchema):
+    def __init__(self, cls: type, channels: dict[str, Channel]) -> None:
+        super().__init__(cls, channels)
+        self.view = self._make
+
+    def _make(self, state: dict[str, Any]) -> Any:
+        try:
+            return self.cls(**state)
+        except TypeError as exc:
+            raise InvalidStateError(f"{self.cls.__name__} cannot be made: {exc}.",
+                                    hint="Give the key in the input or a default.") from exc  # fmt: skip
+
+    def keys_of(self, value: Any) -> Mapping[str, Any] | None:
+        if isinstance(value, self.cls):
+            return {name: getattr(value, name) for name in self.names}
+        return super().keys_of(value)
+
+
+class _PydanticSchema(StateSchema):
+    def __init__(self, cls: type, channels: dict[str, Channel]) -> None:
+        super().__init__(cls, channels)
+        self._model: Any = cls
+        self.view = self._make
+
+    def _make(self, state: dict[str, Any]) -> Any:
+        return self._model.model_construct(**state)
+
+    def keys_of(self, value: Any) -> Mapping[str, Any] | None:
+        if isinstance(value, self.cls):
+            model: Any = value
+            return {name: getattr(model, name) for name in model.model_fields_set}
+        return super().keys_of(value)
+
+    def parse(self, value: Any) -> dict[str, Any]:
+        given = super().parse(value)
+        try:
+            model = self._model.model_validate({**self.initial(), **given})
+        except ValueError as exc:
+            raise InvalidStateError(f"The input is no {self.cls.__name__}: {_first_line(exc)}",
+                                    hint="See the model's fields.") from exc  # fmt: skip
+        return {name: getattr(model, name) for name in given}
+
+    def apply(self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False) -> dict[str, Any]:
+        if not (update.keys() <= self.names):
+            self._refuse_unknown(update, InvalidUpdateError, "An update")
+        model = self._model.model_construct(**state)
+        checked = {}
+        for key, value in update.items():
+            if key in self.reducers:
+                checked[key] = value
+                continue
+            try:
+                self._model.__pydantic_validator__.validate_assignment(model, key, value)
+            except ValueError as exc:
+                raise InvalidUpdateError(f"{key!r} cannot be {value!r}: {_first_line(exc)}",
+                                         hint=f"It is a {self.channels[key].type}.") from exc  # fmt: skip
+            checked[key] = getattr(model, key)
+        return super().apply(state, checked, strict=strict)
+
+
+def _first_line(exc: Exception) -> str:
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return " ".join(lines[1:3]) if len(lines) > 2 else " ".join(lines)
+
+
+@lru_cache(maxsize=512)
+def schema_of(cls: type) -> StateSchema:
+    """Read a state class.
+
+    Raises:
+        InvalidStateError: It is no TypedDict, dataclass or pydantic model.
+    """
+    if hasattr(cls, "model_fields") and hasattr(cls, "model_construct"):
+        return _PydanticSchema(cls, _pydantic_channels(cls))
+    if hasattr(cls, "__dataclass_fields__"):
+        return _DataclassSchema(cls, _dataclass_channels(cls))
+    if typing.is_typeddict(cls) or hasattr(cls, "__total__"):
+        return StateSchema(cls, _typeddict_channels(cls))
+    raise InvalidStateError(
+        f"{cls!r} is no state class.", hint="Use a TypedDict, a dataclass or a pydantic model."
+    )
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except NameError as exc:
+        frame_names = _caller_names(cls)
+        try:
+            return typing.get_type_hints(cls, None, frame_names, include_extras=True)
+        except NameError:
+            raise InvalidStateError(f"The types of {cls.__name__} cannot be read: {exc}.",
+                                    hint="Import what its annotations name.") from exc  # fmt: skip
+
+
+def _caller_names(cls: type) -> dict[str, Any]:
+    """Names of enclosing functions, for a class that is written inside one."""
+    names: dict[str, Any] = {}
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == cls.__module__:
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back  # type: ignore[assignment]
+    return names
+
+
+def _typeddict_channels(cls: type) -> dict[str, Channel]:
+    required = getattr(cls, "__required_keys__", frozenset())
+    return {
+        name: _channel(name, hint, MISSING, name in required) for name, hint in _hints(cls).items()
+    }
+
+
+def _dataclass_channels(cls: Any) -> dict[str, Channel]:
+    hints, found = _hints(cls), {}
+    for name, field in cls.__dataclass_fields__.items():
+        default = field.default_factory
+        if field.default is not MISSING:
+            default = _constant(field.default)
+        found[name] = _channel(name, hints[name], default, default is MISSING)
+    return found
+
+
+def _pydantic_channels(cls: Any) -> dict[str, Channel]:
+    hints, found = _hints(cls), {}
+    for name, field in cls.model_fields.items():
+        default = MISSING
+        if not field.is_required():
+            default = (lambda f: lambda: f.get_default(call_default_factory=True))(field)
+        found[name] = _channel(name, hints[name], default, field.is_required(), field.description or "")
+    return found
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _channel(name: str, hint: Any, default: Any, is_required: bool, description: str = "") -> Channel:
+    extras: tuple[Any, ...] = ()
+    while typing.get_origin(hint) in (typing.Required, typing.NotRequired):
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) is typing.Annotated:
+        hint, *rest = typing.get_args(hint)
+        extras = tuple(rest)
+    reducer = next((extra for extra in reversed(extras) if _is_reducer(extra)), None)
+    text = next((extra for extra in extras if isinstance(extra, str)), description)
+    factory = None if default is MISSING else default
+    base = typing.get_origin(hint) or hint
+    if reducer is not None and factory is None and base in _EMPTY:
+        factory = base
+    is_list = base is list and reducer in (operator.add, operator.concat, operator.iadd)
+    return Channel(name=name, type=hint, reducer=operator.add if is_list else reducer,
+                   is_list=is_list, factory=factory, is_required=is_required, description=text)  # fmt: skip
+
+
+def _is_reducer(extra: Any) -> bool:
+    return callable(extra) and not isinstance(extra, type)

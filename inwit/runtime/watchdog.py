@@ -1,0 +1,82 @@
+"""One timer per event loop that cancels nodes and executions which run too long.
+
+A timer per node would cost more than the node. The watchdog looks at all running contexts every
+`TICK_S`, and only while there are any. It serves the limits that a graph has by default; a node that
+declares a time-out has a timer of its own (`inwit.runtime.threads`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic_ns
+from weakref import WeakKeyDictionary
+
+from inwit.errors import ExecutionTimeoutError, NodeTimeoutError
+from inwit.runtime.context import Context
+
+TICK_S = 1.0
+_FASTEST_S = 0.005
+
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
+
+
+class Watchdog:
+    """Cancels the tasks of contexts that are over their limit; at most a second late."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._contexts: set[Context] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @staticmethod
+    def of_loop() -> Watchdog:
+        """The watchdog of the running loop."""
+        loop = asyncio.get_running_loop()
+        found = _by_loop.get(loop)
+        if found is None:
+            found = _by_loop[loop] = Watchdog(loop)
+        return found
+
+    def watch(self, ctx: Context) -> None:
+        """Watch a context that runs in the current task."""
+        ctx.task = asyncio.current_task(self._loop)
+        self._contexts.add(ctx)
+        if self._timer is None or ctx.budget_s:
+            self.look_within(min(TICK_S, ctx.budget_s or TICK_S))
+
+    def look_within(self, seconds: float) -> None:
+        """Look again after at most so long."""
+        due = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > due + 0.001:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def forget(self, ctx: Context) -> None:
+        """Stop watching a context."""
+        self._contexts.discard(ctx)
+
+    def _look(self) -> None:
+        self._timer = None
+        now, soonest = monotonic_ns(), TICK_S
+        for ctx in self._contexts:
+            left = self._check(ctx, now)
+            soonest = min(soonest, left)
+        if self._contexts:
+            self.look_within(max(soonest, _FASTEST_S))
+
+    def _check(self, ctx: Context, now: int) -> float:
+        """Cancel a context over its limit; give the seconds that it has left."""
+        if ctx.task is None or ctx.timed_out is not None:
+            return TICK_S
+        ends = []
+        if ctx.started_ns and ctx.limit_ns:
+            ends.append((ctx.started_ns + ctx.limit_ns, NodeTimeoutError(ctx.node, ctx.limit_ns / 1e9)))
+        if ctx.deadline_ns:
+            ends.append((ctx.deadline_ns, ExecutionTimeoutError(ctx.budget_s or 0.0)))
+        for end, error in ends:
+            if now >= end:
+                ctx.timed_out = error
+                ctx.task.cancel()
+                return TICK_S
+        return min(((end - now) / 1e9 for end, _ in ends), default=TICK_S)
