@@ -1,0 +1,219 @@
+"""The packages that can be used: shipped ones, the project's and the user's.
+
+A source is a folder of ``namespace/name/inwit-package.toml``. Where two hold the same id, the
+project's goes before the user's, and that before the shipped one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from inwit.errors import InvalidPackageError, MalformedInputError, UnknownPackageError, nearest
+from inwit.registry.encoder import default_encoder
+from inwit.registry.loading import load_entry_point
+from inwit.registry.manifest import FILE_NAME, KINDS, Kind, Origin, Package, read_package
+from inwit.registry.search import Entry, HybridIndex
+from inwit.runtime.project import Project, user_folder
+
+__all__ = ["KINDS", "Package", "PackageFault", "PackageIndex", "PackageMatch", "load"]
+
+logger = logging.getLogger("inwit")
+
+_Signature = tuple[tuple[str, int, int], ...]
+
+
+class PackageMatch(msgspec.Struct, frozen=True):
+    """A package that a query found. `why` says what in the query led to it."""
+
+    package: Package
+    score: float
+    why: str
+
+
+class PackageFault(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that should hold a package and does not."""
+
+    folder: str
+    origin: Origin
+    code: str
+    message: str
+    hint: str
+
+
+Matches: TypeAlias = list[PackageMatch]
+
+
+class PackageIndex:
+    """The packages of one project. Safe to use from several threads; it sees changes on disk."""
+
+    def __init__(self, sources: dict[Origin, Path], *, folder: Path | None = None) -> None:
+        self._sources = sources
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._signature: _Signature | None = None
+        self._packages: dict[str, Package] = {}
+        self._faults: tuple[PackageFault, ...] = ()
+        self._index: HybridIndex | None = None
+
+    @classmethod
+    def of(cls, project: Project) -> PackageIndex:
+        """The index of a project's packages, one per project folder and process."""
+        with _indexes_lock:
+            key = (project.folder, user_folder())
+            if key not in _indexes:
+                sources: dict[Origin, Path] = {
+                    "project": project.folder / "packages",
+                    "user": user_folder() / "packages",
+                    "shipped": shipped_folder(),
+                }
+                _indexes[key] = cls(sources, folder=project.folder / "index")
+            return _indexes[key]
+
+    def list(self, kind: str | None = None) -> list[Package]:
+        """All packages, or those of one kind, by their ids.
+
+        Raises:
+            MalformedInputError: There is no such kind.
+        """
+        checked = _checked_kind(kind)
+        packages = sorted(self._current().values(), key=lambda package: package.id)
+        return [package for package in packages if checked in {None, package.kind}]
+
+    def get(self, package_id: str) -> Package:
+        """The package of an id, ``namespace/name``; the name alone is enough where it is the only one.
+
+        Raises:
+            UnknownPackageError: There is none.
+        """
+        packages = self._current()
+        if package_id in packages:
+            return packages[package_id]
+        named = [package for package in packages.values() if package.name == package_id]
+        if len(named) == 1:
+            return named[0]
+        raise UnknownPackageError(package_id, packages)
+
+    def search(self, query: str, kind: str | None = None, limit: int = 10) -> Matches:
+        """The packages that a query names or describes, best first.
+
+        Raises:
+            MalformedInputError: There is no such kind.
+        """
+        checked = _checked_kind(kind)
+        with self._lock:
+            packages = self._current()
+            if self._index is None:
+                # A search leaves no folder where nobody asked for one.
+                kept = self._folder if self._folder and self._folder.parent.is_dir() else None
+                entries = [_entry(package) for package in packages.values()]
+                self._index = HybridIndex(entries, encoder=default_encoder(), folder=kept)
+            index = self._index
+        matches = index.search(query, kind=checked, limit=limit)
+        return [PackageMatch(packages[match.id], match.score, match.why) for match in matches]
+
+    def faults(self) -> tuple[PackageFault, ...]:
+        """The folders that should hold a package and do not, and why."""
+        self._current()
+        return self._faults
+
+    def _current(self) -> dict[str, Package]:
+        """Read the sources again when a manifest came, went or changed."""
+        with self._lock:
+            signature = tuple(self._signatures())
+            if signature != self._signature:
+                self._packages, self._faults = self._read()
+                self._signature, self._index = signature, None
+            return self._packages
+
+    def _signatures(self) -> Iterator[tuple[str, int, int]]:
+        for _, folder in self._folders():
+            path = folder / FILE_NAME
+            try:
+                stat = path.stat()
+                yield str(path), stat.st_mtime_ns, stat.st_size
+            except OSError:
+                yield str(path), 0, 0
+
+    def _folders(self) -> Iterator[tuple[Origin, Path]]:
+        for origin, source in self._sources.items():
+            try:
+                found = sorted(path.parent for path in source.glob(f"*/*/{FILE_NAME}"))
+            except OSError:
+                continue
+            yield from ((origin, folder) for folder in found)
+
+    def _read(self) -> tuple[dict[str, Package], tuple[PackageFault, ...]]:
+        packages: dict[str, Package] = {}
+        faults = []
+        for origin, folder in self._folders():
+            try:
+                package = read_package(folder, origin)
+                packages.setdefault(package.id, package)
+            except InvalidPackageError as exc:
+                logger.warning("A package is left out: %s", exc)
+                faults.append(
+                    PackageFault(
+                        folder=str(folder),
+                        origin=origin,
+                        code=exc.code,
+                        message=exc.message,
+                        hint=exc.hint,
+                    )
+                )
+        return packages, tuple(faults)
+
+
+_indexes: dict[tuple[Path, Path], PackageIndex] = {}
+_indexes_lock = threading.Lock()
+
+
+def load(package_id: str, entry_point: str = "default", *, project: Project | None = None) -> Any:
+    """Import a package and return what its entry point names: a graph's factory, a tool pack, ….
+
+    This runs the package's code; listing and searching don't.
+
+    Raises:
+        UnknownPackageError: No source has the package.
+        InvalidPackageError: It cannot be imported, or has no such entry point.
+
+    Example:
+        >>> build = load("inwit/map-reduce")
+        >>> app = build(map_item=len, reduce_items=sum).compile(name="letters")
+        >>> app.invoke({"items": ["one", "three"]})["result"]
+        8
+    """
+    index = PackageIndex.of(project or Project.find())
+    return load_entry_point(index.get(package_id), entry_point)
+
+
+def shipped_folder() -> Path:
+    """Where the packages are that come with inwit: in the wheel, else in the source tree."""
+    inwit = Path(__file__).resolve().parents[1]
+    installed = inwit / "_manifests" / "packages"
+    return installed if installed.is_dir() else inwit.parent / "manifests" / "packages"
+
+
+def _entry(package: Package) -> Entry:
+    """What a package is found by: all that it says of itself."""
+    provided = [name for names in package.provides.values() for name in names]
+    # Words of the name stand in the text too: a package's name mostly says what it is for.
+    text = (
+        f"{package.description} {package.name.replace('-', ' ')} {package.kind.replace('-', ' ')}. "
+        f"{', '.join(package.keywords)}. {' '.join(provided)}"
+    )
+    return Entry(id=package.id, name=package.name, text=text, kind=package.kind)
+
+
+def _checked_kind(kind: str | None) -> Kind | None:
+    for known in KINDS:
+        if kind == known:
+            return known
+    if kind is None:
+        return None
+    raise MalformedInputError(f"No kind of packages {kind!r}.", hint=nearest(kind, KINDS))
