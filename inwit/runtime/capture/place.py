@@ -1,0 +1,51 @@
+"""Where in the record a call belongs: the node that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from inwit.runtime.context import Context, current
+from inwit.runtime.record import Recording
+
+
+class Place(NamedTuple):
+    """One attempt of one visit of a node, as it was when a call began.
+
+    A `Context` moves on with its execution; a call may outlast its node (a stream that is read
+    later), and stays where it began.
+    """
+
+    recording: Recording
+    node: str
+    visit: int
+    attempt: int
+
+    def emit(self, type_name: str, fields: dict[str, Any]) -> None:
+        """Record an event here; nothing follows an execution's end."""
+        if not self.recording.is_done:
+            self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
+
+
+_finders: list[Callable[[], Place | None]] = []
+
+
+def of(context: Context | None) -> Place | None:
+    """The place of a context; None outside of a node and where the record is off."""
+    if context is None or context.recording is None:
+        return None
+    return Place(context.recording, context.node, context.visit, context.attempt)
+
+
+def here() -> Place | None:
+    """The place of the code that runs here, in a graph of inwit or a watched one."""
+    place = of(current())
+    if place is not None:
+        return place
+    return next((place for find in _finders if (place := find()) is not None), None)
+
+
+def add_finder(find: Callable[[], Place | None]) -> None:
+    """Let a watched framework say where its running node is."""
+    if find not in _finders:
+        _finders.append(find)
