@@ -1,0 +1,309 @@
+"""Repeated identical calls: the same input again, and the same output again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+from typing import Any, Literal
+
+from inwit.answers import Evidence
+from inwit.plans import Effect
+from inwit.self_improve import stats
+from inwit.self_improve.findings import Draft, Finding, Held, Look, Seen, Thresholds, shown
+from inwit.self_improve.window import Content, NodeCall, OuterCall, Window, has_side_effects
+
+DETECTOR = "repeated_call"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """One call, of whatever kind, as repeats are counted."""
+
+    execution_id: str
+    thread_id: str | None
+    given: Content
+    gave: Content | None
+    spent_ms: float
+    uri: str
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Series:
+    """All calls of one thing, in order."""
+
+    node: str
+    kind: Literal["node", "tool", "model"]
+    name: str
+    calls: Sequence[_Made]
+    reads: tuple[str, ...] | None = None
+
+    @property
+    def what(self) -> str:
+        """The thing in a sentence."""
+        if self.kind == "node":
+            return f"node {shown(self.node)}"
+        return f"{self.kind} {shown(self.name)} in node {shown(self.node)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Repeats:
+    """What the calls of a series have in common within one scope."""
+
+    scope: Literal["execution", "thread"]
+    pairs: Sequence[tuple[_Made, _Made]]
+    """Each repeated call behind the first one of equal input."""
+    differing: Sequence[tuple[_Made, _Made]]
+
+
+def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
+    """Look for equal calls within an execution and, where these are none, within a thread."""
+    looks: list[Look] = []
+    held: list[Held] = []
+    whole: set[str] = set()
+    before = {(one.node, one.kind, one.name): one for one in _series(baseline)} if baseline else {}
+    for series in _series(window):
+        if series.node in whole:  # the node's own repeats explain those of its tools and models
+            continue
+        reason = _refusal(window, series.node)
+        repeats = _best(series.calls, limits)
+        n = len(series.calls)
+        p = stats.binomial_tail(len(repeats.pairs), n, limits.repeat_share_floor)
+        finding = None
+        if _is_large(repeats, n, limits):
+            reason = reason or _differs(repeats)
+            if reason:
+                held.append(_held(window, series, reason))
+            else:
+                old = before.get((series.node, series.kind, series.name))
+                finding = _finding(window, series, repeats, (p, old))
+                whole |= {series.node} if series.kind == "node" else set()
+        looks.append(
+            Look(
+                detector=DETECTOR, graph_name=window.graph_name, node=series.node, p_value=p,
+                finding=finding, visits=n,
+                visits_per_execution=n / max(len(window.executions), 1),
+            )
+        )  # fmt: skip
+    return Seen(looks=tuple(looks), held=tuple(held))
+
+
+def _series(window: Window) -> list[_Series]:
+    """Nodes first, so that a node's finding comes before those of what it calls."""
+    found = []
+    for node, calls in window.by_node().items():
+        facts = window.facts(node)
+        reads = facts.reads if facts is not None and facts.reads_known else None
+        made = [made for call in calls if (made := _node_made(call)) is not None]
+        if made:
+            found.append(_Series(node=node, kind="node", name="", calls=made, reads=reads))
+    outer: dict[tuple[str, str, str], list[OuterCall]] = {}
+    for call in window.outer_calls:
+        outer.setdefault((call.node, call.kind, call.name), []).append(call)
+    for (node, _, name), same in outer.items():
+        found.append(
+            _Series(node=node, kind=same[0].kind, name=name, calls=[_outer_made(c) for c in same])
+        )
+    return found
+
+
+def _node_made(call: NodeCall) -> _Made | None:
+    # A node that gives nothing is called for its effect, whether it declares that or not.
+    if call.is_cached or call.visit.status != "completed" or not call.given or not call.gave:
+        return None
+    return _Made(
+        execution_id=call.visit.execution_id, thread_id=call.thread_id, given=call.given,
+        gave=call.gave, spent_ms=call.self_ms, uri=call.visit.uri,
+    )  # fmt: skip
+
+
+def _outer_made(call: OuterCall) -> _Made:
+    return _Made(
+        execution_id=call.execution_id, thread_id=call.thread_id, given=call.given, gave=call.gave,
+        spent_ms=call.duration_ms, uri=f"execution://{call.execution_id}/events/{call.seq}",
+        tokens=call.tokens, cost_usd=call.cost_usd or 0.0,
+    )  # fmt: skip
+
+
+def _refusal(window: Window, node: str) -> str:
+    """Why calls of a node may not be spared, whatever they gave."""
+    facts = window.facts(node)
+    if facts is None:
+        return "the graph's manifest is missing, so side effects cannot be ruled out"
+    if has_side_effects(facts):
+        return "the node is declared to have side effects"
+    return ""
+
+
+def _differs(repeats: _Repeats) -> str:
+    if not repeats.differing:
+        return ""
+    first, second = repeats.differing[0]
+    return (
+        f"equal inputs gave differing outputs {len(repeats.differing)} times, for example "
+        f"{first.uri} and {second.uri}"
+    )
+
+
+def _held(window: Window, series: _Series, reason: str) -> Held:
+    return Held(
+        detector=DETECTOR, graph_name=window.graph_name, node=series.node,
+        reason=f"{series.what} is called again with equal input, but {reason}",
+    )  # fmt: skip
+
+
+def _best(calls: Sequence[_Made], limits: Thresholds) -> _Repeats:
+    """Prefer the narrow scope: a result kept for one execution cannot grow stale."""
+    within = _repeats("execution", calls, lambda call: call.execution_id)
+    if _is_large(within, len(calls), limits):
+        return within
+    threaded = [call for call in calls if call.thread_id is not None]
+    across = _repeats("thread", threaded, lambda call: call.thread_id or "")
+    return across if len(across.pairs) > len(within.pairs) else within
+
+
+def _repeats(
+    scope: Literal["execution", "thread"],
+    calls: Iterable[_Made],
+    place: Callable[[_Made], Hashable],
+) -> _Repeats:
+    first: dict[Hashable, _Made] = {}
+    pairs, differing = [], []
+    for call in calls:
+        known = first.setdefault((place(call), call.given.digest), call)
+        if known is not call:
+            pairs.append((known, call))
+            if known.gave != call.gave:
+                differing.append((known, call))
+    return _Repeats(scope=scope, pairs=pairs, differing=differing)
+
+
+def _is_large(repeats: _Repeats, calls: int, limits: Thresholds) -> bool:
+    again = [second for _, second in repeats.pairs]
+    if len(again) < limits.repeats_min:
+        return False
+    is_priced = any(call.cost_usd or call.tokens for call in again)
+    is_slow = fmean(call.spent_ms for call in again) >= limits.repeat_saving_floor_ms
+    low, _ = stats.share_interval(len(again), calls)
+    return low > limits.repeat_share_floor and (is_priced or is_slow)
+
+
+def _finding(
+    window: Window, series: _Series, repeats: _Repeats, tested: tuple[float, _Series | None]
+) -> Finding:
+    p, old = tested
+    again = [second for _, second in repeats.pairs]
+    share = len(again) / len(series.calls)
+    low, high = stats.share_interval(len(again), len(series.calls))
+    spent = sum(call.spent_ms for call in again)
+    scope = "the same execution" if repeats.scope == "execution" else "the same thread"
+    notes = []
+    if series.kind == "node" and series.reads is None:
+        notes.append("What the node reads is not known; the whole state was compared.")
+    return Finding(
+        detector=DETECTOR,
+        graph_name=window.graph_name,
+        graph_version=window.graph_version,
+        node=series.node,
+        subject=f"{series.kind}:{series.name}" if series.name else "",
+        statement=f"{len(again)} of {len(series.calls)} calls of {series.what} repeated an "
+        f"earlier one of {scope}: equal input, equal output, {spent:.1f} ms.",
+        baseline=_baseline(old, repeats.scope),
+        candidate=_figures(series, repeats),
+        effect=Effect(
+            point=share, low=low, high=high, unit="share of calls repeated",
+            method="Clopper-Pearson 95 % interval; exact binomial test against the floor",
+        ),
+        p_value=p,
+        # All agreed: the one-sided 95 % bound on the share of equal inputs with equal outputs.
+        confidence=0.05 ** (1 / len(again)),
+        evidence=_evidence(repeats),
+        limits=tuple(notes),
+        draft=_draft(window, series, repeats),
+    )  # fmt: skip
+
+
+def _baseline(old: _Series | None, scope: Literal["execution", "thread"]) -> dict[str, Any]:
+    if old is None:
+        return {"calls": 0}
+    if scope == "execution":
+        return _figures(old, _repeats(scope, old.calls, lambda call: call.execution_id))
+    threaded = [call for call in old.calls if call.thread_id is not None]
+    return _figures(old, _repeats(scope, threaded, lambda call: call.thread_id or ""))
+
+
+def _figures(series: _Series, repeats: _Repeats) -> dict[str, Any]:
+    again = [second for _, second in repeats.pairs]
+    return {
+        "calls": len(series.calls),
+        "repeated": len(again),
+        "differing_outputs": len(repeats.differing),
+        "scope": repeats.scope,
+        "wasted_ms": round(sum(call.spent_ms for call in again), 3),
+        "wasted_tokens": sum(call.tokens for call in again),
+        "wasted_usd": round(sum(call.cost_usd for call in again), 6),
+    }
+
+
+def _evidence(repeats: _Repeats) -> tuple[Evidence, ...]:
+    """Show three pairs, each once."""
+    found: dict[str, Evidence] = {}
+    for first, second in repeats.pairs[:3]:
+        for call, why in ((first, "The first call."), (second, "The same call again.")):
+            found.setdefault(
+                call.uri,
+                Evidence(
+                    uri=call.uri,
+                    quote=f"input {call.given.digest[:12]}, output "
+                    f"{call.gave.digest[:12] if call.gave else 'none'}, {call.spent_ms:.3f} ms",
+                    why=why,
+                ),
+            )
+    return tuple(found.values())
+
+
+def _draft(window: Window, series: _Series, repeats: _Repeats) -> Draft:
+    keys = "its input" if series.reads is None else f"the keys {', '.join(series.reads) or '(none)'}"
+    setting: dict[str, Any] = {"scope": repeats.scope}
+    if series.kind == "node":
+        setting["key"] = list(series.reads) if series.reads is not None else "whole state"
+        name = "cache"
+    else:
+        setting["name"] = series.name
+        name = f"{series.kind}_cache"
+    action = {
+        "type": "node_config", "graph": window.graph_name, "node": series.node,
+        "set": {name: setting}, "previous": {name: None},
+    }  # fmt: skip
+    return Draft(
+        title=f"Keep the result of {series.what} of {shown(window.graph_name)} for one "
+        f"{repeats.scope}",
+        hypothesis=f"The result of {series.what} depends on {keys} alone, so an equal call within "
+        f"one {repeats.scope} need not be made again.",
+        expected_evidence=f"With the result kept, {series.what} is called once for each input of a "
+        f"{repeats.scope}, and the executions end in the same state.",
+        actions=(action,),
+        risk="Wrong if the result depends on more than its input, on the time or on data outside; "
+        f"{len(repeats.pairs)} repeats showed no such case. Declare side_effects=True if it acts "
+        "on the world.",
+        rollback=f"Take {name} of node {shown(series.node)} away.",
+        expected=f"No repeated_call of {series.what}.",
+        expected_gain=_gain(window, repeats),
+    )
+
+
+def _gain(window: Window, repeats: _Repeats) -> Effect:
+    """The time of repeated calls per execution, resampled by execution."""
+    spent = dict.fromkeys((one.execution_id for one in window.executions), 0.0)
+    ordered = sorted((second for _, second in repeats.pairs), key=lambda call: call.execution_id)
+    for execution_id, calls in groupby(ordered, key=lambda call: call.execution_id):
+        spent[execution_id] = sum(call.spent_ms for call in calls)
+    point, low, high = stats.bootstrap_mean(list(spent.values()))
+    return Effect(
+        point=point, low=low, high=high, unit="ms of calls per execution",
+        method="recorded time of the repeated calls, bootstrap over executions; time saved on "
+        "parallel branches may be hidden",
+    )  # fmt: skip
