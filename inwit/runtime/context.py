@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.record import Recording
 from inwit.runtime.serial import freeze
+
+if TYPE_CHECKING:
+    from inwit.runtime.capture.client import Messages
 
 _current: ContextVar[Context | None] = ContextVar("inwit_context", default=None)
 
@@ -87,3 +90,37 @@ class Context:
         """Record an event of the running node."""
         if self.recording is not None and not self.is_closed:
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
+
+    def llm(
+        self, messages: Messages, *, model: str | None = None, base_url: str | None = None,
+        api_key: str | None = None, stream: bool = False, **parameters: Any,
+    ) -> Any:  # fmt: skip
+        """Call a model of an OpenAI-compatible server and give its `Reply`; an awaitable one in an
+        async node.
+
+        `messages` is a list of OpenAI's messages or the user's text. What is not given is read from
+        ``OPENAI_MODEL``, ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; `timeout_s` (120) is for each
+        wait, all other `parameters` go to the server. With `stream` the text is recorded as it
+        comes, and the whole reply given at the end.
+
+        Raises:
+            ModelCallError: The server refused, could not be reached or gave no usable answer.
+        """
+        from inwit.runtime.capture import calls
+
+        return calls.llm(
+            self, messages, model=model, base_url=base_url, api_key=api_key, stream=stream, **parameters
+        )
+
+    def tool(self, function: str | Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function and record the call under the function's name.
+
+        A coroutine function gives an awaitable. A name is looked up among the functions in
+        ``config["configurable"]["tools"]``.
+
+        Raises:
+            UnknownToolError: There is no tool of that name. Whatever the function raises is raised.
+        """
+        from inwit.runtime.capture import calls
+
+        return calls.tool(self, function, *args, **kwargs)

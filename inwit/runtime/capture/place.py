@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from inwit.runtime.context import Context, current
-from inwit.runtime.record import Recording
+from inwit.runtime.record import Recording, Unrecorded
 
 
 class Place(NamedTuple):
@@ -20,10 +20,12 @@ class Place(NamedTuple):
     node: str
     visit: int
     attempt: int
+    context: Context | None = None
 
     def emit(self, type_name: str, fields: dict[str, Any]) -> None:
-        """Record an event here; nothing follows an execution's end."""
-        if not self.recording.is_done:
+        """Record an event here; nothing follows an execution's end or a node that was given up."""
+        is_given_up = self.context is not None and self.context.is_closed
+        if not self.recording.is_done and not is_given_up:
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
 
 
@@ -32,9 +34,10 @@ _finders: list[Callable[[], Place | None]] = []
 
 def of(context: Context | None) -> Place | None:
     """The place of a context; None outside of a node and where the record is off."""
-    if context is None or context.recording is None:
+    recording = context.recording if context is not None else None
+    if context is None or recording is None or isinstance(recording, Unrecorded):
         return None
-    return Place(context.recording, context.node, context.visit, context.attempt)
+    return Place(recording, context.node, context.visit, context.attempt, context)
 
 
 def here() -> Place | None:
