@@ -1,0 +1,135 @@
+"""The one application of the host: MCP, HTTP and SSE behind one guard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio.to_thread
+import msgspec
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from inwit.errors import InwitError
+from inwit.introspection.platform import installed_version
+from inwit.runtime.project import Project
+from inwit.server import health, mcp, metrics, openapi, sse
+from inwit.server.drain import Drain
+from inwit.server.guard import LOOPBACK, Guard, Policy
+from inwit.server.host import Host
+from inwit.server.problems import Border, on_http, on_typed
+from inwit.server.routes import ENDPOINTS, later
+
+EVENTS = "/mcp/live/events"
+EXECUTION_EVENTS = "/mcp/live/executions/{id}/events"
+ALL = (*ENDPOINTS, *health.ENDPOINTS)
+STREAM = "text/event-stream"
+OTHERS = {
+    "/mcp": {
+        method: openapi.operation("MCP over streamable HTTP.", "application/json")
+        for method in ("get", "post", "delete")
+    },
+    EVENTS: {
+        "get": openapi.operation(
+            "The events of all executions as they happen.", STREAM, query=("graph", "type", "after")
+        )
+    },
+    EXECUTION_EVENTS: {
+        "get": openapi.operation(
+            "The events of one execution, until it is over.",
+            STREAM,
+            path=EXECUTION_EVENTS,
+            query=("type", "after"),
+        )
+    },
+    "/metrics": {"get": openapi.operation("Figures for Prometheus.", metrics.MEDIA_TYPE)},
+    "/openapi.json": {"get": openapi.operation("This document.", "application/json")},
+}
+"""The routes that answer with something else than the JSON of an endpoint."""
+
+
+def create_app(
+    project: Project,
+    *,
+    token: str | None = None,
+    hosts: Iterable[str] | None = LOOPBACK,
+    graph: str | None = None,
+    heartbeat_s: float = sse.HEARTBEAT_S,
+) -> Starlette:
+    """Make the application that answers for a project.
+
+    With a `token` every route asks for it. The application serves once: its lifespan cannot be
+    entered again. ``app.state.close_streams()`` ends what is open, for a server that drains.
+    """
+    host = Host(project, graph=graph)
+    server = mcp.create_server(host)
+    closing = asyncio.Event()
+    spliced = server.lowlevel.streamable_http_app(
+        streamable_http_path="/mcp",
+        # The guard checks Host and Origin on every route, these included.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with server.lowlevel.session_manager.run():
+            try:
+                yield
+            finally:
+                close()
+
+    def close() -> None:
+        host.hub.close()
+        server.close()
+        closing.set()
+
+    known = None if hosts is None else frozenset(name.lower() for name in hosts)
+    app = Starlette(
+        routes=_routes(host, heartbeat_s, spliced.routes),
+        middleware=[
+            Middleware(Drain, closing=closing),
+            Middleware(Border),
+            Middleware(Guard, policy=Policy(token=token, hosts=known)),
+            *spliced.user_middleware,
+        ],
+        exception_handlers={InwitError: on_typed, HTTPException: on_http},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.host = host
+    app.state.close_streams = close
+    return app
+
+
+def _routes(host: Host, heartbeat_s: float, spliced: list[BaseRoute]) -> list[BaseRoute]:
+    return [
+        *(endpoint.route(host) for endpoint in ALL if "{" not in endpoint.path),
+        Route(EVENTS, partial(sse.every_execution, host, heartbeat_s), methods=["GET"]),
+        Route(EXECUTION_EVENTS, partial(sse.one_execution, host, heartbeat_s), methods=["GET"]),
+        *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
+        Route("/metrics", partial(_metrics, host), methods=["GET"]),
+        Route("/openapi.json", _document(), methods=["GET"]),
+        *spliced,
+        *later.routes(),
+    ]
+
+
+async def _metrics(host: Host, _request: Request) -> Response:
+    written = await anyio.to_thread.run_sync(metrics.write, host.store)
+    return Response(written, media_type=metrics.MEDIA_TYPE)
+
+
+def _document() -> Callable[[Request], Response]:
+    body = msgspec.json.encode(openapi.document(ALL, OTHERS, installed_version()))
+
+    def document(_request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    return document

@@ -1,0 +1,48 @@
+"""What every route and tool of one host stands on: the record, its tail, and who reads them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from inwit.runtime.project import Project
+from inwit.runtime.store import Store
+from inwit.runtime.views import RegisteredGraph
+from inwit.server.hub import Hub
+
+if TYPE_CHECKING:
+    from inwit.introspection import Introspector
+    from inwit.self_improve.plans import PlanBook
+
+
+class Host:
+    """One project as its readers see it through the host."""
+
+    def __init__(self, project: Project, *, graph: str | None = None) -> None:
+        self.project = project
+        self.default_graph = graph
+        """The graph that is meant where a request names none; None: the last compiled."""
+        self.store = Store.of(project)
+        self.hub = Hub(self.store)
+
+    @cached_property
+    def introspector(self) -> Introspector:
+        """Answers questions; it is loaded with the first one."""
+        from inwit.introspection import Introspector
+
+        return Introspector.of(self.project, graph=self.default_graph)
+
+    @cached_property
+    def plans(self) -> PlanBook:
+        """The plans of the project."""
+        from inwit.self_improve.plans import PlanBook
+
+        return PlanBook.of(self.store)
+
+    def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
+        """Find the graph that a request means.
+
+        Raises:
+            UnknownGraphError: The project has no such graph, or none at all.
+        """
+        return self.store.graph(name or self.default_graph, version)

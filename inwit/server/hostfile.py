@@ -1,0 +1,49 @@
+"""`host.json`: where the running host of a project is, for its owner's eyes only."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from inwit.ids import new_id
+from inwit.runtime.project import Project
+
+NAME = "host.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFile:
+    """Where a host listens, in which process, and the token that it asks for."""
+
+    address: str
+    pid: int
+    token: str | None
+
+    def write(self, project: Project) -> None:
+        """Write it whole or not at all, readable by nobody else."""
+        path = project.ensure() / NAME
+        draft = path.with_name(f".{NAME}.{new_id()}")
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(self), file)
+        draft.replace(path)
+
+    def remove(self, project: Project) -> None:
+        """Remove it, unless another host has taken its place."""
+        if read(project) == self:
+            (project.folder / NAME).unlink(missing_ok=True)
+
+
+def read(project: Project) -> HostFile | None:
+    """Read who serves the project; None where nobody does, or the file is of another form."""
+    return _read(project.folder / NAME)
+
+
+def _read(path: Path) -> HostFile | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return HostFile(address=found["address"], pid=found["pid"], token=found["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,91 @@
+"""What the tools take: one struct each, which is also the source of the tool's input schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from inwit.errors import MalformedInputError
+from inwit.events import Status
+from inwit.plans import PlanStatus
+from inwit.server.mcp.bounds import DEFAULT_CHARS, MOST_CHARS
+
+Text = Annotated[str, Meta(max_length=400)]
+Cursor = Annotated[str, Meta(max_length=100)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+
+
+class _Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Ask(_Arguments):
+    question: str
+    level: Literal["platform", "app", "live", "network"] | UnsetType = UNSET
+    graph: Text | UnsetType = UNSET
+    execution_id: Text | UnsetType = UNSET
+    max_chars: Annotated[int, Meta(ge=1000, le=MOST_CHARS)] = DEFAULT_CHARS
+    cursor: Cursor | UnsetType = UNSET
+
+
+class Search(_Arguments):
+    query: Text
+    kind: Text | UnsetType = UNSET
+    limit: Limit = 10
+    cursor: Cursor | UnsetType = UNSET
+
+
+class Get(_Arguments):
+    uri: Annotated[str, Meta(max_length=1000)]
+    view: Literal["summary", "skeleton", "full"] = "summary"
+    cursor: Cursor | UnsetType = UNSET
+
+
+class ListExecutions(_Arguments):
+    status: Status | UnsetType = UNSET
+    graph: Text | UnsetType = UNSET
+    since: Annotated[Text, Meta(description="RFC 3339, or an age such as 2h")] | UnsetType = UNSET
+    limit: Limit = 20
+    cursor: Cursor | UnsetType = UNSET
+
+
+class Explain(_Arguments):
+    execution_id: Annotated[Text, Meta(description="id, its prefix, or last")]
+    mode: Literal["why", "whatif", "howcan"] = "why"
+    change: Annotated[Text, Meta(description="for whatif, in words")] | UnsetType = UNSET
+
+
+class ListPlans(_Arguments):
+    status: PlanStatus | UnsetType = UNSET
+
+
+class SearchPackages(_Arguments):
+    query: Text
+    kind: Text | UnsetType = UNSET
+
+
+A = TypeVar("A", bound=_Arguments)
+
+
+def read(kind: type[A], given: Mapping[str, Any] | None) -> A:
+    """Check what a client gave. A null stands for an absent argument, as models write it.
+
+    Raises:
+        MalformedInputError: An argument is missing, unknown or of a wrong type.
+    """
+    present = {name: value for name, value in (given or {}).items() if value is not None}
+    try:
+        return msgspec.convert(present, kind, strict=False)
+    except msgspec.ValidationError as exc:
+        names = ", ".join(kind.__struct_fields__)
+        raise MalformedInputError(f"{exc}.", hint=f"Arguments: {names}.") from exc
+
+
+def input_schema(kind: type[_Arguments]) -> dict[str, Any]:
+    """Describe the arguments in as few words as JSON Schema allows."""
+    _, components = msgspec.json.schema_components([kind])
+    schema: dict[str, Any] = components[kind.__name__]
+    return {key: value for key, value in schema.items() if key != "title"}

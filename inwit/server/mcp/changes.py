@@ -1,0 +1,54 @@
+"""Change notices: the record's tail as the subscription bus that the SDK listens to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+)
+
+from inwit.events import Event, GraphRegistered, PlanChanged
+from inwit.server.hub import Hub, Lost
+
+EXECUTION_TOPICS = ("summary", "node", "state", "history", "metrics", "checkpoint", "events")
+
+
+class RecordBus(InMemorySubscriptionBus):
+    """Publishes what the record says; it reads the tail while anybody listens."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__()
+        self._hub = hub
+        self._reading: asyncio.Task[None] | None = None
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+        return super().subscribe(listener)
+
+    async def _read(self) -> None:
+        subscription = await self._hub.join(lambda _event: True)
+        try:
+            async for item in subscription:
+                event = item.last.event if isinstance(item, Lost) else item.event
+                for change in changes(event):
+                    await self.publish(change)
+        finally:
+            subscription.close()
+
+
+def changes(event: Event) -> list[ServerEvent]:
+    """Name the resources that an event changed."""
+    if isinstance(event, GraphRegistered):
+        return [ResourcesListChanged(), ResourceUpdated(f"graph://{event.graph_name}/about")]
+    if isinstance(event, PlanChanged):
+        return [ResourceUpdated(f"plan://{event.plan_id}")]
+    if not event.execution_id:
+        return []
+    base = f"execution://{event.execution_id}"
+    return [ResourceUpdated(f"{base}/{topic}") for topic in EXECUTION_TOPICS]

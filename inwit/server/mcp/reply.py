@@ -1,0 +1,79 @@
+"""What a tool gives back: structured content, and the same in short prose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types import CallToolResult, TextContent
+
+from inwit import answers
+from inwit.answers import Answer, Evidence
+from inwit.errors import InwitError
+from inwit.server.cursor import pack, unpack
+from inwit.server.mcp.bounds import DEFAULT_CHARS, clip, fit
+
+PROSE_CHARS = 6_000
+QUOTE_CHARS = 160
+QUOTES = 8
+OVERHEAD = 400
+"""What the envelope of a result takes besides text and content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The content of a result before it is cut to size."""
+
+    prose: str
+    data: dict[str, Any]
+
+
+def quoted(text: str, limit: int = QUOTE_CHARS) -> str:
+    """Show a text from a trace on one line, as a quotation."""
+    return f"“{clip(' '.join(text.split()), limit)}”"
+
+
+def of_answer(answer: Answer) -> Reply:
+    """Show an answer: its text, its evidence, and what may be asked next."""
+    lines = [answer.text]
+    if answer.evidence:
+        lines += ["Evidence:", *(_line(one) for one in answer.evidence[:QUOTES])]
+    if len(answer.evidence) > QUOTES:
+        lines.append(f"and {len(answer.evidence) - QUOTES} more in the structured content.")
+    if answer.follow_ups:
+        lines.append(f"Ask next: {' · '.join(answer.follow_ups)}")
+    return Reply(prose="\n".join(lines), data=answers.to_json(answer))
+
+
+def _line(evidence: Evidence) -> str:
+    why = f" ({evidence.why})" if evidence.why else ""
+    return f"- {evidence.uri} {quoted(evidence.quote)}{why}"
+
+
+def result(
+    reply: Reply, *, cursor: str | None = None, chars: int = DEFAULT_CHARS
+) -> CallToolResult:
+    """Cut a reply to size and make it a result; `cursor` is where the last page of it ended."""
+    prose = clip(reply.prose, min(PROSE_CHARS, chars // 3))
+    budget = chars - len(prose) - OVERHEAD
+    data, following = fit(reply.data, budget, unpack(cursor))
+    if following is not None:
+        data = {**data, "cursor": pack(following)}
+        prose += f"\nCut at {chars:,} characters; call again with cursor={pack(following)!r}."
+    return made(prose, data)
+
+
+def made(prose: str, data: dict[str, Any]) -> CallToolResult:
+    """Make a result of text and structured content."""
+    return CallToolResult(content=[TextContent(type="text", text=prose)], structured_content=data)
+
+
+def refusal(error: InwitError) -> CallToolResult:
+    """Tell a tool's error with its code, message and hint, for a model to correct itself."""
+    told = {"code": error.code, "message": error.message, "hint": error.hint}
+    text = f"error: {error.message} {error.hint}".strip() + f" [{error.code}]"
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content={"error": told},
+        is_error=True,
+    )

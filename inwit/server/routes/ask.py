@@ -1,0 +1,56 @@
+"""Questions in plain language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inwit import answers
+from inwit.answers import LEVELS
+from inwit.server.asked import Asked
+from inwit.server.endpoint import Endpoint
+from inwit.server.host import Host
+from inwit.server.schema import NUMBER, OBJECT, STRING, array, record
+
+EVIDENCE = record({"uri": STRING, "quote": STRING}, {"why": STRING})
+ANSWER = {
+    "level": STRING,
+    "intent": STRING,
+    "answer": STRING,
+    "evidence": array(EVIDENCE),
+    "confidence": NUMBER,
+    "data": OBJECT,
+    "follow_ups": array(STRING),
+    "levels_tried": array(STRING),
+}
+LEVEL_NAMES = [level for level in LEVELS if level != "none"]
+
+
+def _ask(host: Host, asked: Asked) -> dict[str, Any]:
+    answer = host.introspector.ask(
+        asked.question("q"),
+        level=asked.choice("level", LEVEL_NAMES),
+        graph=asked.text("graph"),
+        execution_id=asked.text("execution_id"),
+    )
+    return answers.to_json(answer)
+
+
+ENDPOINTS = (
+    Endpoint(
+        path="/mcp/introspect",
+        summary="Answer a question, with the evidence of the answer.",
+        answer=_ask,
+        fields=ANSWER,
+        query=("q", "level", "graph", "execution_id"),
+    ),
+    Endpoint(
+        path="/mcp/introspect",
+        summary="Answer a question, with the evidence of the answer.",
+        answer=_ask,
+        fields=ANSWER,
+        method="POST",
+        takes=record(
+            {"question": STRING}, {"level": STRING, "graph": STRING, "execution_id": STRING}
+        ),
+    ),
+)

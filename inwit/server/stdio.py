@@ -1,0 +1,29 @@
+"""MCP over standard input and output, for clients that start the server themselves."""
+
+from __future__ import annotations
+
+import anyio
+from mcp.server.stdio import stdio_server
+
+from inwit.runtime.project import Project
+from inwit.server.host import Host
+from inwit.server.mcp import create_server
+
+
+def serve(project: Project, *, graph: str | None = None) -> None:
+    """Answer on standard output until standard input ends.
+
+    While it serves, what anything prints goes to standard error: the protocol has the output alone.
+    """
+    anyio.run(_serve, project, graph)
+
+
+async def _serve(project: Project, graph: str | None) -> None:
+    host = Host(project, graph=graph)
+    server = create_server(host)
+    try:
+        async with stdio_server() as (incoming, outgoing):
+            options = server.lowlevel.create_initialization_options()
+            await server.lowlevel.run(incoming, outgoing, options)
+    finally:
+        host.hub.close()
