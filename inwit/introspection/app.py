@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from inwit.errors import UnknownNodeError
+from inwit.runtime.drawing import Drawing
 from inwit.runtime.manifest import EdgeFacts, GraphManifest, NodeFacts
 from inwit.runtime.views import RegisteredGraph
 
@@ -55,7 +56,7 @@ def architecture(graph: RegisteredGraph) -> dict[str, Any]:
             "has_parallel_paths": manifest.has_parallel_paths,
         },
         "execution_flow": execution_flow(manifest),
-        "mermaid": mermaid(manifest),
+        "mermaid": Drawing(manifest).draw_mermaid(),
     }
 
 
@@ -220,35 +221,6 @@ TOPICS = {
 def label_of(name: str) -> str:
     """Write a node's name, or START and END in place of their internal names."""
     return {START: "START", END: "END"}.get(name, name)
-
-
-def mermaid(manifest: GraphManifest, visits: Mapping[str, int] | None = None) -> str:
-    """Draw the graph in Mermaid, with the number of each node's visits where they are given.
-
-    Names are quoted, so that no name can write Mermaid itself.
-    """
-    names = [START, *(node.name for node in manifest.nodes), END]
-    ids = {name: f"n{index}" for index, name in enumerate(names)}
-    lines = ["flowchart TD"]
-    for name in names:
-        shape = ("([", "])") if name in (START, END) else ("[", "]")
-        label = _quoted(label_of(name)) + (f" × {visits[name]}" if visits and name in visits else "")
-        lines.append(f'    {ids[name]}{shape[0]}"{label}"{shape[1]}')
-    for edge in manifest.edges:
-        if edge.source in ids and edge.target in ids:
-            arrow = _arrow(edge)
-            lines.append(f"    {ids[edge.source]} {arrow} {ids[edge.target]}")
-    return "\n".join(lines)
-
-
-def _arrow(edge: EdgeFacts) -> str:
-    if edge.is_conditional:
-        return f'-. "{_quoted(edge.label or edge.condition)}" .->'
-    return "-->"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
 def execution_flow(manifest: GraphManifest) -> str:

@@ -23,9 +23,8 @@ from inwit.events import Status, Types
 PACKAGE = Path(inwit.__file__).parent
 NODE_TYPES = {
     "function": "A Python function that takes the state and returns an update of it.",
-    "async": "A coroutine function; it is cancelled when its time-out passes.",
-    "subgraph": "A compiled graph used as a node; its execution names the outer one as parent.",
-    "runnable": "Any object with invoke or ainvoke.",
+    "async function": "A coroutine function; it is cancelled when its time-out passes.",
+    "decision": "A node with conditional edges: after it, a router chooses the way on.",
 }
 EDGE_TYPES = {
     "simple": "add_edge(a, b): b follows a.",

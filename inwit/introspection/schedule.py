@@ -1,8 +1,8 @@
 """A recorded execution as a schedule: which visit waited for which, and what a change would give.
 
-Waiting is read from the record: a visit follows the visits whose edges led to it. Where it began
-only when another one ended (a barrier, or two nodes that share one thread), it follows that too.
-The time between is kept, so an unchanged schedule simulates to the recorded duration.
+Waiting is read from the record: a visit follows the visits whose edges led to it, and those of
+their step. Where it began only when another one ended (two nodes that share one thread), it
+follows that too. The time between is kept, so an unchanged schedule simulates to the recorded duration.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from inwit.events import epoch_ns
 from inwit.introspection.lineage import leads, place
 from inwit.runtime.views import Execution, Visit
 
-BARRIER_GAP_MS = 1.0
+WAIT_MS = 1.0
 """A wait longer than this is explained by another visit's end, where one ended just then."""
+STEP_WIDTH = 256
+"""Visits that may stand between those of one step."""
 SLACK_MS = 0.5
 """Clock readings of two visits may overlap by this and still be one after the other."""
 
@@ -74,7 +76,7 @@ def build(execution: Execution, visits: Iterable[Visit]) -> Schedule:
     began = epoch_ns(execution.started_at)
     done = sorted(
         (visit for visit in visits if visit.duration_ms is not None),
-        key=lambda visit: (visit.started_ns, visit.entry_seq),
+        key=lambda visit: visit.entry_seq,
     )
     tasks = [
         Task(
@@ -97,16 +99,35 @@ def _link(tasks: list[Task]) -> None:
     led = leads(task.visit for task in tasks)
     at = {place(task.visit): task.index for task in tasks}
     for task in tasks:
-        sources = (at[place(lead.source)] for lead in led[place(task.visit)])
-        task.follows = [index for index in sources if index < task.index]
-        _add_barrier(tasks, task)
+        sources = {at[place(lead.source)] for lead in led[place(task.visit)]}
+        before = [index for index in sources if index < task.index]
+        task.follows = sorted({*before, *_siblings(tasks, task, before)})
+        _add_wait(tasks, task)
         ready = max((tasks[index].end for index in task.follows), default=0.0)
         task.gap = max(task.start - ready, 0.0)
 
 
-def _add_barrier(tasks: list[Task], task: Task) -> None:
+def _siblings(tasks: list[Task], task: Task, before: list[int]) -> list[int]:
+    """The visits of the same step as a visit that led here: a step ends when all of it has."""
+    if not before:
+        return []
+    entered = min(tasks[index].visit.entry_seq for index in before)
+    applied = max(_applied_seq(tasks[index].visit) for index in before)
+    return [
+        other.index
+        for other in tasks[max(min(before) - STEP_WIDTH, 0) : task.index]
+        if other.visit.entry_seq < applied
+        and entered < _applied_seq(other.visit) < task.visit.entry_seq
+    ]
+
+
+def _applied_seq(visit: Visit) -> int:
+    return visit.edge_seq or visit.exit_seq or visit.entry_seq
+
+
+def _add_wait(tasks: list[Task], task: Task) -> None:
     ready = max((tasks[index].end for index in task.follows), default=0.0)
-    if task.start - ready <= BARRIER_GAP_MS:
+    if task.start - ready <= WAIT_MS:
         return
     earlier = [
         other

@@ -1,0 +1,271 @@
+"""Am I: verdicts on the last executions against the graph's own history."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from math import comb
+from statistics import median
+from typing import Any
+
+from inwit import events
+from inwit.events import OPEN_STATUSES
+from inwit.introspection.baseline import FLOOR
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    claim,
+    count,
+    duration,
+    execution_uri,
+    graph_uri,
+    listed,
+    short,
+    times,
+)
+from inwit.introspection.lineage import decisions
+from inwit.introspection.quotes import decision
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import BASELINE_MIN, blocks, permutation_p, spread
+from inwit.introspection.which import choose
+from inwit.runtime.views import Execution, Visit
+
+RECENT = 20
+"""Executions that "lately" means where no time is named."""
+ALPHA = 0.01
+EFFECT = 1.2
+"""The least ratio of medians that is called a change."""
+LOOP_VISITS = 3
+_LOOP = r"loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
+_COST = r"token|cost|budget|spend|money|expensive|bill"
+
+
+def answer(scene: Scene) -> Draft:
+    """Judge latency, errors, retries, tokens and loops; each verdict says what it stands on."""
+    draft = Draft(data={"verdicts": []})
+    graph = scene.graph
+    if graph is None:
+        draft.admit("This project has no graph yet, so there is nothing to judge.")
+        return draft
+    page = scene.store.executions(graph=graph.name, limit=HISTORY)
+    if not page.items:
+        draft.say(f"No execution of {graph.name} is on record.", graph_uri(graph.name, "executions"))
+        return draft
+    recent, past = _split(scene, list(page.items))
+    draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
+    asks_loop, asks_cost = scene.says(_LOOP), scene.says(_COST)
+    if asks_loop:
+        _judge_loop(scene, draft)
+    if not asks_loop and not asks_cost:
+        _judge_errors(draft, graph.name, recent, past)
+        _judge_latency(draft, graph.name, recent, past)
+        _judge_retries(draft, graph.name, recent, past)
+    if not asks_loop:
+        _judge_tokens(draft, graph.name, recent, past)
+    _sum_up(draft, graph.name, recent)
+    return draft
+
+
+def _split(scene: Scene, found: list[Execution]) -> tuple[list[Execution], list[Execution]]:
+    """What is judged and what it is judged against, newest first."""
+    span = scene.window
+    if span is not None:
+        since = events.timestamp(span.since_ns)
+        until = events.timestamp(span.until_ns)
+        if scene.says(r"(?:better|worse|slower|faster|than|compared|vs|versus)"):
+            current = [one for one in found if one.started_at > until]
+            return current, [one for one in found if since <= one.started_at <= until]
+        current = [one for one in found if since <= one.started_at <= until]
+        return current, [one for one in found if one.started_at < since]
+    size = min(RECENT, max(1, len(found) // 2))
+    return found[:size], found[size:]
+
+
+def _judge_errors(
+    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
+) -> None:
+    bad = [one for one in recent if one.status == "failed"]
+    before = sum(one.status == "failed" for one in past)
+    rate = len(bad) / len(recent) if recent else 0.0
+    usual = before / len(past) if past else None
+    verdict = "ok" if not bad else "failing"
+    if bad and usual is not None and len(past) >= BASELINE_MIN:
+        p = permutation_rate(len(bad), len(recent), before, len(past))
+        verdict = "worse" if rate > usual and p <= ALPHA else "usual"
+    _add(draft, "error_rate", verdict, rate, usual, len(past))
+    were = f"; of the {len(past)} before, {before} did" if past else ""
+    draft.say(
+        f"Errors: {len(bad)} of the last {count(len(recent), 'execution')} of {graph} failed{were}.",
+        Ref(uri=graph_uri(graph, "executions"), why="executions by status"),
+        *(Ref(uri=one.uri, why="a failed execution") for one in bad[:3]),
+    )
+
+
+def permutation_rate(hits: int, n: int, before: int, m: int) -> float:
+    """The chance of `hits` or more of `n` where hits are dealt at random (Fisher's exact tail)."""
+    total, whole = hits + before, n + m
+    ways = comb(whole, n)
+    tail = sum(
+        comb(total, k) * comb(whole - total, n - k) for k in range(hits, min(n, total) + 1)
+    )
+    return tail / ways
+
+
+def _judge_latency(
+    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
+) -> None:
+    _judge_figure(
+        draft, graph, "latency", recent, past, lambda one: one.duration_ms, "ms",
+        lambda value: duration(value),
+    )  # fmt: skip
+
+
+def _judge_tokens(
+    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
+) -> None:
+    if not any(one.llm_calls for one in (*recent, *past)):
+        _add(draft, "tokens", "unknown", None, None, len(past))
+        draft.say(f"Tokens: no model call of {graph} is recorded.", graph_uri(graph, "executions"))
+        return
+    _judge_figure(
+        draft, graph, "tokens", recent, past,
+        lambda one: float(one.input_tokens + one.output_tokens), "tokens",
+        lambda value: f"{value:,.0f} tokens",
+    )  # fmt: skip
+
+
+def _judge_figure(
+    draft: Draft, graph: str, metric: str, recent: Sequence[Execution],
+    past: Sequence[Execution], figure: Callable[[Execution], float | None], unit: str,
+    words: Callable[[float], str],
+) -> None:  # fmt: skip
+    now = [value for one in recent if one.status == "completed" and (value := figure(one)) is not None]
+    was = [value for one in past if one.status == "completed" and (value := figure(one)) is not None]
+    refs = [Ref(uri=graph_uri(graph, "metrics"), why=f"{metric} on record")]
+    name = metric.capitalize()
+    if not now:
+        _add(draft, metric, "unknown", None, median(was) if was else None, len(was), unit)
+        draft.say(f"{name}: none of the last executions is completed.", *refs)
+        return
+    if len(was) < BASELINE_MIN:
+        _add(draft, metric, "unknown", median(now), median(was) if was else None, len(was), unit)
+        draft.say(
+            f"{name}: {words(median(now))} at the median; {count(len(was), 'earlier execution')} "
+            f"{'is' if len(was) == 1 else 'are'} too few to compare with, {BASELINE_MIN} are needed.",
+            *refs,
+        )
+        return
+    verdict = compare(now[::-1], was[::-1])
+    _add(draft, metric, verdict, median(now), median(was), len(was), unit)
+    draft.say(
+        f"{name}: {verdict}, {words(median(now))} at the median against {words(median(was))} over "
+        f"the {len(was)} before.",
+        *refs,
+    )
+
+
+def compare(now: Sequence[float], was: Sequence[float]) -> str:
+    """Say whether figures got ``worse`` (higher), ``better`` or are ``usual``.
+
+    Neighbours in a burst count as one: medians of blocks are compared where there are enough.
+    """
+    before, after = median(was), median(now)
+    ratio = after / before if before else 1.0
+    if 1 / EFFECT < ratio < EFFECT:
+        return "usual"
+    if len(now) >= 15 and len(was) >= 15:
+        is_far = permutation_p(blocks(was), blocks(now)) <= max(ALPHA, 0.05 / 2)
+    else:
+        is_far = abs(after - before) > max(3 * spread(was), FLOOR * before)
+    return ("worse" if ratio > 1 else "better") if is_far else "usual"
+
+
+def _judge_retries(
+    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
+) -> None:
+    now = sum(one.retries for one in recent)
+    was = sum(one.retries for one in past)
+    rate, usual = now / max(len(recent), 1), was / len(past) if past else None
+    is_more = usual is not None and rate > EFFECT * usual + 0.1
+    verdict = "ok" if not now else "worse" if is_more else "usual"
+    _add(draft, "retries", verdict, rate, usual, len(past), "per execution")
+    if now:
+        found = [one for one in recent if one.retries]
+        draft.say(
+            f"Retries: {now} in the last {count(len(recent), 'execution')}.",
+            *(Ref(uri=one.uri, why=f"{one.retries} retries") for one in found[:3]),
+        )
+
+
+def _judge_loop(scene: Scene, draft: Draft) -> None:
+    """Look at the execution that is not over, else at the last one, for going round in place."""
+    choice = next(
+        (found for status in OPEN_STATUSES if (found := choose(scene, status=status))), None
+    ) or choose(scene)
+    if choice is None:
+        return
+    execution = choice.execution
+    visits = scene.visits(execution.execution_id)
+    draft.data["execution_id"] = execution.execution_id
+    repeats = same_calls(scene, execution)
+    ran = Counter(visit.node for visit in visits)
+    looping = [node for node, number in ran.items() if number >= LOOP_VISITS]
+    still = [node for node in looping if _without_progress(visits, node)]
+    verdict = "stuck" if still else "looping" if looping else "ok"
+    _add(draft, "loop", verdict, max(ran.values(), default=0), None, len(visits), "visits")
+    refs = [Ref(uri=execution_uri(execution.execution_id, "history"), why="every visit")]
+    if not looping:
+        draft.say(f"No node of {choice.words} ran {LOOP_VISITS} times or more.", *refs)
+    else:
+        told = listed(f"{node} {times(ran[node])}" for node in looping)
+        how = "with the same result each time" if still else "with other results each time"
+        draft.say(f"In {choice.words} {told} ran, {how}.", *refs)
+        taken = decisions(visits)
+        if taken:
+            read = decision(taken[-1].edge) or "values that are not known"
+            draft.say(f"The last decision, after {taken[-1].source.node}, read {read}.", taken[-1].uri)
+    _add(draft, "repeated_calls", "repeating" if repeats else "ok", len(repeats), None, len(visits))
+    for tool, uris in list(repeats.items())[:3]:
+        draft.say(f"{short(tool, 120)} was called {times(len(uris))} with equal input.", *uris[:4])
+
+
+def _without_progress(visits: list[Visit], node: str) -> bool:
+    """Whether the last visits of a node gave the same update."""
+    last = [repr(visit.update) for visit in visits if visit.node == node][-LOOP_VISITS:]
+    return len(last) == LOOP_VISITS and len(set(last)) == 1
+
+
+def same_calls(scene: Scene, execution: Execution) -> dict[str, list[str]]:
+    """Tool and model calls that were made more than once with equal input, with their events."""
+    found: dict[str, list[str]] = {}
+    for event in scene.events(execution.execution_id):
+        if isinstance(event, events.ToolStarted):
+            given = json.dumps(event.input, sort_keys=True, default=repr)
+            found.setdefault(f"{event.tool}({given})", []).append(event.uri)
+        elif isinstance(event, events.LlmStarted) and event.messages:
+            found.setdefault(f"{event.model}({' '.join(event.messages)})", []).append(event.uri)
+    return {call: uris for call, uris in found.items() if len(uris) > 1}
+
+
+def _add(
+    draft: Draft, metric: str, verdict: str, current: float | None, baseline: float | None,
+    n: int, unit: str = "",
+) -> None:  # fmt: skip
+    one: dict[str, Any] = {"metric": metric, "verdict": verdict, "current": current}
+    draft.data["verdicts"].append(one | {"baseline": baseline, "n": n, "unit": unit})
+
+
+def _sum_up(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
+    bad = [
+        one["metric"].replace("_", " ")
+        for one in draft.data["verdicts"]
+        if one["verdict"] in ("worse", "failing", "stuck", "repeating")
+    ]
+    unknown = [one for one in draft.data["verdicts"] if one["verdict"] == "unknown"]
+    draft.data["healthy"] = None if unknown and not bad and len(unknown) > 1 else not bad
+    told = f"{graph} is not well: {listed(bad)}" if bad else f"Nothing about {graph} is unusual"
+    if not bad and unknown:
+        told = f"Nothing that can be judged about {graph} is unusual"
+    first = recent[0].uri if recent else graph_uri(graph, "executions")
+    draft.claims.insert(0, claim(f"{told}.", graph_uri(graph, "metrics"), first))

@@ -1,0 +1,246 @@
+"""How can I: interventions, each tried on the record, ranked by the lower bound of their gain."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from statistics import mean
+from typing import Any
+
+from inwit.introspection import plan_rows, predict
+from inwit.introspection.analyses import whatif, why_cost
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.changes import Change
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri, short
+from inwit.introspection.predict import Prediction
+from inwit.introspection.quotes import failure
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.schedule import Schedule
+from inwit.introspection.stats import estimate, exactly
+from inwit.runtime.views import RegisteredGraph, Visit
+
+TOLD = 5
+LEAST_SHARE = 0.01
+"""Gains whose lower bound is under this part of the duration are not worth telling."""
+COST_LOOKS_AT = 50
+_COST = r"cost|cheap|money|token|spend|bill|budget|price|dollar|\$|save money"
+_RELIABLE = (
+    r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality"
+)
+
+
+def answer(scene: Scene) -> Draft:
+    """Rank what could be changed, for speed, cost or reliability as the question asks."""
+    draft = Draft(data={"interventions": []})
+    if scene.graph is None:
+        draft.admit("This project has no graph yet.")
+        return draft
+    if scene.says(_COST):
+        _cheaper(scene, scene.graph, draft)
+    elif scene.says(_RELIABLE):
+        _steadier(scene, scene.graph, draft)
+    else:
+        _faster(scene, scene.graph, draft)
+    _plans(scene, scene.graph, draft)
+    return draft
+
+
+def _faster(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
+    schedules = whatif.recorded(scene, graph)
+    if not schedules:
+        nothing_recorded(scene, draft)
+        return
+    found = [
+        (change, prediction)
+        for change in _candidates(scene, graph, schedules)
+        if (prediction := whatif.apply(scene, graph.manifest, schedules, change)).feasible
+    ]
+    usual = estimate([one.total for one in schedules])
+    draft.data |= {"baseline": usual.to_json(), "n": len(schedules)}
+    ranked = sorted(
+        ((change, one) for change, one in found if _is_worth(one)),
+        key=lambda item: -(item[1].gain.low if item[1].gain else 0.0),
+    )
+    draft.say(
+        f"{graph.name} takes {duration(usual.point)} at the median over "
+        f"{count(len(schedules), 'execution')}.",
+        Ref(uri=graph_uri(graph.name, "metrics"), why="how long it takes"),
+    )
+    if not ranked:
+        draft.say(
+            "No node repeats equal inputs, runs needlessly after another or takes a share that "
+            "would be worth changing.",
+            graph_uri(graph.name, "executions"),
+        )
+    for change, prediction in ranked:
+        _add(draft, graph, change, prediction)
+    draft.certainty = min(1.0, len(schedules) / predict.ENOUGH)
+
+
+def _candidates(
+    scene: Scene, graph: RegisteredGraph, schedules: list[Schedule]
+) -> Iterator[Change]:
+    wanted = set(scene.nodes)
+    took: dict[str, float] = defaultdict(float)
+    for one in schedules:
+        for task in one.critical_path():
+            took[task.visit.node] += task.duration
+    whole = sum(one.total for one in schedules) or 1.0
+    heavy = [node for node in took if took[node] / whole > LEAST_SHARE]
+    heavy = sorted(heavy, key=lambda node: -took[node])[:8]
+    for node in heavy:
+        if not wanted or node in wanted:
+            if not scene.says(r"parallel|concurrent"):
+                yield Change(kind="cached", nodes=(node,))
+                yield Change(kind="faster", nodes=(node,), factor=0.5)
+    for edge in graph.manifest.edges:
+        pair = (edge.source, edge.target)
+        named = not wanted or wanted & set(pair)
+        if named and not edge.is_conditional and set(pair) <= set(heavy):
+            yield Change(kind="parallel", nodes=pair)
+
+
+def _is_worth(prediction: Prediction) -> bool:
+    gain, before = prediction.gain, prediction.baseline
+    if gain is None or before is None:
+        return False
+    return gain.low > LEAST_SHARE * before.point
+
+
+def _add(
+    draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction
+) -> None:
+    gain = prediction.gain
+    if gain is None:
+        return
+    action = {
+        "cached": f"cache {change.nodes[0]}",
+        "faster": f"make {change.nodes[0]} twice as fast",
+        "parallel": f"run {' and '.join(change.nodes)} in parallel",
+    }[change.kind]
+    draft.data["interventions"].append(
+        {
+            "action": action,
+            "kind": change.kind,
+            "node": change.nodes[0],
+            "nodes": list(change.nodes),
+            "gain": gain.to_json(),
+            "n": gain.n,
+            "notes": prediction.notes,
+            **prediction.extra,
+        }
+    )
+    if len(draft.data["interventions"]) <= TOLD:
+        note = f" {prediction.notes[0]}" if prediction.notes else ""
+        draft.say(
+            f"{action[0].upper()}{action[1:]}: it would save {duration(gain.point)} at the median, "
+            f"at least {duration(gain.low)}.{note}",
+            *(Ref(uri=node_uri(graph.name, node), why="what would change") for node in change.nodes),
+        )
+
+
+def _cheaper(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
+    page = scene.store.executions(graph=graph.name, status="completed", limit=COST_LOOKS_AT)
+    tokens: dict[str, list[int]] = {}
+    shown: dict[str, str] = {}
+    paid = [one for one in page.items if one.llm_calls]
+    for execution in paid:
+        for node, spent in why_cost.by_node(scene, execution).items():
+            tokens.setdefault(node, []).append(spent.tokens)
+            shown.setdefault(node, spent.uri)
+    if not tokens:
+        uri = graph_uri(graph.name, "executions")
+        draft.say(f"No model call of {graph.name} is recorded, so no cost is known.", uri)
+        draft.admit("`inwit.capture()` and `ctx.llm` record model calls with tokens and cost.")
+        return
+    whole = sum(sum(one) for one in tokens.values()) or 1
+    schedules = whatif.recorded(scene, graph)
+    for node, used in sorted(tokens.items(), key=lambda item: -sum(item[1])):
+        share = sum(used) / whole
+        draft.say(
+            f"{node} uses {share:.0%} of the tokens, {mean(used):,.0f} per execution.", shown[node]
+        )
+        if graph.manifest.node(node) is not None:
+            _cache_tokens(scene, graph, draft, node, mean(used), schedules)
+    draft.data["interventions"].sort(key=lambda one: -one["gain"]["low"])
+    if not draft.data["interventions"]:
+        draft.admit(
+            "No repeats of equal inputs are recorded, so a cache would save nothing; what a "
+            "smaller model would cost and answer is not in the record."
+        )
+
+
+def _cache_tokens(
+    scene: Scene, graph: RegisteredGraph, draft: Draft, node: str, used: float,
+    schedules: list[Schedule],
+) -> None:  # fmt: skip
+    change = Change(kind="cached", nodes=(node,))
+    prediction = whatif.apply(scene, graph.manifest, schedules, change)
+    rate = prediction.extra.get("hit_rate", 0.0)
+    if not prediction.feasible or not rate:
+        return
+    saved = round(rate * used, 1)
+    draft.data["interventions"].append(
+        {"action": f"cache {node}", "kind": "cached", "node": node, "n": len(schedules)}
+        | {"gain": exactly(saved, "tokens per execution")}
+    )
+    draft.say(
+        f"Cache {node}: {rate:.0%} of its recorded visits repeat an input, about {saved:,.0f} "
+        f"tokens per execution.",
+        node_uri(graph.name, node),
+    )
+
+
+def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
+    visits = scene.store.recent_visits(graph.name, executions=HISTORY)
+    wanted = set(scene.nodes)
+    if not visits:
+        nothing_recorded(scene, draft)
+        return
+    bad = [one for one in visits if one.status == "failed" or one.attempts > 1]
+    bad = [one for one in bad if not wanted or one.node in wanted]
+    looked = len({one.execution_id for one in visits})
+    draft.data["n"] = looked
+    if not bad:
+        who = " and ".join(wanted) or f"no node of {graph.name}"
+        draft.say(
+            f"In the last {count(looked, 'execution')} {who} neither failed nor was tried again.",
+            graph_uri(graph.name, "metrics"),
+        )
+        return
+    for node, number in Counter(one.node for one in bad).most_common(TOLD):
+        _steady(draft, graph, node, [one for one in bad if one.node == node], number, looked)
+
+
+def _steady(
+    draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], number: int, looked: int
+) -> None:
+    failed = [one for one in bad if one.status == "failed"]
+    kinds = Counter(failure(one.error) for one in failed if one.error)
+    facts = graph.manifest.node(node)
+    is_timeout = any(one.error and "Timeout" in one.error.type for one in failed)
+    action = f"raise the time-out of {node}" if is_timeout else f"mend the error of {node}"
+    if not failed:
+        action = f"find why {node} needs retries"
+    elif facts is not None and facts.policies.get("side_effects"):
+        action += "; it has side effects, so it is never retried by default"
+    affected = len({one.execution_id for one in failed or bad})
+    draft.data["interventions"].append(
+        {"action": action, "kind": "reliability", "node": node, "n": looked}
+        | {"gain": exactly(affected, "executions")}
+    )
+    said = "; ".join(f"{short(kind, 120)} ({times})" for kind, times in kinds.most_common(3))
+    draft.say(
+        f"{action[0].upper()}{action[1:]}: {count(number, 'visit')} of it failed or were tried "
+        f"again, in {affected} of {count(looked, 'execution')}{': ' + said if said else ''}.",
+        *(Ref(uri=one.uri, why="a failure or retry") for one in (failed or bad)[-4:]),
+    )
+
+
+def _plans(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
+    mine = [one for one in plan_rows.plans(scene.store) if one.graph_name == graph.name]
+    shown: list[dict[str, Any]] = []
+    for plan in [one for one in mine if one.status in ("proposed", "validated", "approved")][:3]:
+        shown.append({"id": plan.id, "title": plan.title, "status": plan.status})
+        draft.say(f"A plan is {plan.status}: {plan.title}.", f"plan://{plan.id}")
+    draft.data["plans"] = shown

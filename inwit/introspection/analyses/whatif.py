@@ -1,0 +1,211 @@
+"""What if: recorded executions re-scheduled under the change that the question names."""
+
+from __future__ import annotations
+
+from inwit.introspection import predict, schedule
+from inwit.introspection.app import label_of
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.changes import Change, parse
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
+from inwit.introspection.independence import observed_writes, why_not_removed
+from inwit.introspection.inputs import INPUT_EVENTS
+from inwit.introspection.predict import ENOUGH, Prediction, refused
+from inwit.introspection.scene import Scene
+from inwit.introspection.schedule import Schedule
+from inwit.introspection.which import choose
+from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.views import RegisteredGraph
+
+CACHE_LOOKS_AT = 100
+"""Executions whose inputs are compared to find repeats."""
+_NOT_TOLD = {
+    "model": "what another model would take, cost and answer is in no record of this graph",
+    "load": "executions are recorded one by one; how they would share a busier host is not",
+    "route": "what a way that was not taken would have done is in no record of that execution",
+    "unknown": "no change was understood",
+}
+
+
+def answer(scene: Scene) -> Draft:
+    """Predict what the change would give, or say why that cannot be done."""
+    change = parse(scene.words, scene.nodes, scene.plain_words)
+    if scene.graph is None:
+        draft = Draft(data={"feasible": False, "reason": "no graph is known", "n": 0})
+        draft.admit("This project has no graph yet.")
+        return draft
+    if scene.query.level == "app":
+        return breaks(scene, scene.graph, change)
+    schedules = _recorded(scene, scene.graph, change)
+    if not schedules:
+        draft = Draft(data={"feasible": False, "reason": "nothing is recorded", "n": 0})
+        draft.data |= {"baseline": None, "predicted": None}
+        return nothing_recorded(scene, draft)
+    return tell(scene, scene.graph, schedules, change)
+
+
+def tell(
+    scene: Scene, graph: RegisteredGraph, schedules: list[Schedule], change: Change
+) -> Draft:
+    """Say what a change would give, by recorded executions."""
+    missing = _missing(scene, graph, change)
+    prediction = (
+        refused(missing) if missing else apply(scene, graph.manifest, schedules, change)
+    )
+    draft = Draft()
+    before = Prediction(feasible=True, before=[one.total for one in schedules]).baseline
+    predicted = prediction.predicted
+    draft.data |= {
+        "feasible": prediction.feasible,
+        "reason": prediction.reason or " ".join(prediction.notes),
+        "change": {"kind": change.kind, "nodes": list(change.nodes)},
+        "baseline": before.to_json() if before else None,
+        "predicted": predicted.to_json() if predicted else None,
+        "n": len(schedules),
+        **prediction.extra,
+    }
+    if not prediction.feasible:
+        _say_refused(draft, graph, change, prediction, schedules)
+        return draft
+    _say_predicted(draft, graph, change, prediction, schedules)
+    return draft
+
+
+def apply(
+    scene: Scene, manifest: GraphManifest, schedules: list[Schedule], change: Change
+) -> Prediction:
+    """Predict one change."""
+    match change.kind:
+        case "cached":
+            return predict.cached(
+                manifest,
+                schedules[:CACHE_LOOKS_AT],
+                change,
+                lambda one: scene.store.events(one, types=INPUT_EVENTS),
+            )
+        case "parallel":
+            return predict.parallel(manifest, schedules, change)
+        case "removed":
+            return predict.removed(manifest, schedules, change)
+        case "faster":
+            return predict.faster(schedules, change)
+        case "timeout":
+            return predict.with_timeout(schedules, change)
+        case "retries":
+            return predict.with_attempts(schedules, change)
+        case _:
+            return refused(_NOT_TOLD[change.kind])
+
+
+def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
+    """What the question leaves out that a prediction needs; empty when nothing."""
+    if change.kind in _NOT_TOLD:
+        return ""
+    unknown = [name for name in scene.named("node") if name not in change.nodes]
+    if unknown and not change.nodes:
+        return f"{graph.name} has no node {unknown[0]!r}"
+    if change.kind == "parallel" and len(change.nodes) < 2:
+        return "two nodes of the graph must be named to run beside each other"
+    if change.kind != "retries" and not change.nodes:
+        return "no node of the graph is named"
+    if change.kind == "timeout" and change.duration_ms is None:
+        return "no time-out is named, such as 2 seconds"
+    if change.kind == "retries" and change.max_attempts is None:
+        return "no number of attempts is named"
+    if change.kind == "faster" and change.factor is None and change.duration_ms is None:
+        return "how much faster is not said, such as twice, 30 % or 200 ms"
+    return ""
+
+
+def _recorded(scene: Scene, graph: RegisteredGraph, change: Change) -> list[Schedule]:
+    if scene.named("exec") or scene.query.execution_id or scene.says(r"last (?:run|execution)"):
+        choice = choose(scene, fits=lambda one: one.duration_ms is not None)
+        if choice is None:
+            return []
+        visits = scene.visits(choice.execution.execution_id)
+        return [schedule.build(choice.execution, visits)]
+    return recorded(scene, graph)
+
+
+def recorded(scene: Scene, graph: RegisteredGraph) -> list[Schedule]:
+    """The completed executions of the graph's version, else of any version."""
+    found = scene.history(graph.name, graph.version) or scene.history(graph.name, None)
+    return [schedule.build(one, visits) for one, visits in found]
+
+
+def _say_refused(
+    draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
+    schedules: list[Schedule],
+) -> None:  # fmt: skip
+    refs = [Ref(uri=node_uri(graph.name, node), why="what it reads and writes") for node in change.nodes]
+    refs.append(Ref(uri=graph_uri(graph.name, "edges"), why="the ways between nodes"))
+    draft.say(f"That cannot be predicted: {prediction.reason}.", *refs)
+    if change.kind == "unknown":
+        draft.admit(
+            "A change can be: a node cached, removed, faster, run in parallel with another, or "
+            "with another time-out or number of attempts."
+        )
+    for node in change.nodes:
+        took = predict.middle(schedules, node)
+        if took is not None:
+            draft.say(
+                f"{node} takes {duration(took)} at the median over {count(len(schedules), 'execution')}.",
+                graph_uri(graph.name, "metrics"),
+            )
+
+
+def _say_predicted(
+    draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
+    schedules: list[Schedule],
+) -> None:  # fmt: skip
+    before, after, gain = prediction.baseline, prediction.predicted, prediction.gain
+    if before is None or after is None or gain is None:
+        return
+    draft.data["gain"] = gain.to_json()
+    draft.data["share_changed"] = round(prediction.share_changed, 4)
+    refs = [Ref(uri=one.execution.uri, why="a re-scheduled execution") for one in schedules[:3]]
+    refs += [Ref(uri=node_uri(graph.name, node)) for node in change.nodes]
+    draft.say(
+        f"If {change.words}, {graph.name} would take {duration(after.point)} at the median "
+        f"({duration(after.low)} to {duration(after.high)}) instead of {duration(before.point)}, "
+        f"by {count(before.n, 'recorded execution')}; {prediction.share_changed:.0%} of them change.",
+        *refs,
+    )
+    for note in prediction.notes:
+        draft.say(note, *refs)
+    if len(schedules) < ENOUGH:
+        draft.admit(f"{ENOUGH} executions would make this firm; there are {len(schedules)}.")
+    draft.certainty = min(1.0, before.n / ENOUGH)
+
+
+def breaks(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
+    """Say what of a graph's structure breaks when a node goes, without its record."""
+    draft = Draft(data={"feasible": False, "baseline": None, "predicted": None, "n": 0})
+    node = scene.node
+    if node is None:
+        draft.data["reason"] = f"no node of {graph.name} is named"
+        draft.say(f"No node of {graph.name} is named.", graph_uri(graph.name, "nodes"))
+        return draft
+    schedules = recorded(scene, graph)
+    seen = observed_writes(task.visit for one in schedules for task in one.tasks)
+    reason = why_not_removed(graph.manifest, node, seen)
+    edges = graph.manifest.edges
+    before = listed(label_of(edge.source) for edge in edges if edge.target == node) or "nothing"
+    after = listed(label_of(edge.target) for edge in edges if edge.source == node) or "nothing"
+    draft.say(
+        f"Without {node}, {before} would have to lead to {after}.",
+        node_uri(graph.name, node),
+        graph_uri(graph.name, "edges"),
+    )
+    if reason is not None:
+        draft.data |= {"reason": reason}
+        draft.say(f"That breaks the graph: {reason}.", node_uri(graph.name, node))
+        return draft
+    draft.data |= {"feasible": True, "reason": "no node or decision depends on it"}
+    draft.say(f"No other node or decision reads what only {node} writes.", graph_uri(graph.name, "nodes"))
+    if schedules:
+        told = tell(scene, graph, schedules, Change(kind="removed", nodes=(node,)))
+        draft.claims += told.claims
+        draft.data |= told.data
+        draft.certainty = told.certainty
+    return draft
+

@@ -1,0 +1,133 @@
+"""What a what-if would change: read from the words of the question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load", "route",
+    "unknown",
+]  # fmt: skip
+
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("cached", r"cach|memoi[sz]|remember(?:ed|s|ing)? (?:its|the|results?)|hit rate"),
+    ("parallel", r"parallel|concurrent(?!cy)|simultaneous|side[- ]by[- ]side|same time|at once"
+                 r"|together|beside each other"),
+    ("load", r"concurrency|traffic|load\b|requests per|users\b|throughput"),
+    ("retries", r"retr(?:y|ies|ied|ying)|attempts?\b|tries\b"),
+    ("timeout", r"time-?outs?|time limit|deadline|time out"),
+    ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
+    ("removed", r"remov|drop|skip|without|delet|no\b|disabl|eliminat|left out|leave out|cut out"
+                r"|gone|absent|didn'?t exist|did not exist|got rid|get rid"),
+    ("faster", r"fast|quick|speed|slow|half|twice|halve|double|instant|\d+(?:\.\d+)? ?x\b|took|take"
+               r"|percent|%|less time|optimi[sz]"),
+    ("route", r"instead|picked|chosen|chose|routed|other (?:branch|path|way)"),
+)  # fmt: skip
+_NUMBERS = {"zero": 0, "no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+            "seven": 7, "eight": 8, "nine": 9, "ten": 10, "a": 1, "single": 1}  # fmt: skip
+_NUMBER = rf"(\d+(?:\.\d+)?|{'|'.join(_NUMBERS)})"
+_TIME = re.compile(rf"\b{_NUMBER} ?(ms|milliseconds?|s|secs?|seconds?|m|min|minutes?)\b")
+_FACTOR = re.compile(rf"\b(?:{_NUMBER} ?(?:x|times|fold)(?:\b|$)|(twice|double|thrice|triple|half|halve[sd]?))")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent)")
+_OFF = re.compile(r"\b(?:off|no retr|without retr|disabl|remov|never retr|zero retr|drop)")
+_TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tries|try)\b")
+_LIMIT = re.compile(rf"\b(?:retr(?:y|ies)|attempts?)\b[^.?]*?\b{_NUMBER}\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change to a graph. `factor` multiplies durations; the rest as the kind needs it."""
+
+    kind: Kind
+    nodes: tuple[str, ...] = ()
+    factor: float | None = None
+    duration_ms: float | None = None
+    max_attempts: int | None = None
+    hit_rate: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The change as part of a sentence: ``search were cached``."""
+        what = " and ".join(self.nodes) or "nothing"
+        match self.kind:
+            case "cached":
+                return f"{what} were cached"
+            case "parallel":
+                return f"{what} ran in parallel"
+            case "removed":
+                return f"{what} were removed"
+            case "timeout":
+                return f"{what} had a time-out of {self.duration_ms or 0:g} ms"
+            case "retries":
+                return f"{what} were called at most {self.max_attempts} times"
+            case _:
+                return self._speed(what)
+
+    def _speed(self, what: str) -> str:
+        if self.duration_ms is not None:
+            return f"{what} took {self.duration_ms:g} ms"
+        return f"{what} took {self.factor or 1:.0%} of its time"
+
+
+def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Change:
+    """Read a change from a question in lower case; `is_said` has its names blanked out."""
+    said = words if is_said is None else is_said
+    fitting = (kind for kind, pattern in _KINDS if re.search(rf"\b(?:{pattern})", said))
+    kind = next(fitting, "unknown")
+    chosen = tuple(nodes)
+    match kind:
+        case "cached":
+            rate = _PERCENT.search(said)
+            return Change(kind=kind, nodes=chosen, hit_rate=float(rate[1]) / 100 if rate else None)
+        case "retries":
+            return Change(kind=kind, nodes=chosen, max_attempts=_attempts(said))
+        case "timeout":
+            return Change(kind=kind, nodes=chosen, duration_ms=_milliseconds(said))
+        case "faster":
+            return _speed(said, chosen)
+        case _:
+            return Change(kind=kind, nodes=chosen)
+
+
+def _attempts(said: str) -> int | None:
+    if _OFF.search(said):
+        return 1
+    found = _TRIES.search(said)
+    if found:
+        number = int(_value(found[1]))
+        return number + 1 if found[2].startswith("retr") else max(number, 1)
+    found = _LIMIT.search(said)
+    return max(int(_value(found[1])), 1) if found else None
+
+
+def _milliseconds(said: str) -> float | None:
+    found = _TIME.search(said)
+    if found is None:
+        return None
+    unit = found[2]
+    scale = 1.0 if unit.startswith(("ms", "milli")) else 60_000.0 if unit[0] == "m" else 1000.0
+    return _value(found[1]) * scale
+
+
+def _speed(said: str, nodes: tuple[str, ...]) -> Change:
+    took = _milliseconds(said)
+    if took is not None:
+        return Change(kind="faster", nodes=nodes, duration_ms=took)
+    is_slower = re.search(r"\bslow|more time|longer", said) is not None
+    found = _FACTOR.search(said)
+    if found:
+        times = _value(found[1]) if found[1] else {"thr": 3.0, "tri": 3.0}.get(found[2][:3], 2.0)
+        return Change(kind="faster", nodes=nodes, factor=times if is_slower else 1 / max(times, 1e-9))
+    found = _PERCENT.search(said)
+    if found:
+        part = min(float(found[1]) / 100, 1.0)
+        return Change(kind="faster", nodes=nodes, factor=1 + part if is_slower else 1 - part)
+    factor = 0.0 if re.search(r"\binstant|no time", said) else None
+    return Change(kind="faster", nodes=nodes, factor=factor)
+
+
+def _value(word: str) -> float:
+    return float(_NUMBERS[word]) if word in _NUMBERS else float(word)

@@ -1,0 +1,310 @@
+"""Predictions: recorded executions re-scheduled under a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from inwit.events import Event
+from inwit.introspection import independence
+from inwit.introspection.changes import Change
+from inwit.introspection.inputs import digests
+from inwit.introspection.schedule import Schedule, Task
+from inwit.introspection.stats import Estimate, estimate
+from inwit.runtime.manifest import GraphManifest
+
+ENOUGH = 30
+"""Executions that a prediction should stand on; fewer are used, and said."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Prediction:
+    """What a change would give. `reason` says why it is not feasible, or on what it rests."""
+
+    feasible: bool
+    reason: str = ""
+    before: list[float] = field(default_factory=list)
+    after: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> Estimate | None:
+        """The median duration as recorded."""
+        return estimate(self.before) if self.before else None
+
+    @property
+    def predicted(self) -> Estimate | None:
+        """The median duration under the change."""
+        return estimate(self.after) if self.after and self.feasible else None
+
+    @property
+    def gain(self) -> Estimate | None:
+        """The median saving per execution; its `low` is what at least half of them save."""
+        if not self.feasible or not self.after:
+            return None
+        return estimate([a - b for a, b in zip(self.before, self.after, strict=True)])
+
+    @property
+    def share_changed(self) -> float:
+        """The share of executions whose duration changes by more than a hundredth."""
+        pairs = zip(self.before, self.after, strict=True)
+        changed = sum(abs(a - b) > 0.01 * max(a, 1e-9) for a, b in pairs)
+        return changed / len(self.before) if self.before else 0.0
+
+
+def refused(reason: str) -> Prediction:
+    """A change that cannot be made, or whose effect the record cannot tell."""
+    return Prediction(feasible=False, reason=reason)
+
+
+def rescheduled(
+    schedules: Sequence[Schedule],
+    lasts: Callable[[Task], float],
+    follows: Callable[[Schedule, Task], Sequence[int]] | None = None,
+    **more: Any,
+) -> Prediction:
+    """Simulate every schedule with other durations, or other waiting."""
+    after = [
+        one.simulate(lasts, follows=None if follows is None else lambda task, s=one: follows(s, task))
+        for one in schedules
+    ]
+    return Prediction(feasible=True, before=[one.total for one in schedules], after=after, **more)
+
+
+def faster(schedules: Sequence[Schedule], change: Change) -> Prediction:
+    """Let the nodes take a part of their time, or a given time."""
+    chosen = set(change.nodes)
+
+    def lasts(task: Task) -> float:
+        if task.visit.node not in chosen:
+            return task.duration
+        if change.duration_ms is not None:
+            return change.duration_ms
+        return task.duration * (1.0 if change.factor is None else change.factor)
+
+    return rescheduled(schedules, lasts)
+
+
+def removed(
+    manifest: GraphManifest, schedules: Sequence[Schedule], change: Change
+) -> Prediction:
+    """Leave nodes out, where nothing depends on them."""
+    seen = _seen(schedules)
+    for node in change.nodes:
+        reason = independence.why_not_removed(manifest, node, seen)
+        if reason is not None:
+            return refused(reason)
+    chosen = set(change.nodes)
+    return rescheduled(
+        schedules, lambda task: -task.gap if task.visit.node in chosen else task.duration
+    )
+
+
+def parallel(
+    manifest: GraphManifest, schedules: Sequence[Schedule], change: Change
+) -> Prediction:
+    """Start two nodes together, where neither depends on the other."""
+    first, second = _in_order(schedules, *change.nodes[:2])
+    reason = independence.why_not_parallel(manifest, first, second, _seen(schedules))
+    if reason is not None:
+        return refused(reason)
+    prediction = rescheduled(schedules, lambda task: task.duration, _beside(first, second))
+    blocking = [name for name in (first, second) if _blocks(manifest, name)]
+    if blocking:
+        prediction.extra["requires"] = [f"{name}: thread=True, or async" for name in blocking]
+        prediction.notes.append(
+            f"{' and '.join(blocking)} {'is' if len(blocking) == 1 else 'are'} written as plain "
+            f"functions: they run at the same time only with thread=True or as coroutines."
+        )
+    return prediction
+
+
+def _beside(first: str, second: str) -> Callable[[Schedule, Task], Sequence[int]]:
+    """Let each visit of `second` wait only for what led to the visit of `first` before it."""
+
+    def follows(schedule: Schedule, task: Task) -> Sequence[int]:
+        if task.visit.node == second:
+            return _origin(schedule, task, first)
+        partners = [
+            index
+            for before in task.follows
+            if schedule.tasks[before].visit.node == second
+            for index in _passed(schedule, schedule.tasks[before], first)
+        ]
+        return [*task.follows, *partners]
+
+    return follows
+
+
+def _passed(schedule: Schedule, task: Task, first: str) -> list[int]:
+    """The visits before `task`, back to and with the nearest visit of `first`."""
+    passed: list[int] = []
+    waiting = list(task.follows)
+    while waiting:
+        index = waiting.pop()
+        if index in passed:
+            continue
+        passed.append(index)
+        if schedule.tasks[index].visit.node != first:
+            waiting += schedule.tasks[index].follows
+    is_found = any(schedule.tasks[index].visit.node == first for index in passed)
+    return passed if is_found else []
+
+
+def _origin(schedule: Schedule, task: Task, first: str) -> Sequence[int]:
+    near = [index for index in _passed(schedule, task, first)
+            if schedule.tasks[index].visit.node == first]  # fmt: skip
+    return schedule.tasks[max(near)].follows if near else task.follows
+
+
+def _in_order(schedules: Sequence[Schedule], one: str, two: str) -> tuple[str, str]:
+    ahead = 0
+    for schedule in schedules:
+        order = [task.visit.node for task in schedule.tasks if task.visit.node in (one, two)]
+        ahead += bool(order) and order[0] == one
+        ahead -= bool(order) and order[0] == two
+    return (one, two) if ahead >= 0 else (two, one)
+
+
+def _blocks(manifest: GraphManifest, name: str) -> bool:
+    facts = manifest.node(name)
+    if facts is None or facts.is_async:
+        return False
+    return not (facts.policies.get("thread") or facts.policies.get("timeout_s"))
+
+
+def cached(
+    manifest: GraphManifest,
+    schedules: Sequence[Schedule],
+    change: Change,
+    trace: Callable[[str], Iterable[Event]],
+) -> Prediction:
+    """Let repeats of equal inputs take no time, as often as the record shows them."""
+    hits: set[tuple[str, int]] = set()
+    looked = other = 0
+    for node in change.nodes:
+        facts = manifest.node(node)
+        if facts is not None and facts.policies.get("side_effects"):
+            return refused(f"{node} is declared to have side effects, so it may not be cached")
+        keys = facts.reads if facts is not None and facts.reads_known else None
+        repeats = _repeats(schedules, node, keys, trace)
+        hits |= repeats.hits
+        looked += repeats.looked
+        other += repeats.other_results
+    names = " and ".join(change.nodes)
+    if other:
+        return refused(
+            f"equal inputs gave other results {other} times in {looked} visits of {names}, so a "
+            f"cache would change what the graph returns"
+        )
+    rate = change.hit_rate
+    chosen = set(change.nodes)
+
+    def lasts(schedule: Schedule, task: Task) -> float:
+        if task.visit.node not in chosen:
+            return task.duration
+        if rate is not None:
+            return task.duration * (1 - rate)
+        hit = (schedule.execution.execution_id, task.index) in hits
+        return 0.0 if hit else task.duration
+
+    after = [one.simulate(lambda task, s=one: lasts(s, task)) for one in schedules]
+    share = len(hits) / looked if looked else 0.0
+    prediction = Prediction(feasible=True, before=[one.total for one in schedules], after=after)
+    prediction.extra |= {"visits": looked, "repeats": len(hits), "hit_rate": round(share, 4)}
+    prediction.notes.append(
+        f"{len(hits)} of {looked} recorded visits of {names} had an input that was seen before."
+        if rate is None
+        else f"The record itself shows {share:.0%} repeats; {rate:.0%} were asked for."
+    )
+    return prediction
+
+
+@dataclass(slots=True)
+class _Repeats:
+    hits: set[tuple[str, int]]
+    looked: int
+    other_results: int
+
+
+def _repeats(
+    schedules: Sequence[Schedule],
+    node: str,
+    keys: Sequence[str] | None,
+    trace: Callable[[str], Iterable[Event]],
+) -> _Repeats:
+    known: dict[str, str] = {}
+    found = _Repeats(set(), 0, 0)
+    for schedule in sorted(schedules, key=lambda one: one.execution.position):
+        tasks = [task for task in schedule.tasks if task.visit.node == node]
+        if not tasks:
+            continue
+        given = digests(trace(schedule.execution.execution_id), node, keys)
+        for task in tasks:
+            found.looked += 1
+            key = given.get((node, task.visit.visit))
+            if key is None:
+                continue
+            result = repr(task.visit.update)
+            if key in known:
+                found.hits.add((schedule.execution.execution_id, task.index))
+                found.other_results += known[key] != result
+            known.setdefault(key, result)
+    return found
+
+
+def with_timeout(schedules: Sequence[Schedule], change: Change) -> Prediction:
+    """End visits at a time-out; an execution that meets one fails there."""
+    limit_ms, chosen = change.duration_ms or 0.0, set(change.nodes)
+    cut = [
+        any(task.visit.node in chosen and task.duration > limit_ms for task in one.tasks)
+        for one in schedules
+    ]
+    prediction = rescheduled(
+        schedules,
+        lambda task: min(task.duration, limit_ms) if task.visit.node in chosen else task.duration,
+    )
+    share = sum(cut) / len(cut) if cut else 0.0
+    prediction.extra["share_failing"] = round(share, 4)
+    prediction.notes.append(
+        f"{sum(cut)} of {len(cut)} recorded executions held a visit longer than that; "
+        f"they would have failed at the time-out, unless a retry had gone better."
+    )
+    return prediction
+
+
+def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
+    """Allow at most so many attempts; an execution that needed more fails."""
+    most, chosen = change.max_attempts or 1, set(change.nodes)
+
+    def needs_more(task: Task) -> bool:
+        return (not chosen or task.visit.node in chosen) and task.visit.attempts > most
+
+    failing = [any(needs_more(task) for task in one.tasks) for one in schedules]
+    used = max((task.visit.attempts for one in schedules for task in one.tasks), default=1)
+    prediction = rescheduled(
+        schedules,
+        lambda task: max(task.duration - task.visit.retry_ms, 0.0) if needs_more(task) else task.duration,
+    )
+    share = sum(failing) / len(failing) if failing else 0.0
+    prediction.extra |= {"share_failing": round(share, 4), "most_attempts_seen": used}
+    prediction.notes.append(
+        f"{sum(failing)} of {len(failing)} recorded executions needed more than {most} "
+        f"attempt{'' if most == 1 else 's'} of one node and would have failed."
+    )
+    return prediction
+
+
+def _seen(schedules: Sequence[Schedule]) -> dict[str, set[str]]:
+    return independence.observed_writes(
+        task.visit for one in schedules for task in one.tasks
+    )
+
+
+def middle(schedules: Sequence[Schedule], node: str) -> float | None:
+    """The median duration of a node's visits."""
+    took = [task.duration for one in schedules for task in one.tasks if task.visit.node == node]
+    return median(took) if took else None
