@@ -96,7 +96,7 @@ def chat_stream(*texts: str, usage: bool = True, done: bool = True) -> list[Any]
 
 def message(text: str = "Hello.") -> Any:
     return {
-        "id": "m1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5-20250929",
+        "id": "m1", "type": "message", "role": "assistant", "model": "claude-sonnet-5-5-20260901",
         "content": [{"type": "text", "text": text}], "stop_reason": "end_turn",
         "stop_sequence": None, "usage": {
             "input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 50,

@@ -1,0 +1,1 @@
+"""Tests; a package, so that no installed distribution's own `tests` stands in its way."""
