@@ -50,6 +50,12 @@ class Companion(Protocol):
 
     def live_executions(self, app: CompiledGraph[Any]) -> list[dict[str, Any]]: ...
 
+    def packages(self, project: Project) -> Any:
+        """The packages at hand: an object with ``search``, ``list`` and ``get``."""
+
+    def plans(self, project: Project) -> list[dict[str, Any]]:
+        """The project's plans."""
+
     def metrics(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...
 
     def performance(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...

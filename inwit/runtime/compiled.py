@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -99,8 +99,8 @@ class CompiledGraph(Generic[S]):
         execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
         if self.program.is_sync and asyncio._get_running_loop() is None:
             execution.is_blocking = True
-            return loops.drive(self._run(execution, ready, given))
-        return loops.run(self._run(execution, ready, given))
+            return loops.drive(execution.run(ready, given))
+        return loops.run(execution.run(ready, given))
 
     async def ainvoke(
         self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
@@ -108,7 +108,7 @@ class CompiledGraph(Generic[S]):
     ) -> dict[str, Any]:
         """Run to the end and give the final state; see `invoke`."""
         execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
-        return await self._run(execution, ready, given)
+        return await execution.run(ready, given)
 
     def stream(
         self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
@@ -123,21 +123,10 @@ class CompiledGraph(Generic[S]):
     def astream(
         self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
         stream_mode: StreamMode | Sequence[StreamMode] = "updates", durability: Durability | None = None,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Run, and give what happens; see `stream`."""
         execution, ready, given = self._begin(state, config, thread_id, None, durability)
-        return astream(execution, self._run(execution, ready, given), stream_mode)
-
-    async def _run(
-        self, execution: Execution, ready: list[int] | None, given: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        result = await execution.run(ready, given)
-        if execution.last_save is not None:
-            if execution.is_blocking:
-                execution.last_save.result()
-            else:
-                await asyncio.wrap_future(execution.last_save)
-        return result
+        return astream(execution, execution.run(ready, given), stream_mode)
 
     def _begin(
         self, state: Any, config: Config | None, thread_id: str | None, execution_id: str | None,

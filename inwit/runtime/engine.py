@@ -25,7 +25,7 @@ from inwit.runtime.branches import Branch, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.context import Context, _current
 from inwit.runtime.failures import failure_of, mark, node_of
-from inwit.runtime.program import Node, Program, Router
+from inwit.runtime.program import COMPLEX, Node, Program, Router
 from inwit.runtime.record import APPLY, END, ENTER, ROWS_LIMIT, START, VISIT, Recording
 from inwit.runtime.serial import freeze
 from inwit.runtime.watchdog import Watchdog
@@ -42,6 +42,11 @@ Output = Callable[[str, Any], None]
 
 class Execution:
     """One invocation of a compiled graph."""
+
+    __slots__ = (
+        "arrived", "ctx", "deadline_ns", "gate", "is_blocking", "journal", "last_save", "limit",
+        "options", "output", "program", "recording", "saving", "schema", "state", "step", "visits",
+    )  # fmt: skip
 
     def __init__(
         self, program: Program, schema: StateSchema, options: Options, recording: Recording,
@@ -83,7 +88,9 @@ class Execution:
                 watchdog.watch(self.ctx)
             self._begin(given)
             if ready is None:
-                ready = await self._enter()
+                ready = self.program.entry
+                if ready is None or self.saving is not None:
+                    ready = await self._enter()
             while ready:
                 if len(ready) == 1:
                     ready = await self._sequence(ready[0])
@@ -99,6 +106,8 @@ class Execution:
             if watchdog is not None:
                 watchdog.forget(self.ctx)
         self._end("completed", None, "")
+        if self.last_save is not None:
+            await self._durable(self.last_save)
         return self.state
 
     def _begin(self, given: Mapping[str, Any] | None) -> None:
@@ -143,7 +152,7 @@ class Execution:
         """Run nodes one after another, until several are ready or none."""
         nodes, state, ctx, visits = self.program.nodes, self.state, self.ctx, self.visits
         rec, saving, output, limit = self.recording, self.saving, self.output, self.limit
-        view, apply, rows, deadline = self.schema.view, self._apply, rec.rows, self.deadline_ns
+        view, apply, rows, deadline = self.schema.view, self.schema.apply, rec.rows, self.deadline_ns
         while True:
             self.step += 1
             if self.step > limit:
@@ -155,6 +164,7 @@ class Execution:
             t0 = ctx.started_ns = monotonic_ns()
             entry = rec.seq = rec.seq + 1
             rec.current = (entry, name, visit, 1, t0)
+            recorded: dict[str, Any] | None
             try:
                 update = node.call(view(state), ctx)
                 if node.is_async:
@@ -162,14 +172,17 @@ class Execution:
                 t1 = monotonic_ns()
                 if node.limit_ns and t1 - t0 > node.limit_ns:
                     raise NodeTimeoutError(name, node.limit_ns / 1e9)
-                recorded = apply(state, update, name)
+                if saving is None and type(update) is dict:
+                    recorded = apply(state, update)
+                else:
+                    recorded = self._apply(state, update, name)
             except (Exception, asyncio.CancelledError) as exc:
                 update, attempt, entry, t0 = await self._recover(node, ctx, exc, entry, t0)
                 t1 = monotonic_ns()
-                recorded = apply(state, update, name)
-            if node.next >= -1:
-                following, edges = node.next, node.edges
-            else:
+                recorded = self._apply(state, update, name)
+            following: int | list[int] = node.next
+            edges: tuple[Edge, ...] = node.edges
+            if following == COMPLEX:
                 following, edges = await self._advance(node, state)
             step_id = None if saving is None else await self._save(recorded, following)
             seq = rec.seq + 1
@@ -181,16 +194,15 @@ class Execution:
                 await self._wait_for_journal()
             if deadline and t1 > deadline:
                 raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
-            if type(following) is int:
-                if following < 0:
+            if not isinstance(following, int):
+                if len(following) != 1:
                     rec.current = None
-                    return []
-                index = following
-            elif len(following) == 1:
-                index = following[0]
-            else:
+                    return following
+                following = following[0]
+            if following < 0:
                 rec.current = None
-                return following
+                return []
+            index = following
 
     def _apply(self, state: dict[str, Any], update: Any, name: str) -> dict[str, Any] | None:
         if type(update) is dict:
@@ -330,11 +342,14 @@ class Execution:
         names = tuple(self.program.nodes[index].name for index in ready)
         done = self.saving.save(self.step, recorded, names, self.state)
         if done is not None and self.saving.is_sync:
-            if self.is_blocking:
-                done.result()
-            else:
-                await asyncio.wrap_future(done)
+            await self._durable(done)
         return self.saving.checkpoint_id(self.step), self.step
+
+    async def _durable(self, done: Future[None]) -> None:
+        if self.is_blocking:
+            done.result()
+        else:
+            await asyncio.wrap_future(done)
 
     async def _stream(self, updates: dict[str, Any]) -> None:
         assert self.output is not None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
@@ -48,7 +48,7 @@ class StateGraph(Generic[S]):
     """
 
     def __init__(self, state_schema: type[S]) -> None:
-        self.schema: StateSchema = schema_of(state_schema)
+        self.schema: StateSchema = schema_of(cast(Hashable, state_schema))
         self.nodes: dict[str, Written] = {}
         self.declared: list[str] = []
         """Names in the order in which they were added, doubles included."""
@@ -218,6 +218,7 @@ class StateGraph(Generic[S]):
         program.entry_edges = tuple(edges[START])
         routers = self._bound_routers(program)
         program.entry_routers = routers.get(START, ())
+        program.entry = None if program.entry_routers else sorted(program.entry_targets)
         for node in nodes:
             node.targets = tuple(dict.fromkeys(targets[node.name]))
             node.edges = tuple(dict.fromkeys(edges[node.name])) or (() if node.name in routers else (END,))

@@ -10,18 +10,15 @@ from typing import Any
 import msgspec
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    pass
 
-
-class Source(_Fact, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where something is written."""
 
     file: str
     line: int
 
 
-class NodeFacts(_Fact, kw_only=True):
+class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node. `reads` and `writes` are state keys found in its source.
 
     `reads_known` and `writes_known` are False when the source hides some of them (the state is
@@ -47,7 +44,7 @@ class NodeFacts(_Fact, kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-class EdgeFacts(_Fact, kw_only=True):
+class EdgeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One possible way on. `source` and `target` may be ``__start__`` and ``__end__``.
 
     A conditional edge has its router's name in `condition` and the value that takes it in
@@ -64,7 +61,7 @@ class EdgeFacts(_Fact, kw_only=True):
     joins: tuple[str, ...] = ()
 
 
-class FieldFacts(_Fact, kw_only=True):
+class FieldFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One key of the state."""
 
     name: str
@@ -74,7 +71,7 @@ class FieldFacts(_Fact, kw_only=True):
     description: str = ""
 
 
-class FeatureFacts(_Fact, kw_only=True):
+class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that the runtime does for this graph, and how it is switched off."""
 
     name: str
@@ -83,7 +80,7 @@ class FeatureFacts(_Fact, kw_only=True):
     opt_out_method: str = ""
 
 
-class GraphManifest(_Fact, kw_only=True):
+class GraphManifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A graph of one structure. `version` is the hash of that structure, 12 hex digits."""
 
     name: str

@@ -182,7 +182,7 @@ class Join:
 class Program:
     """All nodes, joins and the ways in."""
 
-    __slots__ = ("by_name", "entry_edges", "entry_routers", "entry_targets", "is_sync", "joins", "nodes")
+    __slots__ = ("by_name", "entry", "entry_edges", "entry_routers", "entry_targets", "is_sync", "joins", "nodes")
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = tuple(nodes)
@@ -191,5 +191,7 @@ class Program:
         self.entry_targets: tuple[int, ...] = ()
         self.entry_edges: tuple[str, ...] = ()
         self.entry_routers: tuple[Router, ...] = ()
+        self.entry: list[int] | None = None
+        """The nodes to begin with, where no router decides on them."""
         self.is_sync = False
         """Whether no node or router needs an event loop."""

@@ -180,7 +180,7 @@ def _fields(value: Any, kind: type) -> Any:
     if hasattr(kind, "__dataclass_fields__"):
         return {name: getattr(value, name) for name in kind.__dataclass_fields__}
     if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in kind.__struct_fields__}
+        return {name: getattr(value, name) for name in value.__struct_fields__}
     if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):
         return dict(value.__dict__)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -188,7 +188,8 @@ def _fields(value: Any, kind: type) -> Any:
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, list | str | int | float):
-        return next(base(value) for base in (list, str, int, float) if isinstance(value, base))
+        bases: tuple[Any, ...] = (list, str, int, float)
+        return next(base(value) for base in bases if isinstance(value, base))
     if kind.__module__ == "datetime" and hasattr(value, "total_seconds"):
         return {"days": value.days, "seconds": value.seconds, "microseconds": value.microseconds}
     return None
@@ -209,6 +210,8 @@ def _decode(code: int, raw: bytes) -> Any:
     if code == _INT:
         return int(raw)
     content = unpack(raw)
+    if code == DELTA:
+        return Delta(content)
     if code == _TUPLE:
         return tuple(content)
     if code == _SET:

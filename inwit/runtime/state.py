@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from functools import lru_cache
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -60,6 +61,8 @@ class StateSchema:
         Raises:
             InvalidStateError: It is no mapping or state object, or has keys that the state lacks.
         """
+        if type(value) is dict and value.keys() <= self.names:
+            return value.copy()
         found = self.keys_of(value)
         if found is None:
             raise InvalidStateError(
@@ -187,7 +190,7 @@ def _first_line(exc: Exception) -> str:
 
 
 @lru_cache(maxsize=512)
-def schema_of(cls: type) -> StateSchema:
+def schema_of(cls: Any) -> StateSchema:
     """Read a state class.
 
     Raises:
@@ -219,16 +222,16 @@ def _hints(cls: type) -> dict[str, Any]:
 def _caller_names(cls: type) -> dict[str, Any]:
     """Names of enclosing functions, for a class that is written inside one."""
     names: dict[str, Any] = {}
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_globals.get("__name__") == cls.__module__:
             names = {**frame.f_locals, **names}
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return names
 
 
 def _typeddict_channels(cls: type) -> dict[str, Channel]:
-    required = getattr(cls, "__required_keys__", frozenset())
+    required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
     return {
         name: _channel(name, hint, MISSING, name in required) for name, hint in _hints(cls).items()
     }
@@ -237,7 +240,7 @@ def _typeddict_channels(cls: type) -> dict[str, Channel]:
 def _dataclass_channels(cls: Any) -> dict[str, Channel]:
     hints, found = _hints(cls), {}
     for name, field in cls.__dataclass_fields__.items():
-        default = field.default_factory
+        default: Any = field.default_factory
         if field.default is not MISSING:
             default = _constant(field.default)
         found[name] = _channel(name, hints[name], default, default is MISSING)
@@ -247,7 +250,7 @@ def _dataclass_channels(cls: Any) -> dict[str, Channel]:
 def _pydantic_channels(cls: Any) -> dict[str, Channel]:
     hints, found = _hints(cls), {}
     for name, field in cls.model_fields.items():
-        default = MISSING
+        default: Any = MISSING
         if not field.is_required():
             default = (lambda f: lambda: f.get_default(call_default_factory=True))(field)
         found[name] = _channel(name, hints[name], default, field.is_required(), field.description or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from inwit.errors import MalformedInputError, NotInThisVersionError
@@ -32,7 +32,7 @@ def check_modes(modes: str | Sequence[str]) -> tuple[str, ...]:
 
 async def astream(
     execution: Execution, work: Coroutine[Any, Any, Any], modes: str | Sequence[str]
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """Run `work` and give what it puts out; it waits while its reader is `_QUEUE_LIMIT` behind."""
     try:
         names = check_modes(modes)
@@ -54,9 +54,10 @@ async def astream(
     loop = asyncio.get_running_loop()
     execution.output = put
     execution.gate = gate
-    execution.ctx.write = lambda data: loop.call_soon_threadsafe(put, "custom", data)
-    if "events" in names:
-        execution.follow_events(lambda event: put("events", event))
+    def write(data: Any) -> None:
+        loop.call_soon_threadsafe(put, "custom", data)
+
+    execution.ctx.write = write
     task = loop.create_task(work)
     task.add_done_callback(lambda _: queue.put_nowait(_END))
     try:
@@ -72,7 +73,7 @@ async def astream(
             await asyncio.wait([task])
 
 
-def stream(items: AsyncIterator[Any]) -> Iterator[Any]:
+def stream(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
     """Read an async stream from sync code, item by item, in this thread's own loop."""
     if asyncio._get_running_loop() is not None:
         yield from loops.run(_collect(items))
@@ -81,11 +82,15 @@ def stream(items: AsyncIterator[Any]) -> Iterator[Any]:
     try:
         while True:
             try:
-                yield loop.run_until_complete(anext(items))  # type: ignore[arg-type]
+                yield loop.run_until_complete(_next(items))
             except StopAsyncIteration:
                 return
     finally:
-        loop.run_until_complete(items.aclose())  # type: ignore[attr-defined]
+        loop.run_until_complete(items.aclose())
+
+
+async def _next(items: AsyncIterator[Any]) -> Any:
+    return await anext(items)
 
 
 async def _collect(items: AsyncIterator[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
     DuplicateNodeError,
@@ -15,13 +15,13 @@ from inwit.errors import (
     UnknownNodeError,
     UnreachableNodeError,
 )
-from inwit.runtime.program import END, START, Router
+from inwit.runtime.program import END, START, Router, literal_returns
 
 if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph
 
 
-def faults(graph: StateGraph[object]) -> list[GraphError]:
+def faults(graph: StateGraph[Any]) -> list[GraphError]:
     """Check names, routes and reachability.
 
     Where a router's answers cannot be known from its path map, its ``Literal`` annotation or its
@@ -39,7 +39,7 @@ def faults(graph: StateGraph[object]) -> list[GraphError]:
     return found
 
 
-def _unknown_names(graph: StateGraph[object]) -> Iterable[GraphError]:
+def _unknown_names(graph: StateGraph[Any]) -> Iterable[GraphError]:
     known = set(graph.nodes)
     for sources, target in graph.edges:
         for source in sources:
@@ -57,8 +57,6 @@ def _unknown_names(graph: StateGraph[object]) -> Iterable[GraphError]:
 
 
 def _missing_routes(router: Router) -> Iterable[GraphError]:
-    from inwit.runtime.program import literal_returns
-
     if router.path_map is None:
         return
     answers = literal_returns(router.call) or router.reading.returns or ()
@@ -68,7 +66,7 @@ def _missing_routes(router: Router) -> Iterable[GraphError]:
             yield MissingRouteError(router.source, answer, labels)
 
 
-def _unreachable(graph: StateGraph[object]) -> list[GraphError]:
+def _unreachable(graph: StateGraph[Any]) -> list[GraphError]:
     ways = successors(graph)
     reached = _walk(START, ways)
     lost = [name for name in graph.nodes if name not in reached]
@@ -84,7 +82,7 @@ def _unreachable(graph: StateGraph[object]) -> list[GraphError]:
     return found
 
 
-def successors(graph: StateGraph[object]) -> dict[str, set[str]]:
+def successors(graph: StateGraph[Any]) -> dict[str, set[str]]:
     """The possible ways on from each node; a node without any is an end."""
     everything = {*graph.nodes, END}
     ways: dict[str, set[str]] = {START: set(), **{name: set() for name in graph.nodes}}

@@ -8,8 +8,9 @@ declares a time-out has a timer of its own (`inwit.runtime.threads`).
 from __future__ import annotations
 
 import asyncio
+import threading
 from time import monotonic_ns
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from inwit.errors import ExecutionTimeoutError, NodeTimeoutError
 from inwit.runtime.context import Context
@@ -18,13 +19,14 @@ TICK_S = 1.0
 _FASTEST_S = 0.005
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
+_local = threading.local()
 
 
 class Watchdog:
     """Cancels the tasks of contexts that are over their limit; at most a second late."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._loop = ref(loop)
         self._contexts: set[Context] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -32,25 +34,32 @@ class Watchdog:
     def of_loop() -> Watchdog:
         """The watchdog of the running loop."""
         loop = asyncio.get_running_loop()
+        last: Watchdog | None = getattr(_local, "last", None)
+        if last is not None and last._loop() is loop:
+            return last
         found = _by_loop.get(loop)
         if found is None:
             found = _by_loop[loop] = Watchdog(loop)
+        _local.last = found
         return found
 
     def watch(self, ctx: Context) -> None:
         """Watch a context that runs in the current task."""
-        ctx.task = asyncio.current_task(self._loop)
+        ctx.task = asyncio.current_task()
         self._contexts.add(ctx)
-        if self._timer is None or ctx.budget_s:
+        if self._timer is None or (ctx.budget_s is not None and ctx.budget_s < TICK_S):
             self.look_within(min(TICK_S, ctx.budget_s or TICK_S))
 
     def look_within(self, seconds: float) -> None:
         """Look again after at most so long."""
-        due = self._loop.time() + seconds
+        loop = self._loop()
+        if loop is None:
+            return
+        due = loop.time() + seconds
         if self._timer is None or self._timer.when() > due + 0.001:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = loop.call_at(due, self._look)
 
     def forget(self, ctx: Context) -> None:
         """Stop watching a context."""
@@ -69,7 +78,7 @@ class Watchdog:
         """Cancel a context over its limit; give the seconds that it has left."""
         if ctx.task is None or ctx.timed_out is not None:
             return TICK_S
-        ends = []
+        ends: list[tuple[int, NodeTimeoutError | ExecutionTimeoutError]] = []
         if ctx.started_ns and ctx.limit_ns:
             ends.append((ctx.started_ns + ctx.limit_ns, NodeTimeoutError(ctx.node, ctx.limit_ns / 1e9)))
         if ctx.deadline_ns:

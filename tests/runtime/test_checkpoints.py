@@ -1,0 +1,149 @@
+"""Threads: memory across executions, resuming, reading saved states."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import pytest
+
+from inwit import Checkpointer, InMemoryCheckpointer, SqliteCheckpointer, StateGraph
+from inwit.errors import CheckpointingOffError, InvalidStateError, UnserialisableError
+from inwit.runtime.checkpoints.codec import decode, encode
+
+
+class State(TypedDict, total=False):
+    n: int
+    pair: Any
+    log: Annotated[list[Any], operator.add]
+
+
+BACKENDS: dict[str, Callable[[Path], Checkpointer]] = {
+    "memory": lambda folder: InMemoryCheckpointer(),
+    "file": lambda folder: SqliteCheckpointer(folder / "own.db"),
+    "record": lambda folder: SqliteCheckpointer(),
+}
+
+
+@pytest.fixture(params=list(BACKENDS))
+def checkpointer(request: pytest.FixtureRequest, project: Any, tmp_path: Path) -> Checkpointer:
+    return BACKENDS[request.param](tmp_path)
+
+
+def chain(checkpointer: Checkpointer, *nodes: Any, name: str = "chain") -> Any:
+    graph = StateGraph(State)
+    graph.add_sequence([(f"n{i:02}", node) for i, node in enumerate(nodes)])
+    graph.set_entry_point("n00")
+    return graph.compile(name=name, checkpointer=checkpointer)
+
+
+def add(state: State) -> dict[str, Any]:
+    return {"n": state["n"] + 1, "log": [state["n"]], "pair": (1, {2})}
+
+
+def test_a_thread_remembers_and_values_keep_their_types(checkpointer: Checkpointer) -> None:
+    app = chain(checkpointer, add, add)
+
+    app.invoke({"n": 0}, thread_id="t")
+    result = app.invoke({"n": 10}, thread_id="t")
+
+    assert result == {"n": 12, "log": [0, 1, 10, 11], "pair": (1, {2})}
+    assert app.get_state({"configurable": {"thread_id": "t"}}).values == result
+    assert app.invoke({"n": 0}, thread_id="other")["log"] == [0, 1]
+
+
+def test_every_step_of_a_long_thread_can_be_read(checkpointer: Checkpointer) -> None:
+    app = chain(checkpointer, *[add] * 20)
+    config = {"configurable": {"thread_id": "t"}, "recursion_limit": 100}
+    for _ in range(4):
+        app.invoke({"n": 0}, config)
+
+    history = list(app.get_state_history(config))
+
+    assert len(history) == 4 * 21
+    assert [len(snapshot.values.get("log", [])) for snapshot in history[:3]] == [80, 79, 78]
+    assert history[0].next == ()
+    assert history[-1].next == ("n00",)
+
+
+def test_a_failed_execution_goes_on_where_it_stopped(checkpointer: Checkpointer) -> None:
+    calls: list[str] = []
+
+    def first(state: State) -> dict[str, Any]:
+        calls.append("first")
+        return {"n": 1}
+
+    def second(state: State) -> dict[str, Any]:
+        calls.append("second")
+        if calls.count("second") == 1:
+            raise ValueError("once")
+        return {"n": 2}
+
+    app = chain(checkpointer, first, second)
+    with pytest.raises(ValueError, match="once"):
+        app.invoke({"n": 0}, thread_id="t")
+
+    assert app.invoke(None, thread_id="t")["n"] == 2
+    assert calls == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+def test_each_durability_keeps_the_final_state(checkpointer: Checkpointer, durability: Any) -> None:
+    app = chain(checkpointer, add, add)
+
+    app.invoke({"n": 0}, thread_id="t", durability=durability)
+
+    assert app.get_state({"configurable": {"thread_id": "t"}}).values["n"] == 2
+
+
+def test_a_value_that_cannot_be_kept_is_refused_when_it_enters_the_state(checkpointer: Checkpointer) -> None:
+    app = chain(checkpointer, lambda state: {"pair": lambda: 0})
+
+    with pytest.raises(UnserialisableError, match="function"):
+        app.invoke({"n": 0}, thread_id="t")
+
+
+def test_a_list_that_is_changed_later_is_kept_as_it_was_returned(checkpointer: Checkpointer) -> None:
+    shared: list[int] = [1]
+
+    def give(state: State) -> dict[str, Any]:
+        return {"pair": shared}
+
+    def change(state: State) -> dict[str, Any]:
+        shared.append(2)
+        return {"n": 1}
+
+    app = chain(checkpointer, give, change)
+    app.invoke({"n": 0}, thread_id="t")
+
+    states = list(app.get_state_history({"configurable": {"thread_id": "t"}}))
+
+    assert states[1].values["pair"] == [1]
+
+
+def test_another_connection_reads_what_was_durable(project: Any, tmp_path: Path) -> None:
+    path = tmp_path / "own.db"
+    chain(SqliteCheckpointer(path), add).invoke({"n": 0}, thread_id="t", durability="sync")
+
+    again = chain(SqliteCheckpointer(path), add)
+
+    assert again.get_state({"configurable": {"thread_id": "t"}}).values["n"] == 1
+
+
+def test_a_checkpoint_survives_its_encoding() -> None:
+    saver = InMemoryCheckpointer()
+    chain(saver, add).invoke({"n": 0}, thread_id="t")
+
+    for checkpoint in saver.history("t"):
+        assert encode(decode(encode(checkpoint))) == encode(checkpoint)
+
+
+def test_nothing_to_resume_and_nothing_kept_are_said(project: Any) -> None:
+    app = chain(InMemoryCheckpointer(), add)
+
+    with pytest.raises(InvalidStateError, match="nothing to resume"):
+        app.invoke(None, thread_id="empty")
+    with pytest.raises(CheckpointingOffError):
+        app.without_checkpointing().get_state({"configurable": {"thread_id": "t"}})
