@@ -1,0 +1,81 @@
+"""`inwit mcp`: MCP over standard input and output, and how clients are told of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inwit.cli.frame import Group
+
+CLIENTS = {
+    "claude-code": (".mcp.json", "mcpServers"),
+    "claude-desktop": ("claude_desktop_config.json", "mcpServers"),
+    "cursor": (".cursor/mcp.json", "mcpServers"),
+    "vscode": (".vscode/mcp.json", "servers"),
+}
+"""The file in which each client keeps its servers, and the key that they stand under."""
+
+
+@click.group("mcp", cls=Group)
+def command() -> None:
+    """Answer Claude, Cursor and other clients of the Model Context Protocol."""
+
+
+@command.command("serve", example="inwit mcp serve --project ~/my-project")
+@click.option(
+    "--project", "root", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project's folder; the working directory by default.",
+)  # fmt: skip
+@click.option("--graph", help="The graph that questions are about; the last compiled by default.")
+def serve(root: Path | None, graph: str | None, as_json: bool) -> None:
+    """Speak MCP over standard input and output, for a client that starts this command.
+
+    With --json nothing changes: MCP is JSON.
+    """
+    from inwit.runtime.project import Project
+    from inwit.server import stdio
+
+    stdio.serve(Project.find(root), graph=graph)
+
+
+@command.command("config", example="inwit mcp config cursor > .cursor/mcp.json")
+@click.argument("client", type=click.Choice(tuple(CLIENTS)))
+@click.option("--http", is_flag=True, help="Connect to the running host instead of starting one.")
+def config(client: str, http: bool, as_json: bool) -> None:
+    """Print the configuration that lets a client use this project. It is JSON in any case."""
+    from inwit.cli import render
+    from inwit.runtime.project import Project
+
+    project = Project.find()
+    entry = _over_http(project.folder, client) if http else _over_stdio(project.root, client)
+    render.json(configuration(client, entry))
+    if not as_json:
+        click.echo(f"This belongs into {CLIENTS[client][0]}.", err=True)
+
+
+def configuration(client: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """The whole content of a client's file with one server in it."""
+    return {CLIENTS[client][1]: {"inwit": entry}}
+
+
+def _over_stdio(root: Path, client: str) -> dict[str, Any]:
+    started = {
+        "command": sys.executable,
+        "args": ["-m", "inwit", "mcp", "serve", "--project", str(root)],
+    }
+    return started if client in ("claude-desktop", "cursor") else {"type": "stdio", **started}
+
+
+def _over_http(folder: Path, client: str) -> dict[str, Any]:
+    from inwit.cli.hosts import running_host
+
+    if client == "claude-desktop":
+        raise click.UsageError("Claude Desktop starts its servers itself; leave --http away.")
+    host = running_host(folder)
+    entry: dict[str, Any] = {"url": f"{host.url}/mcp"}
+    if host.token:
+        entry["headers"] = {"Authorization": f"Bearer {host.token}"}
+    return entry if client == "cursor" else {"type": "http", **entry}

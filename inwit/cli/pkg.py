@@ -1,0 +1,67 @@
+"""`inwit pkg`: the packages that this project can see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from inwit.cli.frame import Group
+
+
+@click.group("pkg", cls=Group)
+def command() -> None:
+    """Find packages: graph templates, node libraries, tools, prompts, checkpointers."""
+
+
+def _index() -> Any:
+    from inwit.registry.packages import PackageIndex
+    from inwit.runtime.project import Project
+
+    return PackageIndex.of(Project.find())
+
+
+@command.command("search", example='inwit pkg search "answer questions over documents"')
+@click.argument("query")
+@click.option("--kind", help="Only packages of this kind.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+def search(query: str, kind: str | None, limit: int, as_json: bool) -> None:
+    """Find packages by name or meaning."""
+    from inwit.cli import render
+
+    found = _index().search(query, kind=kind, limit=limit)
+    if as_json:
+        render.json({"packages": found, "total_count": len(found)})
+        return
+    rows = [
+        (one.package.id, one.package.version, one.package.kind, f"{one.score:.2f}",
+         one.package.description)
+        for one in found
+    ]  # fmt: skip
+    render.table(("PACKAGE", "VERSION", "KIND", "SCORE", "DESCRIPTION"), rows)
+
+
+@command.command("info", example="inwit pkg info inwit/rag --json")
+@click.argument("package_id")
+def info(package_id: str, as_json: bool) -> None:
+    """Show everything that a package's manifest says."""
+    import msgspec
+
+    from inwit.cli import render
+
+    found = msgspec.to_builtins(_index().get(package_id))
+    (render.json if as_json else render.facts)(found)
+
+
+@command.command("list", example="inwit pkg list --kind node-library")
+@click.option("--kind", help="Only packages of this kind.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """List all packages."""
+    from inwit.cli import render
+
+    found = _index().list(kind=kind)
+    if as_json:
+        render.json({"packages": found, "total_count": len(found)})
+    else:
+        rows = [(one.id, one.version, one.kind, one.description) for one in found]
+        render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows)

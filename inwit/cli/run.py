@@ -1,0 +1,93 @@
+"""`inwit run`: invoke a graph of a file once, or measure a folder's golden set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inwit.cli.frame import Command, ExecutionFailed
+
+if TYPE_CHECKING:
+    from inwit.runtime.compiled import CompiledGraph
+
+
+@click.command(
+    "run", cls=Command, example="inwit run app.py:app --input '{\"question\": \"What is asyncio?\"}'"
+)
+@click.argument("target", metavar="FILE:GRAPH")
+@click.option("--input", "given", help="The input: JSON, @FILE, or - for standard input.")
+@click.option("--thread", "thread_id", help="The thread that the execution goes on with.")
+@click.option("--evaluate", is_flag=True, help="Measure the folder's golden set instead.")
+def command(
+    target: str, given: str | None, thread_id: str | None, evaluate: bool, as_json: bool
+) -> None:
+    """Run a graph once and print its final state.
+
+    FILE is a Python file, or a folder with an app.py. GRAPH may be left out where there is one.
+    """
+    if evaluate:
+        _evaluate(target, as_json=as_json)
+        return
+    value = _input(given)
+    from inwit.cli import render
+    from inwit.cli.load import load_graph
+
+    graph = load_graph(target)
+    state = _invoke(graph, value, thread_id)
+    if as_json:
+        render.json({"execution_id": graph.last_execution_id, "state": state})
+        return
+    render.facts(state if isinstance(state, dict) else {"state": state})
+    click.echo(f"execution {graph.last_execution_id}", err=True)
+
+
+def _input(given: str | None) -> Any:
+    if given is None:
+        return {}
+    try:
+        if given == "-":
+            return json.load(sys.stdin)
+        if given.startswith("@"):
+            return json.loads(Path(given[1:]).read_text(encoding="utf-8"))
+        return json.loads(given)
+    except OSError as exc:
+        raise click.UsageError(f"--input {given}: {exc.strerror}.") from exc
+    except ValueError as exc:
+        raise click.UsageError(f"--input is no JSON: {exc}.") from exc
+
+
+def _invoke(graph: CompiledGraph[Any], value: Any, thread_id: str | None) -> Any:
+    from inwit.errors import InvalidStateError
+
+    try:
+        return graph.invoke(value, thread_id=thread_id)
+    except InvalidStateError as exc:
+        raise click.UsageError(str(exc)) from exc
+    except Exception as exc:
+        execution_id = getattr(exc, "execution_id", None)
+        if execution_id is None:
+            raise
+        click.echo(f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True)
+        raise ExecutionFailed(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _evaluate(target: str, *, as_json: bool) -> None:
+    from inwit.cli import render
+    from inwit.cli.load import load_module
+    from inwit.cli.progress import progress
+
+    folder = target.partition(":")[0]
+    module = load_module(folder, "evaluate")
+    measure = getattr(module, "evaluate", None)
+    if measure is None:
+        raise click.UsageError(f"{folder} defines no evaluate().")
+    with progress() as tell:
+        figures = measure(tell)
+    if as_json:
+        render.json(figures)
+    else:
+        render.facts({k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()})

@@ -1,0 +1,35 @@
+"""`inwit serve`: the host of the project."""
+
+from __future__ import annotations
+
+import click
+
+from inwit.cli.frame import Command
+
+
+@click.command("serve", cls=Command, example="inwit serve --port 8765")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
+    help="The port; 0 takes a free one.",
+)  # fmt: skip
+@click.option(
+    "--token", envvar="INWIT_TOKEN",
+    help="Ask every request for this token; needed beyond this machine.",
+)  # fmt: skip
+@click.option("--graph", help="The graph that requests are about; the last compiled by default.")
+def command(host: str, port: int, token: str | None, graph: str | None, as_json: bool) -> None:
+    """Answer over MCP, HTTP and server-sent events, until it is interrupted."""
+    from inwit.cli import render
+    from inwit.runtime.project import Project
+    from inwit.server import lifecycle
+
+    project = Project.find()
+
+    def say(url: str) -> None:
+        if as_json:
+            render.json({"url": url, "mcp": f"{url}/mcp", "project": str(project.folder)})
+        else:
+            click.echo(f"inwit answers at {url}, MCP at {url}/mcp", err=True)
+
+    lifecycle.serve(project, host=host, port=port, token=token, graph=graph, on_ready=say)
