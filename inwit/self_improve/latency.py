@@ -27,6 +27,8 @@ class _Pair:
     """Two series of calls of one node to compare."""
 
     kind: Literal["version", "time"]
+    share: float = 0.0
+    """Where a version's own window was divided."""
     node: str
     older: Sequence[NodeCall]
     newer: Sequence[NodeCall]
@@ -52,6 +54,14 @@ class _Shift:
             and self.newer_ms - self.older_ms >= limits.slowdown_floor_ms
         )
 
+    def is_open(self, limits: Thresholds) -> bool:
+        """Whether the shift would be large if its interval were narrower."""
+        return (
+            min(self.ratio[0], self.fastest) >= limits.slowdown_floor
+            and self.ratio[1] <= limits.slowdown_interval_floor
+            and self.newer_ms - self.older_ms >= limits.slowdown_floor_ms
+        )
+
 
 def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     """Compare each node with the version before and with its own earlier part."""
@@ -64,7 +74,7 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         found = list(_pairs(node, older, newer, limits))
         pairs.extend(found)
         if not found:
-            lacks.append(_lack(window, node, min(len(older), len(newer)) if older else 0, newer, limits))
+            lacks.append(_lack(window, node, (len(older), len(newer)), limits))
     shifts = [_shift(pair, limits) for pair in pairs]
     general = _general_slowdowns(shifts, limits)
     looks, held = [], []
@@ -76,6 +86,8 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
                 held.append(_held(window, shift, reason))
             else:
                 finding = _finding(window, baseline, shift, notes)
+        elif shift.is_open(limits):
+            lacks.append(_open(window, shift))
         calls = window.by_node()[shift.pair.node]
         looks.append(
             Look(
@@ -105,7 +117,7 @@ def _pairs(
     for share, need in _SPLITS:
         at = int(blocks * share)
         if at >= limits.blocks_min and blocks - at >= max(need, limits.blocks_min):
-            yield _Pair(kind="time", node=node, older=whole[: at * size], newer=whole[at * size :])
+            yield _Pair(kind="time", share=share, node=node, older=whole[: at * size], newer=whole[at * size :])
 
 
 def _shift(pair: _Pair, limits: Thresholds) -> _Shift:
@@ -123,28 +135,43 @@ def _shift(pair: _Pair, limits: Thresholds) -> _Shift:
     )
 
 
-def _general_slowdowns(shifts: Sequence[_Shift], limits: Thresholds) -> dict[str, float]:
-    """Where every one of three nodes or more slowed, give the least ratio by kind of comparison."""
-    slowest: dict[str, float] = {}
-    for kind in ("version", "time"):
-        same = [shift for shift in shifts if shift.pair.kind == kind]
-        nodes = {shift.pair.node for shift in same}
-        if len(nodes) >= 3 and all(s.ratio[1] > limits.slowdown_interval_floor for s in same):
-            slowest[kind] = min(shift.ratio[0] for shift in same)
-    return slowest
+def _open(window: Window, shift: _Shift) -> Lack:
+    """A slowdown that is large enough but not certain: twice the visits would tell."""
+    pair, (point, low, high) = shift.pair, shift.ratio
+    visits = min(len(pair.older), len(pair.newer))
+    rate = len(window.by_node()[pair.node]) / max(len(window.executions), 1)
+    return Lack(
+        detector=DETECTOR, graph_name=window.graph_name, node=pair.node,
+        reason=f"slower ×{point:.2f}, but that may be chance ({low:.2f} to {high:.2f})",
+        executions_needed=math.ceil(visits / rate),
+    )  # fmt: skip
+
+
+def _general_slowdowns(
+    shifts: Sequence[_Shift], limits: Thresholds
+) -> dict[tuple[str, float], float]:
+    """Where every one of three nodes or more slowed, give the least ratio of the comparison."""
+    grouped: dict[tuple[str, float], list[float]] = {}
+    for shift in shifts:
+        grouped.setdefault((shift.pair.kind, shift.pair.share), []).append(shift.ratio[0])
+    return {
+        key: min(ratios)
+        for key, ratios in grouped.items()
+        if len(ratios) >= 3 and min(ratios) >= limits.slowdown_floor
+    }
 
 
 def _explained(
-    shift: _Shift, general: dict[str, float], limits: Thresholds
+    shift: _Shift, general: dict[tuple[str, float], float], limits: Thresholds
 ) -> tuple[str, tuple[str, ...]]:
     """Give the reason why a large shift is no regression of its node, or what limits the finding."""
-    common = general.get(shift.pair.kind)
+    common = general.get((shift.pair.kind, shift.pair.share))
     if common is not None and shift.ratio[1] <= common * limits.slowdown_floor:
-        return (
+        reason = (
             f"slower ×{shift.ratio[0]:.2f}, but so is every node of the graph (at least "
-            f"×{common:.2f}): the machine or its load, not this node",
-            (),
+            f"×{common:.2f}): the machine or its load, not this node"
         )
+        return reason, ()
     return _explained_by_input(shift, limits)
 
 
@@ -158,24 +185,26 @@ def _explained_by_input(shift: _Shift, limits: Thresholds) -> tuple[str, tuple[s
         return "", ()
     slope = stats.theil_sen(_centred(older) + _centred(newer))
     if slope is None:
-        return (
+        reason = (
             f"slower ×{shift.ratio[0]:.2f}, but inputs grew ×{growth:.2f} at the same time, and "
-            "vary too little before and after to tell the two apart",
-            (),
+            "vary too little before and after to tell the two apart"
         )
+        return reason, ()
+    # The steepest slope that the calls allow: in doubt it was the inputs.
+    steep = max(slope[1], 0.0)
     even = [
         stats.block_medians(
-            [math.exp(ms - max(slope, 0.0) * (size - base)) for size, ms in side], limits.block_size
+            [math.exp(ms - steep * (size - base)) for size, ms in side], limits.block_size
         )
         for side in (newer, older)
     ]
     point, low, _ = stats.ratio_interval(even[0], even[1])
     if point < limits.slowdown_floor or low <= limits.slowdown_interval_floor:
-        return (
+        reason = (
             f"slower ×{shift.ratio[0]:.2f}, but inputs grew ×{growth:.2f}; for inputs of equal "
-            f"size the ratio is ×{point:.2f}, from ×{low:.2f}",
-            (),
+            f"size the ratio is ×{point:.2f}, from ×{low:.2f}"
         )
+        return reason, ()
     note = f"Inputs grew ×{growth:.2f}; for inputs of equal size the ratio is still ×{point:.2f}."
     return "", (note,)
 
@@ -197,18 +226,16 @@ def _held(window: Window, shift: _Shift, reason: str) -> Held:
     )
 
 
-def _lack(
-    window: Window, node: str, paired: int, newer: list[NodeCall], limits: Thresholds
-) -> Lack:
+def _lack(window: Window, node: str, visits: tuple[int, int], limits: Thresholds) -> Lack:
     """Say how far a node is from its first comparison: with another version, or with itself."""
-    have = max(2 * paired, len(newer))
-    need = 2 * limits.blocks_min * limits.block_size
-    rate = max(len(newer) / max(len(window.executions), 1), 1e-9)
-    more = math.ceil((need - have) / rate) if newer else None
-    reason = f"{len(newer)} timed visits, too few for blocks of {limits.block_size}"
+    older, newer = visits
+    side = limits.blocks_min * limits.block_size
+    more = (side if older >= side else 2 * side) - newer
+    rate = newer / max(len(window.executions), 1)
     return Lack(
-        detector=DETECTOR, graph_name=window.graph_name, node=node, reason=reason,
-        executions_needed=more,
+        detector=DETECTOR, graph_name=window.graph_name, node=node,
+        reason=f"{newer} timed visits, too few for blocks of {limits.block_size}",
+        executions_needed=math.ceil(more / rate) if newer else None,
     )  # fmt: skip
 
 
@@ -334,8 +361,8 @@ def _bound(window: Window, shift: _Shift, facts: NodeFacts | None, since: str) -
     side = " It is declared to have side effects: a call cut off may have had its effect."
     return Draft(
         title=f"Bound node {shown(node)} of {shown(window.graph_name)}, which has become slower",
-        hypothesis=f"What node {shown(node)} calls or reads has become slower {since}; the graph's "
-        "structure is the same.",
+        hypothesis=f"What node {shown(node)} calls or reads, or its own code, has become slower "
+        f"{since}; the graph's structure is the same.",
         expected_evidence=f"Block medians of node {shown(node)} return to about "
         f"{shift.older_ms:.2f} ms when that is mended, without a new version.",
         actions=(action,),

@@ -14,7 +14,7 @@ from inwit.self_improve import stats
 from inwit.self_improve.findings import Draft, Finding, Held, Look, Seen, Thresholds, shown
 from inwit.self_improve.window import Content, NodeCall, OuterCall, Window, has_side_effects
 
-DETECTOR = "repeated_call"
+DETECTOR = "repeated_calls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,7 @@ def _draft(window: Window, series: _Series, repeats: _Repeats) -> Draft:
         f"{len(repeats.pairs)} repeats showed no such case. Declare side_effects=True if it acts "
         "on the world.",
         rollback=f"Take {name} of node {shown(series.node)} away.",
-        expected=f"No repeated_call of {series.what}.",
+        expected=f"No repeated_calls of {series.what}.",
         expected_gain=_gain(window, repeats),
     )
 

@@ -140,20 +140,25 @@ def bootstrap_mean(
     return fmean(values), quantile(means, tail), quantile(means, 1 - tail)
 
 
-def theil_sen(points: Sequence[tuple[float, float]]) -> float | None:
-    """Estimate the slope of y on x as the median of pairwise slopes (Sen 1968).
+def theil_sen(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Estimate the slope of y on x, and how steep it may be: (point, upper bound at 97.5 %).
 
-    At most 200 points, evenly taken, are paired. None where x hardly varies.
+    Median and order statistic of the pairwise slopes (Sen 1968), of at most 200 points evenly
+    taken. None where x hardly varies.
     """
-    step = max(len(points) // 200, 1)
-    used = points[::step]
-    slopes = [
+    used = points[:: max(len(points) // 200, 1)]
+    slopes = sorted(
         (b[1] - a[1]) / (b[0] - a[0])
         for at, a in enumerate(used)
         for b in used[at + 1 :]
         if abs(b[0] - a[0]) > 0.05
-    ]
-    return median(slopes) if len(slopes) >= 10 else None
+    )
+    if len(slopes) < 10:
+        return None
+    n = len(used)
+    spread = _NORMAL.inv_cdf(0.975) * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    upper = min(math.ceil((len(slopes) + spread) / 2), len(slopes) - 1)
+    return median(slopes), slopes[upper]
 
 
 def _solve(rises: Callable[[float], float], target: float) -> float:

@@ -1,0 +1,22 @@
+"""The daemon: looks at a project's traces and enters plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inwit.self_improve.analysis import analyze
+from inwit.self_improve.report import Report
+
+if TYPE_CHECKING:
+    from inwit.runtime.project import Project
+
+
+def run_once(project: Project) -> Report:
+    """Look once at all that was recorded up to now.
+
+    A second look at the same traces enters nothing new, also while another process looks.
+    """
+    from inwit.runtime.store import Journal, Store
+
+    Journal.of(project).flush()
+    return analyze(Store.of(project))
