@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inwit.cli.frame import Command, Failure, Unreachable
+from inwit.cli.frame import Command, Failure
 
 if TYPE_CHECKING:
     from inwit.runtime.project import Project
@@ -117,21 +117,20 @@ def _encoder(_project: Project) -> Iterator[Check]:
 def _host(project: Project) -> Iterator[Check]:
     import httpx
 
-    from inwit.cli.hosts import running_host
+    from inwit.server import hostfile
 
-    try:
-        host = running_host(project.folder)
-    except Unreachable:
+    host = hostfile.read(project)
+    if host is None:
         yield Check(name="host", found="none runs", fix="inwit serve")
         return
     try:
-        answer = httpx.get(f"{host.url}/healthz", timeout=2.0, trust_env=False)
+        answer = httpx.get(f"{host.address}/healthz", timeout=2.0, trust_env=False)
     except httpx.HTTPError as exc:
-        fix = f"inwit serve; the last one left {project.folder / 'host.json'}"
-        yield Check(name="host", found=f"{host.url} does not answer: {type(exc).__name__}", fix=fix)
+        fix = f"inwit serve; the last one left {project.folder / hostfile.NAME}"
+        yield Check(name="host", found=f"{host.address} does not answer: {type(exc).__name__}", fix=fix)
         return
     fix = "" if answer.is_success else "inwit serve; something else listens there"
-    yield Check(name="host", found=f"{host.url} answers {answer.status_code}", fix=fix)
+    yield Check(name="host", found=f"{host.address} answers {answer.status_code}", fix=fix)
 
 
 CHECKS: tuple[Callable[[Project], Iterator[Check]], ...] = (

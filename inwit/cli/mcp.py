@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from inwit.cli.frame import Group
+from inwit.cli.frame import Group, Unreachable
+
+if TYPE_CHECKING:
+    from inwit.runtime.project import Project
 
 CLIENTS = {
     "claude-code": (".mcp.json", "mcpServers"),
@@ -50,7 +53,7 @@ def config(client: str, http: bool, as_json: bool) -> None:
     from inwit.runtime.project import Project
 
     project = Project.find()
-    entry = _over_http(project.folder, client) if http else _over_stdio(project.root, client)
+    entry = _over_http(project, client) if http else _over_stdio(project.root, client)
     render.json(configuration(client, entry))
     if not as_json:
         click.echo(f"This belongs into {CLIENTS[client][0]}.", err=True)
@@ -69,13 +72,15 @@ def _over_stdio(root: Path, client: str) -> dict[str, Any]:
     return started if client in ("claude-desktop", "cursor") else {"type": "stdio", **started}
 
 
-def _over_http(folder: Path, client: str) -> dict[str, Any]:
-    from inwit.cli.hosts import running_host
+def _over_http(project: Project, client: str) -> dict[str, Any]:
+    from inwit.server import hostfile
 
     if client == "claude-desktop":
         raise click.UsageError("Claude Desktop starts its servers itself; leave --http away.")
-    host = running_host(folder)
-    entry: dict[str, Any] = {"url": f"{host.url}/mcp"}
+    host = hostfile.read(project)
+    if host is None:
+        raise Unreachable("No host runs for this project. Start one: inwit serve.")
+    entry: dict[str, Any] = {"url": f"{host.address}/mcp"}
     if host.token:
         entry["headers"] = {"Authorization": f"Bearer {host.token}"}
     return entry if client == "cursor" else {"type": "http", **entry}

@@ -17,15 +17,12 @@ def command() -> None:
 
 def _print(report: Any, *, as_json: bool) -> None:
     from inwit.cli import render
+    from inwit.self_improve.report import to_json, to_markdown
 
     if as_json:
-        render.json(report)
-        return
-    render.facts({"looked at": _builtins(report.looked_at)})
-    if not report.plans:
-        click.echo("No new plan.")
-    for plan in report.plans:
-        click.echo(f"{plan.id}  {render.plain(plan.title)}")
+        render.json(to_json(report))
+    else:
+        click.echo(render.block(to_markdown(report)))
 
 
 def _builtins(value: Any) -> Any:

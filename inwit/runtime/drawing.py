@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.program import END, START
@@ -16,13 +17,19 @@ class Drawing:
     def __init__(self, manifest: GraphManifest) -> None:
         self.manifest = manifest
 
-    def draw_mermaid(self) -> str:
-        """Write the graph as a Mermaid flowchart; decisions are dashed, with their labels."""
+    def draw_mermaid(self, visits: Mapping[str, int] | None = None) -> str:
+        """Write the graph as a Mermaid flowchart; decisions are dashed, with their labels.
+
+        With `visits` each node that was visited tells how often.
+        """
+        times = {name: f" × {count}" for name, count in (visits or {}).items()}
         ids = {START: "start_", END: "end_"}
         for number, node in enumerate(self.manifest.nodes):
             ids[node.name] = f"n{number}_{_SAFE.sub('_', node.name)}"
         lines = ["flowchart TD", '    start_(["start"])']
-        lines += [f'    {ids[node.name]}["{_quoted(node.name)}"]' for node in self.manifest.nodes]
+        for node in self.manifest.nodes:
+            label = _quoted(node.name + times.get(node.name, ""))
+            lines.append(f'    {ids[node.name]}["{label}"]')
         lines.append('    end_(["end"])')
         for edge in self.manifest.edges:
             arrow = "-->"
