@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
+from inwit.errors import UnknownPackageError
 from inwit.introspection.claims import count, short
 from inwit.registry.packages import Package, PackageIndex
 from inwit.runtime.project import Project
-
-KINDS_OF_TEMPLATE = ("graph", "template", "graph-template", "graph_template")
 
 
 def peers(project: Project) -> dict[str, Any]:
@@ -70,7 +69,10 @@ def package(project: Project, package_id: str) -> dict[str, Any]:
     Raises:
         UnknownPackageError: There is none of that id.
     """
-    return package_json(PackageIndex.of(project).get(package_id))
+    found = PackageIndex.of(project).get(package_id)
+    if found.id != package_id:
+        raise UnknownPackageError(package_id, [found.id])
+    return package_json(found)
 
 
 def package_ids(project: Project) -> list[str]:
@@ -100,5 +102,5 @@ def query(project: Project, text: str, limit: int = 10) -> dict[str, Any]:
 def package_json(found: Package) -> dict[str, Any]:
     """Show a package as plain JSON values."""
     shown: dict[str, Any] = msgspec.to_builtins(found)
-    shown.setdefault("uri", f"package://{found.id}")
-    return shown
+    shown.pop("folder", None)
+    return shown | {"uri": found.source}

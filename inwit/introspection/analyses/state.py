@@ -1,0 +1,285 @@
+"""State: what runs, where it is, what the values are, and the figures of now."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from inwit.events import OPEN_STATUSES, Status
+from inwit.introspection import live
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    execution_uri,
+    graph_uri,
+    platform_uri,
+    short,
+)
+from inwit.introspection.lineage import writer
+from inwit.introspection.quotes import failure
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.which import choose
+from inwit.runtime.views import Execution
+
+LISTED = 10
+_RUNNING = (
+    r"running|active|in progress|ongoing|in flight|currently|right now|atm\b|at the moment|doing"
+    r"|happening|live\b"
+)
+_WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
+_RATE = r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail"
+_TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
+_INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
+_LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
+_COUNT = re.compile(r"\b(\d{1,3}|ten|five|twenty|three)\b")
+_WORDS = {"three": 3, "five": 5, "ten": 10, "twenty": 20}
+
+
+def answer(scene: Scene) -> Draft:
+    """Tell values: of running executions, of keys, of figures."""
+    draft = Draft(data={"values": {}})
+    if scene.says(_WAITING):
+        return _open(scene, draft, ("waiting_for_input", "paused"), "waiting for a person or paused")
+    if scene.says(_TOKENS):
+        return _tokens(scene, draft)
+    if scene.named("key"):
+        return _keys(scene, draft)
+    if scene.node is not None and scene.says(_INPUT):
+        return _given(scene, draft)
+    if scene.says(_RATE):
+        return _rates(scene, draft)
+    names_one = bool(scene.query.execution_id or scene.named("exec") or scene.named("thread"))
+    if not names_one and scene.says(_LIST):
+        return _recent(scene, draft)
+    if not names_one and (scene.says(_RUNNING) or scene.says(r"how many|number of")):
+        return _open(scene, draft, OPEN_STATUSES, "running")
+    if scene.node is not None:
+        return _given(scene, draft)
+    return _whole(scene, draft)
+
+
+def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) -> Draft:
+    found: list[Execution] = []
+    for status in statuses:
+        found += scene.store.executions(graph=scene.scope, status=status, limit=HISTORY).items
+    found.sort(key=lambda one: one.position, reverse=True)
+    draft.data["values"] = {
+        "active_count": len(found),
+        "executions": [_shown(one) for one in found[:LISTED]],
+    }
+    about = f" of {scene.scope}" if scene.scope else ""
+    if not found:
+        last = scene.store.last_execution(graph=scene.scope)
+        if last is None:
+            return nothing_recorded(scene, draft)
+        draft.say(
+            f"Nothing{about} is {words} now; the last execution, {last.execution_id} of "
+            f"{last.graph_name}, is {last.status}.",
+            last.uri,
+        )
+        return draft
+    verb = "is" if len(found) == 1 else "are"
+    draft.say(
+        f"{count(len(found), 'execution')}{about} {verb} {words} now.",
+        *(Ref(uri=one.uri, why=one.status) for one in found[:LISTED]),
+    )
+    for one in found[:LISTED]:
+        at = f" at node {one.current_node}" if one.current_node else ""
+        draft.say(
+            f"Execution {one.execution_id} of {one.graph_name} is {one.status}{at}, after "
+            f"{count(one.iteration, 'visit')}, since {one.started_at}.",
+            one.uri,
+        )
+    return draft
+
+
+def _shown(one: Execution) -> dict[str, Any]:
+    return {
+        "execution_id": one.execution_id,
+        "graph_name": one.graph_name,
+        "status": one.status,
+        "current_node": one.current_node,
+        "iteration": one.iteration,
+        "started_at": one.started_at,
+        "duration_ms": one.duration_ms,
+    }
+
+
+def _whole(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    values = scene.store.state_at(one.execution_id)
+    where = live.node(scene.store, one.execution_id)
+    draft.data |= {"values": values, "execution": _shown(one), **where}
+    at = f" at node {one.current_node}" if one.current_node else ""
+    text = f"{choice.words[:1].upper()}{choice.words[1:]} is {one.status}{at}"
+    if one.error is not None:
+        text += f": {failure(one.error).rstrip('.')}"
+    draft.say(f"{text}.", one.uri)
+    told = "; ".join(f"{key} = {short(value, 80)}" for key, value in list(values.items())[:LISTED])
+    draft.say(
+        f"Its state: {told or 'empty'}.",
+        Ref(uri=execution_uri(one.execution_id, "state"), why="the state"),
+    )
+    return draft
+
+
+def _keys(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    state = scene.store.state_at(one.execution_id)
+    visits = scene.visits(one.execution_id)
+    draft.data["execution_id"] = one.execution_id
+    for key in scene.named("key"):
+        draft.data["values"][key] = state.get(key)
+        by = writer(visits, key)
+        if key not in state:
+            draft.say(f"{key} holds nothing in {choice.words}.", execution_uri(one.execution_id, "state"))
+            continue
+        source = f"written by {by.node} (visit {by.visit})" if by else "given as input"
+        draft.say(
+            f"{key} is {short(state[key], 200)} in {choice.words}, {source}.",
+            Ref(uri=execution_uri(one.execution_id, "state"), why=f"the value of {key}"),
+            Ref(uri=by.uri, why=f"the visit that wrote {key}") if by else None,
+        )
+    return draft
+
+
+def _given(scene: Scene, draft: Draft) -> Draft:
+    """What a node was given and what it returned, at its last visit."""
+    node = scene.node
+    if node is None or scene.graph is None:
+        return nothing_recorded(scene, draft)
+    recent = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
+    holders = {visit.execution_id for visit in recent}
+    choice = choose(scene, fits=lambda one: one.execution_id in holders, fitting=f"that visited {node}")
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    mine = [visit for visit in scene.visits(one.execution_id) if visit.node == node]
+    draft.data["execution_id"] = one.execution_id
+    if not mine:
+        draft.say(f"{node} did not run in {choice.words}.", one.uri)
+        return draft
+    last = mine[-1]
+    facts = scene.store.graph(one.graph_name, one.graph_version).manifest.node(node)
+    state = scene.store.state_at(one.execution_id, last.entry_seq)
+    given = {key: state.get(key) for key in facts.reads} if facts and facts.reads else state
+    draft.data["values"] = {"input": given, "output": last.update, "status": last.status}
+    draft.say(
+        f"At visit {last.visit} in {choice.words}, {node} was given {short(given, 200)}.",
+        Ref(uri=f"execution://{one.execution_id}/events/{last.entry_seq}", why="when it was entered"),
+    )
+    if last.status == "running":
+        draft.say(f"It is still running, for {count(last.attempts, 'attempt')}.", last.uri)
+    elif last.error is not None:
+        draft.say(f"It failed: {failure(last.error).rstrip('.')}.", last.uri)
+    else:
+        took = duration(last.duration_ms)
+        draft.say(f"It returned {short(last.update, 200)} after {took}.", last.uri)
+    return draft
+
+
+def _rates(scene: Scene, draft: Draft) -> Draft:
+    span = scene.window
+    since = span.since_ns if span else None
+    until = span.until_ns if span else None
+    totals: dict[str, int] = {}
+    for status in (None, "completed", "failed", "cancelled"):
+        page = scene.store.executions(
+            graph=scene.scope, status=status, since_ns=since, until_ns=until, limit=1
+        )
+        totals[status or "total"] = page.total_count
+    over = totals["completed"] + totals["failed"]
+    draft.data["values"] = dict(totals)
+    if not totals["total"]:
+        return nothing_recorded(scene, draft)
+    rate = totals["failed"] / over if over else None
+    success = 1 - rate if rate is not None else None
+    draft.data["values"] |= {"error_rate": rate, "success_rate": success}
+    about = scene.scope or "all graphs"
+    words = f" ({span.words})" if span else ""
+    told = f", a success rate of {success:.1%}" if success is not None else ""
+    last = scene.store.last_execution(graph=scene.scope)
+    graph = scene.scope or (last.graph_name if last else None)
+    draft.say(
+        f"Of {count(totals['total'], 'execution')} of {about}{words}, {totals['completed']} completed "
+        f"and {totals['failed']} failed{told}.",
+        graph_uri(graph, "executions") if graph else platform_uri("project"),
+    )
+    return draft
+
+
+def _tokens(scene: Scene, draft: Draft) -> Draft:
+    names_one = bool(scene.query.execution_id or scene.named("exec") or scene.says(r"last|current"))
+    if names_one:
+        choice = choose(scene)
+        found = [choice.execution] if choice else []
+    else:
+        span = scene.window
+        found = list(
+            scene.store.executions(
+                graph=scene.scope,
+                since_ns=span.since_ns if span else None,
+                until_ns=span.until_ns if span else None,
+                limit=HISTORY * 5,
+            ).items
+        )
+    if not found:
+        return nothing_recorded(scene, draft)
+    costs = [one.cost_usd for one in found if one.llm_calls]
+    cost = sum(value for value in costs if value is not None) if None not in costs else None
+    sums = {
+        "llm_calls": sum(one.llm_calls for one in found),
+        "input_tokens": sum(one.input_tokens for one in found),
+        "output_tokens": sum(one.output_tokens for one in found),
+        "cost_usd": cost if costs else None,
+        "executions": len(found),
+    }
+    draft.data["values"] = sums
+    used = sums["input_tokens"], sums["output_tokens"]
+    money = f"${cost:.6f}" if cost is not None and costs else "a cost that is not known"
+    refs = [Ref(uri=one.uri, why="its figures") for one in found[:3]]
+    if not sums["llm_calls"]:
+        draft.say(f"No model call is recorded in {count(len(found), 'execution')}.", *refs)
+        return draft
+    draft.say(
+        f"{count(len(found), 'execution')} used {used[0]:,} input and {used[1]:,} output tokens in "
+        f"{count(int(sums['llm_calls'] or 0), 'model call')}, for {money}.",
+        *refs,
+    )
+    return draft
+
+
+def _recent(scene: Scene, draft: Draft) -> Draft:
+    found = _COUNT.search(scene.plain_words)
+    number = int(_WORDS.get(found[1], 0) or found[1]) if found else LISTED
+    span = scene.window
+    page = scene.store.executions(
+        graph=scene.scope,
+        since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None,
+        limit=max(1, min(number, 100)),
+    )
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    draft.data["values"] = {
+        "executions": [_shown(one) for one in page.items],
+        "total_count": page.total_count,
+    }
+    draft.say(
+        f"The last {count(len(page.items), 'execution')} of {page.total_count}:",
+        graph_uri(page.items[0].graph_name, "executions"),
+    )
+    for one in page.items[:LISTED]:
+        took = f", {duration(one.duration_ms)}" if one.duration_ms is not None else ""
+        draft.say(f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}.", one.uri)
+    return draft
+

@@ -1,0 +1,402 @@
+"""What the project's graphs are made of: nodes, edges, paths, keys, tools, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inwit.introspection import app, network
+from inwit.introspection.app import START, label_of
+from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed, node_uri, platform_uri, short
+from inwit.introspection.independence import paths_between
+from inwit.introspection.scene import Scene
+from inwit.runtime.manifest import EdgeFacts, NodeFacts
+from inwit.runtime.views import RegisteredGraph
+
+_WRITES = r"writ|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
+_READS = r"read|use[sd]?\b|consum|need|depend|take"
+_AFTER = r"after|follow|next|then\b|lead|leads? to|goes? to|go to|downstream|successor|once\b|outgoing"
+_BEFORE = r"before|feed|precede|preceding|upstream|predecessor|into\b|prior|incoming|comes? in"
+_BETWEEN = r"between|from .* to"
+_TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
+_SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
+_VERSIONS = r"versions?\b|changed|history"
+_EDGES = r"edges?\b|connections?|transitions?|links?\b|routes?\b|branch|decision"
+_DRAW = r"draw|mermaid|diagram|picture|visuali[sz]|structure|architecture|shape|look like|flow\b|overview"
+_ENDS = r"entry|start|begin|end\b|ends\b|finish|terminal|exit|last node|first node"
+_DEPENDS = r"dep(?:s|endenc)|librar|import|distributions?|requirements?"
+_PACKAGES = r"packages?\b"
+_NODES = r"nodes?\b|steps?\b|stages?\b"
+_LOOPS = r"loop|cycl|dead (?:code|end|node)|unreachable|parallel"
+_GRAPHS = r"graphs?\b|workflows?|pipelines?|agents?\b|apps?\b|projects?"
+_FEATURES = r"features?\b|enabled|switched|turned|checkpoint|retries|capabilit"
+
+
+def answer(scene: Scene) -> Draft:
+    """Answer a question of structure from the manifests."""
+    draft = Draft()
+    if scene.says(_PACKAGES):
+        return _packages(scene, draft)
+    graph = scene.graph
+    if graph is None:
+        draft.data["graphs"] = []
+        draft.say("This project has no graph yet: compiling one registers it.", platform_uri("project"))
+        return draft
+    if len(scene.nodes) > 1 and scene.says(_BETWEEN):
+        return _between(scene, graph, draft)
+    if scene.named("key"):
+        return _key(scene, graph, draft)
+    if scene.node is not None:
+        return _node(scene, graph, draft, scene.node)
+    if scene.named("node"):
+        known = [node.name for node in graph.manifest.nodes]
+        draft.say(
+            f"{graph.name} has no node {scene.named('node')[0]!r}; it has {listed(known)}.",
+            graph_uri(graph.name, "nodes"),
+        )
+        return draft
+    return _graph(scene, graph, draft)
+
+
+def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    asks_all = scene.says(r"(?:what|which|list|show|all|my|how many)\b.*(?:graphs|workflows|pipelines)")
+    if asks_all and not scene.named("graph"):
+        return _graphs(scene, draft)
+    known: tuple[tuple[str, Callable[[Scene, RegisteredGraph, Draft], Draft]], ...] = (
+        (_TOOLS, _tools), (_DEPENDS, _dependencies), (_VERSIONS, _versions), (_EDGES, _edges),
+        (_LOOPS, _loops), (_ENDS, _ends), (_DRAW, _architecture), (_SCHEMA, _schema),
+        (_NODES, _nodes), (_FEATURES, _features),
+    )  # fmt: skip
+    for said, tell in known:
+        if scene.says(said):
+            return tell(scene, graph, draft)
+    if not scene.named("graph") and (scene.says(_GRAPHS) or len(scene.graphs) > 1):
+        return _graphs(scene, draft)
+    return _architecture(scene, graph, draft)
+
+
+def _graphs(scene: Scene, draft: Draft) -> Draft:
+    found = scene.graphs
+    draft.data["graphs"] = [
+        {"name": one.name, "version": one.version, "nodes": len(one.manifest.nodes)} for one in found
+    ]
+    draft.say(
+        f"{count(len(found), 'graph')}: {listed((one.name for one in found), most=30)}.",
+        *(Ref(uri=graph_uri(one.name), why="registered here") for one in found[:12]),
+    )
+    for one in found[:8]:
+        about = f": {short(one.manifest.description, 140)}" if one.manifest.description else ""
+        draft.say(
+            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about}",
+            graph_uri(one.name, "nodes"),
+        )
+    return draft
+
+
+def _architecture(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.architecture(graph)
+    shape = facts["graph"]
+    draft.data |= facts | {"name": graph.name, "version": graph.version}
+    uri = graph_uri(graph.name, "architecture")
+    decides = listed(shape["decision_points"])
+    loops = " It can loop." if shape["has_cycles"] else ""
+    side = " Some nodes run in parallel." if shape["has_parallel_paths"] else ""
+    decided = f", deciding at {decides}" if decides else ""
+    draft.say(
+        f"{graph.name} has {count(shape['node_count'], 'node')} and "
+        f"{count(shape['edge_count'], 'edge')}{decided}.{loops}{side}",
+        uri,
+    )
+    flow = facts["execution_flow"].replace("\n", "; ")
+    draft.say(f"Its flow: {short(flow, 900)}.", uri)
+    return draft
+
+
+def _nodes(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.nodes(graph)
+    draft.data |= facts
+    told = [
+        f"{one['name']}" + (f" ({short(one['description'], 70)})" if one["description"] else "")
+        for one in facts["nodes"]
+    ]
+    draft.say(
+        f"{graph.name} has {count(len(told), 'node')}: {listed(told, most=30)}.",
+        graph_uri(graph.name, "nodes"),
+    )
+    return draft
+
+
+def _edges(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.edges(graph)
+    draft.data |= facts
+    told = listed((_edge_words(edge) for edge in graph.manifest.edges), most=40)
+    draft.say(
+        f"{graph.name} has {count(facts['total_count'], 'edge')}, {facts['conditional_count']} of them "
+        f"conditional: {told}.",
+        graph_uri(graph.name, "edges"),
+    )
+    return draft
+
+
+def _edge_words(edge: EdgeFacts) -> str:
+    words = f"{label_of(edge.source)} → {label_of(edge.target)}"
+    if not edge.is_conditional:
+        return words
+    return f"{words} (if {edge.condition or 'a decision'} gives {edge.label!r})"
+
+
+def _ends(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    manifest = graph.manifest
+    draft.data |= {
+        "entry_points": list(manifest.entry_points),
+        "terminal_nodes": list(manifest.terminal_nodes),
+    }
+    draft.say(
+        f"{graph.name} begins at {listed(manifest.entry_points) or 'no node'} and can end after "
+        f"{listed(manifest.terminal_nodes, last='or') or 'no node'}.",
+        graph_uri(graph.name, "architecture"),
+    )
+    return draft
+
+
+def _loops(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    manifest = graph.manifest
+    reached = _reached(graph)
+    dead = [node.name for node in manifest.nodes if node.name not in reached]
+    parallel = [edge for edge in manifest.edges if edge.is_parallel]
+    draft.data |= {
+        "has_cycles": manifest.has_cycles,
+        "has_parallel_paths": manifest.has_parallel_paths,
+        "unreachable": dead,
+    }
+    loops = "has a loop" if manifest.has_cycles else "has no loop"
+    side = listed(_edge_words(edge) for edge in parallel)
+    sides = f", parallel edges {side}" if parallel else ", no parallel edges"
+    left = f"; {listed(dead)} cannot be reached" if dead else "; every node can be reached"
+    draft.say(f"{graph.name} {loops}{sides}{left}.", graph_uri(graph.name, "architecture"))
+    return draft
+
+
+def _reached(graph: RegisteredGraph) -> set[str]:
+    reached, waiting = set[str](), [START, *graph.manifest.entry_points]
+    while waiting:
+        at = waiting.pop()
+        if at not in reached:
+            reached.add(at)
+            waiting += [edge.target for edge in graph.manifest.edges if edge.source == at]
+    return reached
+
+
+def _schema(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.state_schema(graph)
+    draft.data |= facts
+    told = [
+        f"{one['name']}: {one['field_type']}" + (f" (reducer {one['reducer']})" if one["reducer"] else "")
+        for one in facts["fields"]
+    ]
+    draft.say(
+        f"The state of {graph.name} is {facts['type_name']} with {listed(told, most=40)}.",
+        graph_uri(graph.name, "state-schema"),
+    )
+    return draft
+
+
+def _tools(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.tools(graph)
+    draft.data |= facts
+    told = [f"{one['name']} (in {listed(one['nodes'])})" for one in facts["tools"]]
+    draft.say(
+        f"{graph.name} calls {listed(told, most=30)}." if told else f"No node of {graph.name} names a tool.",
+        graph_uri(graph.name, "tools"),
+    )
+    return draft
+
+
+def _dependencies(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.dependencies(graph)
+    draft.data |= facts
+    told = [f"{one['name']} {one['version'] or ''}".strip() for one in facts["dependencies"]]
+    draft.say(
+        f"{graph.name} is written in {listed(told, most=30)}." if told
+        else f"{graph.name} names no dependency.",
+        graph_uri(graph.name, "dependencies"),
+    )
+    return draft
+
+
+def _features(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    facts = app.features(graph)
+    draft.data |= facts
+    on = [one["name"] for one in facts["features"] if one["enabled"]]
+    off = [one["name"] for one in facts["features"] if not one["enabled"]]
+    left = f"; {listed(off)} {'is' if len(off) == 1 else 'are'} off" if off else ""
+    draft.say(f"{graph.name} has {listed(on) or 'nothing'} on{left}.", graph_uri(graph.name, "features"))
+    return draft
+
+
+def _versions(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    found = scene.store.graphs(graph.name, all_versions=True)
+    found = sorted(found, key=lambda one: one.registered_at)
+    uri = graph_uri(graph.name, "versions")
+    draft.data["versions"] = [
+        {"version": one.version, "registered_at": one.registered_at, "is_current": one.is_current}
+        for one in found
+    ]
+    draft.say(
+        f"{graph.name} has {count(len(found), 'version')}; current is {graph.version}, registered "
+        f"{graph.registered_at}.",
+        uri,
+    )
+    if len(found) > 1:
+        draft.say(_changes(found[-2], found[-1]), uri)
+    return draft
+
+
+def _changes(old: RegisteredGraph, new: RegisteredGraph) -> str:
+    before = {node.name: node for node in old.manifest.nodes}
+    after = {node.name: node for node in new.manifest.nodes}
+    parts = []
+    if after.keys() - before.keys():
+        parts.append(f"added {listed(sorted(after.keys() - before.keys()))}")
+    if before.keys() - after.keys():
+        parts.append(f"removed {listed(sorted(before.keys() - after.keys()))}")
+    changed = [name for name in before.keys() & after.keys() if before[name].version != after[name].version]
+    if changed:
+        parts.append(f"changed the code of {listed(sorted(changed))}")
+    ways = {(e.source, e.target, e.label) for e in new.manifest.edges}
+    ways ^= {(e.source, e.target, e.label) for e in old.manifest.edges}
+    if ways:
+        told = (f"{label_of(one[0])} → {label_of(one[1])}" for one in sorted(ways))
+        parts.append(f"changed the edges {listed(told)}")
+    return f"From {old.version} to {new.version} it {'; '.join(parts) or 'changed its state only'}."
+
+
+def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    key = scene.named("key")[0]
+    manifest = graph.manifest
+    facts = next((one for one in manifest.fields if one.name == key), None)
+    writers = [node for node in manifest.nodes if key in node.writes]
+    readers = [node for node in manifest.nodes if key in node.reads]
+    routers = [edge for edge in manifest.edges if key in edge.reads]
+    draft.data |= {
+        "key": key,
+        "writers": [node.name for node in writers],
+        "readers": [node.name for node in readers],
+        "routers": list(dict.fromkeys(edge.source for edge in routers)),
+        "field_type": facts.field_type if facts else None,
+    }
+    asks_writes, asks_reads = scene.says(_WRITES), scene.says(_READS)
+    if asks_writes or not asks_reads:
+        _say_users(draft, graph, key, writers, "write")
+    if asks_reads or not asks_writes:
+        _say_users(draft, graph, key, readers, "read")
+    if facts is not None and not asks_writes and not asks_reads:
+        draft.say(f"{key} is a {facts.field_type}.", graph_uri(graph.name, "state-schema"))
+    _say_unknown(draft, graph, asks_reads and not asks_writes)
+    return draft
+
+
+def _say_users(
+    draft: Draft, graph: RegisteredGraph, key: str, users: list[NodeFacts], verb: str
+) -> None:
+    names = [node.name for node in users]
+    if not names:
+        draft.say(f"No node of {graph.name} is seen to {verb} {key}.", graph_uri(graph.name, "nodes"))
+        return
+    form = f"{verb}s" if len(names) == 1 else verb
+    draft.say(
+        f"{listed(names)} {form} {key}.",
+        *(Ref(uri=node_uri(graph.name, name), why=f"{verb}s {key}") for name in names),
+    )
+
+
+def _say_unknown(draft: Draft, graph: RegisteredGraph, is_reading: bool) -> None:
+    hidden = [
+        node.name
+        for node in graph.manifest.nodes
+        if not (node.reads_known if is_reading else node.writes_known)
+    ]
+    if hidden:
+        draft.admit(
+            f"What {listed(hidden)} {'reads' if is_reading else 'writes'} cannot be seen in full in "
+            f"the source."
+        )
+
+
+def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draft:
+    facts = app.node(graph, name)
+    uri = node_uri(graph.name, name)
+    draft.data |= facts | {"graph": graph.name}
+    after = [edge for edge in graph.manifest.edges if edge.source == name]
+    before = [edge for edge in graph.manifest.edges if edge.target == name]
+    draft.data["next"] = list(dict.fromkeys(label_of(edge.target) for edge in after))
+    draft.data["previous"] = list(dict.fromkeys(label_of(edge.source) for edge in before))
+    asked = False
+    if scene.says(_BEFORE):
+        draft.say(f"Before {name} comes {_ways(before, lambda one: one.source)}.", uri)
+        asked = True
+    if scene.says(_AFTER):
+        draft.say(f"After {name} comes {_ways(after, lambda one: one.target)}.", uri)
+        asked = True
+    if scene.says(_TOOLS):
+        tools = listed(facts["tools"]) or "no tool"
+        draft.say(f"{name} names {tools} in its source.", uri)
+        asked = True
+    if not asked and scene.says(rf"{_WRITES}|{_READS}"):
+        draft.say(f"{name} {_data_words(facts)}.", uri)
+        asked = True
+    if not asked:
+        _say_node(draft, graph, facts, before, after)
+    return draft
+
+
+def _ways(edges: list[EdgeFacts], end: Callable[[EdgeFacts], str]) -> str:
+    told = []
+    for edge in edges:
+        how = f" (if {edge.condition or 'a decision'} gives {edge.label!r})" if edge.is_conditional else ""
+        told.append(f"{label_of(end(edge))}{how}")
+    joined = "or" if any(edge.is_conditional for edge in edges) else "and"
+    return listed(dict.fromkeys(told), last=joined) or "nothing"
+
+
+def _data_words(facts: dict[str, object]) -> str:
+    reads, writes = facts["reads"], facts["writes"]
+    read = listed(reads) if isinstance(reads, list) else ""
+    wrote = listed(writes) if isinstance(writes, list) else ""
+    return f"reads {read or 'nothing that can be seen'} and writes {wrote or 'nothing that can be seen'}"
+
+
+def _say_node(
+    draft: Draft, graph: RegisteredGraph, facts: dict[str, object], before: list[EdgeFacts],
+    after: list[EdgeFacts],
+) -> None:  # fmt: skip
+    name = str(facts["name"])
+    uri = node_uri(graph.name, name)
+    about = f": {short(facts['description'], 300)}" if facts["description"] else ""
+    draft.say(f"{name} is a {facts['node_type']} of {graph.name}{about.rstrip('.')}.", uri)
+    draft.say(f"It {_data_words(facts)}.", uri)
+    first, last = _ways(before, lambda one: one.source), _ways(after, lambda one: one.target)
+    draft.say(f"It comes after {first} and before {last}.", uri)
+    source = facts["source"]
+    if isinstance(source, dict):
+        draft.say(f"It is written in {source['file']}, line {source['line']}.", uri)
+
+
+def _between(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    first, last = scene.nodes[:2]
+    found = paths_between(graph.manifest, first, last)
+    ordered = [node.name for node in graph.manifest.nodes if node.name in found]
+    draft.data |= {"from": first, "to": last, "between": ordered}
+    told = listed(ordered) if ordered else "nothing: one leads to the other, or not at all"
+    draft.say(f"Between {first} and {last} is {told}.", graph_uri(graph.name, "edges"))
+    return draft
+
+
+def _packages(scene: Scene, draft: Draft) -> Draft:
+    ids = network.package_ids(scene.project)
+    draft.data["packages"] = ids
+    draft.say(
+        f"This project can see {count(len(ids), 'package')}{': ' + listed(ids, most=30) if ids else ''}.",
+        *(f"package://{one}" for one in ids[:8]),
+        platform_uri("project"),
+    )
+    return draft

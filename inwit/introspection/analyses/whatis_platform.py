@@ -1,0 +1,173 @@
+"""What this version of inwit is and can do: features, types, versions, errors, commands."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any
+
+from inwit.introspection import network, pages, platform
+from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
+from inwit.introspection.scene import Scene
+
+NEAR_ENOUGH = 0.45
+"""The score from which on a page is what was asked for, and not only near it."""
+_TOPICS: tuple[tuple[str, str], ...] = (
+    ("node-types", r"node types?|kinds? of nodes?|types? of nodes?"),
+    ("edge-types", r"edge types?|(?:kinds?|types?|sorts?) of edges?"),
+    ("states", r"(?:execution )?(?:states|statuses)\b(?! key)"),
+    ("templates", r"templates?\b"),
+    ("errors", r"error codes?|errors? (?:exist|are there|can)"),
+    ("cli", r"commands?\b|command[- ]line|cli\b"),
+    ("events", r"events? types?|(?:kinds?|types?) of events?"),
+)  # fmt: skip
+_ALL = r"what features|which features|list (?:of |the |all )?features|able to do|what can (?:you|it|inwit|this)|capabilit|features (?:does|do|are)"
+_VERSION = r"version|release\b"
+_STORAGE = r"checkpointers?\b.*(?:available|exist|are there|support)|storage backends?|(?:which|what) checkpointers?"
+
+
+def answer(scene: Scene) -> Draft:
+    """Answer from the manifest of features and the package's own API."""
+    draft = Draft()
+    topic = next((name for name, said in _TOPICS if re.search(rf"\b(?:{said})", scene.words)), None)
+    if re.search(rf"\b(?:{_STORAGE})", scene.words):
+        return _features(draft, ["checkpointing", "sqlite-checkpointer", "network-checkpointers"])
+    named = _named_feature(scene)
+    if named is not None:
+        return _features(draft, [named])
+    if topic is not None:
+        return _topic(scene, draft, topic)
+    if scene.says(_ALL):
+        return _all(draft)
+    if scene.says(_VERSION):
+        return _version(draft)
+    return _searched(scene, draft)
+
+
+def _version(draft: Draft) -> Draft:
+    facts = platform.version()
+    draft.data |= {"available": True, **facts}
+    draft.say(
+        f"This is inwit {facts['version']}, on Python {facts['python']}.", platform_uri("version")
+    )
+    return draft
+
+
+def _all(draft: Draft) -> Draft:
+    every = platform.features()["features"]
+    there = [one["name"] for one in every if one["implemented"]]
+    missing = [one["name"] for one in every if not one["implemented"]]
+    draft.data |= {"available": True, "features": there, "not_implemented": missing}
+    uri = platform_uri("features")
+    draft.say(f"inwit {platform.installed_version()} has {listed(there, most=40)}.", uri)
+    draft.say(f"It does not have {listed(missing, most=40)} yet.", uri)
+    return draft
+
+
+def _topic(scene: Scene, draft: Draft, topic: str) -> Draft:
+    if topic == "templates":
+        found = network.templates(scene.project)["templates"]
+        draft.data |= {"available": bool(found), "templates": [one["id"] for one in found]}
+        if not found:
+            draft.say("No package with a graph template is known here.", platform_uri("templates"))
+            return draft
+        draft.say(
+            f"{count(len(found), 'graph template')}: {listed(one['id'] for one in found)}.",
+            *(Ref(uri=f"package://{one['id']}", why=short(one["description"], 80)) for one in found[:8]),
+        )
+        return draft
+    entries = platform.entries(topic)
+    draft.data |= {"available": True, topic.replace("-", "_"): [one["name"] for one in entries]}
+    names = [f"{one['name']} ({short(one['description'], 90)})" for one in entries[:12]]
+    more = f", and {len(entries) - 12} more" if len(entries) > 12 else ""
+    draft.say(
+        f"{len(entries)} {topic.replace('-', ' ')}: {'; '.join(names)}{more}.", platform_uri(topic)
+    )
+    return draft
+
+
+def _named_feature(scene: Scene) -> str | None:
+    """The feature whose name or other name stands in the question, the longest first."""
+    words = re.sub(r"[-_]", " ", scene.words)
+    known = {
+        name.replace("-", " ").lower(): one["name"]
+        for one in platform.features()["features"]
+        for name in (*one["also"], one["name"])
+    }
+    for name in sorted(known, key=len, reverse=True):
+        if len(name) > 3 and re.search(rf"\b{re.escape(name)}(?:s|es|d|ed|ing)?\b", words):
+            return str(known[name])
+    said = re.findall(r"[a-z]{6,}", words)
+    single = [name for name in known if " " not in name and len(name) >= 6]
+    for word in said:
+        near = get_close_matches(word, single, n=1, cutoff=0.85)
+        if near:
+            return str(known[near[0]])
+    return None
+
+
+def _features(draft: Draft, names: list[str]) -> Draft:
+    found = [one for name in names if (one := platform.entry("features", name))]
+    for feature in found:
+        _say_feature(draft, feature)
+    first = found[0]
+    draft.data |= {
+        "available": any(one["implemented"] for one in found),
+        "feature": first["name"],
+        "implemented": first["implemented"],
+        "default": first["default"],
+        "enabled_by_default": first["default"] == "on" if first["implemented"] else False,
+        "opt_out_method": first["opt_out_method"],
+        "features": [one["name"] for one in found],
+        "near": first["near"],
+    }
+    return draft
+
+
+def _say_feature(draft: Draft, feature: dict[str, Any]) -> None:
+    uri = platform_uri("features", feature["name"])
+    name = feature["name"].replace("-", " ")
+    if not feature["implemented"]:
+        draft.say(
+            f"No: {name} is not implemented in inwit {platform.installed_version()}. It would be: "
+            f"{_lower(feature['description'])}",
+            Ref(uri=uri, why="not implemented"),
+        )
+        for near in feature["near"]:
+            one = platform.entry("features", near)
+            if one is not None:
+                near_uri = platform_uri("features", near)
+                draft.say(f"Near to it is {near.replace('-', ' ')}: {one['description']}", near_uri)
+        return
+    state = {"on": " and on by default", "off": ", and off until you use it"}.get(feature["default"], "")
+    off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
+    draft.say(
+        f"Yes: {name} is implemented{state}. {feature['description']}{off}",
+        Ref(uri=uri, why="what the installed version has"),
+    )
+
+
+def _searched(scene: Scene, draft: Draft) -> Draft:
+    matches = pages.find(scene.project, scene.words, limit=5)
+    good = [match for match in matches if match.score >= NEAR_ENOUGH]
+    if not good:
+        draft.data |= {"available": False, "near": [match.id for match in matches[:3]]}
+        draft.admit("Nothing in this version's features, API or pages is about that.")
+        for match in matches[:2]:
+            draft.say(f"The nearest is {scene.resolver.resolve(match.id).quote}.", match.id)
+        draft.certainty = 0.0
+        return draft
+    first = good[0]
+    if first.id.startswith("platform://features/"):
+        name = first.id.rpartition("/")[2]
+        draft.certainty = min(1.0, first.score)
+        return _features(draft, [name])
+    draft.data |= {"available": True, "pages": [match.id for match in good]}
+    for match in good[:3]:
+        draft.say(f"{scene.resolver.resolve(match.id).quote}.", Ref(uri=match.id, why=match.why))
+    draft.certainty = min(1.0, first.score)
+    return draft
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,346 @@
+"""When, how long, how often: points and stretches of time from the record."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+from typing import Any
+
+from inwit import events
+from inwit.events import Event, epoch_ns, timestamp
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    graph_uri,
+    node_uri,
+    short,
+)
+from inwit.introspection.quotes import failure
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import BASELINE_MIN, estimate, quantile
+from inwit.introspection.which import Choice, choose
+from inwit.runtime.views import Execution, Visit
+
+ERRORS_TOLD = 5
+_FAIL = r"fail|error|crash|exception|broke|blew|died?\b|429|500|timed? ?-?out|wrong"
+_USUAL = r"usual|typical|average|normal|p\d\d|median|mean|percentile|latenc|on average|generally"
+_LONG = r"how long|how many (?:seconds|minutes|ms|milliseconds)|duration|how much time|took|take\b"
+_ETA = r"will .*(?:finish|end|be done|complete)|eta\b|how much longer|remaining|until it"
+_GAP = r"between|gap|passed|elapsed"
+_OFTEN = r"how often|how many times|frequen|how frequently"
+_WAIT = r"waiting|approv|interrupt|paused"
+_PERCENTILE = re.compile(r"\bp(\d\d)\b")
+
+
+def answer(scene: Scene) -> Draft:
+    """Tell times of executions, visits and errors; how long things take; when it will be over."""
+    draft = Draft(data={"times": []})
+    if scene.says(_ETA):
+        return _eta(scene, draft)
+    if scene.says(_WAIT):
+        return _waiting(scene, draft)
+    if scene.says(_FAIL):
+        return _errors(scene, draft)
+    if len(scene.nodes) > 1 and scene.says(_GAP):
+        return _gap(scene, draft)
+    if scene.says(_OFTEN):
+        return _often(scene, draft)
+    if _PERCENTILE.search(scene.words) or scene.says(_USUAL):
+        return _usual(scene, draft)
+    if scene.node is not None:
+        return _node(scene, draft)
+    return _execution(scene, draft)
+
+
+def _execution(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    draft.data["execution_id"] = one.execution_id
+    _time(draft, "started", one.started_at, one.uri)
+    text = f"{_upper(choice.words)} started at {one.started_at}"
+    if one.ended_at is None:
+        draft.say(f"{text} and is {one.status}.", one.uri)
+        return draft
+    _time(draft, "ended", one.ended_at, one.uri, one.duration_ms)
+    draft.say(f"{text}, took {duration(one.duration_ms)} and was {one.status} at {one.ended_at}.", one.uri)
+    return draft
+
+
+def _node(scene: Scene, draft: Draft) -> Draft:
+    if scene.graph is None or scene.node is None:
+        return nothing_recorded(scene, draft)
+    found = _visits(scene, scene.graph.name, scene.node)
+    if not found:
+        uri = node_uri(scene.graph.name, scene.node)
+        draft.say(f"No visit of {scene.node} is on record{_span(scene)}.", uri)
+        return draft
+    first, last = found[0], found[-1]
+    told = first if scene.says(r"first|begin|began|earliest") else last
+    which = "first" if told is first else "last"
+    draft.data["execution_id"] = told.execution_id
+    _time(draft, f"{which} visit", timestamp(told.started_ns), told.uri, told.duration_ms)
+    took = f" and took {duration(told.duration_ms)}" if told.duration_ms is not None else ""
+    draft.say(
+        f"{scene.node} {which} ran at {timestamp(told.started_ns)}{took} "
+        f"(visit {told.visit} of execution {told.execution_id}; {count(len(found), 'visit')} "
+        f"looked at).",
+        told.uri,
+    )
+    return draft
+
+
+def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
+    """The visits of a node that the question is about, oldest first."""
+    if scene.named("exec") or scene.query.execution_id:
+        choice = choose(scene)
+        every = scene.visits(choice.execution.execution_id) if choice else []
+        return [visit for visit in every if visit.node == node]
+    found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
+    span = scene.window
+    if span is not None:
+        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+    return sorted(found, key=lambda one: one.started_ns)
+
+
+def _errors(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene, status="failed", fits=_at_node(scene), fitting=f"in {scene.node}")
+    if choice is None:
+        return _no_errors(scene, draft)
+    failed = _failed(scene, choice)
+    if scene.says(r"first|begin|began|start|since when"):
+        failed.reverse()
+    for one in failed[:ERRORS_TOLD]:
+        end = _end_of(scene, one)
+        first = _first_error(scene, one)
+        at = end.ts if end else (one.ended_at or one.started_at)
+        _time(draft, "failed", at, end.uri if end else one.uri, None, one)
+        where = f" in {one.error_node}" if one.error_node else ""
+        text = f"Execution {one.execution_id} failed{where} at {at}"
+        refs = [Ref(uri=end.uri if end else one.uri, why="the failure")]
+        if first is not None and first.ts != at:
+            text += f"; its first error was at {first.ts}"
+            refs.append(Ref(uri=first.uri, why="the first error"))
+            _time(draft, "first error", first.ts, first.uri, None, one)
+        draft.say(f"{text}: {failure(one.error).rstrip('.')}.", *refs)
+    draft.data["execution_id"] = failed[0].execution_id
+    draft.data["failed_count"] = len(failed)
+    if len(failed) > ERRORS_TOLD:
+        draft.admit(f"{len(failed) - ERRORS_TOLD} more failed executions are on record.")
+    return draft
+
+
+def _at_node(scene: Scene) -> Any:
+    node = scene.node
+    return None if node is None else (lambda one: one.error_node == node)
+
+
+def _failed(scene: Scene, choice: Choice) -> list[Execution]:
+    """The failed executions that are asked for, newest first; one where one is named."""
+    names_one = scene.says(r"the (?:error|failure|exception)|last|latest|most recent")
+    if scene.query.execution_id or scene.named("exec") or names_one and not scene.window:
+        return [choice.execution]
+    page = scene.store.executions(
+        graph=scene.scope,
+        status="failed",
+        since_ns=scene.window.since_ns if scene.window else None,
+        until_ns=scene.window.until_ns if scene.window else None,
+        limit=HISTORY,
+    )
+    fits = _at_node(scene)
+    return [one for one in page.items if fits is None or fits(one)] or [choice.execution]
+
+
+def _end_of(scene: Scene, one: Execution) -> Event | None:
+    ends = scene.store.events(one.execution_id, types=("execution_failed",))
+    return ends[-1] if ends else None
+
+
+def _first_error(scene: Scene, one: Execution) -> Event | None:
+    types = ("node_failed", "tool_failed")
+    found = scene.store.events(one.execution_id, types=types)
+    return next((event for event in found if one.error_node in (None, event.node)), None)
+
+
+def _no_errors(scene: Scene, draft: Draft) -> Draft:
+    last = scene.store.last_execution(graph=scene.scope)
+    if last is None:
+        return nothing_recorded(scene, draft)
+    about = f" of {scene.scope}" if scene.scope else ""
+    draft.say(
+        f"No execution{about}{_span(scene)} failed; the last one is {last.status}.",
+        last.uri,
+        graph_uri(last.graph_name, "executions"),
+    )
+    return draft
+
+
+def _gap(scene: Scene, draft: Draft) -> Draft:
+    first, second = scene.nodes[:2]
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    visits = scene.visits(choice.execution.execution_id)
+    one = next((visit for visit in visits if visit.node == first and visit.duration_ms is not None), None)
+    two = next(
+        (visit for visit in visits if visit.node == second and one and visit.entry_seq > one.entry_seq),
+        None,
+    )
+    draft.data["execution_id"] = choice.execution.execution_id
+    if one is None or two is None:
+        draft.say(f"{second} did not run after {first} in {choice.words}.", choice.execution.uri)
+        return draft
+    end_ns = one.started_ns + int((one.duration_ms or 0) * 1e6)
+    between = (two.started_ns - end_ns) / 1e6
+    _time(draft, f"{first} ended", timestamp(end_ns), one.uri)
+    _time(draft, f"{second} started", timestamp(two.started_ns), two.uri)
+    draft.data["elapsed_ms"] = between
+    draft.say(
+        f"{duration(between)} passed between the end of {first} and the start of {second} in "
+        f"{choice.words}.",
+        Ref(uri=one.uri, why=f"the end of {first}"),
+        Ref(uri=two.uri, why=f"{second}"),
+    )
+    return draft
+
+
+def _often(scene: Scene, draft: Draft) -> Draft:
+    if scene.graph is not None and scene.node is not None:
+        found = _visits(scene, scene.graph.name, scene.node)
+        held = {visit.execution_id for visit in found}
+        draft.data["count"] = len(found)
+        draft.say(
+            f"{scene.node} ran {count(len(found), 'time')} in {count(len(held), 'execution')}"
+            f"{_span(scene) or f' (of the last {HISTORY})'}.",
+            *(Ref(uri=one.uri) for one in found[-3:]),
+            node_uri(scene.graph.name, scene.node),
+        )
+        for one in found[-ERRORS_TOLD:]:
+            _time(draft, "visit", timestamp(one.started_ns), one.uri, one.duration_ms)
+        return draft
+    span = scene.window
+    page = scene.store.executions(
+        graph=scene.scope,
+        since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None,
+        limit=ERRORS_TOLD,
+    )
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    draft.data["count"] = page.total_count
+    for one in page.items:
+        _time(draft, "started", one.started_at, one.uri, one.duration_ms)
+    about = scene.scope or "The project's graphs"
+    draft.say(
+        f"{about} ran {count(page.total_count, 'time')}{_span(scene)}, last at "
+        f"{page.items[0].started_at}.",
+        page.items[0].uri,
+        graph_uri(page.items[0].graph_name, "executions"),
+    )
+    return draft
+
+
+def _usual(scene: Scene, draft: Draft) -> Draft:
+    graph = scene.graph
+    if graph is None:
+        return nothing_recorded(scene, draft)
+    if scene.node is not None:
+        took = [one.duration_ms for one in _visits(scene, graph.name, scene.node)]
+        what, uri = scene.node, node_uri(graph.name, scene.node)
+    else:
+        page = scene.store.executions(graph=graph.name, status="completed", limit=HISTORY)
+        took = [one.duration_ms for one in page.items]
+        what, uri = graph.name, graph_uri(graph.name, "executions")
+    known = [value for value in took if value is not None]
+    if not known:
+        return nothing_recorded(scene, draft)
+    asked = [int(found) for found in _PERCENTILE.findall(scene.words)]
+    shown = {f"p{q}": round(quantile(known, q / 100), 3) for q in asked or [50, 95, 99]}
+    draft.data |= {"latency_ms": shown, "n": len(known), "usual": estimate(known).to_json()}
+    told = ", ".join(f"{name} {duration(value)}" for name, value in shown.items())
+    draft.say(
+        f"{what} takes {duration(median(known))} at the median ({told}), over the last "
+        f"{count(len(known), 'visit' if scene.node else 'execution')}.",
+        uri,
+        graph_uri(graph.name, "metrics"),
+    )
+    if len(known) < BASELINE_MIN:
+        draft.admit(f"With {len(known)} values the high percentiles say little.")
+    return draft
+
+
+def _eta(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene, status="running")
+    if choice is None:
+        last = scene.store.last_execution(graph=scene.scope)
+        if last is None:
+            return nothing_recorded(scene, draft)
+        draft.say(f"Nothing is running; the last execution is {last.status}.", last.uri)
+        return draft
+    one = choice.execution
+    page = scene.store.executions(graph=one.graph_name, status="completed", limit=HISTORY)
+    took = [value for past in page.items if (value := past.duration_ms) is not None]
+    _time(draft, "started", one.started_at, one.uri)
+    at = f" at {one.current_node}" if one.current_node else ""
+    draft.say(f"{_upper(choice.words)} is running{at} since {one.started_at}.", one.uri)
+    if not took:
+        draft.admit("No execution of this graph has been completed, so its end cannot be told.")
+        return draft
+    usual = estimate(took)
+    started = epoch_ns(one.started_at)
+    _time(draft, "expected end", timestamp(started + int(usual.point * 1e6)), one.uri)
+    draft.certainty = min(1.0, usual.n / BASELINE_MIN)
+    draft.say(
+        f"Completed ones took {duration(usual.point)} at the median ({usual.n} of them), so it would "
+        f"end about {timestamp(started + int(usual.point * 1e6))}.",
+        graph_uri(one.graph_name, "metrics"),
+    )
+    return draft
+
+
+def _waiting(scene: Scene, draft: Draft) -> Draft:
+    choice = choose(scene, status="waiting_for_input")
+    if choice is None:
+        choice = choose(scene)
+        if choice is None:
+            return nothing_recorded(scene, draft)
+    types = ("interrupt_raised", "interrupt_resumed", "status_changed")
+    found = scene.store.events(choice.execution.execution_id, types=types)
+    asked = [one for one in found if isinstance(one, events.InterruptRaised | events.InterruptResumed)]
+    draft.data["execution_id"] = choice.execution.execution_id
+    if not asked:
+        draft.say(f"Nothing waits or waited for a person in {choice.words}.", choice.execution.uri)
+        return draft
+    for one in asked[-ERRORS_TOLD:]:
+        is_raised = isinstance(one, events.InterruptRaised)
+        _time(draft, "asked" if is_raised else "answered", one.ts, one.uri)
+        where = f" in {one.node}" if one.node else ""
+        told = "asked for input" if is_raised else "was answered"
+        draft.say(f"{_upper(choice.words)} {told}{where} at {one.ts}: {short(one.value)}.", one.uri)
+    return draft
+
+
+def _time(
+    draft: Draft, what: str, ts: str, uri: str, took: float | None = None,
+    one: Execution | None = None,
+) -> None:  # fmt: skip
+    shown: dict[str, Any] = {"what": what, "ts": ts, "uri": uri}
+    if took is not None:
+        shown["duration_ms"] = took
+    if one is not None:
+        shown |= {"execution_id": one.execution_id, "node": one.error_node}
+    draft.data["times"].append(shown)
+
+
+def _span(scene: Scene) -> str:
+    return f" ({scene.window.words})" if scene.window else ""
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
