@@ -14,7 +14,7 @@ from inwit.answers import Answer
 from inwit.errors import NotInThisVersionError
 
 if TYPE_CHECKING:
-    from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.answering import Answering
     from inwit.runtime.project import Project
 
 
@@ -34,21 +34,21 @@ class Companion(Protocol):
         level: str | None = None, execution_id: str | None = None,
     ) -> Answer: ...
 
-    def introspect(self, app: CompiledGraph[Any]) -> Any:
+    def introspect(self, app: Answering) -> Any:
         """An object with ``architecture()``, ``capabilities()``, … that return plain dicts."""
 
-    def platform(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...
+    def platform(self, app: Answering) -> dict[str, Any]: ...
 
-    def unified(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...
+    def unified(self, app: Answering) -> dict[str, Any]: ...
 
-    def help(self, app: CompiledGraph[Any], level: HelpLevel) -> str: ...
+    def help(self, app: Answering, level: HelpLevel) -> str: ...
 
-    def handle_help(self, app: CompiledGraph[Any], argv: list[str]) -> bool:
+    def handle_help(self, app: Answering, argv: list[str]) -> bool:
         """Print the help that `argv` asks for; False when it asks for none."""
 
     def resolve(self, project: Project, uri: str) -> Any: ...
 
-    def live_executions(self, app: CompiledGraph[Any]) -> list[dict[str, Any]]: ...
+    def live_executions(self, app: Answering) -> list[dict[str, Any]]: ...
 
     def packages(self, project: Project) -> Any:
         """The packages at hand: an object with ``search``, ``list`` and ``get``."""
@@ -56,9 +56,9 @@ class Companion(Protocol):
     def plans(self, project: Project) -> list[dict[str, Any]]:
         """The project's plans."""
 
-    def metrics(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...
+    def metrics(self, app: Answering) -> dict[str, Any]: ...
 
-    def performance(self, app: CompiledGraph[Any]) -> dict[str, Any]: ...
+    def performance(self, app: Answering) -> dict[str, Any]: ...
 
 
 class Server(Protocol):

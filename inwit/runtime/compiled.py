@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from inwit.errors import CheckpointingOffError, InvalidStateError
 from inwit.ids import check_id, new_id
-from inwit.runtime import companion, loops
+from inwit.runtime import loops
+from inwit.runtime.answering import Answering
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving, StateSnapshot
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.checkpoints.snapshots import history_of, snapshot_of, resume_point
@@ -26,8 +27,6 @@ from inwit.runtime.state import StateSchema
 from inwit.runtime.streaming import StreamMode, astream, stream
 
 if TYPE_CHECKING:
-    from inwit.answers import Answer
-    from inwit.events import Event
     from inwit.runtime.drawing import Drawing
     from inwit.runtime.store.journal import Journal
 
@@ -51,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-class CompiledGraph(Generic[S]):
+class CompiledGraph(Answering, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     def __init__(self, schema: StateSchema, program: Program, options: Options) -> None:
@@ -264,79 +263,6 @@ class CompiledGraph(Generic[S]):
         from inwit.runtime.drawing import Drawing
 
         return Drawing(self.manifest())
-
-    def ask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
-        """Ask about this graph, its executions, the platform or the network, in plain language.
-
-        What happened before the question is seen by it.
-        """
-        return companion.introspection().ask(
-            self.project, question, graph=self.name, level=level, execution_id=execution_id
-        )
-
-    async def aask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
-        """Ask without holding the event loop; see `ask`."""
-        return await asyncio.to_thread(
-            lambda: self.ask(question, level=level, execution_id=execution_id)
-        )
-
-    def introspect(self) -> Any:
-        """Facts of this graph: ``.architecture()``, ``.capabilities()``, ``.nodes()``, …"""
-        return companion.introspection().introspect(self)
-
-    def platform(self) -> dict[str, Any]:
-        """Facts of the platform that the graph runs on."""
-        return companion.introspection().platform(self)
-
-    def unified_introspection(self) -> dict[str, Any]:
-        """Facts of all four levels."""
-        return companion.introspection().unified(self)
-
-    def metrics(self) -> dict[str, Any]:
-        """Counts and latencies measured over the recorded executions."""
-        return companion.introspection().metrics(self)
-
-    def performance(self) -> dict[str, Any]:
-        """How this graph does against its own history."""
-        return companion.introspection().performance(self)
-
-    def live_executions(self) -> list[dict[str, Any]]:
-        """The executions that run now, in any process of the project."""
-        return companion.introspection().live_executions(self)
-
-    def generate_help(self, level: HelpLevel = HelpLevel.BRIEF) -> str:
-        """Help for the users of a program built on this graph, from its manifest."""
-        return companion.introspection().help(self, level)
-
-    def resolve(self, uri: str) -> Any:
-        """What the uri of an evidence names."""
-        return companion.introspection().resolve(self.project, uri)
-
-    async def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
-        """Follow the events of this graph's executions in this process, as they become durable."""
-        if self._journal is None:
-            return
-        from inwit.runtime.subscribe import follow
-
-        async for event in follow(self._journal, self.name, execution_id):
-            yield event
-
-    async def flush(self) -> None:
-        """Return when everything emitted so far is durable.
-
-        Raises:
-            StoreError: It cannot be made durable.
-        """
-        if self._journal is not None:
-            await self._journal.aflush()
-
-    def serve(
-        self, port: int = 8765, *, host: str = "127.0.0.1", token: str | None = None, background: bool = False
-    ) -> Any:
-        """Serve the project of this graph; see ``inwit serve``."""
-        return companion.server().serve(
-            self.project, host=host, port=port, token=token, background=background
-        )
 
 
 __all__ = ["CompiledGraph", "HelpLevel", "Options"]

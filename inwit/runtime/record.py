@@ -79,11 +79,12 @@ class Recording:
         """The journal's own: the last seq it has written."""
         self._lock = threading.Lock()
 
-    def add(self, kind: int, *rest: Any) -> None:
-        """Append one row of a kind that takes one seq. Safe from any thread."""
+    def add(self, kind: int, *rest: Any, seqs: int = 1) -> None:
+        """Append one row that takes `seqs` seqs. Safe from any thread."""
         with self._lock:
-            self.seq = seq = self.seq + 1
-            self.rows.append((kind, seq, *rest))
+            first = self.seq + 1
+            self.seq += seqs
+            self.rows.append((kind, first, *rest))
 
     def emit(
         self, type_name: str, node: str | None, visit: int | None, attempt: int | None,
