@@ -106,9 +106,7 @@ def _lack(look: Look, finding: Finding, tests: int, thresholds: Thresholds) -> L
     )  # fmt: skip
 
 
-def _looked_at(
-    pairs: Sequence[Pair], seen: Seen, thresholds: Thresholds, window: int
-) -> LookedAt:
+def _looked_at(pairs: Sequence[Pair], seen: Seen, thresholds: Thresholds, window: int) -> LookedAt:
     windows = [one for pair in pairs for one in pair if one is not None]
     return LookedAt(
         graphs=tuple(new.graph_name for new, _ in pairs),

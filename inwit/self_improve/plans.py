@@ -59,9 +59,7 @@ class PlanBook:
         """The book beside a store."""
         return cls(store)
 
-    def propose(
-        self, plan: Plan, *, expected_evidence: str = "", actor: str = DAEMON
-    ) -> Plan:
+    def propose(self, plan: Plan, *, expected_evidence: str = "", actor: str = DAEMON) -> Plan:
         """Enter a plan with its hypothesis, and give the plan that the book then holds.
 
         A plan for a finding that has one already is not entered again: the newer observation is
@@ -134,7 +132,9 @@ class PlanBook:
 
     def _rows(self, table: str) -> Rows:
         known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-        return self._store.read(f"SELECT json FROM {table}") if self._store.read(known, (table,)) else []
+        if not self._store.read(known, (table,)):
+            return []
+        return self._store.read(f"SELECT json FROM {table}")
 
 
 def _score(hypotheses: Iterable[Hypothesis]) -> dict[str, Any]:

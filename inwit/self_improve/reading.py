@@ -47,9 +47,7 @@ def read_windows(store: Store, graph: str, executions: int) -> tuple[Window | No
 def _another_version(store: Store, graph: str, version: str) -> str | None:
     """Ask the registry for a version whose executions lie further back than the window."""
     others = [
-        one.version
-        for one in store.graphs(name=graph, all_versions=True)
-        if one.version != version
+        one.version for one in store.graphs(name=graph, all_versions=True) if one.version != version
     ]
     last = [page[0] for other in others if (page := _newest(store, graph, other, 1))]
     return max(last, key=lambda one: one.position).graph_version if last else None
@@ -83,9 +81,7 @@ def _manifest(store: Store, graph: str, version: str) -> GraphManifest | None:
         return None
 
 
-def _trace(
-    store: Store, execution: Execution
-) -> tuple[Sequence[Event], Mapping[str, Any] | None]:
+def _trace(store: Store, execution: Execution) -> tuple[Sequence[Event], Mapping[str, Any] | None]:
     """The events of an execution, and the state that its first node met.
 
     An execution that retention takes away meanwhile has none.

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from inwit.answers import Evidence
 from inwit.plans import Effect
 from inwit.self_improve import stats
+from inwit.self_improve.contents import Content
 from inwit.self_improve.findings import Draft, Finding, Held, Look, Seen, Thresholds, shown
-from inwit.self_improve.window import Content, NodeCall, OuterCall, Window, has_side_effects
+from inwit.self_improve.window import NodeCall, OuterCall, Window, has_side_effects
 
 DETECTOR = "repeated_calls"
 
@@ -266,7 +267,9 @@ def _evidence(repeats: _Repeats) -> tuple[Evidence, ...]:
 
 
 def _draft(window: Window, series: _Series, repeats: _Repeats) -> Draft:
-    keys = "its input" if series.reads is None else f"the keys {', '.join(series.reads) or '(none)'}"
+    keys = (
+        "its input" if series.reads is None else f"the keys {', '.join(series.reads) or '(none)'}"
+    )
     setting: dict[str, Any] = {"scope": repeats.scope}
     if series.kind == "node":
         setting["key"] = list(series.reads) if series.reads is not None else "whole state"

@@ -147,7 +147,9 @@ def _evidence(
     for failure in reversed(failures):
         newest.setdefault(error_class(failure), failure)
     chosen = list(newest.values())[:5]
-    chosen += [failure for failure in reversed(failures) if failure not in chosen][: 5 - len(chosen)]
+    chosen += [failure for failure in reversed(failures) if failure not in chosen][
+        : 5 - len(chosen)
+    ]
     seen = tuple(
         Evidence(
             uri=failure.event.uri,
@@ -166,9 +168,7 @@ def _evidence(
     )
 
 
-def _draft(
-    window: Window, node: str, retried: Sequence[NodeCall], causes: Counter[str]
-) -> Draft:
+def _draft(window: Window, node: str, retried: Sequence[NodeCall], causes: Counter[str]) -> Draft:
     lost = [call for call in retried if call.visit.status == "failed"]
     facts = window.facts(node)
     cause = causes.most_common(1)[0][0] if causes else "an error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -177,26 +178,16 @@ def test_longer_inputs_that_do_not_explain_it_leave_the_regression_with_a_note()
     sizes = [int(draw.uniform(500, 1500) * (1.3 if at >= 100 else 1)) for at in range(200)]
     made = with_inputs(9, lambda at: sizes[at], 0.0)
     calls = tuple(
-        msgspec_call(call, 3.0) if call.visit.node == "search" and at >= 500 else call
+        replace(call, self_ms=call.self_ms * 3)
+        if call.visit.node == "search" and at >= 500
+        else call
         for at, call in enumerate(made.calls)
     )
 
-    report = look(replace_calls(made, calls))
+    report = look(replace(made, calls=calls))
 
     assert found(report) == [("latency_regression", "search")]
     assert "inputs of equal size" in report.findings[0].limits[0]
-
-
-def msgspec_call(call: Any, factor: float) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(call, self_ms=call.self_ms * factor)
-
-
-def replace_calls(made: Window, calls: Any) -> Window:
-    import dataclasses
-
-    return dataclasses.replace(made, calls=calls)
 
 
 def retried(share: float, *, fails: bool = False, error: str = "ConnectionError") -> Window:
@@ -354,7 +345,7 @@ def test_a_node_declared_to_have_side_effects_is_never_proposed_for_keeping() ->
 
 
 def test_a_node_that_gives_nothing_is_called_for_its_effect_and_left_alone() -> None:
-    assert look(looping(lambda at, _: f"q{at}", lambda at, _: {})).findings == ()
+    assert look(looping(lambda at, _: f"q{at}", lambda *_: {})).findings == ()
 
 
 def test_equal_calls_across_executions_are_found_within_a_thread_only() -> None:
@@ -392,7 +383,9 @@ def test_equal_tool_calls_are_found_where_the_node_itself_does_not_repeat() -> N
     finding = look(tools).findings[0]
 
     assert (finding.detector, finding.subject) == ("repeated_calls", "tool:fetch")
-    assert finding.draft.actions[0]["set"] == {"tool_cache": {"scope": "execution", "name": "fetch"}}
+    assert finding.draft.actions[0]["set"] == {
+        "tool_cache": {"scope": "execution", "name": "fetch"}
+    }
 
 
 def test_without_a_manifest_no_call_is_proposed_for_keeping() -> None:

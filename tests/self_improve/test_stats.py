@@ -130,9 +130,7 @@ def test_the_ratio_interval_lies_above_one_exactly_when_the_two_sided_test_says_
         newer = [math.exp(draw.gauss(0.6, 1)) for _ in range(25)]
 
         _, low, high = stats.ratio_interval(newer, older)
-        p = scipy_stats.mannwhitneyu(
-            newer, older, method="asymptotic", use_continuity=False
-        ).pvalue
+        p = scipy_stats.mannwhitneyu(newer, older, method="asymptotic", use_continuity=False).pvalue
 
         if not 0.04 < p < 0.06:
             assert (low > 1 or high < 1) == (p < 0.05)

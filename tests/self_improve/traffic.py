@@ -60,8 +60,8 @@ def bursty(seed: object, n: int, *, burst: float = 3.0) -> list[float]:
 
 
 def window(
-    seed: object, n: int = 200, *, version: str = "v1", slow: Slow = lambda node, at: 1.0,
-    facts: GraphManifest | None = None, change: Callable[[Visit, int], Visit] = lambda v, at: v,
+    seed: object, n: int = 200, *, version: str = "v1", slow: Slow = lambda _node, _at: 1.0,
+    facts: GraphManifest | None = None, change: Callable[[Visit, int], Visit] = lambda seen, _at: seen,
     traces: Mapping[str, tuple[Sequence[Event], Mapping[str, Any] | None]] | None = None,
     is_registered: bool = True,
 ) -> Window:  # fmt: skip
