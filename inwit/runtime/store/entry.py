@@ -1,0 +1,87 @@
+"""One execution's share of a commit: a batch of rows, and what it changes in its row of figures."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import msgspec
+
+from inwit.events import OPEN_STATUSES
+from inwit.runtime.record import END, EVENT
+from inwit.runtime.store.codec import Blobs, Encoder, Row
+from inwit.runtime.store.tracking import Sums, Track
+
+COLUMNS: Final = (
+    "id", "graph", "version", "thread", "parent", "status", "started_ns", "last_ns", "ended_ns",
+    "duration_ns", "current_node", "iteration", "last_seq", "error", "error_node", "reason",
+    "llm_calls", "tool_calls", "retries", "input_tokens", "output_tokens", "cost_usd",
+)  # fmt: skip
+
+
+class Entry:
+    """A batch, ready to be written."""
+
+    __slots__ = ("anchor_ns", "blobs", "data", "execution_id", "first_seq", "last_seq", "row",
+                 "rows", "track")  # fmt: skip
+
+    def __init__(
+        self, track: Track, first_seq: int, last_seq: int, rows: list[Row], encoder: Encoder
+    ) -> None:
+        self.track = track
+        self.execution_id = track.recording.execution_id
+        self.first_seq = first_seq
+        self.last_seq = last_seq
+        self.anchor_ns = track.recording.anchor_ns
+        self.rows = rows
+        self.data = encoder.encode(rows)
+        self.blobs: Blobs = {}
+        if track.blobs:
+            compress = encoder.compress
+            self.blobs = {digest: compress(data) for digest, data in track.blobs.items()}
+            track.blobs = {}
+        self.row = _row(track, last_seq)
+        track.sums = Sums()
+
+    @property
+    def batch(self) -> tuple[Any, ...]:
+        """The row of the table of batches."""
+        return (self.execution_id, self.first_seq, self.last_seq, self.anchor_ns, self.data)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds in memory."""
+        return len(self.data) * 2 + sum(map(len, self.blobs.values())) + 500
+
+
+def gap_row(lost_from: int, lost_to: int, t: int, reason: str) -> Row:
+    """The row that stands for events that were given up."""
+    fields = {"lost_from": lost_from, "lost_to": lost_to, "reason": reason}
+    return (EVENT, lost_from, t, "gap", None, None, None, fields)
+
+
+def end_row(seq: int, t: int, status: str, failure: Any, reason: str) -> Row:
+    """The row that ends an execution for a process that cannot."""
+    return (END, seq, t, status, None, failure, reason, None)
+
+
+def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
+    recording, sums, end = track.recording, track.sums, track.end
+    anchor = recording.anchor_ns
+    last_ns = (track.last_t or time.monotonic_ns()) + anchor
+    started_ns = last_ns if track.started_t is None else track.started_t + anchor
+    ended_ns = duration_ns = error = error_node = None
+    reason = ""
+    if end is not None:
+        reason = end[6] or ""
+        if end[3] not in OPEN_STATUSES:
+            ended_ns = end[2] + anchor
+            duration_ns = None if track.started_t is None else end[2] - track.started_t
+        if end[5] is not None:
+            error, error_node = msgspec.json.encode(end[5]).decode(), end[7]
+    return (
+        recording.execution_id, track.graph, track.version, recording.thread_id,
+        recording.parent_id, track.status, started_ns, last_ns, ended_ns, duration_ns,
+        track.current_node, sums.iteration, last_seq, error, error_node, reason, sums.llm_calls,
+        sums.tool_calls, sums.retries, sums.input_tokens, sums.output_tokens, sums.cost_usd,
+    )  # fmt: skip

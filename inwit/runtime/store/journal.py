@@ -1,0 +1,446 @@
+"""The writer of the record: one thread for each project and process.
+
+Producers append rows to their recordings and never wait for the disk; the thread takes the rows
+every few milliseconds and commits them for all executions at once. A commit survives the death of
+the process (SQLite's NORMAL: the system has it); one that somebody waits for, by `flush` or a
+submitted write, also survives the loss of power (FULL: the disk has it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from inwit.errors import StoreError, StoreLockedError
+from inwit.events import Event
+from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.project import Project
+from inwit.runtime.record import Recording
+from inwit.runtime.store import graphs
+from inwit.runtime.store.commit import Group, ProjectEvent, Write, now_ns
+from inwit.runtime.store.database import Database
+from inwit.runtime.store.heartbeat import Heart
+from inwit.runtime.store.intake import Intake
+from inwit.runtime.store.retention import Keeper
+
+T = TypeVar("T")
+POLL_S: Final = 0.02
+RETRY_S: Final = 0.25
+"""How often a disk that took nothing is tried again."""
+WAIT_S: Final = 10.0
+"""How long a producer with a full buffer waits for a disk that neither takes nor fails."""
+PILE: Final = 4096
+EXIT_S: Final = 5.0
+_logger = logging.getLogger("inwit")
+_journals: dict[Path, Journal] = {}
+_journals_lock = threading.Lock()
+_left_behind: list[object] = []
+Callback = Callable[[Sequence[Event]], None]
+
+
+class _Registration:
+    """A graph that waits to be registered."""
+
+    def __init__(
+        self, build: Callable[[], GraphManifest], on_name: Callable[[str], None] | None
+    ) -> None:
+        self.build = build
+        self.on_name = on_name
+        self.due = time.monotonic() + POLL_S
+        self.manifest: GraphManifest | None = None
+        self.done: Future[str] = Future()
+
+
+class Journal:
+    """Writes one project's record for this process. `of` gives every room the same one."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.database = Database.of(project)
+        self._intake = Intake()
+        self._new = self._intake.new
+        self._heart = Heart()
+        self._keeper = Keeper(project)
+        self._writes: list[Write] = []
+        self._events: list[ProjectEvent] = []
+        self._registrations: list[_Registration] = []
+        self._registered: list[GraphManifest] = []
+        self._waiters: list[Future[None]] = []
+        self._callbacks: list[Callback] = []
+        self._suspects: set[str] = set()
+        self._generation = 0
+        self._is_unsynced = False
+        self._failure: StoreError | None = None
+        self._retry_at = 0.0
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._moved = threading.Event()
+        self._is_urgent = False
+        self._is_idle = False
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of(cls, project: Project) -> Journal:
+        """The one journal of a project in this process."""
+        with _journals_lock:
+            found = _journals.get(project.folder)
+            if found is None:
+                found = _journals[project.folder] = cls(project)
+            return found
+
+    # What producers call
+
+    def begin(self, recording: Recording) -> None:
+        """Follow an execution from now on, until its END row is written."""
+        new = self._new
+        new.append(recording)
+        if self._is_idle or self._thread is None:
+            self._rouse()
+        elif len(new) > PILE:
+            self.full_wait(recording)
+
+    def full_wait(self, recording: Recording) -> None:
+        """Make room in a recording whose buffer is full.
+
+        Waits while the disk is only slow; when it takes nothing, or for too long, rows are given up
+        and the record says so by a ``gap``.
+        """
+        deadline = time.monotonic() + WAIT_S
+        while not self._can_take():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._warn("slow", f"The disk of {self.project.folder} is stuck; events are lost.")
+                break
+            self._moved.wait(min(left, 0.1))
+        self._intake.collect(recording)
+
+    async def afull_wait(self, recording: Recording) -> None:
+        """Like `full_wait`, without holding the event loop."""
+        deadline = time.monotonic() + WAIT_S
+        while not self._can_take() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        self.full_wait(recording) if self._can_take() else self._intake.collect(recording)
+
+    def _can_take(self) -> bool:
+        return self._intake.has_room or self._failure is not None
+
+    def emit(self, event_type: str, **fields: Any) -> None:
+        """Write an event of the project itself."""
+        with self._lock:
+            self._events.append(ProjectEvent(event_type, now_ns(), fields))
+        self._rouse()
+
+    def register(
+        self, build: Callable[[], GraphManifest], on_name: Callable[[str], None] | None = None
+    ) -> Future[str]:
+        """Register a graph soon; `on_name` is told the name that it has in the project.
+
+        The future gives that name; while it is pending it can be cancelled.
+        """
+        registration = _Registration(build, on_name)
+        with self._lock:
+            self._registrations.append(registration)
+        self._rouse()
+        return registration.done
+
+    def submit(
+        self, work: Callable[[apsw.Connection], T], *, is_urgent: bool = True
+    ) -> Future[T]:
+        """Let `work` join the next commit; the future is done when that has reached the disk."""
+        done: Future[T] = Future()
+        with self._lock:
+            self._writes.append(Write(work, done))
+            self._is_urgent |= is_urgent
+        self._rouse()
+        return done
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Return when everything emitted so far is durable.
+
+        Raises:
+            StoreError: It cannot be made durable.
+        """
+        waiter = self._flush()
+        if waiter is None:
+            return
+        try:
+            waiter.result(timeout_s)
+        except TimeoutError:
+            raise StoreLockedError(self.database.path, timeout_s) from None
+
+    async def aflush(self) -> None:
+        """Like `flush`, without holding the event loop."""
+        waiter = self._flush()
+        if waiter is not None:
+            await asyncio.wrap_future(waiter)
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Be called, in the journal's thread, with the events of each commit as readers see them.
+
+        Returns what ends it.
+        """
+        self._callbacks = [*self._callbacks, callback]
+
+        def end() -> None:
+            self._callbacks = [other for other in self._callbacks if other is not callback]
+
+        return end
+
+    def close(self, timeout_s: float = EXIT_S) -> None:
+        """Write what is left and end the thread."""
+        with _journals_lock:
+            if _journals.get(self.project.folder) is self:
+                del _journals[self.project.folder]
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return
+        self._is_closing = True
+        self._rouse()
+        thread.join(timeout_s)
+        if not thread.is_alive():
+            self._thread, self._is_closing = None, False
+
+    # The thread
+
+    def _flush(self) -> Future[None] | None:
+        if not self._has_work() and not self._is_unsynced and self._failure is None:
+            return None
+        waiter: Future[None] = Future()
+        with self._lock:
+            self._waiters.append(waiter)
+            self._is_urgent = True
+        self._rouse()
+        return waiter
+
+    def _rouse(self) -> None:
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    name = f"inwit-journal-{self.project.root.name}"
+                    self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                    self._thread.start()
+                    atexit.register(self.close)
+        if self._is_idle or self._is_urgent or self._is_closing:
+            self._wake.set()
+
+    def _has_work(self) -> bool:
+        intake = self._intake
+        return bool(
+            intake.is_open or intake.entries or self._writes or self._events
+            or self._registrations or self._waiters
+        )  # fmt: skip
+
+    def _run(self) -> None:
+        while True:
+            is_last = self._is_closing
+            self._wake.clear()
+            self._tick(is_last)
+            if is_last:
+                return
+            if not self._has_work():
+                self._is_idle = True
+                if not (self._has_work() or self._is_closing):
+                    self._wake.wait()
+                self._is_idle = False
+                self._wake.clear()
+            if not (self._is_urgent or self._is_closing):
+                self._wake.wait(POLL_S)
+
+    def _tick(self, is_last: bool) -> None:
+        with self._lock:
+            is_urgent, self._is_urgent = self._is_urgent, False
+            waiters, self._waiters = self._waiters, []
+        try:
+            self._register(is_all=bool(waiters) or is_last)
+            self._intake.collect_all()
+        except Exception:  # the border of the thread: the program goes on, whatever a row holds
+            _logger.exception("inwit: some rows could not be taken into the record.")
+        if self._failure is not None and not (is_urgent or is_last):
+            if time.monotonic() < self._retry_at:
+                return
+        is_durable = bool(waiters or self._writes or is_last)
+        error = self._commit(is_durable)
+        if error is None:
+            self._retain(is_durable)
+        for waiter in waiters:
+            _resolve(waiter, None, error)
+        self._moved.set()
+        self._moved.clear()
+
+    def _commit(self, is_durable: bool) -> BaseException | None:
+        """Write everything that waits; the error if that failed."""
+        with self._lock:
+            writes, self._writes = self._writes, []
+            events = self._events.copy()
+        keys, latencies = self._intake.rollups.take()
+        entries = self._intake.take()
+        group = Group(self._heart, entries, writes, events, latencies, self._suspects)
+        is_beat = self._heart.is_due and self._intake.is_open
+        if not (entries or writes or events or latencies or is_beat):
+            if not (is_durable and self._is_unsynced):
+                return None
+            self._heart.forget()  # something has to be written for the disk to be waited for
+        try:
+            with self.database.transaction(durable=is_durable) as connection:
+                self._check_generation()
+                group.write(connection)
+        except Exception as exc:  # the border of the thread: see `_failed`
+            self._intake.rollups.give_back(keys)
+            return self._failed(exc, writes)
+        self._succeeded(group, is_durable)
+        return None
+
+    def _check_generation(self) -> None:
+        """Notice that the file is another one than before, after a damaged one was moved aside."""
+        generation = self.database.generation
+        if self._generation and generation != self._generation:
+            self._suspects |= self._intake.open_ids()
+            self._suspects |= {entry.execution_id for entry in self._intake.entries}
+            self._heart.forget()
+            for manifest in self._registered:
+                self._registrations.append(_ready(manifest))
+        self._generation = generation
+
+    def _succeeded(self, group: Group, is_durable: bool) -> None:
+        self._is_unsynced = not is_durable
+        self._failure = None
+        self._heart.has_beaten()
+        with self._lock:
+            del self._events[: len(group.events)]
+        self._intake.written(group.entries)
+        self._keeper.count(group.entries)
+        if group.fenced:
+            self._intake.fence(group.fenced)
+            for error in group.fenced.values():
+                self._warn(f"fenced {error.execution_id}", str(error))
+        for write in group.writes:
+            _resolve(write.done, write.result, write.error)
+        if self._callbacks:
+            self._tell(group)
+
+    def _failed(self, exc: Exception, writes: list[Write]) -> BaseException:
+        """Keep what can be kept for the next try, and tell those who wait."""
+        for write in writes:
+            _resolve(write.done, None, exc)
+        if not isinstance(exc, StoreError):
+            _logger.error("inwit: the record could not be written.", exc_info=exc)
+            exc = StoreError(f"The record could not be written: {exc!r}.")
+        self._failure = exc
+        self._retry_at = time.monotonic() + RETRY_S
+        self._warn(exc.code, f"{exc} Recording goes on in memory meanwhile.")
+        return exc
+
+    def _warn(self, key: str, text: str) -> None:
+        """Say something once."""
+        if key not in self._warned:
+            self._warned.add(key)
+            _logger.warning("inwit: warning: %s", text)
+
+    def _retain(self, is_durable: bool) -> None:
+        try:
+            self._keeper.enforce(self.database, is_now=is_durable)
+        except StoreError as exc:
+            self._warn(exc.code, str(exc))
+
+    def _tell(self, group: Group) -> None:
+        from inwit.runtime.store.reader import Store
+
+        events = Store.of(self.project).expand_group(group)
+        for callback in self._callbacks:
+            try:
+                callback(events)
+            except Exception:  # a subscriber's fault is its own
+                _logger.exception("inwit: a subscriber of the record raised.")
+
+    # Registering
+
+    def _register(self, is_all: bool) -> None:
+        now = time.monotonic()
+        with self._lock:
+            due = [one for one in self._registrations if is_all or one.due <= now]
+            self._registrations = [one for one in self._registrations if one not in due]
+        for registration in due:
+            is_ours = registration.manifest is not None
+            if not is_ours and not registration.done.set_running_or_notify_cancel():
+                continue
+            self._register_one(registration)
+
+    def _register_one(self, registration: _Registration) -> None:
+        try:
+            manifest = registration.manifest = registration.manifest or registration.build()
+            found = self.database.write(
+                lambda connection: graphs.register(connection, manifest), durable=False
+            )
+        except StoreError as exc:
+            registration.due = time.monotonic() + 1.0
+            with self._lock:
+                self._registrations.append(registration)
+            self._warn(exc.code, f"{exc} Recording goes on in memory meanwhile.")
+            return
+        except Exception as exc:  # the graph's own code: registering never fails a program
+            _logger.warning("inwit: warning: a graph could not be registered: %r", exc)
+            registration.done.set_exception(exc)
+            return
+        self._was_registered(registration, manifest, found)
+
+    def _was_registered(
+        self, registration: _Registration, asked: GraphManifest, found: graphs.Registered
+    ) -> None:
+        manifest = found.manifest
+        if asked not in self._registered:
+            self._registered.append(asked)
+        if manifest.name != asked.name:
+            self._intake.aliases[asked.name, asked.version] = manifest.name
+            self._warn(
+                f"name {manifest.name}",
+                f"Another file has a graph {asked.name!r}; this one is {manifest.name!r}.",
+            )
+        if registration.on_name is not None:
+            registration.on_name(manifest.name)
+        if found.is_new:
+            where = manifest.source
+            place = {} if where is None else {"file": where.file, "line": where.line}
+            self.emit(
+                "graph_registered", graph_name=manifest.name, graph_version=manifest.version, **place
+            )
+        if not registration.done.done():
+            registration.done.set_result(manifest.name)
+
+
+def _ready(manifest: GraphManifest) -> _Registration:
+    registration = _Registration(lambda: manifest, None)
+    registration.manifest = manifest
+    return registration
+
+
+def _resolve(future: Future[Any], result: Any, error: BaseException | None) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _after_fork() -> None:
+    """A child has none of its parent's threads; it begins with journals of its own."""
+    global _journals_lock
+    _journals_lock = threading.Lock()
+    for journal in _journals.values():
+        _left_behind.append(journal.__dict__.copy())
+        journal.__init__(journal.project)  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=_after_fork)

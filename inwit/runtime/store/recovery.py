@@ -1,0 +1,52 @@
+"""What happens to a damaged file: it is moved aside, named, and never deleted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import apsw
+
+
+def move_aside(path: Path) -> Path | None:
+    """Move the file and what belongs to it aside, if it is damaged indeed.
+
+    The caller holds the project's exclusive lock; another process may have done it before, and
+    then the file is a new one. Returns where it is now, None where it stays.
+    """
+    if not path.exists() or is_whole(path):
+        return None
+    target = _free_name(path)
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            os.rename(part, f"{target}{suffix}")
+    sys.stderr.write(
+        f"inwit: the record was damaged. It is kept as {target}, and a new one is begun.\n"
+    )
+    return target
+
+
+def is_whole(path: Path) -> bool:
+    """Check every page of the file."""
+    connection = None
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.set_busy_timeout(1000)
+        return bool(connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)])
+    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError):
+        return False
+    finally:
+        if connection is not None:
+            connection.close(True)
+
+
+def _free_name(path: Path) -> Path:
+    base = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    for number in range(1, 1000):
+        target = path.with_name(base if number == 1 else f"{base}-{number}")
+        if not target.exists():
+            return target
+    return path.with_name(f"{base}-{os.getpid()}")

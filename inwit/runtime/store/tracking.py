@@ -1,0 +1,269 @@
+"""What the journal knows of one execution while it writes it: counts, open visits, the seqs taken.
+
+Rows pass through here once, when they are taken; this is the one place whose cost counts for each
+visit of a running graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec.msgpack import Ext
+
+from inwit.events import OPEN_STATUSES
+from inwit.runtime.record import APPLY, END, ENTER, EVENT, EXIT, START, VISIT, Recording
+from inwit.runtime.serial import DELTA
+from inwit.runtime.store.codec import BLOB_BYTES, Blobs, Row, split
+from inwit.runtime.store.rollups import MINUTE_NS, Cells, Rollups
+from inwit.runtime.views import bucket
+
+_SMALL: Final = frozenset({int, float, bool, type(None)})
+_FAR: Final = 1 << 62
+
+
+class Sums:
+    """What a batch adds to its execution's row."""
+
+    __slots__ = (
+        "cost_usd", "input_tokens", "iteration", "llm_calls", "output_tokens", "retries",
+        "tool_calls",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.iteration = 0
+        self.llm_calls = self.tool_calls = self.retries = 0
+        self.input_tokens = self.output_tokens = 0
+        self.cost_usd: float | None = None
+
+
+class Track:
+    """One execution under way. `take_in` is given its rows in the order in which they came."""
+
+    __slots__ = (
+        "blobs", "cells", "count", "current_node", "end", "failing", "graph", "held", "is_fenced",
+        "keys", "last_t", "lost_from", "opened", "recording", "rollups", "started_t", "status",
+        "sums", "taken", "top", "until_t", "version",
+    )  # fmt: skip
+
+    def __init__(self, recording: Recording, graph: str, version: str, rollups: Rollups) -> None:
+        self.recording = recording
+        self.graph = graph
+        self.version = version
+        self.rollups = rollups
+        self.taken = -1
+        """The last seq that is in a batch; -1 until the first row shows where this one begins."""
+        self.top = 0
+        """The highest seq seen."""
+        self.count = 0
+        """How many seqs above `taken` were seen. No seq is missing when `taken + count == top`."""
+        self.held: list[Row] = []
+        """Rows that wait for one with a lower seq."""
+        self.lost_from: int | None = None
+        self.is_fenced = False
+        self.started_t: int | None = None
+        self.last_t = 0
+        self.status = "running"
+        self.end: Row | None = None
+        self.current_node: str | None = None
+        self.opened: dict[tuple[str, int], int] = {}
+        """When each unfinished visit began, where an ENTER row tells."""
+        self.failing: dict[tuple[str, int], int] = {}
+        self.keys: set[str] | None = None
+        self.sums = Sums()
+        self.blobs: Blobs = {}
+        self.cells = Cells()
+        self.until_t = 0
+
+    def take_in(self, rows: list[Row]) -> None:
+        """Count rows, and replace in the list those that hold something big."""
+        if self.taken < 0 and rows:
+            self.taken = self.top = _first_seq(rows) - 1
+        for index, row in enumerate(rows):
+            changed = _HANDLERS[row[0]](self, row)
+            if changed is not None:
+                rows[index] = changed
+
+    def _visit(self, row: Row) -> Row | None:
+        _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
+        pieces = 1 + len(edges)
+        if update:
+            pieces += 1
+        if checkpoint is not None:
+            pieces += 1
+        self.top = seq + pieces - 1
+        self.count += pieces + 1 if entry > self.taken else pieces
+        self.current_node = node
+        self._count(node, visit, t0, t1)
+        smaller = self._shrink(update) if update else None
+        if smaller is not None:
+            return (*row[:8], smaller, edges if _is_plain(edges) else split(edges, self.blobs), checkpoint)
+        return None if _is_plain(edges) else (*row[:9], split(edges, self.blobs), checkpoint)
+
+    def _count(self, node: str, visit: int, t0: int, t1: int) -> None:
+        if self.opened:
+            t0 = self.opened.pop((node, visit), t0)
+            self.failing.pop((node, visit), None)
+        if t1 >= self.until_t:
+            self._next_minute(t1)
+        cell = self.cells[node]
+        taken_ns = t1 - t0
+        bits = taken_ns.bit_length()
+        index = bits * 8 + ((taken_ns >> bits - 4) & 7) if bits > 3 else bucket(taken_ns)
+        counts = cell.counts
+        counts[index] = counts.get(index, 0) + 1
+        cell.total_ns += taken_ns
+        self.sums.iteration += 1
+        self.last_t = t1
+
+    def _enter(self, row: Row) -> None:
+        _, seq, node, visit, _, t0 = row
+        self._seen(seq)
+        self.current_node = node
+        self.opened.setdefault((node, visit), t0)
+        self.last_t = t0
+
+    def _exit(self, row: Row) -> None:
+        _, seq, node, visit, _, t0, t1 = row
+        self._seen(seq)
+        self._count(node, visit, t0, t1)
+
+    def _apply(self, row: Row) -> Row | None:
+        _, seq, _, _, _, t, update, edges, checkpoint = row
+        pieces = len(edges) + (1 if update else 0) + (checkpoint is not None)
+        if pieces and seq > self.taken:
+            self.count += pieces
+            self.top = max(self.top, seq + pieces - 1)
+        self.last_t = t
+        smaller = self._shrink(update) if update else None
+        return (*row[:6], smaller or update, split(edges, self.blobs), checkpoint)
+
+    def _event(self, row: Row) -> Row | None:
+        _, seq, t, type_name, node, visit, _, fields = row
+        self._seen(seq)
+        self.last_t = t
+        handler = _EVENTS.get(type_name)
+        if handler is not None:
+            handler(self, t, node, visit, fields)
+        return (*row[:7], split(fields, self.blobs)) if fields else None
+
+    def _start(self, row: Row) -> Row | None:
+        _, seq, t, given = row
+        self._seen(seq)
+        self.started_t = self.last_t = t
+        self.keys = set(given) if isinstance(given, dict) else set()
+        return (*row[:3], split(given, self.blobs))
+
+    def _end(self, row: Row) -> Row | None:
+        _, seq, t, status, output, failure, _, node = row
+        self._seen(seq)
+        self.last_t = t
+        self.status, self.end = status, row
+        self.current_node = node if status in OPEN_STATUSES else None
+        if self.started_t is not None and status not in OPEN_STATUSES:
+            iteration = self.sums.iteration
+            self._count("", 0, self.started_t, t)
+            self.sums.iteration = iteration
+            self.cells[""].failed += status == "failed"
+        return (*row[:4], split(output, self.blobs), *row[5:])
+
+    def _seen(self, seq: int) -> None:
+        if seq > self.taken:
+            self.count += 1
+            if seq > self.top:
+                self.top = seq
+
+    def _node_failed(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
+        """Count a failed visit; a retry that follows takes it back."""
+        key = (node, visit)
+        t0 = self.opened.get(key, t)
+        if t >= self.until_t:
+            self._next_minute(t)
+        cell, index = self.cells[node], bucket(t - t0)
+        cell.counts[index] = cell.counts.get(index, 0) + 1
+        cell.total_ns += t - t0
+        cell.failed += 1
+        self.failing[key] = t
+
+    def _retry_scheduled(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
+        self.sums.retries += 1
+        if t >= self.until_t:
+            self._next_minute(t)
+        cell = self.cells[node]
+        cell.retries += 1
+        failed_t = self.failing.pop((node, visit), None)
+        if failed_t is None:
+            return
+        t0 = self.opened.get((node, visit), failed_t)
+        index = bucket(failed_t - t0)
+        if cell.counts.get(index):
+            cell.counts[index] -= 1
+            cell.total_ns -= failed_t - t0
+            cell.failed -= 1
+
+    def _llm_completed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+        sums = self.sums
+        sums.llm_calls += 1
+        sums.input_tokens += fields.get("input_tokens") or 0
+        sums.output_tokens += fields.get("output_tokens") or 0
+        cost = fields.get("cost_usd")
+        if cost is not None:
+            sums.cost_usd = (sums.cost_usd or 0.0) + cost
+
+    def _tool_started(self, t: int, node: Any, visit: Any, fields: Any) -> None:
+        self.sums.tool_calls += 1
+
+    def _status_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+        self.status = str(fields.get("status", self.status))
+
+    def _state_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+        if self.keys is not None:
+            self.keys.update(str(op["path"])[1:].split("/")[0] for op in fields.get("patch", ()))
+
+    def _next_minute(self, t: int) -> None:
+        anchor = self.recording.anchor_ns
+        minute = (t + anchor) // MINUTE_NS
+        self.until_t = (minute + 1) * MINUTE_NS - anchor
+        self.cells = self.rollups.at(self.graph, self.version, minute)
+
+    def _shrink(self, update: dict[str, Any]) -> dict[str, Any] | None:
+        """The update without what is big; None where nothing has to change.
+
+        The first items of a list that the state did not hold are the whole list.
+        """
+        keys, is_changed = self.keys, False
+        if keys is not None and not keys.issuperset(update):
+            for key, value in update.items():
+                if key not in keys and type(value) is Ext and value.code == DELTA:
+                    update, is_changed = {**update, key: msgspec.Raw(value.data)}, True
+            keys.update(update)
+        for value in update.values():
+            kind = type(value)
+            if kind in _SMALL:
+                continue
+            if len(value.data if kind is Ext else value) > BLOB_BYTES // 4:
+                return {key: split(item, self.blobs) for key, item in update.items()}
+        return update if is_changed else None
+
+
+def _is_plain(edges: Any) -> bool:
+    return all(type(edge) is str for edge in edges)
+
+
+def _first_seq(rows: list[Row]) -> int:
+    """The lowest seq of the rows: where an execution, or its resumption here, begins."""
+    return min(row[1] for row in rows)
+
+
+_EVENTS: Final = {
+    "node_failed": Track._node_failed,
+    "retry_scheduled": Track._retry_scheduled,
+    "llm_completed": Track._llm_completed,
+    "tool_started": Track._tool_started,
+    "status_changed": Track._status_changed,
+    "state_changed": Track._state_changed,
+}
+_HANDLERS: Final = {
+    START: Track._start, VISIT: Track._visit, ENTER: Track._enter, EXIT: Track._exit,
+    APPLY: Track._apply, EVENT: Track._event, END: Track._end,
+}  # fmt: skip
