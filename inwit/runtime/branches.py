@@ -89,11 +89,10 @@ async def _give_up(tasks: list[asyncio.Task[None]]) -> None:
 async def _run(execution: Execution, branch: Branch) -> None:
     """Call one node with its policies; its update is left in the branch."""
     node = branch.node
-    ctx = execution.ctx.fork(node.name, branch.visit, is_async=node.is_async)
+    ctx = execution.ctx.fork(node, branch.visit)
     token = _current.set(ctx)
     watchdog = Watchdog.of_loop() if node.is_async else None
     if watchdog is not None:
-        ctx.limit_ns = node.limit_ns
         watchdog.watch(ctx)
     try:
         while True:
@@ -117,7 +116,7 @@ async def _attempt(execution: Execution, branch: Branch, ctx: Context) -> None:
     if node.is_async:
         update = await update
     t1 = monotonic_ns()
-    if node.limit_ns and t1 - t0 > node.limit_ns:
+    if t1 - t0 > node.limit_ns:
         raise NodeTimeoutError(node.name, node.limit_ns / 1e9)
     rec.add(EXIT, node.name, branch.visit, ctx.attempt, t0, t1)
     branch.update, branch.attempt = update, ctx.attempt

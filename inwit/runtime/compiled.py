@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 Config = Mapping[str, Any]
+_NO_CONFIG: Config = {}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +132,11 @@ class CompiledGraph(Answering, Generic[S]):
         self, state: Any, config: Config | None, thread_id: str | None, execution_id: str | None,
         durability: Durability | None,
     ) -> tuple[Execution, list[int] | None, Mapping[str, Any] | None]:
-        config = config or {}
-        thread_id = thread_id or config.get("configurable", {}).get("thread_id")
+        timeout_s = self.options.limits.execution_timeout_s
+        if config is None:
+            config = _NO_CONFIG
+        elif "configurable" in config:
+            thread_id = thread_id or config["configurable"].get("thread_id")
         if thread_id is not None:
             thread_id = check_id("thread", str(thread_id))
         execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
@@ -141,25 +145,18 @@ class CompiledGraph(Answering, Generic[S]):
         recording = self._recording(execution_id, thread_id)
         ctx = Context(recording, thread_id or execution_id, config, self.options.store)
         execution = Execution(
-            self.program, self.schema, self._limited(config), recording, self._journal, ctx, values
+            self.program, self.schema, self.options, recording, self._journal, ctx, values
         )
+        if config:
+            execution.limit = int(config.get("recursion_limit", execution.limit))
+            timeout_s = config.get("timeout_s", timeout_s)
+        execution.limit_time(timeout_s)
         if saver is not None and thread_id is not None:
             execution.saving = Saving(
                 saver, thread_id, execution_id, durability or self.options.durability
             )
         self.last_execution_id = execution_id
         return execution, ready, given
-
-    def _limited(self, config: Config) -> Options:
-        """The options of one call: `recursion_limit` and `timeout_s` may be given by its config."""
-        if "recursion_limit" not in config and "timeout_s" not in config:
-            return self.options
-        limits = self.options.limits
-        limits = msgspec.structs.replace(
-            limits, recursion_limit=int(config.get("recursion_limit", limits.recursion_limit)),
-            execution_timeout_s=config.get("timeout_s", limits.execution_timeout_s),
-        )  # fmt: skip
-        return msgspec.structs.replace(self.options, limits=limits)
 
     def _recording(self, execution_id: str, thread_id: str | None) -> Recording:
         if self._journal is None:
@@ -192,7 +189,7 @@ class CompiledGraph(Answering, Generic[S]):
         if saved:
             values, _ = resume_point(saved)
         elif not self.schema.defaults:
-            return given, None, given
+            return given.copy(), None, given
         else:
             values = self.schema.initial()
         self.schema.apply(values, given)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inwit.runtime.record import Recording
 from inwit.runtime.serial import freeze
@@ -18,6 +18,25 @@ from inwit.runtime.serial import freeze
 if TYPE_CHECKING:
     from inwit.runtime.capture.client import Messages
 
+NEVER_NS = 1 << 62
+"""A monotonic time that never comes."""
+
+
+class Node(Protocol):
+    """What a context needs to know of the running node."""
+
+    name: str
+    is_async: bool
+    limit_ns: int
+
+
+class _Nowhere:
+    name = ""
+    is_async = False
+    limit_ns = NEVER_NS
+
+
+NOWHERE: Node = _Nowhere()
 _current: ContextVar[Context | None] = ContextVar("inwit_context", default=None)
 
 
@@ -29,47 +48,52 @@ def current() -> Context | None:
 class Context:
     """The running node's place in the record, and what it may call."""
 
-    __slots__ = (
-        "attempt", "budget_s", "config", "deadline_ns", "is_async", "is_closed", "limit_ns", "node", "recording",
-        "started_ns", "store", "task", "thread_id", "timed_out", "visit", "write",
-    )  # fmt: skip
+    # Made once per execution, so that what is seldom set costs nothing: defaults are the class's.
+    at: Node = NOWHERE
+    """The running node; the engine sets it."""
+    visit = 0
+    attempt = 1
+    is_closed = False
+    """True when the node was given up: what it still emits is not heard."""
+    write: Callable[[Any], None] | None = None
+    """Where a stream of mode ``custom`` reads."""
+    task: asyncio.Task[Any] | None = None
+    started_ns = 0
+    """When the running attempt began, on the monotonic clock; 0 while none runs."""
+    deadline_ns = NEVER_NS
+    budget_s: float | None = None
+    """The seconds that the execution may take, where `deadline_ns` says until when."""
+    timed_out: Exception | None = None
+    """Set by the watchdog when it cancels `task`."""
 
     def __init__(
-        self, recording: Recording | None, thread_id: str | None, config: Mapping[str, Any], store: Any
+        self, recording: Recording, thread_id: str, config: Mapping[str, Any], store: Any
     ) -> None:
         self.recording = recording
-        """Where events go; None when the record is off (`INWIT_OFF`, `without_introspection`)."""
+        """Where events go; an `Unrecorded` one keeps nothing."""
         self.thread_id = thread_id
         self.config = config
         self.store = store
-        self.node = ""
-        self.visit = 0
-        self.attempt = 1
-        self.is_async = False
-        """Whether the running node is a coroutine function."""
-        self.is_closed = False
-        """True when the node was given up: what it still emits is not heard."""
-        self.write: Callable[[Any], None] | None = None
-        """Where a stream of mode ``custom`` reads."""
-        self.task: asyncio.Task[Any] | None = None
-        self.started_ns = 0
-        self.limit_ns = 0
-        self.deadline_ns = 0
-        self.budget_s: float | None = None
-        """The seconds that the execution may take, where `deadline_ns` says until when."""
-        self.timed_out: Exception | None = None
-        """Set by the watchdog when it cancels `task`."""
 
     @property
-    def execution_id(self) -> str | None:
-        """The execution that runs here; None when it is not recorded."""
-        return self.recording.execution_id if self.recording is not None else None
+    def node(self) -> str:
+        """The name of the running node."""
+        return self.at.name
 
-    def fork(self, node: str, visit: int, *, is_async: bool) -> Context:
+    @property
+    def is_async(self) -> bool:
+        """Whether the running node is a coroutine function."""
+        return self.at.is_async
+
+    @property
+    def execution_id(self) -> str:
+        """The execution that runs here."""
+        return self.recording.execution_id
+
+    def fork(self, node: Node, visit: int) -> Context:
         """The context of one branch of a step."""
         branch = Context(self.recording, self.thread_id, self.config, self.store)
-        branch.node, branch.visit, branch.is_async = node, visit, is_async
-        branch.write = self.write
+        branch.at, branch.visit, branch.write = node, visit, self.write
         return branch
 
     def extra(self, name: str) -> Any:
@@ -88,7 +112,7 @@ class Context:
 
     def emit(self, type_name: str, **fields: Any) -> None:
         """Record an event of the running node."""
-        if self.recording is not None and not self.is_closed:
+        if not self.is_closed:
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
 
     def llm(

@@ -25,7 +25,7 @@ from inwit.runtime.branches import Branch, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.context import Context, _current
 from inwit.runtime.failures import failure_of, mark, node_of
-from inwit.runtime.program import COMPLEX, Node, Program, Router
+from inwit.runtime.program import COMPLEX, Edge, Node, Program, Router
 from inwit.runtime.record import APPLY, END, ENTER, ROWS_LIMIT, START, VISIT, Recording
 from inwit.runtime.serial import freeze
 from inwit.runtime.watchdog import Watchdog
@@ -36,17 +36,21 @@ if TYPE_CHECKING:
     from inwit.runtime.state import StateSchema
     from inwit.runtime.store.journal import Journal
 
-Edge = str | tuple[str, str, dict[str, Any], str | None]
 Output = Callable[[str, Any], None]
 
 
 class Execution:
     """One invocation of a compiled graph."""
 
-    __slots__ = (
-        "arrived", "ctx", "deadline_ns", "gate", "is_blocking", "journal", "last_save", "limit",
-        "options", "output", "program", "recording", "saving", "schema", "state", "step", "visits",
-    )  # fmt: skip
+    step = 0
+    saving: Saving | None = None
+    last_save: Future[None] | None = None
+    """Done when what durability `exit` kept back is durable."""
+    output: Output | None = None
+    gate: asyncio.Event | None = None
+    """Cleared while a stream's reader is behind."""
+    is_blocking = False
+    """Whether no event loop runs, so that waiting blocks the thread."""
 
     def __init__(
         self, program: Program, schema: StateSchema, options: Options, recording: Recording,
@@ -60,20 +64,14 @@ class Execution:
         self.ctx = ctx
         self.state = state
         self.limit = options.limits.recursion_limit
-        self.step = 0
         self.visits = [0] * len(program.nodes)
         self.arrived: dict[int, set[int]] = {}
-        self.saving: Saving | None = None
-        self.last_save: Future[None] | None = None
-        """Done when what durability `exit` kept back is durable."""
-        self.output: Output | None = None
-        self.gate: asyncio.Event | None = None
-        """Cleared while a stream's reader is behind."""
-        self.is_blocking = False
-        """Whether no event loop runs, so that waiting blocks the thread."""
-        timeout_s = options.limits.execution_timeout_s
-        self.deadline_ns = ctx.deadline_ns = monotonic_ns() + int(timeout_s * 1e9) if timeout_s else 0
-        ctx.budget_s = timeout_s
+
+    def limit_time(self, timeout_s: float | None) -> None:
+        """End the execution after so many seconds from now."""
+        if timeout_s is not None:
+            self.ctx.budget_s = timeout_s
+            self.ctx.deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
 
     async def run(self, ready: list[int] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """Run to the end; `ready` resumes at these nodes instead of the entry.
@@ -152,25 +150,25 @@ class Execution:
         """Run nodes one after another, until several are ready or none."""
         nodes, state, ctx, visits = self.program.nodes, self.state, self.ctx, self.visits
         rec, saving, output, limit = self.recording, self.saving, self.output, self.limit
-        view, apply, rows, deadline = self.schema.view, self.schema.apply, rec.rows, self.deadline_ns
+        view, apply, rows, deadline = self.schema.view, self.schema.apply, rec.rows, ctx.deadline_ns
         while True:
             self.step += 1
             if self.step > limit:
                 raise GraphRecursionError(limit)
             node = nodes[index]
-            name = ctx.node = node.name
+            ctx.at, name, attempt = node, node.name, 1
             visit = ctx.visit = visits[index] = visits[index] + 1
-            ctx.is_async, ctx.limit_ns, attempt = node.is_async, node.limit_ns, 1
             t0 = ctx.started_ns = monotonic_ns()
             entry = rec.seq = rec.seq + 1
             rec.current = (entry, name, visit, 1, t0)
             recorded: dict[str, Any] | None
             try:
-                update = node.call(view(state), ctx)
+                given = view(state)
+                update = node.function(given) if node.is_plain else node.call(given, ctx)
                 if node.is_async:
                     update = await update
                 t1 = monotonic_ns()
-                if node.limit_ns and t1 - t0 > node.limit_ns:
+                if t1 - t0 > node.limit_ns:
                     raise NodeTimeoutError(name, node.limit_ns / 1e9)
                 if saving is None and type(update) is dict:
                     recorded = apply(state, update)
@@ -183,7 +181,10 @@ class Execution:
             following: int | list[int] = node.next
             edges: tuple[Edge, ...] = node.edges
             if following == COMPLEX:
-                following, edges = await self._advance(node, state)
+                if node.router is not None:
+                    following, edges = node.router.choose(view(state), state)
+                else:
+                    following, edges = await self._advance(node, state)
             step_id = None if saving is None else await self._save(recorded, following)
             seq = rec.seq + 1
             rows.append((VISIT, entry, seq, name, visit, attempt, t0, t1, recorded, edges, step_id))
@@ -192,7 +193,7 @@ class Execution:
                 await self._stream({name: update})
             if len(rows) > ROWS_LIMIT:
                 await self._wait_for_journal()
-            if deadline and t1 > deadline:
+            if t1 > deadline:
                 raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
             if not isinstance(following, int):
                 if len(following) != 1:
@@ -303,7 +304,7 @@ class Execution:
             await self._stream({branch.node.name: branch.update for branch in branches})
         if len(self.recording.rows) > ROWS_LIMIT:
             await self._wait_for_journal()
-        if self.deadline_ns and monotonic_ns() > self.deadline_ns:
+        if monotonic_ns() > self.ctx.deadline_ns:
             raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
         return following
 

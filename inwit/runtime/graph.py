@@ -224,8 +224,11 @@ class StateGraph(Generic[S]):
             node.edges = tuple(dict.fromkeys(edges[node.name])) or (() if node.name in routers else (END,))
             node.routers = routers.get(node.name, ())
             node.joins = tuple(i for i, join in enumerate(joins) if node.index in join.needed)
-            if not node.routers and not node.joins and len(node.targets) <= 1:
+            is_simple = not node.joins and len(node.targets) <= 1
+            if is_simple and not node.routers:
                 node.next = node.targets[0] if node.targets else -1
+            elif is_simple and not node.targets and len(node.routers) == 1:
+                node.router = None if node.routers[0].is_async else node.routers[0]
         _apply_policies(nodes, limits)
         program.is_sync = not any(node.is_async for node in nodes) and not any(
             router.is_async for router in self._routers
@@ -250,7 +253,9 @@ def _apply_policies(nodes: Sequence[Node], limits: Limits) -> None:
         if not node.is_async and (node.policy.in_thread or timeout_s is not None):
             node.call = in_thread(node.call)
             node.is_async = True
+            node.is_plain = False
         if timeout_s is not None:
+            node.is_plain = False
             node.call = with_timeout(node.call, node.name, timeout_s)
         elif limits.node_timeout_s is not None:
             node.limit_ns = int(limits.node_timeout_s * 1e9)

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 from inwit.errors import InvalidRouteError
-from inwit.runtime.context import Context
+from inwit.runtime.context import NEVER_NS, Context
 from inwit.runtime.policies import NodePolicy
-from inwit.runtime.serial import freeze
+from inwit.runtime.serial import IMMUTABLE, freeze
 from inwit.runtime.source import Reading, read, unwrap
 
 START = "__start__"
@@ -21,6 +21,9 @@ END = "__end__"
 
 COMPLEX = -2
 """In `Node.next`: more than one way on, a decision, or a join."""
+
+Edge = str | tuple[str, str, dict[str, Any], str | None]
+"""A way taken: a target's name, or (target, label, values read, what is not known of them)."""
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
 _EXTRAS = ("ctx", "config", "writer", "store")
@@ -61,7 +64,9 @@ def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
 class Router:
     """A conditional edge: a function of the state, and where its answers lead."""
 
-    __slots__ = ("call", "is_async", "name", "path_map", "reading_", "source", "targets")
+    __slots__ = (
+        "call", "is_async", "known", "name", "path_map", "reading_", "source", "targets"
+    )  # fmt: skip
 
     def __init__(
         self, source: str, function: Callable[..., Any], path_map: dict[Any, str] | None, name: str
@@ -73,6 +78,8 @@ class Router:
         self.is_async = is_coroutine_function(function)
         self.reading_: Reading | None = None
         self.targets: dict[str, int] = {}
+        self.known: dict[Any, tuple[int, str, str]] = {}
+        """Answers that were given before, and where they led: index, target, label."""
 
     @property
     def reading(self) -> Reading:
@@ -87,6 +94,21 @@ class Router:
             return tuple((str(label), target) for label, target in self.path_map.items())
         labels = literal_returns(self.call) or self.reading.returns
         return tuple((label, label) for label in labels) if labels else None
+
+    def choose(self, view: Any, state: dict[str, Any]) -> tuple[Any, tuple[Edge, ...]]:
+        """Decide, in one call, what a sync router leads to: one index or several, and the edges."""
+        answer = self.call(view)
+        if type(answer) is str or type(answer) is bool:
+            way = self.known.get(answer)
+            if way is None:
+                [(label, target)] = self.decide(answer)
+                way = self.known[answer] = (self.targets[target], target, label)
+            read, unread = self.values_read(state)
+            return way[0], ((way[1], way[2], read, unread),)
+        read, unread = self.values_read(state)
+        ways = self.decide(answer)
+        indices = sorted({self.targets[target] for _, target in ways} - {-1})
+        return indices, tuple((target, label, read, unread) for label, target in ways)
 
     def decide(self, answer: Any) -> list[tuple[str, str]]:
         """Turn the router's answer into (label, target name) pairs.
@@ -113,8 +135,12 @@ class Router:
 
     def values_read(self, state: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """Copy the values that the source reads, and say what of its reading is not known."""
-        reading = self.reading
-        values = {key: freeze(state[key]) for key in reading.reads if key in state}
+        reading = self.reading_ or self.reading
+        values = {}
+        for key in reading.reads:
+            if key in state:
+                value = state[key]
+                values[key] = value if type(value) in IMMUTABLE else freeze(value)
         return values, reading.reads_unknown or None
 
 
@@ -146,8 +172,8 @@ class Node:
     """One node as the engine calls it."""
 
     __slots__ = (
-        "call", "edges", "function", "index", "is_async", "joins", "limit_ns", "name", "next",
-        "policy", "routers", "targets",
+        "call", "edges", "function", "index", "is_async", "is_plain", "joins", "limit_ns", "name",
+        "next", "policy", "router", "routers", "targets",
     )  # fmt: skip
 
     def __init__(self, index: int, name: str, function: Callable[..., Any], policy: NodePolicy) -> None:
@@ -157,13 +183,17 @@ class Node:
         self.policy = policy
         self.call: Callable[[Any, Context], Any | Awaitable[Any]] = bind(function)
         self.is_async = is_coroutine_function(function)
-        self.limit_ns = 0
-        """The longest that one call may take, from the node or the graph's limits; 0 is no limit."""
+        self.is_plain = not extra_parameters(function)
+        """Whether `function` itself is called, with the state alone."""
+        self.limit_ns = NEVER_NS
+        """The longest that one call may take by the graph's limits."""
         self.targets: tuple[int, ...] = ()
         """Indices of the nodes that plain edges lead to."""
         self.edges: tuple[str, ...] = ()
         """Names of the targets of plain edges, ``__end__`` included."""
         self.routers: tuple[Router, ...] = ()
+        self.router: Router | None = None
+        """The only way on, where that is one sync decision."""
         self.joins: tuple[int, ...] = ()
         self.next = COMPLEX
         """The index of the only node that may follow, -1 for the end, or COMPLEX."""

@@ -45,6 +45,10 @@ ROWS_LIMIT = 4096
 """Rows an execution may hold before its producer waits for the journal."""
 
 
+_lock = threading.Lock()
+"""Orders the rows that threads of one execution add; one for all, since it is seldom wanted."""
+
+
 def anchor() -> int:
     """Wall clock minus monotonic clock, in nanoseconds."""
     return time.time_ns() - time.monotonic_ns()
@@ -55,7 +59,7 @@ class Recording:
 
     __slots__ = (
         "anchor_ns", "current", "execution_id", "graph_name", "is_done", "parent_id", "rows",
-        "seq", "taken_seq", "thread_id", "version", "_lock",
+        "seq", "taken_seq", "thread_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -77,11 +81,10 @@ class Recording:
         """True once the END row is in `rows`."""
         self.taken_seq = 0
         """The journal's own: the last seq it has written."""
-        self._lock = threading.Lock()
 
     def add(self, kind: int, *rest: Any, seqs: int = 1) -> None:
         """Append one row that takes `seqs` seqs. Safe from any thread."""
-        with self._lock:
+        with _lock:
             first = self.seq + 1
             self.seq += seqs
             self.rows.append((kind, first, *rest))
@@ -91,7 +94,7 @@ class Recording:
         fields: dict[str, Any],
     ) -> int:
         """Append one EVENT row and return its seq. Safe from any thread."""
-        with self._lock:
+        with _lock:
             self.seq = seq = self.seq + 1
             self.rows.append(
                 (EVENT, seq, time.monotonic_ns(), type_name, node, visit, attempt, fields)

@@ -13,7 +13,7 @@ from time import monotonic_ns
 from weakref import WeakKeyDictionary, ref
 
 from inwit.errors import ExecutionTimeoutError, NodeTimeoutError
-from inwit.runtime.context import Context
+from inwit.runtime.context import NEVER_NS, Context
 
 TICK_S = 1.0
 _FASTEST_S = 0.005
@@ -79,9 +79,10 @@ class Watchdog:
         if ctx.task is None or ctx.timed_out is not None:
             return TICK_S
         ends: list[tuple[int, NodeTimeoutError | ExecutionTimeoutError]] = []
-        if ctx.started_ns and ctx.limit_ns:
-            ends.append((ctx.started_ns + ctx.limit_ns, NodeTimeoutError(ctx.node, ctx.limit_ns / 1e9)))
-        if ctx.deadline_ns:
+        limit_ns = ctx.at.limit_ns
+        if ctx.started_ns and limit_ns < NEVER_NS:
+            ends.append((ctx.started_ns + limit_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
+        if ctx.deadline_ns < NEVER_NS:
             ends.append((ctx.deadline_ns, ExecutionTimeoutError(ctx.budget_s or 0.0)))
         for end, error in ends:
             if now >= end:

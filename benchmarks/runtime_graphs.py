@@ -1,0 +1,278 @@
+"""The same graphs written for each library that `benchmarks/runtime.py` compares.
+
+Every maker gives an async function that runs the graph once. The node functions are the same; "bare"
+awaits them by hand, with the same dict merges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import operator
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
+
+Run = Callable[[], Awaitable[Any]]
+LIMIT = {"recursion_limit": 5000}
+
+
+class Plain(TypedDict):
+    n: int
+
+
+class Gathering(TypedDict, total=False):
+    n: int
+    done: Annotated[list[int], operator.add]
+
+
+async def increment(state: Any) -> dict[str, Any]:
+    return {"n": state["n"] + 1}
+
+
+async def note(state: Any) -> dict[str, Any]:
+    return {"done": [1]}
+
+
+def is_odd(state: Any) -> str:
+    return "odd" if state["n"] % 2 else "even"
+
+
+def until(limit: int) -> Callable[[Any], str]:
+    def more(state: Any) -> str:
+        return "again" if state["n"] < limit else "end"
+
+    return more
+
+
+# Graph libraries with the same API: ours and LangGraph's
+
+
+def _chain(library: Any, length: int) -> Any:
+    graph = library.StateGraph(Plain)
+    for i in range(length):
+        graph.add_node(f"n{i:03}", increment)
+    graph.add_edge(library.START, "n000")
+    for i in range(length - 1):
+        graph.add_edge(f"n{i:03}", f"n{i + 1:03}")
+    graph.add_edge(f"n{length - 1:03}", library.END)
+    return graph
+
+
+def _conditional(library: Any) -> Any:
+    graph = library.StateGraph(Plain)
+    for name in ("first", "odd", "even"):
+        graph.add_node(name, increment)
+    graph.add_edge(library.START, "first")
+    graph.add_conditional_edges("first", is_odd, {"odd": "odd", "even": "even"})
+    graph.add_edge("odd", library.END)
+    graph.add_edge("even", library.END)
+    return graph
+
+
+def _loop(library: Any, times: int) -> Any:
+    graph = library.StateGraph(Plain)
+    graph.add_node("count", increment)
+    graph.add_edge(library.START, "count")
+    graph.add_conditional_edges("count", until(times), {"again": "count", "end": library.END})
+    return graph
+
+
+def _fan_out(library: Any, width: int) -> Any:
+    graph = library.StateGraph(Gathering)
+    graph.add_node("plan", increment)
+    graph.add_node("join", increment)
+    graph.add_edge(library.START, "plan")
+    names = [f"b{i:03}" for i in range(width)]
+    for name in names:
+        graph.add_node(name, note)
+        graph.add_edge("plan", name)
+    graph.add_edge(names, "join")
+    graph.add_edge("join", library.END)
+    return graph
+
+
+SHAPES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "chain of 3": (_chain, (3,)),
+    "chain of 10": (_chain, (10,)),
+    "chain of 100": (_chain, (100,)),
+    "conditional": (_conditional, ()),
+    "loop of 1,000": (_loop, (1000,)),
+    "fan-out 3": (_fan_out, (3,)),
+    "fan-out 10": (_fan_out, (10,)),
+    "fan-out 100": (_fan_out, (100,)),
+}
+
+
+def langgraph(shape: str, checkpointer: Any = None) -> Run:
+    import langgraph.graph as library
+
+    make, args = SHAPES[shape]
+    app = make(library, *args).compile(checkpointer=checkpointer)
+    threads = itertools.count()
+    return lambda: app.ainvoke({"n": 0}, _config(checkpointer, threads))
+
+
+def inwit(shape: str, checkpointer: Any = None) -> Run:
+    import inwit as library
+
+    make, args = SHAPES[shape]
+    app = make(library, *args).compile(name=shape.replace(" ", "_").replace(",", ""), checkpointer=checkpointer)
+    threads = itertools.count()
+    return lambda: app.ainvoke({"n": 0}, _config(checkpointer, threads))
+
+
+def _config(checkpointer: Any, threads: Any) -> dict[str, Any]:
+    if checkpointer is None:
+        return LIMIT
+    return {**LIMIT, "configurable": {"thread_id": str(next(threads))}}
+
+
+# By hand
+
+
+def bare(shape: str) -> Run:
+    kind, _, size = shape.rpartition(" ")
+    count = int(size.replace(",", "")) if kind else 0
+    if kind == "chain of":
+        return lambda: _bare_chain(count)
+    if kind == "loop of":
+        return lambda: _bare_loop(count)
+    if kind == "fan-out":
+        return lambda: _bare_fan_out(count)
+    return _bare_conditional
+
+
+async def _bare_chain(length: int) -> dict[str, Any]:
+    state = {"n": 0}
+    for _ in range(length):
+        state.update(await increment(state))
+    return state
+
+
+async def _bare_loop(times: int) -> dict[str, Any]:
+    state, more = {"n": 0}, until(times)
+    while True:
+        state.update(await increment(state))
+        if more(state) == "end":
+            return state
+
+
+async def _bare_conditional() -> dict[str, Any]:
+    state = {"n": 0}
+    state.update(await increment(state))
+    if is_odd(state) == "odd":
+        state.update(await increment(state))
+    else:
+        state.update(await increment(state))
+    return state
+
+
+async def _bare_fan_out(width: int) -> dict[str, Any]:
+    state: dict[str, Any] = {"n": 0, "done": []}
+    state.update(await increment(state))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(note(state)) for _ in range(width)]
+    for task in tasks:
+        state["done"] = state["done"] + task.result()["done"]
+    state.update(await increment(state))
+    return state
+
+
+# pydantic-graph
+
+
+@dataclass
+class Counter:
+    n: int = 0
+
+
+def pydantic_graph(shape: str) -> Run | None:
+    from pydantic_graph import GraphBuilder, StepContext, reduce_list_extend
+
+    builder = GraphBuilder(state_type=Counter, input_type=int, output_type=Any)
+
+    def step(name: str, note_only: bool = False) -> Any:
+        async def call(ctx: StepContext[Counter, None, Any]) -> Any:
+            if note_only:
+                return [1]
+            ctx.state.n += 1
+            return ctx.state.n
+
+        return builder.step(call, node_id=name)
+
+    kind, _, size = shape.rpartition(" ")
+    count = int(size.replace(",", "")) if kind else 0
+    edge, start, end = builder.edge_from, builder.start_node, builder.end_node
+    if kind == "chain of":
+        steps = [step(f"n{i}") for i in range(count)]
+        pairs = zip([start, *steps], [*steps, end], strict=True)
+        builder.add(*[edge(a).to(b) for a, b in pairs])
+    elif kind == "fan-out":
+        plan, join_step = step("plan"), step("join_step")
+        branches = [step(f"b{i}", note_only=True) for i in range(count)]
+        join = builder.join(reduce_list_extend, initial_factory=list[int])
+        builder.add(edge(start).to(plan), edge(plan).to(*branches))
+        builder.add(edge(*branches).to(join), edge(join).to(join_step), edge(join_step).to(end))
+    else:
+        first = step("first")
+        if kind == "loop of":
+            ways = [
+                builder.match(int, matches=lambda n: n < count).to(first),
+                builder.match(int, matches=lambda n: n >= count).to(end),
+            ]
+        else:
+            odd, even = step("odd"), step("even")
+            ways = [
+                builder.match(int, matches=lambda n: n % 2 == 1).to(odd),
+                builder.match(int, matches=lambda n: n % 2 == 0).to(even),
+            ]
+            builder.add(edge(odd).to(end), edge(even).to(end))
+        decision = builder.decision()
+        for way in ways:
+            decision = decision.branch(way)
+        builder.add(edge(start).to(first), edge(first).to(decision))
+    graph = builder.build()
+    return lambda: graph.run(state=Counter(), inputs=0)
+
+
+# PenguiFlow: a flow of workers and queues; one message is sent and its answer fetched
+
+
+async def penguiflow(shape: str) -> Run | None:
+    from penguiflow import Headers, Message, Node, NodePolicy, create, join_k, predicate_router
+
+    kind, _, size = shape.rpartition(" ")
+    count = int(size.replace(",", "")) if kind else 0
+    policy = NodePolicy(validate="none")
+
+    async def add(message: Any, _: Any) -> Any:
+        n = message.payload["n"] if isinstance(message.payload, dict) else len(message.payload)
+        return message.model_copy(update={"payload": {"n": n + 1}})
+
+    def node(name: str) -> Any:
+        return Node(add, name=name, policy=policy)
+
+    if kind == "chain of":
+        nodes = [node(f"n{i}") for i in range(count)]
+        pairs = zip(nodes, [*[[n] for n in nodes[1:]], []], strict=True)
+        flow = create(*[(a, b) for a, b in pairs])
+    elif kind == "fan-out":
+        plan, last, join = node("plan"), node("last"), join_k("join", count)
+        branches = [node(f"b{i}") for i in range(count)]
+        flow = create((plan, branches), *[(b, [join]) for b in branches], (join, [last]), (last, []),
+                      queue_maxsize=max(64, count))  # fmt: skip
+    elif not kind:
+        first, odd, even = node("first"), node("odd"), node("even")
+        router = predicate_router("route", lambda m: ["odd" if m.payload["n"] % 2 else "even"])
+        flow = create((first, [router]), (router, [odd, even]), (odd, []), (even, []))
+    else:
+        return None  # its loops end by a budget of hops, which this shape has none of
+    flow.run()
+    headers = Headers(tenant="bench")
+
+    async def once() -> Any:
+        await flow.emit(Message(payload={"n": 0}, headers=headers))
+        return await flow.fetch()
+
+    return once
