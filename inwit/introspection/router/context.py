@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from inwit.introspection.router.records import EntityKind
-from inwit.introspection.router.words import Word
+from inwit.introspection.router.words import COMMON, Word
 
 _NOUNS: dict[str, frozenset[str]] = {
     "node": frozenset("node step stage".split()),
@@ -45,23 +45,28 @@ _FINITE = frozenset(
     stopped looped repeats repeated got gets needed needs started finished costs went became
     """.split()
 )
-_RELATIONS = frozenset(
+_BEFORE_OBJECT = frozenset(
     """
-    after before between behind following follows precedes precede removing remove skip skipping
-    without drop dropping cache caching disable disabling about describe into feeds feed delete
-    deleting retrying parallelise parallelize parallelising parallelizing optimise optimize
-    speed speeding rename renaming invoke invokes calling than vs versus past reaches reach
-    replace replacing merge
+    after before between behind following follows precedes precede remove removing skip skipping
+    without drop dropping cache caching memoise memoize disable disabling about describe into feed
+    feeds delete deleting retrying parallelise parallelize parallelising parallelizing optimise
+    optimize optimising optimizing speed speeding rename renaming invoke invokes calling call calls
+    than vs versus past reach reaches replace replacing merge make making overuse compare pick
+    picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
+    called use uses execute executing run running with like
+    of in for to from by on against inside via
     """.split()
 )
-_RELATING_NOUNS = frozenset(
+_AFTER_OBJECT = frozenset(
     """
-    latency p50 p90 p95 p99 duration cost costs input inputs output outputs purpose runtime source
-    structure nodes edges tokens retries errors timeout failure failures result results callers
-    schema state time visits executions runs predecessors successors definition docstring reason
-    times role description health performance value
+    in on at by of to with from for yesterday today last first this now right during over since per
+    please and or when so than rather instead again back out too twice first go goes bring brings
+    cheaper faster slower quicker worse better cached parallel healthy ok okay normal async
+    unreachable reachable visits calls latency timeout retries visit call as if against vs versus
+    called had
     """.split()
 )
+_VERB_SIGNS = frozenset("how want need way ways able like try going have possible used".split())
 _KEY_VERBS = frozenset(
     """
     write writes wrote written writing read reads reading set sets setting change changes changed
@@ -71,11 +76,9 @@ _KEY_VERBS = frozenset(
 )
 _KEY_NOUNS = frozenset("value type content contents field key variable history lineage".split())
 _LINKS = frozenset("of in for to from by on".split())
-_ENDS = frozenset(
-    """
-    in on yesterday today last this now right at during over since per please and or when with so
-    """.split()
-)
+_GLUE = frozenset("why how when where what who which if and or to of with".split())
+_DOING = frozenset("did does do was were if after before without".split())
+_HOLDS = frozenset("is s was are were what stored".split())
 _ARTICLES = frozenset("the my our a your".split())
 
 
@@ -103,9 +106,12 @@ def is_named(kind: EntityKind, words: list[Word], first: int, last: int, *, hard
     if left in _CALLED or left in nouns or (right in nouns and not hard):
         return True
     if hard:
-        article = first > 0 and left in _ARTICLES | {"node"}
-        return right in nouns and (article or kind == "package")
-    if kind == "key" and _is_key(words, first, left):
+        if right in nouns and (left in _ARTICLES or kind == "package"):
+            return True
+        # "did why fail" is no English unless `why` is a name.
+        glue = all(word.text in _GLUE for word in words[first : last + 1])
+        return glue and left in _DOING and (not right or right in _PREDICATES)
+    if kind == "key" and (_is_key(words, first, left) or _is_shown(left, right)):
         return True
     return _is_subject(left, right) or _is_object(words, first, left, right)
 
@@ -132,22 +138,32 @@ def _is_key(words: list[Word], first: int, left: str) -> bool:
     before = words[first - 2].text if first > 1 else ""
     if left in _ARTICLES and before in _KEY_VERBS:
         return True
-    return left in _LINKS and before in _KEY_NOUNS
+    return left in _LINKS and before in _KEY_NOUNS or left == "in" and before in _HOLDS
+
+
+def _is_shown(left: str, right: str) -> bool:
+    """Whether a key's value is asked for by its bare name: "print claim", "query at step 3"."""
+    if left in ("show", "print", "dump"):
+        return not right
+    return not left and right in ("at", "after", "now", "right", "history")
 
 
 def _is_subject(left: str, right: str) -> bool:
     """Whether a word does something: "did search run", "search ran 3 times"."""
+    if left in ("did", "does") and right and right not in COMMON:
+        return True
     if left in _AUXILIARIES or left in _ARTICLES:
         return right in _PREDICATES
     return left not in ("i", "we", "you", "it", "to") and right in _FINITE
 
 
 def _is_object(words: list[Word], first: int, left: str, right: str) -> bool:
-    """Whether something is done to a word, or said of it: "after search", "cost of search"."""
-    at_end = not right or right in _ENDS or right in _PREDICATES
+    """Whether something is done to a word, or said of it: "after search", "cost of search".
+
+    A countable noun without an article is no English, so it is a name.
+    """
     before = words[first - 2].text if first > 1 else ""
-    if left in _ARTICLES:
-        left, before = before, words[first - 3].text if first > 2 else ""
-    if left in _RELATIONS:
-        return at_end or right in _AUXILIARIES
-    return left in _LINKS and before in _RELATING_NOUNS and at_end
+    if left == "to" and before in _VERB_SIGNS:
+        return False
+    fits = not right or right in _AFTER_OBJECT or right in _PREDICATES or right in _AUXILIARIES
+    return left in _BEFORE_OBJECT and fits

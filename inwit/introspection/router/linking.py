@@ -172,12 +172,15 @@ def _is_meant(
     """Whether these words are the name, or only words that happen to be spelt like it."""
     if name.kind == "version":
         return len(name.words) > 1 or len(text) >= 8 or _after(words, first, {"version", "v"})
-    if name.kind == "package" and len(name.words) == 1:
+    spelt = [word.text for word in words[first : last + 1]]
+    is_tail = name.kind == "package" and "/" not in text
+    if is_tail and (len(name.words) == 1 or all(word in COMMON for word in spelt)):
         return is_named(name.kind, words, first, last, hard=True)
     is_code = len(name.words) > 1 and (first == last or _joined(question, words, first, last))
     if is_code:
         return True
-    spelt = [word.text for word in words[first : last + 1]]
+    if len(spelt) > 1 and name.kind != "package" and _names_package(words, last):
+        return False
     if all(word in HARD for word in spelt):
         return is_named(name.kind, words, first, last, hard=True)
     if first == last and spelt[0] in COMMON:
@@ -187,6 +190,12 @@ def _is_meant(
 
 def _after(words: list[Word], first: int, expected: set[str]) -> bool:
     return first > 0 and words[first - 1].text in expected
+
+
+def _names_package(words: list[Word], last: int) -> bool:
+    """Whether words describe a package that is looked for: "web search tool package"."""
+    following = [word.text for word in words[last + 1 : last + 3]]
+    return any(word in ("package", "packages") for word in following)
 
 
 def _joined(question: str, words: list[Word], first: int, last: int) -> bool:
@@ -253,10 +262,14 @@ def _partly_named(
 ) -> Iterator[Entity]:
     """Nodes that are called by a part of their name: "the sql path" for ``sql_query``."""
     taken = {at for one in linked for at in range(one.start, one.end)}
-    for word, following in zip(words, words[1:], strict=False):
-        if following.text not in _STEP_WORDS or word.text in HARD or word.start in taken:
+    for at, word in enumerate(words):
+        if word.text in HARD or word.start in taken:
             continue
+        following = words[at + 1].text if at + 1 < len(words) else ""
         name = index.partly(word.text)
+        if name is not None and following not in _STEP_WORDS:
+            is_whole = word.text in name.words and word.text not in COMMON
+            name = name if is_whole and is_named("node", words, at, at, hard=False) else None
         if name is not None:
             text = question[word.start : word.end]
             yield Entity(

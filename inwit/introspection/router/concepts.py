@@ -1,0 +1,123 @@
+"""What the words of a question are about, whichever word is used: "died" and "crashed" fail.
+
+The lists name no intent: what a concept says about a question is learned from the examples.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LISTS = {
+    "fail": """fail fails failed failing failure failures crash crashes crashed crashing die dies
+        died broke break breaks broken error errors errored exception exceptions traceback blew
+        fault faults wrong blame timeout timeouts timed""",
+    "slow": """slow slower slowest sluggish latency duration long crawl crawled crawling dragged lag
+        laggy spike forever ages""",
+    "fast": """fast faster fastest quick quicker quickest sooner speed speedup speeding rapid
+        accelerate instantly shorten""",
+    "money": """cost costs spend spending money bill price cheap cheaper cheapest expensive budget
+        dollars cents savings""",
+    "reason": """why y whyd reason reasons cause causes caused because explain explains explanation
+        responsible blame root led behind driving triggered grounds diagnose culprit made story
+        wherefrom prompted""",
+    "hypothesis": """if whatif would suppose imagine assuming assume hypothetically had simulate
+        counterfactual predict estimate expected expect say effect impact consequences outcome
+        gain""",
+    "change": """cached caching memoised memoized parallel parallelise parallelize parallelised
+        concurrently concurrency concurrent removed removing remove without skipped skip skipping
+        dropped dropping drop disabled deleted delete replaced swapped halved doubled tripled
+        instead double half twice""",
+    "advice": """recommend recommended recommendation recommendations suggest suggestion suggestions
+        advise advice tip tips improve improvement improvements optimise optimize optimisation
+        optimization optimised optimized reduce lower cut save avoid prevent tune ideas options
+        should best better ought worth tweak quick wins help""",
+    "self": """am i me my myself we our us""",
+    "fitness": """healthy health well ok okay fine normal normally unusual unusually usual abnormal
+        abnormally odd weird regress regression worse drift drifting shifted acceptable
+        reasonable alright behaving track slo objectives baseline stuck circles wasting
+        performing progress quality rate evaluate assess compare""",
+    "time": """when moment date since began begin started start finished finish ended end eta
+        seconds minutes milliseconds hours long duration runtime timings first earliest ago
+        schedule often frequency p50 p90 p95 p99 percentile percentiles median average""",
+    "now": """now currently current atm moment presently running active progress pending waiting
+        paused flight idle""",
+    "count": """many number count much total sum rate ratio share throughput percent""",
+    "past": """last latest yesterday recent recently ago ran did was were happened had history""",
+    "content": """value values input inputs output outputs argument arguments returned return
+        receive received contain contains holds dump print state checkpoint message content
+        contents result results""",
+    "find": """find search look lookup grep mention mentions mentioning containing contain contains
+        matching filter about where which with asking""",
+    "graph": """graph graphs workflow workflows flow pipeline agent bot app application project""",
+    "node": """node nodes step steps stage stages""",
+    "edge": """edge edges route routes branch branches path successor successors predecessor
+        predecessors after before between next reach reachable unreachable entry terminal loop
+        loops cycle cycles connected order""",
+    "schema": """schema key keys field fields type types reducer reads read writes write written
+        structure diagram mermaid docstring defined definition implemented source""",
+    "execution": """execution executions run runs trace traces thread threads invocation event
+        events visit visits attempt attempts""",
+    "feature": """supported support supports available implemented exist exists possible built
+        default defaults feature features compatible included offer offers allowed enabled have
+        version license licence limit kinds types modes backends able can""",
+    "platform": """inwit framework platform library system product cli mcp dashboard ui server daemon
+        telemetry capture""",
+    "topic": """checkpoint checkpoints checkpointing checkpointer checkpointers interrupt interrupts
+        stream streaming retry retries timeout timeouts reducer reducers subgraph subgraphs send
+        durability cache caching encryption encrypted redaction redacted tracing replay plugin
+        plugins template templates optimizer optimizers prometheus telemetry recursion durability
+        concurrency metric metrics distillation distributed""",
+    "teach": """how howto guide tutorial example examples steps syntax docs documentation code
+        sample snippet instructions configure set setup enable disable write define create build
+        install connect hook add use usage turn implement implementing define register subscribe
+        migrate port hw""",
+    "package": """package packages packges pkg pkgs library libraries module modules connector
+        registry marketplace toolkit toolpack pack""",
+    "publish": """published publish publisher publishes author authors released release signed
+        community shared downloaded popular newest license licence trusted verified maintained
+        maintainer maintains""",
+    "need": """need looking wanted anything something any find get there anybody someone offer
+        provides ready made alternatives similar""",
+    "peer": """peer peers host hosts worker workers machine machines colony cluster instance
+        instances network neighbour neighbours neighbor registries remote nearby""",
+    "reach": """reach reached reachable unreachable online offline up down alive respond responds
+        answering connection connected reply near around""",
+    "foreign": """kubernetes k8s kubectl pod pods docker container nginx aws gcp azure lambda react
+        javascript java css html wordpress website git github gitlab jenkins jira airflow spark
+        pandas numpy pytorch tensorflow keras ubuntu debian windows laptop phone printer wifi vpn
+        excel autogpt chatgpt gpu langchain crewai autogen llamaindex terraform ansible hadoop
+        postgres mysql mongodb iphone android email mail div""",
+    "life": """weather rain joke poem song music movie film book recipe cook pasta pizza egg food
+        restaurant hotel flight train bus airport car drive house rent bank stock bitcoin invest
+        weight sleep happy rich love sky cat cats dog dinosaurs moon president king war born
+        capital country city population translate spanish french german italian homework essay
+        haiku story headlines news birthday dentist doctor calendar world cup football planet
+        life god lottery job boss mom facebook google amazon tonight tomorrow""",
+}
+_OF_WORD: dict[str, tuple[str, ...]] = {}
+for _concept, _words in _LISTS.items():
+    for _word in _words.split():
+        if _concept not in _OF_WORD.get(_word, ()):
+            _OF_WORD[_word] = (*_OF_WORD.get(_word, ()), _concept)
+
+_API = re.compile(
+    r"\b(?:without_\w+|add_\w*(?:edge|edges|node)|set_\w+_point|thread_id|max_attempts|update_state"
+    r"|get_state\w*|draw_mermaid|stream_mode|StateGraph|RetryPolicy|CachePolicy|interrupt_\w+"
+    r"|generate_help|handle_help|\w+\.(?:unknown|invalid|full|locked|error)\w*)\b|\b\w+\(\)"
+)
+INSIDE = frozenset(_LISTS) - {"foreign", "life", "self", "need", "reason", "time", "count", "past"}
+"""Concepts that speak of this product's world, or might."""
+
+
+def concepts(tokens: list[str]) -> list[str]:
+    """The concepts of a question's words, each once, in their order."""
+    found: dict[str, None] = {}
+    for token in tokens:
+        for concept in _OF_WORD.get(token, ()):
+            found[concept] = None
+    return list(found)
+
+
+def is_api(name: str) -> bool:
+    """Whether a code-like word is a name of inwit's own."""
+    return _API.fullmatch(name) is not None

@@ -1,0 +1,131 @@
+"""The router: which level and intent a question has, and what it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from inwit.introspection.router.decoding import choose, decode
+from inwit.introspection.router.features import pieces
+from inwit.introspection.router.linking import Index
+from inwit.introspection.router.masking import link, mask, unlinked
+from inwit.introspection.router.models import (
+    Asked,
+    Encoder,
+    LexicalModel,
+    Model,
+    SemanticModel,
+    trained_encoder,
+)
+from inwit.introspection.router.records import Catalogue, Entity, Reading, Routing
+
+LONGEST = 2_000
+"""Characters of a question that are read; what follows is not, and the routing says so."""
+
+SURE = 0.5
+"""How likely the readings of two parts must be for a question to count as two."""
+
+_OPENERS = r"(?:how|why|what|when|who|which|where|is|are|am|can|could|should|would|tell|show|list)"
+_SPLIT = re.compile(
+    rf"\s*(?:[?;.!]+\s+(?:and\s+|also\s+|then\s+)?(?=\S)"
+    rf"|,?\s+(?:and|also|then|plus|but)\s+(?:also\s+)?(?={_OPENERS}\b)"
+    rf"|,\s+(?={_OPENERS}\b))",
+    re.IGNORECASE,
+)
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+
+
+class Router:
+    """Reads questions about graphs, their executions, the platform and the network around it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._catalogue: Catalogue | None = None
+        self._index = Index(Catalogue())
+
+    @classmethod
+    def load(cls, encoder: Encoder | None) -> Router:
+        """Load the model for `encoder`: by words alone without one, or with one not trained on."""
+        if encoder is not None and encoder.name == trained_encoder():
+            return cls(SemanticModel(encoder))
+        return cls(LexicalModel())
+
+    def route(self, question: str, catalogue: Catalogue) -> Routing:
+        """Read a question. Whatever it holds, it is read as data; nothing in it is obeyed."""
+        text = _UNREADABLE.sub(" ", question[:LONGEST])
+        truncated = len(question) > LONGEST
+        if not any(letter.isalpha() for letter in text):
+            nothing = Reading(level="none", intent="none", probability=1.0)
+            return Routing(readings=(nothing,), abstained=True, truncated=truncated)
+        entities = link(text, self._index_of(catalogue))
+        unknown = unlinked(text, entities)
+        readings, abstained = self._read(text, entities, unknown)
+        return Routing(
+            readings=readings,
+            entities=entities,
+            abstained=abstained,
+            truncated=truncated,
+            unknown=unknown,
+        )
+
+    def _read(
+        self, text: str, entities: tuple[Entity, ...], unknown: tuple[str, ...]
+    ) -> tuple[tuple[Reading, ...], bool]:
+        spans = split(text)
+        asked = [prepare(text, entities, unknown)]
+        asked += [_part(text, start, end, entities, unknown) for start, end in spans]
+        ranked = [decode(row, self._model.calibration) for row in self._model.score(asked)]
+        choices = [choose(one, self._model.calibration) for one in ranked]
+        parts = [text[start:end] for start, end in spans]
+        both = _both(parts, choices[1:])
+        return (both, False) if both else choices[0]
+
+    def _index_of(self, catalogue: Catalogue) -> Index:
+        if catalogue != self._catalogue:
+            self._index = Index(catalogue)
+            self._catalogue = catalogue
+        return self._index
+
+
+def prepare(text: str, entities: Sequence[Entity], unknown: Sequence[str]) -> Asked:
+    """Mask a question and cut it into pieces."""
+    masked = mask(text, entities, unknown)
+    return Asked(text, masked, pieces(masked, entities))
+
+
+def split(text: str) -> list[tuple[int, int]]:
+    """The spans of the two parts of a question; none when it is one."""
+    match = _SPLIT.search(text.rstrip(" ?!."))
+    if match is None or match.start() == 0:
+        return []
+    spans = [(0, match.start()), (match.end(), len(text))]
+    return spans if all(len(text[start:end].split()) > 1 for start, end in spans) else []
+
+
+def _part(
+    text: str, start: int, end: int, entities: Sequence[Entity], unknown: Sequence[str]
+) -> Asked:
+    """Prepare one part of a question with its own entities."""
+    own = [
+        msgspec.structs.replace(one, start=one.start - start, end=one.end - start)
+        for one in entities
+        if start <= one.start and one.end <= end
+    ]
+    return prepare(text[start:end], own, unknown)
+
+
+def _both(
+    parts: Sequence[str], choices: Sequence[tuple[tuple[Reading, ...], bool]]
+) -> tuple[Reading, ...]:
+    """One reading for each part, when each is surely a question of its own."""
+    firsts = [readings[0] for readings, abstained in choices if not abstained]
+    if len(firsts) < 2 or any(one.probability < SURE for one in firsts):
+        return ()
+    if len({(one.level, one.intent) for one in firsts}) < 2:
+        return ()
+    return tuple(
+        msgspec.structs.replace(one, part=part.strip())
+        for one, part in zip(firsts, parts, strict=True)
+    )

@@ -1,0 +1,246 @@
+"""Train the router: ``python -m inwit.introspection.train`` rewrites its two weight files.
+
+The fit is convex and starts from zero, so equal inputs give equal files; weights are rounded to
+16 bits. Calibration comes from cross-validation by meaning, and the printed table from
+questions whose meaning was held out of all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inwit.answers import INTENTS, LEVELS
+from inwit.introspection.router.decoding import COLUMNS, PAIRS, Calibration, choose, decode
+from inwit.introspection.router.examples import Example, fraction, load_examples, load_worlds
+from inwit.introspection.router.features import SIZE
+from inwit.introspection.router.linking import Index
+from inwit.introspection.router.masking import link, unlinked
+from inwit.introspection.router.measure import measure, report
+from inwit.introspection.router.models import (
+    FOLDER,
+    WORDS_WEIGHT,
+    Asked,
+    LexicalWeights,
+    vectors_of,
+)
+from inwit.introspection.router.routing import prepare
+from inwit.registry.encoder import Encoder, default_encoder
+
+Matrix = NDArray[np.float64]
+
+FOLDS = 5
+DECAY = 0.5
+"""How strongly weights are held near zero."""
+
+_STEPS = 80
+_MEMORY = 10
+_TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
+_OUTSIDES = tuple(step / 100 for step in range(20, 85, 5))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train both models, write their files, and print how they do on held-out questions."""
+    parser = argparse.ArgumentParser(prog="python -m inwit.introspection.train")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder to write to")
+    parser.add_argument("--table", action="store_true", help="print the confusions too")
+    options = parser.parse_args(arguments)
+    encoder = default_encoder()
+    if encoder is None:
+        print("error: training needs the extra 'semantic'.", file=sys.stderr)
+        return 1
+    examples = [one for one in load_examples() if not one.is_held_out]
+    asked = prepare_all(examples)
+    words = spread(asked) * WORDS_WEIGHT
+    heads, calibration = train(words, examples)
+    save_lexical(options.output / "lexical.msgpack", heads, calibration)
+    vectors = encode_all(encoder, asked)
+    heads, calibration = train(np.hstack([vectors, words]), examples)
+    save_semantic(options.output / "semantic.npz", heads, calibration, encoder.name)
+    for name, own in (("with encoder", encoder), ("words alone", None)):
+        print(report(name, measure(own, options.output), confusions=options.table))
+    return 0
+
+
+def prepare_all(examples: Sequence[Example]) -> list[Asked]:
+    """Link and mask every question in its own world."""
+    indexes = {name: Index(catalogue) for name, catalogue in load_worlds().items()}
+    asked = []
+    for one in examples:
+        entities = link(one.question, indexes[one.world])
+        asked.append(prepare(one.question, entities, unlinked(one.question, entities)))
+    return asked
+
+
+def encode_all(encoder: Encoder, asked: Sequence[Asked]) -> Matrix:
+    """Encode one question at a time, as the router does: a batch's padding moves the last bits."""
+    return np.vstack([vectors_of(encoder, [one]) for one in asked]).astype(np.float64)
+
+
+def spread(asked: Sequence[Asked]) -> Matrix:
+    """The pieces of questions as rows of one table."""
+    table = np.zeros((len(asked), SIZE))
+    for row, one in enumerate(asked):
+        table[row, list(one.pieces)] = list(one.pieces.values())
+    return table
+
+
+def train(features: Matrix, examples: Sequence[Example]) -> tuple[Matrix, Calibration]:
+    """Fit the heads on all examples, and their calibration on each fold in turn."""
+    rotated, back = rotate(features)
+    folds = np.array([int(fraction("fold " + one.meaning) * FOLDS) for one in examples])
+    scores = np.zeros((len(examples), COLUMNS))
+    for fold in range(FOLDS):
+        kept = folds != fold
+        heads = fit_heads(rotated[kept], [one for one, keep in zip(examples, kept) if keep])  # noqa: B905
+        scores[~kept] = with_bias(rotated[~kept]) @ heads
+    heads = fit_heads(rotated, examples)
+    return np.vstack([back @ heads[:-1], heads[-1:]]), calibrate(scores, examples)
+
+
+def rotate(features: Matrix) -> tuple[Matrix, Matrix]:
+    """Turn many columns into as many as there are rows, without changing any distance.
+
+    Also gives the matrix that turns weights back.
+    """
+    values, vectors = np.linalg.eigh(features @ features.T)
+    kept = values > 1e-8 * values.max()
+    lengths = np.sqrt(values[kept])
+    return vectors[:, kept] * lengths, features.T @ (vectors[:, kept] / lengths)
+
+
+def fit_heads(features: Matrix, examples: Sequence[Example]) -> Matrix:
+    """Fit a head for the level and one for the intent, side by side; the last row is the bias."""
+    levels = np.array([LEVELS.index(one.level) for one in examples])
+    intents = np.array([INTENTS.index(one.intent) for one in examples])
+    return np.hstack([fit(features, levels, len(LEVELS)), fit(features, intents, len(INTENTS))])
+
+
+def fit(features: Matrix, classes: NDArray[np.int64], count: int) -> Matrix:
+    """Fit a softmax regression with squared decay on all but the bias."""
+    rows = with_bias(features)
+    at = np.arange(len(rows))
+
+    def loss(flat: Matrix) -> tuple[float, Matrix]:
+        weights = flat.reshape(-1, count)
+        held = weights.copy()
+        held[-1] = 0
+        scores = rows @ weights
+        scores -= scores.max(axis=1, keepdims=True)
+        shares = np.exp(scores)
+        totals = shares.sum(axis=1, keepdims=True)
+        missed = float((np.log(totals[:, 0]) - scores[at, classes]).sum())
+        shares /= totals
+        shares[at, classes] -= 1
+        slope = rows.T @ shares + DECAY * held
+        return missed + 0.5 * DECAY * float((held**2).sum()), slope.ravel()
+
+    return minimise(loss, np.zeros(rows.shape[1] * count)).reshape(-1, count)
+
+
+def minimise(loss: Callable[[Matrix], tuple[float, Matrix]], start: Matrix) -> Matrix:
+    """Find the lowest point of a smooth convex function by L-BFGS with halved steps."""
+    point, (value, slope) = start, loss(start)
+    past: list[tuple[Matrix, Matrix]] = []
+    for _ in range(_STEPS):
+        way = -_scaled(slope, past)
+        size = 1.0 if past else min(1.0, 1.0 / float(np.abs(slope).sum()))
+        fall = float(slope @ way)
+        while True:
+            moved = point + size * way
+            new_value, new_slope = loss(moved)
+            if new_value <= value + 1e-4 * size * fall or size < 1e-10:
+                break
+            size /= 2
+        past = [*past[-_MEMORY + 1 :], (moved - point, new_slope - slope)]
+        done = abs(value - new_value) <= 1e-9 * abs(value)
+        point, value, slope = moved, new_value, new_slope
+        if done:
+            break
+    return point
+
+
+def _scaled(slope: Matrix, past: Sequence[tuple[Matrix, Matrix]]) -> Matrix:
+    """The slope seen through the curvature that past steps showed."""
+    result = slope.copy()
+    shares = []
+    for step, change in reversed(past):
+        share = float(step @ result) / float(step @ change)
+        shares.append(share)
+        result -= share * change
+    if past:
+        step, change = past[-1]
+        result *= float(step @ change) / float(change @ change)
+    for (step, change), share in zip(past, reversed(shares), strict=True):
+        result += (share - float(change @ result) / float(step @ change)) * step
+    return result
+
+
+def calibrate(scores: Matrix, examples: Sequence[Example]) -> Calibration:
+    """Choose the temperature that makes true readings likeliest, then when to abstain."""
+    rows: list[list[float]] = scores.tolist()
+    truths = [one.pair for one in examples]
+
+    def surprise(temperature: float) -> float:
+        calibration = Calibration(temperature=temperature)
+        total = 0.0
+        for row, truth in zip(rows, truths, strict=True):
+            found = next(r for r in decode(row, calibration) if (r.level, r.intent) == truth)
+            total -= np.log(max(found.probability, 1e-12))
+        return float(total)
+
+    temperature = min(_TEMPERATURES, key=surprise)
+    ranked = [decode(row, Calibration(temperature=temperature)) for row in rows]
+    outside = np.array([truth[0] == "none" for truth in truths])
+
+    def agreement(threshold: float) -> float:
+        calibration = Calibration(temperature=temperature, outside=threshold)
+        abstained = np.array([choose(one, calibration)[1] for one in ranked])
+        hits = float((abstained & outside).sum())
+        return 2 * hits / float(abstained.sum() + outside.sum())
+
+    return Calibration(temperature=temperature, outside=max(_OUTSIDES, key=agreement))
+
+
+def with_bias(features: Matrix) -> Matrix:
+    """Add a column of ones."""
+    return np.hstack([features, np.ones((len(features), 1))])
+
+
+def save_lexical(path: Path, heads: Matrix, calibration: Calibration) -> None:
+    """Write the weights of the model over words."""
+    table = heads[:-1] * WORDS_WEIGHT
+    unit = float(np.float32(np.abs(table).max() / 32_000))
+    weights = LexicalWeights(
+        table=np.round(table / unit).astype("<i2").tobytes(),
+        unit=unit,
+        bias=[round(float(value), 4) for value in heads[-1]],
+        calibration=calibration,
+    )
+    path.write_bytes(msgspec.msgpack.encode(weights))
+
+
+def save_semantic(path: Path, heads: Matrix, calibration: Calibration, encoder: str) -> None:
+    """Write the weights of the model over vectors and words."""
+    table: Any = heads[-1 - SIZE : -1] * WORDS_WEIGHT
+    kept = [calibration.temperature, calibration.outside, calibration.floor]
+    np.savez_compressed(
+        path,
+        dense=heads[: -1 - SIZE].astype(np.float16),
+        table=table.astype(np.float16),
+        bias=np.round(heads[-1], 4).astype(np.float32),
+        calibration=np.array(kept),
+        encoder=np.array(encoder),
+        pairs=np.array([f"{level}/{intent}" for level, intent in PAIRS]),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
