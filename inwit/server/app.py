@@ -61,7 +61,6 @@ def create_app(
     token: str | None = None,
     hosts: Iterable[str] | None = LOOPBACK,
     graph: str | None = None,
-    heartbeat_s: float = sse.HEARTBEAT_S,
 ) -> Starlette:
     """Make the application that answers for a project.
 
@@ -92,7 +91,7 @@ def create_app(
 
     known = None if hosts is None else frozenset(name.lower() for name in hosts)
     app = Starlette(
-        routes=_routes(host, heartbeat_s, spliced.routes),
+        routes=_routes(host, spliced.routes),
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
@@ -108,11 +107,11 @@ def create_app(
     return app
 
 
-def _routes(host: Host, heartbeat_s: float, spliced: list[BaseRoute]) -> list[BaseRoute]:
+def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
     return [
         *(endpoint.route(host) for endpoint in ALL if "{" not in endpoint.path),
-        Route(EVENTS, partial(sse.every_execution, host, heartbeat_s), methods=["GET"]),
-        Route(EXECUTION_EVENTS, partial(sse.one_execution, host, heartbeat_s), methods=["GET"]),
+        Route(EVENTS, partial(sse.every_execution, host), methods=["GET"]),
+        Route(EXECUTION_EVENTS, partial(sse.one_execution, host), methods=["GET"]),
         *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
         Route("/metrics", partial(_metrics, host), methods=["GET"]),
         Route("/openapi.json", _document(), methods=["GET"]),

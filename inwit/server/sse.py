@@ -53,17 +53,17 @@ class Filter:
         )
 
 
-async def every_execution(host: Host, heartbeat_s: float, request: Request) -> Response:
+async def every_execution(host: Host, request: Request) -> Response:
     """Stream the events of the whole project, from a position on or from now on."""
     asked = Asked(path=request.path_params, query=request.query_params)
     wants = Filter(graph=asked.text("graph"), types=_types(asked))
     after = _resume_point(request)
     subscription = await host.hub.join(wants)
     content = _guarded(_from_position(host, subscription, wants, after), subscription)
-    return EventSourceResponse(content, ping=heartbeat_s)
+    return EventSourceResponse(content, ping=HEARTBEAT_S)
 
 
-async def one_execution(host: Host, heartbeat_s: float, request: Request) -> Response:
+async def one_execution(host: Host, request: Request) -> Response:
     """Stream one execution from its first event, or from after a seq, until it is over.
 
     Raises:
@@ -79,7 +79,7 @@ async def one_execution(host: Host, heartbeat_s: float, request: Request) -> Res
     subscription = await host.hub.join(Filter(execution_id=found.execution_id))
     source = _from_seq(host, subscription, found.execution_id, after)
     content = _guarded(_written(source, types), subscription)
-    return EventSourceResponse(content, ping=heartbeat_s)
+    return EventSourceResponse(content, ping=HEARTBEAT_S)
 
 
 def _types(asked: Asked) -> frozenset[str] | None:

@@ -85,7 +85,12 @@ def read(kind: type[A], given: Mapping[str, Any] | None) -> A:
 
 
 def input_schema(kind: type[_Arguments]) -> dict[str, Any]:
-    """Describe the arguments in as few words as JSON Schema allows."""
+    """Describe the arguments in few words: what every client carries along must be small."""
     _, components = msgspec.json.schema_components([kind])
     schema: dict[str, Any] = components[kind.__name__]
-    return {key: value for key, value in schema.items() if key != "title"}
+    shown = {key: value for key, value in schema.items() if key != "title"}
+    shown["properties"] = {
+        name: {key: value for key, value in described.items() if key != "maxLength"}
+        for name, described in schema["properties"].items()
+    }
+    return shown

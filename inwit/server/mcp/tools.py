@@ -56,8 +56,9 @@ class Offer:
 
 
 def _ask(host: Host, given: args.Ask) -> CallToolResult:
+    question = check_question(given.question)
     answer = host.introspector.ask(
-        check_question(given.question),
+        question,
         level=given.level or None,
         graph=given.graph or None,
         execution_id=given.execution_id or None,

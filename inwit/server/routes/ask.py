@@ -26,12 +26,10 @@ LEVEL_NAMES = [level for level in LEVELS if level != "none"]
 
 
 def _ask(host: Host, asked: Asked) -> dict[str, Any]:
-    answer = host.introspector.ask(
-        asked.question("q"),
-        level=asked.choice("level", LEVEL_NAMES),
-        graph=asked.text("graph"),
-        execution_id=asked.text("execution_id"),
-    )
+    question = asked.question("q")
+    level = asked.choice("level", LEVEL_NAMES)
+    graph, execution_id = asked.text("graph"), asked.text("execution_id")
+    answer = host.introspector.ask(question, level=level, graph=graph, execution_id=execution_id)
     return answers.to_json(answer)
 
 

@@ -8,16 +8,17 @@ from inwit.introspection import network
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
-from inwit.server.routes.ask import EVIDENCE
-from inwit.server.schema import INTEGER, NUMBER, OBJECT, STRING, array
+from inwit.server.schema import INTEGER, OBJECT, STRING, array
+
+EVERY = 100_000
 
 
 def _packages(host: Host, asked: Asked) -> dict[str, Any]:
-    return network.packages(host.project, kind=asked.text("kind"))
+    return network.packages(host.project, kind=asked.text("kind"), limit=EVERY)
 
 
 def _query(host: Host, asked: Asked) -> dict[str, Any]:
-    return network.query(host.introspector, asked.question("q"))
+    return network.query(host.project, asked.question("q"))
 
 
 ENDPOINTS = (
@@ -33,7 +34,7 @@ ENDPOINTS = (
         path="/mcp/network/query",
         summary="Answer a question about packages.",
         answer=_query,
-        fields={"answer": STRING, "confidence": NUMBER, "evidence": array(EVIDENCE)},
+        fields={"answer": STRING, "packages": array(OBJECT), "source": STRING},
         query=("q",),
     ),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from inwit.introspection import platform
+from inwit import answers
+from inwit.introspection import network, platform
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
@@ -21,7 +22,20 @@ def _of(fact: Callable[[], dict[str, Any]]) -> Callable[[Host, Asked], dict[str,
 
 
 def _query(host: Host, asked: Asked) -> dict[str, Any]:
-    return platform.query(host.introspector, asked.question("q"))
+    question = asked.question("q")
+    answer = host.introspector.ask(question, level="platform")
+    told = answers.to_json(answer)
+    available = answer.data.get("available", answer.confidence > 0 and bool(answer.evidence))
+    return {
+        "answer": told["answer"],
+        "available": bool(available),
+        "confidence": told["confidence"],
+        "evidence": told["evidence"],
+    }
+
+
+def _templates(host: Host, _asked: Asked) -> dict[str, Any]:
+    return network.templates(host.project)
 
 
 def _listing(topic: str, summary: str, fact: Callable[[], dict[str, Any]]) -> Endpoint:
@@ -45,7 +59,13 @@ ENDPOINTS = (
     _listing("features", "What inwit does, and what it does not.", platform.features),
     _listing("node-types", "The kinds of nodes.", platform.node_types),
     _listing("edge-types", "The kinds of edges.", platform.edge_types),
-    _listing("templates", "The graph templates that are installed.", platform.templates),
+    Endpoint(
+        path="/mcp/platform/templates",
+        summary="The graph templates that are installed.",
+        answer=_templates,
+        fields={"templates": array(OBJECT), "total_count": INTEGER},
+        listed="templates",
+    ),
     _listing("states", "The states of an execution.", platform.states),
     Endpoint(
         path="/mcp/platform/query",

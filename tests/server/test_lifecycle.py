@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from inwit.errors import AddressInUseError
+from inwit.runtime.project import Project
+from inwit.server import lifecycle
+from tests.server.conftest import Ran
+
+PROGRAM = """
+from inwit.runtime.project import Project
+from inwit.server.lifecycle import serve
+serve(Project.find(), port=0, token=None, on_ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.fixture
+def process(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A host in a process of its own, and its address."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        yield started, started.stdout.readline().strip()
+        started.kill()
+
+
+def test_host_json_names_the_host_for_its_owner_alone_and_goes_with_it(project: Path) -> None:
+    running = lifecycle.start(Project.find(), port=0, token="s3cret")
+    path = project / ".inwit" / "host.json"
+    written, mode = json.loads(path.read_text()), stat.S_IMODE(path.stat().st_mode)
+
+    running.stop()
+
+    assert written == {"address": running.url, "pid": os.getpid(), "token": "s3cret"}
+    assert mode == 0o600
+    assert not path.exists()
+
+
+def test_a_host_leaves_the_file_of_a_later_one_alone(project: Path) -> None:
+    first = lifecycle.start(Project.find(), port=0)
+    second = lifecycle.start(Project.find(), port=0)
+    path = project / ".inwit" / "host.json"
+
+    first.stop()
+    kept = json.loads(path.read_text())["address"]
+    second.stop()
+
+    assert kept == second.url
+    assert not path.exists()
+
+
+def test_a_port_in_use_is_told_with_a_way_out(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(AddressInUseError) as caught:
+            lifecycle.start(Project.find(), port=port)
+
+    assert str(port) in caught.value.message
+    assert "0 for any free one" in caught.value.hint
+    assert not (project / ".inwit" / "host.json").exists()
+
+
+def test_a_free_port_can_be_asked_for(url: str) -> None:
+    assert not url.endswith(":0")
+    assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
+def test_a_signal_ends_the_host_within_three_seconds_though_streams_are_open(
+    ran: Ran, process: tuple[subprocess.Popen[str], str], sent: signal.Signals, code: int
+) -> None:
+    started, url = process
+    listen = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "subscriptions/listen",
+        "params": {
+            "notifications": {"resourcesListChanged": True},
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        },
+    }
+    modern = {
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "MCP-Method": "subscriptions/listen",
+    }
+    with (
+        httpx.Client(base_url=url, timeout=10) as client,
+        client.stream("GET", "/mcp/live/events") as events,
+        client.stream("POST", "/mcp", json=listen, headers=modern) as listening,
+    ):
+        acknowledged = next(listening.iter_lines())
+        begun = time.monotonic()
+        started.send_signal(sent)
+        ended = list(events.iter_lines())
+        errors = started.communicate(timeout=5)[1]
+        took = time.monotonic() - begun
+
+    assert acknowledged.startswith("event:")
+    assert not any(line.startswith("data:") for line in ended)
+    assert took < 3
+    assert started.returncode == code
+    assert "Exception in ASGI" not in errors
+    assert not (Project.find().folder / "host.json").exists()
