@@ -52,6 +52,8 @@ class StateTrail:
         if op not in ("add", "replace", "remove") or not path:
             raise ValueError(op)
         self._contents.pop(path[0], None)
+        if path[1:] == ["-"]:  # what a list reducer appends also begins a list
+            self._values.setdefault(path[0], [])
         holder: Any = self._values
         for part in path[:-1]:
             holder = holder[int(part)] if isinstance(holder, list) else holder[part]
