@@ -28,8 +28,16 @@ _KINDS = {
 
 def find(project: Project, query: str, kind: str | None = None, limit: int = 10) -> list[Match]:
     """Find the pages that a query names or describes; their ids are uris."""
-    folder = project.folder / "index" if project.folder.is_dir() else None
-    return _index(folder).search(query, kind=kind, limit=limit)
+    return _index(_folder(project)).search(query, kind=kind, limit=limit)
+
+
+def entry(project: Project, uri: str) -> Entry:
+    """The indexed page of a uri that `find` gave."""
+    return next(one for one in _index(_folder(project)).entries if one.id == uri)
+
+
+def _folder(project: Project) -> Path | None:
+    return project.folder / "index" if project.folder.is_dir() else None
 
 
 @lru_cache(maxsize=4)

@@ -7,9 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 from inwit.answers import Intent, Level
-from inwit.errors import UnknownGraphError
+from inwit.errors import InwitError, UnknownGraphError
 from inwit.events import Event
 from inwit.introspection.claims import graph_uri
 from inwit.introspection.resolve import Resolver
@@ -18,6 +19,8 @@ from inwit.introspection.router.timing import parse_time
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.views import Execution, RegisteredGraph, Visit
+
+_last_packages: dict[Path, str] = {}
 
 HISTORY = 200
 """Executions of one graph and version that a baseline looks back on."""
@@ -36,11 +39,13 @@ class Window:
 class Query:
     """A question as it was read. `graph` and `execution_id` are what the caller insists on.
 
-    `part` quotes the part of the question that is answered here, where it holds two.
+    `part` quotes the part of the question that is answered here, where it holds two. `unknown` are
+    words that look like names and name nothing.
     """
 
     text: str
     part: str = ""
+    unknown: tuple[str, ...] = ()
     level: Level
     intent: Intent
     entities: tuple[Entity, ...] = ()
@@ -124,6 +129,14 @@ class Scene:
                 raise
             return None
 
+    @property
+    def graph_or_none(self) -> RegisteredGraph | None:
+        """The graph in scope; None also where the question names one that is unknown."""
+        try:
+            return self.graph
+        except InwitError:
+            return None
+
     def _holder(self) -> str | None:
         nodes, keys = set(self.named("node")), set(self.named("key"))
         if not nodes and not keys:
@@ -140,6 +153,15 @@ class Scene:
     def graph_uri(self, topic: str = "about") -> str | None:
         """The uri of a topic of the meant graph."""
         return graph_uri(self.graph.name, topic) if self.graph else None
+
+    @property
+    def last_package(self) -> str | None:
+        """The package that an answer in this project named last."""
+        return _last_packages.get(self.project.folder)
+
+    def note_package(self, package_id: str) -> None:
+        """Keep a package as the one that "it" means next."""
+        _last_packages[self.project.folder] = package_id
 
     def visits(self, execution_id: str) -> list[Visit]:
         """The visits of an execution in the order in which they began."""

@@ -106,6 +106,11 @@ def _named_feature(scene: Scene) -> str | None:
     return None
 
 
+def answer_feature(draft: Draft, name: str) -> Draft:
+    """Say whether one feature is implemented and on."""
+    return _features(draft, [name])
+
+
 def _features(draft: Draft, names: list[str]) -> Draft:
     found = [one for name in names if (one := platform.entry("features", name))]
     for feature in found:

@@ -1,0 +1,150 @@
+"""Full search: graphs and nodes, executions, the platform's pages and packages, by one query."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from inwit.errors import MalformedInputError
+from inwit.introspection import pages, quotes
+from inwit.introspection.claims import graph_uri, node_uri, short
+from inwit.registry.encoder import default_encoder
+from inwit.registry.packages import PackageIndex
+from inwit.registry.search import Entry, HybridIndex
+from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.project import Project
+from inwit.runtime.store import Store
+from inwit.runtime.views import Execution
+
+KINDS = ("graph", "node", "execution", "feature", "example", "api", "page", "package")
+LOOKED_AT = 500
+"""Executions whose errors and ids are looked through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """One thing that a query found. `score` is in 0..1."""
+
+    uri: str
+    title: str
+    text: str
+    kind: str
+    score: float
+    why: str
+
+
+def find(
+    store: Store, project: Project, query: str, kind: str | None = None, limit: int = 10
+) -> list[SearchHit]:
+    """Find what a query names or describes, best first; empty when nothing is near.
+
+    Raises:
+        MalformedInputError: There is no such kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise MalformedInputError(f"No kind {short(kind, 60)!r}.", hint=f"Kinds: {', '.join(KINDS)}.")
+    found: list[SearchHit] = []
+    if kind in (None, "graph", "node"):
+        found += _structure(store, project, query, kind, limit)
+    if kind in (None, "execution"):
+        found += executions(store, query, limit)
+    if kind in (None, "package"):
+        found += _packages(project, query, limit)
+    if kind in (None, "feature", "example", "api", "page"):
+        found += _pages(project, query, kind, limit)
+    return sorted(found, key=lambda hit: (-hit.score, hit.uri))[:limit]
+
+
+def _structure(
+    store: Store, project: Project, query: str, kind: str | None, limit: int
+) -> list[SearchHit]:
+    manifests = tuple(graph.manifest for graph in store.graphs())
+    keys = tuple((one.name, one.version) for one in manifests)
+    folder = project.folder / "index" if project.folder.is_dir() else None
+    index = _index(keys, folder, _Held(manifests))
+    titles = {entry.id: entry for entry in index.entries}
+    return [
+        SearchHit(
+            uri=match.id, title=titles[match.id].name, text=short(titles[match.id].text, 200),
+            kind=titles[match.id].kind, score=match.score, why=match.why,
+        )
+        for match in index.search(query, kind=kind, limit=limit)
+    ]  # fmt: skip
+
+
+class _Held:
+    """Manifests beside their names and versions, which alone tell two searches apart."""
+
+    def __init__(self, manifests: tuple[GraphManifest, ...]) -> None:
+        self.manifests = manifests
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=8)
+def _index(keys: tuple[tuple[str, str], ...], folder: Path | None, held: _Held) -> HybridIndex:
+    entries = []
+    for manifest in held.manifests:
+        nodes = ", ".join(node.name for node in manifest.nodes)
+        text = f"{manifest.description} nodes {nodes}"
+        entries.append(Entry(graph_uri(manifest.name), manifest.name, text, "graph"))
+        for node in manifest.nodes:
+            parts = [node.description or node.name.replace("_", " "), f"in {manifest.name}"]
+            parts.append(f"reads {', '.join(node.reads)} writes {', '.join(node.writes)}")
+            entries.append(
+                Entry(node_uri(manifest.name, node.name), node.name, ". ".join(parts), "node")
+            )
+    return HybridIndex(entries, encoder=default_encoder(), folder=folder)
+
+
+def executions(store: Store, query: str, limit: int) -> list[SearchHit]:
+    """Find executions by the words of their errors, graphs, threads and ids."""
+    asked = set(re.findall(r"\w{3,}", query.lower()))
+    found = []
+    for one in store.executions(limit=LOOKED_AT).items:
+        shared = asked & set(re.findall(r"\w{3,}", _text(one).lower()))
+        if shared:
+            found.append(
+                SearchHit(
+                    uri=one.uri, title=f"execution {one.execution_id}", text=quotes.execution(one),
+                    kind="execution", score=round(0.7 * len(shared) / len(asked), 4),
+                    why=f"has the words {', '.join(sorted(shared)[:5])}",
+                )
+            )  # fmt: skip
+    return sorted(found, key=lambda hit: -hit.score)[:limit]
+
+
+def _text(one: Execution) -> str:
+    parts = [one.execution_id, one.graph_name, one.thread_id or "", one.reason, one.error_node or ""]
+    if one.error is not None:
+        parts += [one.error.type, one.error.message]
+    return " ".join(parts)
+
+
+def _packages(project: Project, query: str, limit: int) -> list[SearchHit]:
+    return [
+        SearchHit(
+            uri=match.package.source, title=match.package.id, text=match.package.description,
+            kind="package", score=match.score, why=match.why,
+        )
+        for match in PackageIndex.of(project).search(query, limit=limit)
+    ]  # fmt: skip
+
+
+def _pages(project: Project, query: str, kind: str | None, limit: int) -> list[SearchHit]:
+    found = []
+    for match in pages.find(project, query, kind=kind, limit=limit):
+        entry = pages.entry(project, match.id)
+        found.append(
+            SearchHit(
+                uri=match.id, title=entry.name, text=short(entry.text, 200), kind=entry.kind,
+                score=match.score, why=match.why,
+            )
+        )  # fmt: skip
+    return found
