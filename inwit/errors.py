@@ -12,6 +12,8 @@
     │   ├── MissingRouteError
     │   ├── NoEntryError
     │   ├── NoPathToEndError
+    │   ├── NotWatchableError
+    │   ├── MissingPackageError
     │   └── InvalidNameError
     ├── ExecutionError             what happens while running
     │   ├── InvalidUpdateError
@@ -206,6 +208,31 @@ class InvalidNameError(GraphError):
 
     def __init__(self, name: object, reason: str, hint: str) -> None:
         super().__init__(f"{shorten(name)} {reason}.", hint=hint)
+
+
+class NotWatchableError(GraphError):
+    """What is to be watched is no compiled graph of LangGraph."""
+
+    code = "graph.not_watchable"
+
+    def __init__(self, given: object) -> None:
+        is_written = hasattr(given, "compile") and hasattr(given, "add_node")
+        super().__init__(
+            f"A {type(given).__name__} is no compiled graph of LangGraph.",
+            hint="Compile it first." if is_written else "Give what its compile() returns.",
+        )
+
+
+class MissingPackageError(GraphError):
+    """A feature needs a distribution that is not installed."""
+
+    code = "graph.missing_package"
+    status = 501
+
+    def __init__(self, package: str, feature: str) -> None:
+        super().__init__(
+            f"{feature} needs {package}, which is not installed.", hint=f"pip install {package}"
+        )
 
 
 class ExecutionError(InwitError):
