@@ -102,9 +102,9 @@ def answer(run: Callable[[], object]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return say_error("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader has seen enough; the interpreter's last flush must find an open end.
+        # The reader has left; the interpreter's last flush must find an open end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+        return FAILED
     except InwitError as exc:
         return say_error(str(exc), exit_code_of(exc))
     return result if isinstance(result, int) else FINE
