@@ -129,7 +129,7 @@ class Intake:
         else:
             is_whole = False
         if current is not None and current is recording.current and current[0] > track.taken:
-            base = track.taken if track.taken >= 0 else 0
+            base = max(track.taken, 0)
             needed = max(track.top, current[0])
             if base + track.count + 1 == needed and not _holds(track.held, current[0]):
                 row = (ENTER, *current)

@@ -2,41 +2,411 @@
 
 from __future__ import annotations
 
-import base64
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
 
-from inwit.errors import (
-    MalformedInputError,
-    StoreError,
-    UnknownExecutionError,
-    UnknownGraphError,
-    UnknownUriError,
-)
-from inwit.events import Event, epoch_ns, timestamp
-from inwit.ids import check_id
+from inwit.errors import StoreError, UnknownGraphError, UnknownUriError
+from inwit.events import Event, timestamp
+from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
-from inwit.runtime.store.codec import decode, decompress
+from inwit.runtime.store import metrics, queries
+from inwit.runtime.store.batches import Batches
 from inwit.runtime.store.commit import Group
 from inwit.runtime.store.database import Database
-from inwit.runtime.store.expand import About, Expander, failure_of
-from inwit.runtime.store.fold import Batch, Folder, state_after
-from inwit.runtime.store.graphs import manifest_of
+from inwit.runtime.store.expand import About, Expander
+from inwit.runtime.store.fold import Folder, state_after
 from inwit.runtime.store.heartbeat import close_lost, lost_processes
-from inwit.runtime.store.redact import Profile, Redactor
+from inwit.runtime.store.redact import Profile, Redactor, Unredacted
 from inwit.runtime.store.rollups import add_counts, counts_of
+from inwit.runtime.store.watch import Watcher
 from inwit.runtime.views import Execution, Latency, Page, RegisteredGraph, Visit
 
 T = TypeVar("T")
-_EXECUTION: Final = (
-    "SELECT id, graph, version, status, started_ns, ended_ns, duration_ns, thread, parent,"
-    " current_node, iteration, last_seq, error, error_node, reason, llm_calls, tool_calls, retries,"
-    " input_tokens, output_tokens, cost_usd, number FROM executions"
-)
-_BATCHES: Final = "SELECT rows, first_seq, last_seq, anchor_ns FROM batches"
+_SWEEP_S: Final = 1.0
+_CACHED: Final = 512
+_stores: dict[tuple[Path, str], Store] = {}
+_stores_lock = threading.Lock()
+
+
+class Store:
+    """The record of one project, for readers. Thread-safe; `of` gives every room the same one."""
+
+    def __init__(self, project: Project, redactor: Redactor) -> None:
+        self.project = project
+        self.redactor = redactor
+        self._database = Database.of(project)
+        self._watcher = Watcher(project.database)
+        self._next_sweep = 0.0
+        self._folded: OrderedDict[tuple[str, int, int], list[Visit]] = OrderedDict()
+
+    @classmethod
+    def of(cls, project: Project) -> Store:
+        """The store of a project, with the redaction that its settings name."""
+        named = project.settings().get("redaction")
+        profile: Profile = "pii" if named == "pii" else "secrets"
+        return cls._one(project, profile)
+
+    @classmethod
+    def unredacted(cls, project: Project) -> Store:
+        """The record as it is: for resuming and replaying inside the runtime, for no reader."""
+        return cls._one(project, "")
+
+    @classmethod
+    def _one(cls, project: Project, profile: Profile | str) -> Store:
+        with _stores_lock:
+            key = (project.folder, profile)
+            found = _stores.get(key)
+            if found is None or found._database is not Database.of(project):
+                redactor = (
+                    Redactor(project.secret("redaction.key"), "pii" if profile == "pii" else "secrets")
+                    if profile
+                    else Unredacted()
+                )
+                found = _stores[key] = cls(project, redactor)
+            return found
+
+    # Graphs
+
+    def graphs(self, name: str | None = None, all_versions: bool = False) -> list[RegisteredGraph]:
+        """The registered graphs in the order of their names; of each its current version."""
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT name, version, registered_ns, seen_ns, manifest,"
+                " seen = max(seen) OVER (PARTITION BY name) FROM graphs"
+                " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, seen DESC", (name,),
+            ).fetchall()
+        )  # fmt: skip
+        return [self._graph(row) for row in rows if all_versions or row[5]]
+
+    def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
+        """One graph; without a name the only one or the last compiled.
+
+        Raises:
+            UnknownGraphError: There is none of that name or version.
+        """
+        if name is None:
+            last = self._database.read(
+                lambda connection: connection.execute(
+                    "SELECT name FROM graphs ORDER BY seen DESC LIMIT 1"
+                ).fetchall()
+            )
+            if not last:
+                raise UnknownGraphError("", ())
+            name = str(last[0][0])
+        found = self.graphs(name, all_versions=True)
+        if not found:
+            raise UnknownGraphError(name, {one.name for one in self.graphs()})
+        if version is None:
+            return next(one for one in found if one.is_current)
+        matching = [one for one in found if one.version.startswith(version)] if version else []
+        if not matching:
+            raise UnknownGraphError(f"{name}@{version}", {f"{name}@{one.version}" for one in found})
+        return matching[0]
+
+    def _graph(self, row: tuple[Any, ...]) -> RegisteredGraph:
+        name, version, registered_ns, seen_ns, packed, is_current = row
+        facts = msgspec.msgpack.decode(packed)
+        if self.redactor.may_hold(packed):
+            facts = self.redactor.value(facts)
+        return RegisteredGraph(
+            name=name, version=version, registered_at=timestamp(registered_ns),
+            last_seen_at=timestamp(seen_ns), is_current=bool(is_current),
+            manifest=msgspec.convert(facts, GraphManifest),
+        )  # fmt: skip
+
+    # Executions
+
+    def executions(
+        self, *, graph: str | None = None, version: str | None = None,
+        status: str | Iterable[str] | None = None, thread_id: str | None = None,
+        parent_id: str | None = None, since_ns: int | None = None, until_ns: int | None = None,
+        limit: int = 50, cursor: str | None = None,
+    ) -> Page[Execution]:  # fmt: skip
+        """List executions, newest first. The times bound when they started.
+
+        Raises:
+            MalformedInputError: The cursor is none of ours.
+        """
+        self._close_lost()
+        wanted = queries.Filter()
+        wanted.add("graph = ?", graph)
+        wanted.add("version = ?", version)
+        wanted.add_any("status", status)
+        wanted.add("thread = ?", thread_id)
+        wanted.add("parent = ?", parent_id)
+        wanted.add("started_ns >= ?", since_ns)
+        wanted.add("started_ns < ?", until_ns)
+        return self._database.read(
+            lambda connection: wanted.page(connection, limit, cursor, self.redactor)
+        )
+
+    def execution(self, id_or_prefix: str) -> Execution:
+        """One execution, by its id or by at least four digits that begin no other.
+
+        Raises:
+            UnknownExecutionError: None has it, or several do.
+            MalformedIdError: It cannot be an id.
+        """
+        self._close_lost()
+        return self._database.read(
+            lambda connection: queries.find_execution(connection, id_or_prefix, self.redactor)
+        )
+
+    def last_execution(self, graph: str | None = None, status: str | None = None) -> Execution | None:
+        """The newest execution, if there is any."""
+        found = self.executions(graph=graph, status=status, limit=1).items
+        return found[0] if found else None
+
+    # Events
+
+    def events(
+        self, execution_id: str, *, after: int = 0, types: Iterable[str] | None = None,
+        node: str | None = None, limit: int | None = None,
+    ) -> list[Event]:  # fmt: skip
+        """The events of an execution after a seq, in their order."""
+        about, wanted = self._about(execution_id), None if types is None else set(types)
+        left = limit if limit is not None else -1
+
+        def read(connection: apsw.Connection) -> list[Event]:
+            found: list[Event] = []
+            for event in Batches(connection, self.redactor).events(about, after):
+                if len(found) == left:
+                    break
+                if (wanted is None or event.type in wanted) and node in (None, event.node):
+                    found.append(event)
+            return found
+
+        return self._database.read(read)
+
+    def event(self, execution_id: str, seq: int) -> Event:
+        """One event.
+
+        Raises:
+            UnknownExecutionError, UnknownUriError: There is none.
+        """
+        about = self._about(execution_id)
+        return self._database.read(
+            lambda connection: Batches(connection, self.redactor).event(about, seq)
+        )
+
+    def project_events(self, after: int = 0) -> list[Event]:
+        """The events of the project itself: graphs registered, plans moved."""
+        return self._database.read(
+            lambda connection: list(Batches(connection, self.redactor).events(About(), after))
+        )
+
+    def blob(self, digest: str) -> Any:
+        """The value of a digest.
+
+        Raises:
+            UnknownUriError: There is none.
+        """
+
+        def read(connection: apsw.Connection) -> Any:
+            found = connection.execute(
+                "SELECT content FROM blobs WHERE digest = ?", (digest,)
+            ).fetchall()
+            if not found:
+                raise UnknownUriError(f"blob:{digest}")
+            return Batches(connection, self.redactor).value(found[0][0])
+
+        return self._database.read(read)
+
+    # What is folded from events
+
+    def visits(self, execution_id: str, node: str | None = None) -> list[Visit]:
+        """The visits of an execution's nodes, in the order of their beginnings."""
+        execution = self.execution(execution_id)
+        found = self._fold(execution)
+        return [one for one in found if node in (None, one.node)]
+
+    def recent_visits(
+        self, graph: str, *, version: str | None = None, node: str | None = None,
+        executions: int = 200,
+    ) -> list[Visit]:  # fmt: skip
+        """The visits of a graph's newest executions, oldest first."""
+        page = self.executions(graph=graph, version=version, limit=executions)
+        return [
+            visit for execution in reversed(page.items) for visit in self._fold(execution)
+            if node in (None, visit.node)
+        ]  # fmt: skip
+
+    def state_at(self, execution_id: str, seq: int | None = None) -> dict[str, Any]:
+        """The state after an event, by default the last one."""
+        about = self._about(execution_id)
+        return self._database.read(
+            lambda connection: state_after(
+                Batches(connection, self.redactor).of(about.execution_id), seq
+            )
+        )
+
+    def _fold(self, execution: Execution) -> list[Visit]:
+        key = (execution.execution_id, execution.last_seq, self._database.generation)
+        known = self._folded.get(key)
+        if known is not None:
+            return known
+        about = About(
+            execution_id=execution.execution_id, graph_name=execution.graph_name,
+            graph_version=execution.graph_version, thread_id=execution.thread_id,
+            parent_execution_id=execution.parent_execution_id,
+        )  # fmt: skip
+        found = self._database.read(
+            lambda connection: Folder(about).visits(
+                Batches(connection, self.redactor).of(about.execution_id)
+            )
+        )
+        self._folded[key] = found
+        if len(self._folded) > _CACHED:
+            self._folded.popitem(last=False)
+        return found
+
+    def _about(self, execution_id: str) -> About:
+        execution = self.execution(execution_id)
+        return About(
+            execution_id=execution.execution_id, graph_name=execution.graph_name,
+            graph_version=execution.graph_version, thread_id=execution.thread_id,
+            parent_execution_id=execution.parent_execution_id,
+        )  # fmt: skip
+
+    # Figures
+
+    def latencies(
+        self, graph: str | None = None, version: str | None = None, node: str | None = None,
+        since_minute: int | None = None,
+    ) -> list[Latency]:  # fmt: skip
+        """Histograms by (graph, version, node, minute), in that order, over all processes."""
+        wanted = (graph, version, node, since_minute)
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT graph, version, node, minute, counts, total_ns, failed, retries FROM latencies"
+                " WHERE (?1 IS NULL OR graph = ?1) AND (?2 IS NULL OR version = ?2)"
+                " AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR minute >= ?4)"
+                " ORDER BY graph, version, node, minute", wanted,
+            ).fetchall()
+        )  # fmt: skip
+        merged: dict[tuple[Any, ...], list[Any]] = {}
+        for row in rows:
+            sums = merged.setdefault(row[:4], [{}, 0, 0, 0])
+            add_counts(sums[0], counts_of(row[4]))
+            for index in (1, 2, 3):
+                sums[index] += row[4 + index]
+        return [
+            Latency(
+                graph_name=key[0], graph_version=key[1], node=key[2], minute=key[3],
+                counts={k: v for k, v in counts.items() if v}, total_ms=total_ns / 1e6,
+                failed=failed, retries=retries,
+            )
+            for key, (counts, total_ns, failed, retries) in merged.items()
+        ]  # fmt: skip
+
+    def record_metric(
+        self, name: str, value: float, kind: metrics.Kind = "gauge",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Write one measurement of a user's own with the journal's next commit."""
+        from inwit.runtime.store.journal import Journal
+
+        given = dict(labels or {})
+        Journal.of(self.project).submit(
+            lambda connection: metrics.record(connection, name, value, kind, given), is_urgent=False
+        )
+
+    def metrics(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The user's own figures."""
+        found = self._database.read(lambda connection: metrics.read(connection, name))
+        return [{**one, "labels": self.redactor.value(one["labels"])} for one in found]
+
+    # Following
+
+    def tail(self, after_position: int, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Events of all executions after a position, in the order in which they were committed.
+
+        Each comes with its position, which is the point to go on from.
+        """
+        self._sweep()
+        return self._database.read(
+            lambda connection: Batches(connection, self.redactor).tail(after_position, limit)
+        )
+
+    def position(self) -> int:
+        """The position of the last event; `tail` from there gives what comes next."""
+        return self._database.read(
+            lambda connection: Batches(connection, self.redactor).position()
+        )
+
+    def data_version(self) -> int:
+        """A number that is another one after every commit of any process."""
+        return self._watcher.version()
+
+    def wait_change(self, timeout_s: float, since: int | None = None) -> int:
+        """Wait until `data_version` is another one than `since` (now, by default), and give it."""
+        since = self.data_version() if since is None else since
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = deadline - time.monotonic()
+            found = self._watcher.wait(since, min(max(left, 0.0), _SWEEP_S))
+            if found != since or left <= _SWEEP_S:
+                return found
+            self._sweep()
+
+    def expand_group(self, group: Group) -> list[Event]:
+        """The events of a commit that the journal has just made."""
+
+        def read(connection: apsw.Connection) -> list[Event]:
+            batches, found = Batches(connection, self.redactor), list[Event]()
+            for entry in group.entries:
+                if entry.execution_id not in group.fenced:
+                    rows = batches.rows(entry.data)
+                    about = About(
+                        execution_id=entry.execution_id, graph_name=entry.track.graph,
+                        graph_version=entry.track.version,
+                        thread_id=entry.track.recording.thread_id,
+                        parent_execution_id=entry.track.recording.parent_id,
+                    )  # fmt: skip
+                    found += Expander(about).expand(rows, entry.first_seq, entry.anchor_ns)
+            for event in group.events:
+                if event.batch is not None:
+                    rows = batches.rows(event.batch[4])
+                    found += Expander(About()).expand(rows, event.batch[1], 0)
+            return found
+
+        return self._database.read(read)
+
+    # Other rooms' tables
+
+    def declare(self, room: str, migrations: Sequence[str]) -> None:
+        """Contribute tables to the record; each migration runs once."""
+        self._database.declare(room, migrations)
+
+    def write(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run `work` in one transaction, durable when it returns."""
+        return self._database.write(work)
+
+    def read(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one query of a room on its own tables; nothing is redacted here."""
+        return self._database.read(
+            lambda connection: connection.execute(sql, tuple(params)).fetchall()
+        )
+
+    # Who is lost
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_S
+            self._close_lost()
+
+    def _close_lost(self) -> None:
+        """End the executions of dead processes; where that cannot be written, the next one does."""
+        if self._database.read(lost_processes):
+            try:
+                self._database.write(close_lost)
+            except StoreError:
+                return

@@ -170,8 +170,7 @@ class Track:
     def _seen(self, seq: int) -> None:
         if seq > self.taken:
             self.count += 1
-            if seq > self.top:
-                self.top = seq
+            self.top = max(self.top, seq)
 
     def _node_failed(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
         """Count a failed visit; a retry that follows takes it back."""
