@@ -16,11 +16,12 @@ Retriever = Callable[[str, int], Found | Awaitable[Found]]
 Writer = Callable[[str, list["Passage"]], str | Awaitable[str]]
 
 NOTHING = "The passages say nothing about that."
-_COMMON = frozenset(
-    "about after also and are because been before being but can could did does for from had has have how "
-    "into its long many more most much not one our should some such than that the their them then there "
-    "these they this those was were what when where which while who whom whose why will with would you your".split()
-)
+_COMMON = """
+about after also and are because been before being but can could did does for from had has have how
+into its long many more most much not one our should some such than that the their them then there
+these they this those was were what when where which while who whom whose why will with would you
+your
+"""
 
 
 class Passage(TypedDict):
@@ -122,7 +123,7 @@ def extract(question: str, passages: Sequence[Passage], *, sentences: int = 2) -
 def telling_words(text: str) -> set[str]:
     """The words of a text that carry its subject, cut to their stems."""
     words = (word for word in re.findall(r"\w+", text.lower()) if len(word) > 2)
-    return {re.sub(r"(ing|ed|es|s)$", "", word) for word in words if word not in _COMMON}
+    return {re.sub(r"(ing|ed|es|s)$", "", word) for word in words if word not in _COMMON.split()}
 
 
 def _quoted(question: str, passages: list[Passage]) -> RagState:

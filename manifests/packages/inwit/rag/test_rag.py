@@ -50,7 +50,7 @@ def test_the_search_is_widened_by_the_missing_words_until_they_are_covered() -> 
 
 
 def test_an_uncovered_question_ends_after_the_last_round() -> None:
-    app = load("inwit/rag")(lambda query, limit: [], max_rounds=2).compile(name="empty")
+    app = load("inwit/rag")(lambda *_: [], max_rounds=2).compile(name="empty")
 
     result = app.invoke({"question": "Anything?"})
 

@@ -30,7 +30,7 @@ class TeamState(TypedDict, total=False):
 
 
 Worker = Callable[[str, list[Note]], str | Awaitable[str]]
-Chooser = Callable[[str, list[Note], Mapping[str, Worker]], str | None | Awaitable[str | None]]
+Chooser = Callable[[str, list[Note], Mapping[str, Worker]], str | Awaitable[str | None] | None]
 Composer = Callable[[str, list[Note]], str | Awaitable[str]]
 
 

@@ -8,6 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -70,9 +71,9 @@ def _power(base: Number, exponent: Number) -> Number:
     """Raise to a power whose result stays within `MAX_BITS`."""
     if abs(exponent) * math.log2(abs(base) + 2) > MAX_BITS:
         raise ValueError(f"{base} ** {exponent} is too large.")
-    result = base**exponent
-    if isinstance(result, complex):
+    if base < 0 and exponent != int(exponent):
         raise ValueError(f"{base} ** {exponent} is no real number.")
+    result: Number = base**exponent
     return result
 
 
@@ -105,10 +106,8 @@ def files_below(folder: str | Path) -> dict[str, Callable[..., Any]]:
 
     def list_files(pattern: str = "**/*") -> list[str]:
         """List files whose path fits a pattern such as "**/*.md"."""
-        return [
-            path.relative_to(root).as_posix()
-            for path, _ in zip(_files(root, pattern), range(MAX_FILES))
-        ]  # noqa: B905 - the shorter one ends it
+        found = islice(_files(root, pattern), MAX_FILES)
+        return [path.relative_to(root).as_posix() for path in found]
 
     def read_file(path: str, start: int = 1, lines: int = 200) -> str:
         """Read some lines of a text file, from line `start` on."""
