@@ -53,7 +53,7 @@ def config(client: str, http: bool, as_json: bool) -> None:
     from inwit.runtime.project import Project
 
     project = Project.find()
-    entry = _over_http(project, client) if http else _over_stdio(project.root, client)
+    entry = over_http(project, client) if http else over_stdio(project.root, client)
     render.json(configuration(client, entry))
     if not as_json:
         click.echo(f"This belongs into {CLIENTS[client][0]}.", err=True)
@@ -64,7 +64,8 @@ def configuration(client: str, entry: dict[str, Any]) -> dict[str, Any]:
     return {CLIENTS[client][1]: {"inwit": entry}}
 
 
-def _over_stdio(root: Path, client: str) -> dict[str, Any]:
+def over_stdio(root: Path, client: str) -> dict[str, Any]:
+    """A client's entry for a server that it starts itself."""
     started = {
         "command": sys.executable,
         "args": ["-m", "inwit", "mcp", "serve", "--project", str(root)],
@@ -72,7 +73,12 @@ def _over_stdio(root: Path, client: str) -> dict[str, Any]:
     return started if client in ("claude-desktop", "cursor") else {"type": "stdio", **started}
 
 
-def _over_http(project: Project, client: str) -> dict[str, Any]:
+def over_http(project: Project, client: str) -> dict[str, Any]:
+    """A client's entry for the host that runs.
+
+    Raises:
+        Unreachable: None runs.
+    """
     from inwit.server import hostfile
 
     if client == "claude-desktop":
