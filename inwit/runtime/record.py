@@ -57,10 +57,14 @@ def anchor() -> int:
 class Recording:
     """The rows of one execution that the journal has not taken yet."""
 
-    __slots__ = (
-        "anchor_ns", "current", "execution_id", "graph_name", "is_done", "parent_id", "rows",
-        "seq", "taken_seq", "thread_id", "version",
-    )  # fmt: skip
+    # What is the same at every start is the class's: an execution begins in a microsecond.
+    seq = 0
+    """The last seq that was given out."""
+    current: tuple[int, str, int, int, int] | None = None
+    is_done = False
+    """True once the END row is in `rows`."""
+    taken_seq = 0
+    """The journal's own: the last seq it has written."""
 
     def __init__(
         self, execution_id: str, graph_name: str, version: Callable[[], str],
@@ -74,13 +78,6 @@ class Recording:
         self.parent_id = parent_id
         self.anchor_ns = anchor_ns
         self.rows: list[tuple[Any, ...]] = []
-        self.seq = 0
-        """The last seq that was given out."""
-        self.current: tuple[int, str, int, int, int] | None = None
-        self.is_done = False
-        """True once the END row is in `rows`."""
-        self.taken_seq = 0
-        """The journal's own: the last seq it has written."""
 
     def add(self, kind: int, *rest: Any, seqs: int = 1) -> None:
         """Append one row that takes `seqs` seqs. Safe from any thread."""
@@ -104,8 +101,6 @@ class Recording:
 
 class Unrecorded(Recording):
     """The recording of an execution whose record is off: it keeps nothing."""
-
-    __slots__ = ()
 
     def __init__(self, execution_id: str, graph_name: str) -> None:
         super().__init__(execution_id, graph_name, str, None, None, 0)

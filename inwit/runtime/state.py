@@ -87,8 +87,15 @@ class StateSchema:
         """
         if not (update.keys() <= self.names):
             self._refuse_unknown(update, InvalidUpdateError, "An update")
-        recorded: dict[str, Any] = {}
         reducers = self.reducers
+        if not reducers:
+            for value in update.values():
+                if type(value) not in IMMUTABLE:
+                    break
+            else:
+                state.update(update)
+                return dict(update)
+        recorded: dict[str, Any] = {}
         for key, value in update.items():
             if key in reducers:
                 recorded[key] = self._merge(reducers[key], state, value, strict)

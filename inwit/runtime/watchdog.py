@@ -8,7 +8,7 @@ declares a time-out has a timer of its own (`inwit.runtime.threads`).
 from __future__ import annotations
 
 import asyncio
-import threading
+from asyncio import current_task, get_running_loop
 from time import monotonic_ns
 from weakref import WeakKeyDictionary, ref
 
@@ -19,7 +19,8 @@ TICK_S = 1.0
 _FASTEST_S = 0.005
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
-_local = threading.local()
+_last: Watchdog | None = None
+"""The one that was asked for last; it may be another thread's."""
 
 
 class Watchdog:
@@ -33,22 +34,24 @@ class Watchdog:
     @staticmethod
     def of_loop() -> Watchdog:
         """The watchdog of the running loop."""
-        loop = asyncio.get_running_loop()
-        last: Watchdog | None = getattr(_local, "last", None)
+        global _last
+        loop, last = get_running_loop(), _last
         if last is not None and last._loop() is loop:
             return last
         found = _by_loop.get(loop)
         if found is None:
             found = _by_loop[loop] = Watchdog(loop)
-        _local.last = found
+        _last = found
         return found
 
     def watch(self, ctx: Context) -> None:
         """Watch a context that runs in the current task."""
-        ctx.task = asyncio.current_task()
+        ctx.task = current_task()
         self._contexts.add(ctx)
-        if self._timer is None or (ctx.budget_s is not None and ctx.budget_s < TICK_S):
-            self.look_within(min(TICK_S, ctx.budget_s or TICK_S))
+        if self._timer is None:
+            self.look_within(TICK_S)
+        if ctx.budget_s is not None and ctx.budget_s < TICK_S:
+            self.look_within(ctx.budget_s)
 
     def look_within(self, seconds: float) -> None:
         """Look again after at most so long."""
