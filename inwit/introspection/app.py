@@ -285,6 +285,6 @@ def _version(distribution: str) -> str | None:
 @lru_cache(maxsize=512)
 def _summary(distribution: str) -> str:
     try:
-        return str(metadata.metadata(distribution).get("Summary") or "")
+        return str(metadata.metadata(distribution).json.get("summary") or "")
     except metadata.PackageNotFoundError:
         return ""

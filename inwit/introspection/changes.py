@@ -76,7 +76,7 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
     """Read a change from a question in lower case; `is_said` has its names blanked out."""
     said = words if is_said is None else is_said
     fitting = (kind for kind, pattern in _KINDS if re.search(rf"\b(?:{pattern})", said))
-    kind = next(fitting, "unknown")
+    kind: Kind = next(fitting, "unknown")
     chosen = tuple(nodes)
     match kind:
         case "cached":

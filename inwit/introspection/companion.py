@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from inwit import plans as plan_records
 from inwit.answers import Answer
+from inwit.events import OPEN_STATUSES
 from inwit.introspection import app as facts
 from inwit.introspection import help as helping
-from inwit.introspection import live, network
+from inwit.introspection import live, network, plan_rows
 from inwit.introspection import platform as platform_level
 from inwit.introspection.introspector import Introspector
 from inwit.introspection.resolve import Resolved, graph_metrics
+from inwit.registry.packages import PackageIndex
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 from inwit.runtime.views import RegisteredGraph
 
 if TYPE_CHECKING:
-    from inwit.runtime.compiled import CompiledGraph
-
-PERFORMANCE_LOOKS_AT = 200
+    from inwit.runtime.answering import Answering
 
 
 class Introspection:
@@ -86,18 +87,18 @@ def ask(
     return introspector.ask(question, level=level, execution_id=execution_id)
 
 
-def introspect(app: CompiledGraph[Any]) -> Introspection:
+def introspect(app: Answering) -> Introspection:
     """The facts of a compiled graph."""
     return Introspection(_registered(app))
 
 
-def platform(app: CompiledGraph[Any]) -> dict[str, Any]:
+def platform(app: Answering) -> dict[str, Any]:
     """Everything of the platform level but the long pages; the same for every graph."""
     topics = ("version", "features", "node-types", "edge-types", "states", "errors", "cli")
     return {topic.replace("-", "_"): platform_level.TOPICS[topic]() for topic in topics}
 
 
-def unified(app: CompiledGraph[Any]) -> dict[str, Any]:
+def unified(app: Answering) -> dict[str, Any]:
     """The four levels of a compiled graph in one dict."""
     return {
         "platform": platform(app),
@@ -110,12 +111,12 @@ def unified(app: CompiledGraph[Any]) -> dict[str, Any]:
     }
 
 
-def help(app: CompiledGraph[Any], level: HelpLevel) -> str:
+def help(app: Answering, level: HelpLevel) -> str:
     """The help of the user's own program."""
     return helping.generate_help(_registered(app), level)
 
 
-def handle_help(app: CompiledGraph[Any], argv: list[str]) -> bool:
+def handle_help(app: Answering, argv: list[str]) -> bool:
     """Print the help that `argv` asks for; False when it asks for none."""
     return helping.handle_help(_registered(app), argv)
 
@@ -125,31 +126,44 @@ def resolve(project: Project, uri: str) -> Resolved:
     return Introspector.of(project).resolve(uri)
 
 
-def live_executions(app: CompiledGraph[Any]) -> list[dict[str, Any]]:
-    """The executions of a graph, newest first."""
-    found: list[dict[str, Any]] = live.executions(_store(app), graph=app.name)["executions"]
+def live_executions(app: Answering) -> list[dict[str, Any]]:
+    """The executions of a graph that are not over, in any process."""
+    store = _store(app)
+    found: list[dict[str, Any]] = []
+    for status in OPEN_STATUSES:
+        found += live.executions(store, graph=app.name, status=status)["executions"]
     return found
 
 
-def metrics(app: CompiledGraph[Any]) -> dict[str, Any]:
+def metrics(app: Answering) -> dict[str, Any]:
     """Figures of a graph over its whole record."""
     return graph_metrics(_store(app), app.name)
 
 
-def performance(app: CompiledGraph[Any]) -> dict[str, Any]:
+def performance(app: Answering) -> dict[str, Any]:
     """How a graph does against its own history: the verdicts of ``am I performing well``."""
     introspector = Introspector.of(app.project, graph=app.name)
     return introspector.ask("Am I performing well?", level="live").data
 
 
-def _store(app: CompiledGraph[Any]) -> Store:
+def _store(app: Answering) -> Store:
     Journal.of(app.project).flush()
     return Store.of(app.project)
 
 
-def _registered(app: CompiledGraph[Any]) -> RegisteredGraph:
+def _registered(app: Answering) -> RegisteredGraph:
     manifest = app.manifest()
     return RegisteredGraph(
         name=manifest.name, version=manifest.version, registered_at="", last_seen_at="",
         manifest=manifest, is_current=True,
     )  # fmt: skip
+
+
+def packages(project: Project) -> PackageIndex:
+    """The packages that a project can see: ``.search(query)``, ``.list()``, ``.get(id)``."""
+    return PackageIndex.of(project)
+
+
+def plans(project: Project) -> list[dict[str, Any]]:
+    """The plans of a project, as plain JSON values."""
+    return [plan_records.to_json(plan) for plan in plan_rows.plans(Store.of(project))]

@@ -273,7 +273,7 @@ def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
 
 
 def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:
-    tried = tuple(dict.fromkeys(one.level for one in (*queries, *routing.readings)))
+    tried = tuple(dict.fromkeys([*(one.level for one in queries), *(one.level for one in routing.readings)]))
     first = answers[0]
     if len(answers) == 1:
         return _replaced(first, levels_tried=tried)

@@ -176,12 +176,15 @@ def _examples() -> tuple[dict[str, Any], ...]:
 def _commands() -> tuple[dict[str, Any], ...]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((PACKAGE / "cli").glob("**/*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        group = ""
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                name = _command_name(node)
+                name, kind, is_inner = _command_name(node)
                 if name:
+                    full = f"{group} {name}".strip() if is_inner else name
+                    group = name if kind == "group" and not is_inner else group
                     doc = (ast.get_docstring(node) or "").partition("\n")[0]
-                    found.setdefault(name, {"name": name, "description": doc})
+                    found.setdefault(full, {"name": full, "description": doc})
     return tuple(found.values())
 
 
@@ -277,13 +280,15 @@ def _subclasses(cls: type[InwitError]) -> Iterator[type[InwitError]]:
         yield from _subclasses(sub)
 
 
-def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, str, bool]:
+    """A command's name, whether it is a command or a group, and whether it is in a group."""
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
             continue
-        if decorator.func.attr in ("command", "group"):
+        kind, owner = decorator.func.attr, decorator.func.value
+        if kind in ("command", "group"):
             given = decorator.args[0] if decorator.args else None
-            if isinstance(given, ast.Constant):
-                return str(given.value)
-            return node.name.replace("_", "-")
-    return None
+            is_inner = isinstance(owner, ast.Name) and owner.id != "click"
+            name = str(given.value) if isinstance(given, ast.Constant) else node.name
+            return name.replace("_", "-"), kind, is_inner
+    return "", "", False

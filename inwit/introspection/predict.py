@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -68,7 +69,7 @@ def rescheduled(
 ) -> Prediction:
     """Simulate every schedule with other durations, or other waiting."""
     after = [
-        one.simulate(lasts, follows=None if follows is None else lambda task, s=one: follows(s, task))
+        one.simulate(lasts, follows=None if follows is None else partial(follows, one))
         for one in schedules
     ]
     return Prediction(feasible=True, before=[one.total for one in schedules], after=after, **more)
@@ -211,7 +212,7 @@ def cached(
         hit = (schedule.execution.execution_id, task.index) in hits
         return 0.0 if hit else task.duration
 
-    after = [one.simulate(lambda task, s=one: lasts(s, task)) for one in schedules]
+    after = [one.simulate(partial(lasts, one)) for one in schedules]
     share = len(hits) / looked if looked else 0.0
     prediction = Prediction(feasible=True, before=[one.total for one in schedules], after=after)
     prediction.extra |= {"visits": looked, "repeats": len(hits), "hit_rate": round(share, 4)}
