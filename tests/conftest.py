@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from inwit.runtime.store.journal import _journals
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +17,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Keep every test away from the user's own home, project and settings."""
     home = tmp_path / "home"
     home.mkdir()
@@ -23,7 +26,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(home)
-    return home
+    yield home
+    for journal in list(_journals.values()):
+        if journal.project.folder.is_relative_to(tmp_path):
+            journal.close()
 
 
 @pytest.fixture

@@ -73,6 +73,19 @@ def _invoke(graph: CompiledGraph[Any], value: Any, thread_id: str | None) -> Any
             raise
         click.echo(f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True)
         raise ExecutionFailed(f"{type(exc).__name__}: {exc}") from exc
+    finally:
+        _make_durable(graph)
+
+
+def _make_durable(graph: CompiledGraph[Any]) -> None:
+    """Whoever is told an execution's id can look it up at once."""
+    from inwit.errors import StoreError
+    from inwit.runtime.store import Journal
+
+    try:
+        Journal.of(graph.project).flush()
+    except StoreError as exc:
+        click.echo(f"The execution is not in the record: {exc}", err=True)
 
 
 def _evaluate(target: str, *, as_json: bool) -> None:

@@ -50,9 +50,9 @@ async def test_a_host_serves_until_it_is_terminated_and_clients_are_told_of_it(
                     told += await anyio.to_thread.run_sync(host.stdout.readline)
             url = json.loads(told)["url"]
             entry = inwit("mcp", "config", "cursor", "--http").json["mcpServers"]["inwit"]
-            async with httpx.AsyncClient(headers=entry["headers"], trust_env=False) as http:
-                answered = await http.get(f"{url}/mcp/about")
-                refused = await httpx.AsyncClient(trust_env=False).get(f"{url}/mcp/about")
+            async with httpx.AsyncClient(trust_env=False) as http:
+                answered = await http.get(f"{url}/mcp/about", headers=entry["headers"])
+                refused = await http.get(f"{url}/mcp/about")
         finally:
             host.send_signal(signal.SIGTERM)
 
