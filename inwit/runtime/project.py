@@ -77,7 +77,9 @@ class Project:
         path = self.folder / name
         try:
             self.ensure()
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            with os.fdopen(
+                os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
+            ) as file:
                 file.write(secrets.token_bytes(32))
         except (FileExistsError, StoreReadOnlyError):
             pass

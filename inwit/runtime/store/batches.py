@@ -10,6 +10,7 @@ import apsw
 from inwit.errors import UnknownUriError
 from inwit.events import Event
 from inwit.runtime.store.codec import decode, decompress
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.expand import About, Expander
 from inwit.runtime.store.fold import Batch
 from inwit.runtime.store.redact import Redactor
@@ -28,11 +29,12 @@ class Batches:
 
     def of(self, execution_id: str, after: int = 0) -> Iterator[Batch]:
         """One execution's batches that hold events after a seq, in their order."""
-        found = self._connection.execute(
+        found = query(
+            self._connection,
             "SELECT rows, first_seq, last_seq, anchor_ns FROM batches"
             " WHERE execution = ? AND last_seq > ? ORDER BY first_seq",
             (execution_id, after),
-        ).fetchall()
+        )
         for packed, first_seq, last_seq, anchor_ns in found:
             yield self.rows(packed), first_seq, last_seq, anchor_ns
 
@@ -46,9 +48,7 @@ class Batches:
 
     def blob(self, digest: str) -> Any:
         """The value of a digest, or words that say that it is gone."""
-        found = self._connection.execute(
-            "SELECT content FROM blobs WHERE digest = ?", (digest,)
-        ).fetchall()
+        found = query(self._connection, "SELECT content FROM blobs WHERE digest = ?", (digest,))
         return self.value(found[0][0]) if found else f"<blob {digest} is gone>"
 
     def value(self, packed: bytes) -> Any:
@@ -71,11 +71,12 @@ class Batches:
         Raises:
             UnknownUriError: The execution has no such seq.
         """
-        found = self._connection.execute(
+        found = query(
+            self._connection,
             "SELECT rows, first_seq, anchor_ns FROM batches WHERE execution = ? AND first_seq <= ?"
             " ORDER BY first_seq DESC LIMIT 1",
             (about.execution_id, seq),
-        ).fetchall()
+        )
         for packed, first_seq, anchor_ns in found:
             for event in Expander(about).expand(self.rows(packed), first_seq, anchor_ns):
                 if event.seq == seq:
@@ -105,10 +106,11 @@ class Batches:
 
     def about(self, execution_id: str) -> About:
         """What the events of an execution have in common."""
-        found = self._connection.execute(
+        found = query(
+            self._connection,
             "SELECT id, graph, version, thread, parent FROM executions WHERE id = ?",
             (execution_id,),
-        ).fetchall()
+        )
         if not found:
             return About(execution_id=execution_id)
         _, graph, version, thread, parent = found[0]
@@ -119,12 +121,11 @@ class Batches:
 
     def position(self) -> int:
         """The position of the last event."""
-        found = self._connection.execute(
-            "SELECT number, last_seq - first_seq + 1 FROM batches ORDER BY number DESC LIMIT 1"
-        ).fetchall()
+        found = query(
+            self._connection,
+            "SELECT number, last_seq - first_seq + 1 FROM batches ORDER BY number DESC LIMIT 1",
+        )
         if found:
             return int(found[0][0]) << OFFSET_BITS | int(found[0][1]) & _MASK
-        used = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'batches'"
-        ).fetchall()
+        used = query(self._connection, "SELECT seq FROM sqlite_sequence WHERE name = 'batches'")
         return int(used[0][0]) << OFFSET_BITS | _MASK if used else 0

@@ -14,6 +14,7 @@ from inwit.errors import FencedError
 from inwit.runtime.record import EVENT
 from inwit.runtime.serial import encode_rows
 from inwit.runtime.store.codec import Encoder
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.entry import COLUMNS, Entry, gap_row
 from inwit.runtime.store.heartbeat import Heart
 from inwit.runtime.store.rollups import write_latencies
@@ -104,9 +105,9 @@ class Group(msgspec.Struct):
         seen: set[tuple[str, int]] = set()
         for entry in self.entries:
             taken = (entry.execution_id, entry.first_seq)
-            if taken in seen or connection.execute(
-                "SELECT 1 FROM batches WHERE execution = ? AND first_seq = ?", taken
-            ).fetchall():
+            if taken in seen or query(
+                connection, "SELECT 1 FROM batches WHERE execution = ? AND first_seq = ?", taken
+            ):
                 self.fenced.setdefault(entry.execution_id, FencedError(*taken))
             seen.add(taken)
         return [entry for entry in self.entries if entry.execution_id not in self.fenced]
@@ -117,10 +118,11 @@ class Group(msgspec.Struct):
             if entry.execution_id not in self.suspects:
                 continue
             self.suspects.discard(entry.execution_id)
-            found = connection.execute(
+            found = query(
+                connection,
                 "SELECT coalesce(max(last_seq), 0) FROM batches WHERE execution = ?",
                 (entry.execution_id,),
-            ).fetchall()[0][0]
+            )[0][0]
             lost_to = entry.first_seq - 1
             if found < lost_to:
                 row = gap_row(found + 1, lost_to, 0, "the record was damaged and moved aside")
@@ -146,9 +148,9 @@ def _write_blobs(connection: apsw.Connection, entries: list[Entry]) -> None:
 
 
 def _write_event(connection: apsw.Connection, event: ProjectEvent) -> None:
-    last = connection.execute(
-        "SELECT coalesce(max(last_seq), 0) FROM batches WHERE execution = ''"
-    ).fetchall()[0][0]
+    last = query(connection, "SELECT coalesce(max(last_seq), 0) FROM batches WHERE execution = ''")[
+        0
+    ][0]
     row = (EVENT, last + 1, event.t, event.type, None, None, None, event.fields)
     event.batch = ("", last + 1, last + 1, 0, encode_rows([row]))
     connection.execute(_BATCH, event.batch)

@@ -6,10 +6,10 @@ that corrupts a file which several connections write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import apsw
@@ -71,6 +71,13 @@ def _prepare_reader(connection: apsw.Connection) -> None:
     connection.set_busy_timeout(BUSY_MS)
     connection.execute("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456")
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+
+def query(
+    connection: apsw.Connection, sql: str, values: Sequence[Any] | dict[str, Any] = ()
+) -> list[tuple[Any, ...]]:
+    """Run one statement and give all its rows."""
+    return connection.execute(sql, values).fetchall()
 
 
 @contextmanager

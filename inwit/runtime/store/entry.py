@@ -10,7 +10,7 @@ import msgspec
 from inwit.events import OPEN_STATUSES
 from inwit.runtime.record import END, EVENT
 from inwit.runtime.store.codec import Blobs, Encoder, Row
-from inwit.runtime.store.tracking import Sums, Track
+from inwit.runtime.store.tracking import NOTHING, Track
 
 COLUMNS: Final = (
     "id", "graph", "version", "thread", "parent", "status", "started_ns", "last_ns", "ended_ns",
@@ -41,7 +41,7 @@ class Entry:
             self.blobs = {digest: compress(data) for digest, data in track.blobs.items()}
             track.blobs = {}
         self.row = _row(track, last_seq)
-        track.sums = Sums()
+        track.sums, track.iteration = NOTHING, 0
 
     @property
     def batch(self) -> tuple[Any, ...]:
@@ -82,6 +82,6 @@ def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
     return (
         recording.execution_id, track.graph, track.version, recording.thread_id,
         recording.parent_id, track.status, started_ns, last_ns, ended_ns, duration_ns,
-        track.current_node, sums.iteration, last_seq, error, error_node, reason, sums.llm_calls,
+        track.current_node, track.iteration, last_seq, error, error_node, reason, sums.llm_calls,
         sums.tool_calls, sums.retries, sums.input_tokens, sums.output_tokens, sums.cost_usd,
     )  # fmt: skip

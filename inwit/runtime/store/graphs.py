@@ -10,6 +10,7 @@ import apsw
 import msgspec
 
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.store.connection import query
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +31,9 @@ def register(connection: apsw.Connection, manifest: GraphManifest) -> Registered
     if name != manifest.name:
         manifest = msgspec.structs.replace(manifest, name=name)
     now = time.time_ns()
-    is_new = not connection.execute(
-        "SELECT 1 FROM graphs WHERE name = ? AND version = ?", (name, manifest.version)
-    ).fetchall()
+    is_new = not query(
+        connection, "SELECT 1 FROM graphs WHERE name = ? AND version = ?", (name, manifest.version)
+    )
     connection.execute(
         "INSERT INTO graphs (name, version, file, manifest, registered_ns, seen_ns, seen)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?5, (SELECT coalesce(max(seen), 0) + 1 FROM graphs))"
@@ -52,9 +53,7 @@ def _free_name(connection: apsw.Connection, name: str, file: str) -> str:
     number = 1
     while True:
         candidate = name if number == 1 else f"{name}~{number}"
-        files = connection.execute(
-            "SELECT DISTINCT file FROM graphs WHERE name = ?", (candidate,)
-        ).fetchall()
+        files = query(connection, "SELECT DISTINCT file FROM graphs WHERE name = ?", (candidate,))
         if not files or any(_is_same(found, file) for (found,) in files):
             return candidate
         number += 1

@@ -14,6 +14,7 @@ import msgspec
 
 from inwit.events import Failure
 from inwit.runtime.store.codec import Encoder
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.entry import end_row
 
 BEAT_S: Final = 5.0
@@ -53,10 +54,11 @@ class Heart:
 
 def lost_processes(connection: apsw.Connection) -> list[int]:
     """The processes that have running executions and are dead, or have not beaten for too long."""
-    rows = connection.execute(
+    rows = query(
+        connection,
         "SELECT DISTINCT e.process, p.pid, p.started, p.boot, p.beat_ns, p.beat_monotonic_ns"
-        " FROM executions e LEFT JOIN processes p ON p.id = e.process WHERE e.status = 'running'"
-    ).fetchall()
+        " FROM executions e LEFT JOIN processes p ON p.id = e.process WHERE e.status = 'running'",
+    )
     return [row[0] for row in rows if row[1] is None or is_lost(*row[1:])]
 
 
@@ -80,13 +82,9 @@ def close_lost(connection: apsw.Connection) -> int:
     """
     closed = 0
     for process in lost_processes(connection):
-        for execution_id, last_seq, last_ns, started_ns, node in connection.execute(
-            "SELECT id, last_seq, last_ns, started_ns, current_node FROM executions"
-            " WHERE process = ? AND status = 'running'", (process,),
-        ).fetchall():  # fmt: skip
-            beat = connection.execute(
-                "SELECT beat_ns FROM processes WHERE id = ?", (process,)
-            ).fetchall()
+        for execution_id, last_seq, last_ns, started_ns, node in query(connection, "SELECT id, last_seq, last_ns, started_ns, current_node FROM executions"
+            " WHERE process = ? AND status = 'running'", (process,)):  # fmt: skip
+            beat = query(connection, "SELECT beat_ns FROM processes WHERE id = ?", (process,))
             ended_ns = max(last_ns, beat[0][0] if beat else 0)
             _close(connection, execution_id, last_seq + 1, started_ns, ended_ns, node)
             closed += 1

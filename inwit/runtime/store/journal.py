@@ -155,9 +155,7 @@ class Journal:
         self._rouse()
         return registration.done
 
-    def submit(
-        self, work: Callable[[apsw.Connection], T], *, is_urgent: bool = True
-    ) -> Future[T]:
+    def submit(self, work: Callable[[apsw.Connection], T], *, is_urgent: bool = True) -> Future[T]:
         """Let `work` join the next commit; the future is done when that has reached the disk."""
         done: Future[T] = Future()
         with self._lock:
@@ -413,7 +411,10 @@ class Journal:
             where = manifest.source
             place = {} if where is None else {"file": where.file, "line": where.line}
             self.emit(
-                "graph_registered", graph_name=manifest.name, graph_version=manifest.version, **place
+                "graph_registered",
+                graph_name=manifest.name,
+                graph_version=manifest.version,
+                **place,
             )
         if not registration.done.done():
             registration.done.set_result(manifest.name)

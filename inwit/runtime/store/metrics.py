@@ -9,6 +9,7 @@ from typing import Any, Literal
 import apsw
 import msgspec
 
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.rollups import add_counts, counts_of
 from inwit.runtime.views import bucket
 
@@ -20,9 +21,11 @@ def record(
 ) -> None:
     """Write one measurement. Needs a transaction."""
     key = (name, kind, msgspec.json.encode(dict(labels), order="sorted").decode())
-    found = connection.execute(
-        "SELECT value, count, counts FROM metrics WHERE name = ? AND kind = ? AND labels = ?", key
-    ).fetchall()
+    found = query(
+        connection,
+        "SELECT value, count, counts FROM metrics WHERE name = ? AND kind = ? AND labels = ?",
+        key,
+    )
     before, count, packed = found[0] if found else (0.0, 0, msgspec.msgpack.encode({}))
     counts = counts_of(packed)
     if kind == "histogram":
@@ -36,11 +39,12 @@ def record(
 
 def read(connection: apsw.Connection, name: str | None) -> list[dict[str, Any]]:
     """Give the figures of a name, or all. A histogram's `counts` are by bucket of value × 10⁹."""
-    rows = connection.execute(
+    rows = query(
+        connection,
         "SELECT name, kind, labels, value, count, counts, updated_ns FROM metrics"
         " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, kind, labels",
         (name,),
-    ).fetchall()
+    )
     return [
         {
             "name": found, "kind": kind, "labels": msgspec.json.decode(labels), "value": value,

@@ -13,6 +13,7 @@ import apsw
 from inwit.errors import MalformedInputError, UnknownExecutionError, shorten
 from inwit.events import timestamp
 from inwit.ids import check_id
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.expand import failure_of
 from inwit.runtime.store.redact import Redactor
 from inwit.runtime.views import Execution, Page
@@ -52,21 +53,23 @@ class Filter:
     ) -> Page[Execution]:
         """Give the newest ones before the cursor, and how many there are in all."""
         where = f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
-        total = connection.execute(
-            f"SELECT count(*) FROM executions{where}", self._values
-        ).fetchall()[0][0]
+        total = query(connection, f"SELECT count(*) FROM executions{where}", self._values)[0][0]
         after = Filter()
         after._parts, after._values = [*self._parts], [*self._values]
         if cursor is not None:
             after.add("number < ?", read_cursor(cursor))
         where = f" WHERE {' AND '.join(after._parts)}" if after._parts else ""
-        rows = connection.execute(
-            f"{SELECT}{where} ORDER BY number DESC LIMIT ?", [*after._values, max(limit, 0) + 1]
-        ).fetchall()
+        rows = query(
+            connection,
+            f"{SELECT}{where} ORDER BY number DESC LIMIT ?",
+            [*after._values, max(limit, 0) + 1],
+        )
         items = tuple(execution_of(row, redactor) for row in rows[: max(limit, 0)])
         more = len(rows) > len(items) and bool(items)
         return Page(
-            items=items, total_count=total, cursor=write_cursor(items[-1].position) if more else None
+            items=items,
+            total_count=total,
+            cursor=write_cursor(items[-1].position) if more else None,
         )
 
 
@@ -92,9 +95,7 @@ def read_cursor(cursor: str) -> int:
     )
 
 
-def find_execution(
-    connection: apsw.Connection, name: str, redactor: Redactor
-) -> Execution:
+def find_execution(connection: apsw.Connection, name: str, redactor: Redactor) -> Execution:
     """Find an execution by its id or by a prefix of it that no other has.
 
     Raises:
@@ -102,11 +103,11 @@ def find_execution(
         MalformedIdError: It cannot be an id.
     """
     check_id("execution", name)
-    rows = connection.execute(f"{SELECT} WHERE id = ?", (name,)).fetchall()
+    rows = query(connection, f"{SELECT} WHERE id = ?", (name,))
     if not rows and len(name) >= PREFIX_LENGTH:
-        rows = connection.execute(
-            f"{SELECT} WHERE id >= ? AND id < ? LIMIT 6", (name, name + "\U0010ffff")
-        ).fetchall()
+        rows = query(
+            connection, f"{SELECT} WHERE id >= ? AND id < ? LIMIT 6", (name, name + "\U0010ffff")
+        )
     if len(rows) != 1:
         raise UnknownExecutionError(name, matches=[row[0] for row in rows])
     return execution_of(rows[0], redactor)

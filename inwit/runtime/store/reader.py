@@ -19,6 +19,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import metrics, queries
 from inwit.runtime.store.batches import Batches
 from inwit.runtime.store.commit import Group
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.expand import About, Expander
 from inwit.runtime.store.fold import Folder, state_after
@@ -65,7 +66,9 @@ class Store:
             found = _stores.get(key)
             if found is None or found._database is not Database.of(project):
                 redactor = (
-                    Redactor(project.secret("redaction.key"), "pii" if profile == "pii" else "secrets")
+                    Redactor(
+                        project.secret("redaction.key"), "pii" if profile == "pii" else "secrets"
+                    )
                     if profile
                     else Unredacted()
                 )
@@ -77,11 +80,9 @@ class Store:
     def graphs(self, name: str | None = None, all_versions: bool = False) -> list[RegisteredGraph]:
         """The registered graphs in the order of their names; of each its current version."""
         rows = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT name, version, registered_ns, seen_ns, manifest,"
+            lambda connection: query(connection, "SELECT name, version, registered_ns, seen_ns, manifest,"
                 " seen = max(seen) OVER (PARTITION BY name) FROM graphs"
-                " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, seen DESC", (name,),
-            ).fetchall()
+                " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, seen DESC", (name,))
         )  # fmt: skip
         return [self._graph(row) for row in rows if all_versions or row[5]]
 
@@ -93,9 +94,9 @@ class Store:
         """
         if name is None:
             last = self._database.read(
-                lambda connection: connection.execute(
-                    "SELECT name FROM graphs ORDER BY seen DESC LIMIT 1"
-                ).fetchall()
+                lambda connection: query(
+                    connection, "SELECT name FROM graphs ORDER BY seen DESC LIMIT 1"
+                )
             )
             if not last:
                 raise UnknownGraphError("", ())
@@ -159,7 +160,9 @@ class Store:
             lambda connection: queries.find_execution(connection, id_or_prefix, self.redactor)
         )
 
-    def last_execution(self, graph: str | None = None, status: str | None = None) -> Execution | None:
+    def last_execution(
+        self, graph: str | None = None, status: str | None = None
+    ) -> Execution | None:
         """The newest execution, if there is any."""
         found = self.executions(graph=graph, status=status, limit=1).items
         return found[0] if found else None
@@ -210,9 +213,7 @@ class Store:
         """
 
         def read(connection: apsw.Connection) -> Any:
-            found = connection.execute(
-                "SELECT content FROM blobs WHERE digest = ?", (digest,)
-            ).fetchall()
+            found = query(connection, "SELECT content FROM blobs WHERE digest = ?", (digest,))
             if not found:
                 raise UnknownUriError(f"blob:{digest}")
             return Batches(connection, self.redactor).value(found[0][0])
@@ -284,12 +285,10 @@ class Store:
         """Histograms by (graph, version, node, minute), in that order, over all processes."""
         wanted = (graph, version, node, since_minute)
         rows = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT graph, version, node, minute, counts, total_ns, failed, retries FROM latencies"
+            lambda connection: query(connection, "SELECT graph, version, node, minute, counts, total_ns, failed, retries FROM latencies"
                 " WHERE (?1 IS NULL OR graph = ?1) AND (?2 IS NULL OR version = ?2)"
                 " AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR minute >= ?4)"
-                " ORDER BY graph, version, node, minute", wanted,
-            ).fetchall()
+                " ORDER BY graph, version, node, minute", wanted)
         )  # fmt: skip
         merged: dict[tuple[Any, ...], list[Any]] = {}
         for row in rows:
@@ -337,9 +336,7 @@ class Store:
 
     def position(self) -> int:
         """The position of the last event; `tail` from there gives what comes next."""
-        return self._database.read(
-            lambda connection: Batches(connection, self.redactor).position()
-        )
+        return self._database.read(lambda connection: Batches(connection, self.redactor).position())
 
     def data_version(self) -> int:
         """A number that is another one after every commit of any process."""
@@ -391,9 +388,7 @@ class Store:
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one query of a room on its own tables; nothing is redacted here."""
-        return self._database.read(
-            lambda connection: connection.execute(sql, tuple(params)).fetchall()
-        )
+        return self._database.read(lambda connection: query(connection, sql, tuple(params)))
 
     # Who is lost
 

@@ -46,9 +46,7 @@ _FORMS: Final = (
     ("slack_webhook", r"https://hooks\.slack\.com/services/[A-Za-z0-9/]+"),
     ("jwt", r"\beyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
 )  # fmt: skip
-_NAMED: Final = (
-    r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret"
-)
+_NAMED: Final = r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret"
 _INSIDE: Final = (
     ("bearer", re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")),
     ("url_password", re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*:)([^\s/@]+)(?=@)")),
@@ -141,7 +139,9 @@ class Redactor:
     def _personal(self, text: str) -> str:
         text = _EMAIL.sub(lambda match: self.hide("email", match.group()), text)
         return _CARD.sub(
-            lambda match: self.hide("card", match.group()) if _is_card(match.group()) else match.group(),
+            lambda match: (
+                self.hide("card", match.group()) if _is_card(match.group()) else match.group()
+            ),
             text,
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 import apsw
 
 from inwit.runtime.project import Project, Retention
+from inwit.runtime.store.connection import query
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.entry import Entry
 from inwit.runtime.store.rollups import MINUTE_NS
@@ -69,25 +70,26 @@ class Keeper:
             if many < _STEP:
                 is_smaller = _used_bytes(connection) < size
                 if _free_pages(connection) > 256:
-                    connection.execute("PRAGMA incremental_vacuum(2048)").fetchall()
+                    query(connection, "PRAGMA incremental_vacuum(2048)")
                 return bool(many) and is_smaller and size > limits.size_bytes
         return True
 
 
 def _how_many(connection: apsw.Connection, limits: Retention, size: int) -> int:
     """How many of the oldest finished executions have to go."""
-    (count,) = connection.execute("SELECT count(*) FROM executions").fetchall()[0]
+    (count,) = query(connection, "SELECT count(*) FROM executions")[0]
     over = max(count - limits.executions, 0)
     if size > limits.size_bytes:
         over = max(over, count // 50 + 1)
     oldest_ns = time.time_ns() - int(limits.days * _DAY_NS)
-    (aged,) = connection.execute(
+    (aged,) = query(
+        connection,
         f"SELECT count(*) FROM executions WHERE ended_ns < ? AND status NOT IN {_OPEN}",
         (oldest_ns,),
-    ).fetchall()[0]
-    (finished,) = connection.execute(
-        f"SELECT count(*) FROM executions WHERE status NOT IN {_OPEN}"
-    ).fetchall()[0]
+    )[0]
+    (finished,) = query(connection, f"SELECT count(*) FROM executions WHERE status NOT IN {_OPEN}")[
+        0
+    ]
     return int(min(max(over, aged), finished))
 
 

@@ -68,9 +68,7 @@ class Rollups:
         self._dirty |= keys & self._minutes.keys()
 
 
-def write_latencies(
-    connection: apsw.Connection, process: int, rows: list[tuple[Any, ...]]
-) -> None:
+def write_latencies(connection: apsw.Connection, process: int, rows: list[tuple[Any, ...]]) -> None:
     """Write the histograms of a process as they are now."""
     connection.executemany(
         "INSERT OR REPLACE INTO latencies (graph, version, node, minute, counts, total_ns, failed,"
@@ -89,4 +87,3 @@ def add_counts(into: dict[int, int], other: dict[int, int]) -> None:
     """Merge one histogram into another."""
     for index, count in other.items():
         into[index] = into.get(index, 0) + count
-

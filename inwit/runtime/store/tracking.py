@@ -19,22 +19,23 @@ from inwit.runtime.store.rollups import MINUTE_NS, Cells, Rollups
 from inwit.runtime.views import bucket
 
 _SMALL: Final = frozenset({int, float, bool, type(None)})
-_FAR: Final = 1 << 62
+_SIZED: Final = frozenset({str, bytes, msgspec.Raw, Ext})
+_NO_CELLS: Final = Cells()
 
 
 class Sums:
-    """What a batch adds to its execution's row."""
+    """What calls of models and tools add to an execution's row."""
 
-    __slots__ = (
-        "cost_usd", "input_tokens", "iteration", "llm_calls", "output_tokens", "retries",
-        "tool_calls",
-    )  # fmt: skip
+    __slots__ = ("cost_usd", "input_tokens", "llm_calls", "output_tokens", "retries", "tool_calls")
 
     def __init__(self) -> None:
-        self.iteration = 0
         self.llm_calls = self.tool_calls = self.retries = 0
         self.input_tokens = self.output_tokens = 0
         self.cost_usd: float | None = None
+
+
+NOTHING: Final = Sums()
+"""The sums of the many batches without such calls. Never changed."""
 
 
 class Track:
@@ -42,7 +43,7 @@ class Track:
 
     __slots__ = (
         "blobs", "cells", "count", "current_node", "end", "failing", "graph", "held", "is_fenced",
-        "keys", "last_t", "lost_from", "opened", "recording", "rollups", "started_t", "status",
+        "iteration", "keys", "last_t", "lost_from", "opened", "recording", "rollups", "started_t", "status",
         "sums", "taken", "top", "until_t", "version",
     )  # fmt: skip
 
@@ -70,9 +71,11 @@ class Track:
         """When each unfinished visit began, where an ENTER row tells."""
         self.failing: dict[tuple[str, int], int] = {}
         self.keys: set[str] | None = None
-        self.sums = Sums()
+        self.sums = NOTHING
+        self.iteration = 0
+        """Visits that ended since the last batch."""
         self.blobs: Blobs = {}
-        self.cells = Cells()
+        self.cells = _NO_CELLS
         self.until_t = 0
 
     def take_in(self, rows: list[Row]) -> None:
@@ -86,21 +89,25 @@ class Track:
 
     def _visit(self, row: Row) -> Row | None:
         _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
-        pieces = 1 + len(edges)
+        top = seq + len(edges)
         if update:
-            pieces += 1
+            top += 1
         if checkpoint is not None:
-            pieces += 1
-        self.top = seq + pieces - 1
-        self.count += pieces + 1 if entry > self.taken else pieces
+            top += 1
+        self.count += top - seq + (2 if entry > self.taken else 1)
+        if top > self.top:
+            self.top = top
         self.current_node = node
         self._count(node, visit, t0, t1)
         smaller = self._shrink(update) if update else None
-        if smaller is not None:
-            return (*row[:8], smaller, edges if _is_plain(edges) else split(edges, self.blobs), checkpoint)
-        return None if _is_plain(edges) else (*row[:9], split(edges, self.blobs), checkpoint)
+        for edge in edges:
+            if type(edge) is not str:
+                edges = split(edges, self.blobs)
+                return (*row[:8], smaller or update, edges, checkpoint)
+        return None if smaller is None else (*row[:8], smaller, edges, checkpoint)
 
     def _count(self, node: str, visit: int, t0: int, t1: int) -> None:
+        """Count a visit that ended well, and how long it took."""
         if self.opened:
             t0 = self.opened.pop((node, visit), t0)
             self.failing.pop((node, visit), None)
@@ -113,7 +120,7 @@ class Track:
         counts = cell.counts
         counts[index] = counts.get(index, 0) + 1
         cell.total_ns += taken_ns
-        self.sums.iteration += 1
+        self.iteration += 1
         self.last_t = t1
 
     def _enter(self, row: Row) -> None:
@@ -152,7 +159,7 @@ class Track:
         self._seen(seq)
         self.started_t = self.last_t = t
         self.keys = set(given) if isinstance(given, dict) else set()
-        return (*row[:3], split(given, self.blobs))
+        return (*row[:3], split(given, self.blobs)) if _may_be_big(given) else None
 
     def _end(self, row: Row) -> Row | None:
         _, seq, t, status, output, failure, _, node = row
@@ -161,11 +168,10 @@ class Track:
         self.status, self.end = status, row
         self.current_node = node if status in OPEN_STATUSES else None
         if self.started_t is not None and status not in OPEN_STATUSES:
-            iteration = self.sums.iteration
             self._count("", 0, self.started_t, t)
-            self.sums.iteration = iteration
+            self.iteration -= 1
             self.cells[""].failed += status == "failed"
-        return (*row[:4], split(output, self.blobs), *row[5:])
+        return (*row[:4], split(output, self.blobs), *row[5:]) if _may_be_big(output) else None
 
     def _seen(self, seq: int) -> None:
         if seq > self.taken:
@@ -185,7 +191,7 @@ class Track:
         self.failing[key] = t
 
     def _retry_scheduled(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
-        self.sums.retries += 1
+        self._add().retries += 1
         if t >= self.until_t:
             self._next_minute(t)
         cell = self.cells[node]
@@ -201,7 +207,7 @@ class Track:
             cell.failed -= 1
 
     def _llm_completed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
-        sums = self.sums
+        sums = self._add()
         sums.llm_calls += 1
         sums.input_tokens += fields.get("input_tokens") or 0
         sums.output_tokens += fields.get("output_tokens") or 0
@@ -210,7 +216,7 @@ class Track:
             sums.cost_usd = (sums.cost_usd or 0.0) + cost
 
     def _tool_started(self, t: int, node: Any, visit: Any, fields: Any) -> None:
-        self.sums.tool_calls += 1
+        self._add().tool_calls += 1
 
     def _status_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
         self.status = str(fields.get("status", self.status))
@@ -218,6 +224,11 @@ class Track:
     def _state_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
         if self.keys is not None:
             self.keys.update(str(op["path"])[1:].split("/")[0] for op in fields.get("patch", ()))
+
+    def _add(self) -> Sums:
+        if self.sums is NOTHING:
+            self.sums = Sums()
+        return self.sums
 
     def _next_minute(self, t: int) -> None:
         anchor = self.recording.anchor_ns
@@ -236,22 +247,27 @@ class Track:
                 if key not in keys and type(value) is Ext and value.code == DELTA:
                     update, is_changed = {**update, key: msgspec.Raw(value.data)}, True
             keys.update(update)
-        for value in update.values():
-            kind = type(value)
-            if kind in _SMALL:
-                continue
-            if len(value.data if kind is Ext else value) > BLOB_BYTES // 4:
-                return {key: split(item, self.blobs) for key, item in update.items()}
+        if _may_be_big(update):
+            return {key: split(value, self.blobs) for key, value in update.items()}
         return update if is_changed else None
 
 
-def _is_plain(edges: Any) -> bool:
-    return all(type(edge) is str for edge in edges)
+def _may_be_big(values: Any) -> bool:
+    """Whether one of a dict's values may be too big to stay; cheap, and never wrongly no."""
+    if type(values) is not dict:
+        return values is not None
+    for value in values.values():
+        kind = type(value)
+        if kind in _SMALL:
+            continue
+        if kind not in _SIZED or len(value.data if kind is Ext else value) > BLOB_BYTES // 4:
+            return True
+    return False
 
 
 def _first_seq(rows: list[Row]) -> int:
     """The lowest seq of the rows: where an execution, or its resumption here, begins."""
-    return min(row[1] for row in rows)
+    return 1 if rows[0][0] == START else min(row[1] for row in rows)
 
 
 _EVENTS: Final = {
