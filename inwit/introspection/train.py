@@ -40,6 +40,9 @@ FOLDS = 5
 DECAY = 0.5
 """How strongly weights are held near zero."""
 
+FLOOR = 0.2
+"""Below this probability no reading is worth an answer."""
+
 _STEPS = 80
 _MEMORY = 10
 _TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -206,7 +209,8 @@ def calibrate(scores: Matrix, examples: Sequence[Example]) -> Calibration:
         hits = float((abstained & outside).sum())
         return 2 * hits / float(abstained.sum() + outside.sum())
 
-    return Calibration(temperature=temperature, outside=max(_OUTSIDES, key=agreement))
+    outside_at = max(_OUTSIDES, key=agreement)
+    return Calibration(temperature=temperature, outside=outside_at, floor=FLOOR)
 
 
 def with_bias(features: Matrix) -> Matrix:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from inwit.introspection.router.words import COMMON
+
 _LISTS = {
     "fail": """fail fails failed failing failure failures crash crashes crashed crashing die dies
         died broke break breaks broken error errors errored exception exceptions traceback blew
@@ -86,7 +88,7 @@ _LISTS = {
         javascript java css html wordpress website git github gitlab jenkins jira airflow spark
         pandas numpy pytorch tensorflow keras ubuntu debian windows laptop phone printer wifi vpn
         excel autogpt chatgpt gpu langchain crewai autogen llamaindex terraform ansible hadoop
-        postgres mysql mongodb iphone android email mail div""",
+        ssh redis postgres mysql mongodb sql excel server iphone android email mail div""",
     "life": """weather rain joke poem song music movie film book recipe cook pasta pizza egg food
         restaurant hotel flight train bus airport car drive house rent bank stock bitcoin invest
         weight sleep happy rich love sky cat cats dog dinosaurs moon president king war born
@@ -105,8 +107,8 @@ _API = re.compile(
     r"|get_state\w*|draw_mermaid|stream_mode|StateGraph|RetryPolicy|CachePolicy|interrupt_\w+"
     r"|generate_help|handle_help|\w+\.(?:unknown|invalid|full|locked|error)\w*)\b|\b\w+\(\)"
 )
-INSIDE = frozenset(_LISTS) - {"foreign", "life", "self", "need", "reason", "time", "count", "past"}
-"""Concepts that speak of this product's world, or might."""
+_STRANGE = frozenset(_LISTS["foreign"].split()) | frozenset(_LISTS["life"].split())
+_FAMILIAR = (COMMON | frozenset(_OF_WORD)) - _STRANGE
 
 
 def concepts(tokens: list[str]) -> list[str]:
@@ -116,6 +118,11 @@ def concepts(tokens: list[str]) -> list[str]:
         for concept in _OF_WORD.get(token, ()):
             found[concept] = None
     return list(found)
+
+
+def is_familiar(token: str) -> bool:
+    """Whether a word belongs to the vocabulary that questions about this world are made of."""
+    return token in _FAMILIAR or not token.isalpha() or len(token) < 3
 
 
 def is_api(name: str) -> bool:

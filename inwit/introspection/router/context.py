@@ -105,6 +105,8 @@ def is_named(kind: EntityKind, words: list[Word], first: int, last: int, *, hard
     nouns = _NOUNS.get(kind, frozenset())
     if left in _CALLED or left in nouns or (right in nouns and not hard):
         return True
+    if not (left + right).isascii():
+        return True  # Beside another alphabet an English word is a name.
     if hard:
         if right in nouns and (left in _ARTICLES or kind == "package"):
             return True

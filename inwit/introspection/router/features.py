@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from zlib import crc32
 
-from inwit.introspection.router.concepts import concepts
+from inwit.introspection.router.concepts import concepts, is_familiar
 from inwit.introspection.router.records import Entity
 
 SIZE = 1 << 14
@@ -19,7 +19,17 @@ _TOKEN = re.compile(r"[^\W_]+|\?", re.UNICODE)
 _MOST = 64
 """Tokens that are looked at."""
 
-_WEIGHTS = {"w": 1.0, "b": 0.8, "c": 0.35, "e": 0.6, "f": 0.8, "k": 0.9, "p": 0.5, "s": 0.8}
+_WEIGHTS = {
+    "w": 1.0,
+    "b": 0.8,
+    "c": 0.35,
+    "e": 0.6,
+    "f": 0.8,
+    "k": 0.9,
+    "p": 0.5,
+    "s": 0.8,
+    "o": 0.8,
+}
 
 
 def pieces(masked: str, entities: Iterable[Entity]) -> dict[int, float]:
@@ -60,6 +70,10 @@ def _named(tokens: list[str], entities: Iterable[Entity]) -> Iterable[str]:
         yield f"k{concept}"
         for other in known[at + 1 :]:
             yield f"p{min(concept, other)} {max(concept, other)}"
+    strange = min(3, sum(not is_familiar(token) for token in tokens))
+    yield f"o{strange}"
+    for concept in known or ["none"]:
+        yield f"o{strange} {concept}"
     for concept in known:
         yield f"s{tokens[0]} {concept}"
     for kind in sorted({entity.kind for entity in entities}):

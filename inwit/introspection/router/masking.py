@@ -28,7 +28,9 @@ _ARTICLE = re.compile(
     r"|tool) (?=(?:the (?:node|graph|key|tool)|that (?:execution|thread|version|package))\b)",
     re.IGNORECASE,
 )
-_DOUBLED = re.compile(r"\b(the (?:node|graph|key|tool)|that package) (?:node|step|graph|key|tool|package)\b")
+_DOUBLED = re.compile(
+    r"\b(the (?:node|graph|key|tool)|that package) (?:node|step|graph|key|tool|package)\b"
+)
 
 
 def link(question: str, index: Index) -> tuple[Entity, ...]:

@@ -44,7 +44,9 @@ _LAST_OTHER = re.compile(
     rf"visit|call|reply|request|timeout)\b)",
     re.IGNORECASE,
 )
-_AS_VERB = re.compile(r"\b(?:did|does|has|have)\s+(?:the\s+)?(?!the\s|my\s|our\s)[\w-]+\s+$", re.IGNORECASE)
+_AS_VERB = re.compile(
+    r"\b(?:did|does|has|have)\s+(?:the\s+)?(?!the\s|my\s|our\s)[\w-]+\s+$", re.IGNORECASE
+)
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}"
 _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
@@ -124,9 +126,7 @@ def find_ids(question: str) -> list[Entity]:
             value = match.group(1).rstrip(".:/-")
             end = start + len(value)
             if value and all(end <= one.start or one.end <= start for one in found):
-                one = Entity(
-                    kind=kind, value=value, text=value, start=start, end=end, score=score
-                )
+                one = Entity(kind=kind, value=value, text=value, start=start, end=end, score=score)
                 found.append(one)
     return found
 

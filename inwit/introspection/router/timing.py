@@ -96,7 +96,11 @@ def _before(text: str, now: datetime) -> tuple[datetime, datetime]:
 
 def _span(text: str, now: datetime) -> tuple[datetime, datetime]:
     rest = re.split(r"(?:last|past) ", text)[-1]
-    if rest in ("week", "month", "day", "year") and "past" not in text and " the " not in f" {text}":
+    if (
+        rest in ("week", "month", "day", "year")
+        and "past" not in text
+        and " the " not in f" {text}"
+    ):
         return _calendar_before(rest, now)
     return now - _amount(rest), now
 
