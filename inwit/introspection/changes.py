@@ -29,7 +29,10 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
 _NUMBERS = {"zero": 0, "no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
             "seven": 7, "eight": 8, "nine": 9, "ten": 10, "a": 1, "single": 1}  # fmt: skip
 _NUMBER = rf"(\d+(?:\.\d+)?|{'|'.join(_NUMBERS)})"
-_TIME = re.compile(rf"\b{_NUMBER} ?(ms|milliseconds?|s|secs?|seconds?|m|min|minutes?)\b")
+_TIME = re.compile(
+    rf"\b(\d+(?:\.\d+)?|(?:{'|'.join(_NUMBERS)})(?= \w{{3}})) ?"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?)\b"
+)
 _FACTOR = re.compile(rf"\b(?:{_NUMBER} ?(?:x|times|fold)(?:\b|$)|(twice|double|thrice|triple|half|halve[sd]?))")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent)")
 _OFF = re.compile(r"\b(?:off|no retr|without retr|disabl|remov|never retr|zero retr|drop)")
@@ -51,7 +54,7 @@ class Change:
     @property
     def words(self) -> str:
         """The change as part of a sentence: ``search were cached``."""
-        what = " and ".join(self.nodes) or "nothing"
+        what = " and ".join(self.nodes) or "all nodes"
         match self.kind:
             case "cached":
                 return f"{what} were cached"
@@ -62,7 +65,8 @@ class Change:
             case "timeout":
                 return f"{what} had a time-out of {self.duration_ms or 0:g} ms"
             case "retries":
-                return f"{what} were called at most {self.max_attempts} times"
+                often = "once" if self.max_attempts == 1 else f"at most {self.max_attempts} times"
+                return f"{what} were called {often}"
             case _:
                 return self._speed(what)
 

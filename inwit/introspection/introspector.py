@@ -8,6 +8,7 @@ nothing is claimed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -44,7 +45,7 @@ from inwit.introspection.follow_ups import follow_ups, starters
 from inwit.introspection.network import package_ids
 from inwit.introspection.resolve import Resolved, Resolver
 from inwit.introspection.router import Catalogue, Entity, Reading, Router, Routing
-from inwit.introspection.scene import Query, Scene
+from inwit.introspection.scene import Query, Scene, last_package
 from inwit.registry.encoder import default_encoder
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
@@ -53,6 +54,7 @@ QUESTION_LIMIT = 16 * 1024
 EVIDENCE_MOST = 24
 PARTS_MOST = 2
 Analysis = Callable[[Scene], Draft]
+_IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 _BY_INTENT: dict[str, Analysis] = {
     "why": why.answer,
@@ -123,7 +125,7 @@ class Introspector:
         if execution_id is not None:
             check_id("execution", execution_id)
             execution_id = self.store.execution(execution_id).execution_id
-        routing = self.route(question)
+        routing = self._routing(question)
         readings = _readings(routing, wanted)
         queries = [
             Query(
@@ -142,6 +144,16 @@ class Introspector:
     def route(self, question: str) -> Routing:
         """Read a question: its level, its intent and what it names."""
         return _router().route(question, self.catalogue())
+
+    def _routing(self, question: str) -> Routing:
+        """Read a question; one that is about "it" alone is read with the last package in its place."""
+        routing = self.route(question)
+        if not routing.abstained or not _IT.search(question):
+            return routing
+        meant = last_package(self.project) or "the package"
+        again = self.route(_IT.sub(meant, question))
+        is_network = not again.abstained and again.best.level == "network"
+        return msgspec.structs.replace(again, entities=routing.entities) if is_network else routing
 
     def catalogue(self) -> Catalogue:
         """The names that a question of this project may mean."""
@@ -277,7 +289,7 @@ def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routin
     first = answers[0]
     if len(answers) == 1:
         return _replaced(first, levels_tried=tried)
-    marks = [query.part or f"as a question of the {query.level} level" for query in queries]
+    marks = [query.part or f"read as {query.level}, {query.intent}" for query in queries]
     parts = [
         {"part": query.part, "level": one.level, "intent": one.intent}
         | {"answer": one.text, "data": one.data}

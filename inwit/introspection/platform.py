@@ -137,7 +137,10 @@ def errors() -> dict[str, Any]:
 def _api() -> tuple[dict[str, Any], ...]:
     listed: list[dict[str, Any]] = []
     for name in inwit.__all__:
-        found = getattr(inwit, name)
+        try:
+            found = getattr(inwit, name)
+        except ImportError:  # It needs a package that is not installed here.
+            continue
         listed.append(_documented(name, found))
         if inspect.isclass(found) and not issubclass(found, BaseException):
             listed += [

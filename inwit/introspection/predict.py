@@ -128,20 +128,23 @@ def _beside(first: str, second: str) -> Callable[[Schedule, Task], Sequence[int]
 
     def follows(schedule: Schedule, task: Task) -> Sequence[int]:
         if task.visit.node == second:
-            return _origin(schedule, task, first)
+            return _origin(schedule, task, first, second)
         partners = [
             index
             for before in task.follows
             if schedule.tasks[before].visit.node == second
-            for index in _passed(schedule, schedule.tasks[before], first)
+            for index in _passed(schedule, schedule.tasks[before], first, second)
         ]
         return [*task.follows, *partners]
 
     return follows
 
 
-def _passed(schedule: Schedule, task: Task, first: str) -> list[int]:
-    """The visits before `task`, back to and with the nearest visit of `first`."""
+def _passed(schedule: Schedule, task: Task, first: str, second: str) -> list[int]:
+    """The visits before `task`, back to and with the nearest visit of `first`.
+
+    None where there is none, or only behind another visit of `second`: that visit is its partner.
+    """
     passed: list[int] = []
     waiting = list(task.follows)
     while waiting:
@@ -149,14 +152,14 @@ def _passed(schedule: Schedule, task: Task, first: str) -> list[int]:
         if index in passed:
             continue
         passed.append(index)
-        if schedule.tasks[index].visit.node != first:
+        if schedule.tasks[index].visit.node not in (first, second):
             waiting += schedule.tasks[index].follows
     is_found = any(schedule.tasks[index].visit.node == first for index in passed)
     return passed if is_found else []
 
 
-def _origin(schedule: Schedule, task: Task, first: str) -> Sequence[int]:
-    near = [index for index in _passed(schedule, task, first)
+def _origin(schedule: Schedule, task: Task, first: str, second: str) -> Sequence[int]:
+    near = [index for index in _passed(schedule, task, first, second)
             if schedule.tasks[index].visit.node == first]  # fmt: skip
     return schedule.tasks[max(near)].follows if near else task.follows
 

@@ -244,7 +244,7 @@ def _graph_line(graph: RegisteredGraph, topic: str, data: dict[str, Any]) -> str
             )
         case "edges":
             return f"{named} has {count(data['total_count'], 'edge')}: " + short(
-                ", ".join(f"{edge['from']}→{edge['to']}" for edge in data["edges"]), 300
+                ", ".join(f"{app.label_of(edge['from'])}→{app.label_of(edge['to'])}" for edge in data["edges"]), 300
             )
         case "state-schema":
             fields = ", ".join(f"{one['name']}: {one['field_type']}" for one in data["fields"])

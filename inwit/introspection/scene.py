@@ -53,6 +53,11 @@ class Query:
     execution_id: str | None = None
 
 
+def last_package(project: Project) -> str | None:
+    """The package that an answer in a project named last, in this process."""
+    return _last_packages.get(project.folder)
+
+
 class Scene:
     """The record and the manifests as one question needs them."""
 
@@ -157,7 +162,7 @@ class Scene:
     @property
     def last_package(self) -> str | None:
         """The package that an answer in this project named last."""
-        return _last_packages.get(self.project.folder)
+        return last_package(self.project)
 
     def note_package(self, package_id: str) -> None:
         """Keep a package as the one that "it" means next."""

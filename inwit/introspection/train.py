@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     encoder = default_encoder()
     if encoder is None:
-        print("error: training needs the extra 'semantic'.", file=sys.stderr)
+        sys.stderr.write("error: training needs the extra 'semantic'.\n")
         return 1
     examples = [one for one in load_examples() if not one.is_held_out]
     asked = prepare_all(examples)
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     heads, calibration = train(np.hstack([vectors, words]), examples)
     save_semantic(options.output / "semantic.npz", heads, calibration, encoder.name)
     for name, own in (("with encoder", encoder), ("words alone", None)):
-        print(report(name, measure(own, options.output), confusions=options.table))
+        measured = measure(own, options.output)
+        sys.stdout.write(f"{report(name, measured, confusions=options.table)}\n")
     return 0
 
 

@@ -218,9 +218,9 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     if not looping:
         draft.say(f"No node of {choice.words} ran {LOOP_VISITS} times or more.", *refs)
     else:
-        told = listed(f"{node} {times(ran[node])}" for node in looping)
+        told = listed(f"{node} ran {times(ran[node])}" for node in looping)
         how = "with the same result each time" if still else "with other results each time"
-        draft.say(f"In {choice.words} {told} ran, {how}.", *refs)
+        draft.say(f"In {choice.words} {told}, {how}.", *refs)
         taken = decisions(visits)
         if taken:
             read = decision(taken[-1].edge) or "values that are not known"

@@ -9,6 +9,8 @@ from inwit.introspection.analyses import whatis_platform
 from inwit.introspection.claims import Draft, Ref, platform_uri
 from inwit.introspection.scene import Scene
 
+NEAR_FROM = 0.3
+"""The score from which on a public name or command is worth pointing at."""
 MIXED_FROM = 0.12
 """The score under which no example is near enough to be quoted."""
 _ASKING = re.compile(
@@ -26,7 +28,7 @@ def answer(scene: Scene) -> Draft:
     missing = _missing(features[0].id) if features else None
     near = examples[0].score if examples else 0.0
     if missing and features[0].score > near:
-        whatis_platform.answer_feature(draft, missing)
+        return whatis_platform.answer_feature(draft, missing)
     if examples and near >= MIXED_FROM:
         name = examples[0].id.rpartition("/")[2]
         found = platform.entry("examples", name)
@@ -52,7 +54,8 @@ def _missing(uri: str) -> str | None:
 
 def _say_api(scene: Scene, draft: Draft, query: str) -> None:
     for kind in ("api", "command"):
-        for match in pages.find(scene.project, query, kind=kind, limit=2):
+        found = pages.find(scene.project, query, kind=kind, limit=2)
+        for match in (match for match in found if match.score >= NEAR_FROM):
             draft.data["api"].append(match.id)
             resolved = scene.resolver.resolve(match.id)
             draft.say(f"See also {resolved.quote.rstrip('.')}.", Ref(uri=match.id, why=match.why))

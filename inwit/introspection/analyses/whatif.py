@@ -66,7 +66,7 @@ def tell(
     if not prediction.feasible:
         _say_refused(draft, graph, change, prediction, schedules)
         return draft
-    _say_predicted(draft, graph, change, prediction, schedules)
+    _say_predicted(draft, graph, change, prediction, schedules, _names_one(scene))
     return draft
 
 
@@ -117,13 +117,19 @@ def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
 
 
 def _recorded(scene: Scene, graph: RegisteredGraph, change: Change) -> list[Schedule]:
-    if scene.named("exec") or scene.query.execution_id or scene.says(r"last (?:run|execution)"):
+    if _names_one(scene):
         choice = choose(scene, fits=lambda one: one.duration_ms is not None)
         if choice is None:
             return []
         visits = scene.visits(choice.execution.execution_id)
         return [schedule.build(choice.execution, visits)]
     return recorded(scene, graph)
+
+
+def _names_one(scene: Scene) -> bool:
+    """Whether one execution is asked about, and not the graph's whole record."""
+    named = scene.query.execution_id or scene.named("exec")
+    return bool(named) or scene.says(r"(?:last|latest|previous|this|that) (?:run|execution)\b")
 
 
 def recorded(scene: Scene, graph: RegisteredGraph) -> list[Schedule]:
@@ -155,7 +161,7 @@ def _say_refused(
 
 def _say_predicted(
     draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
-    schedules: list[Schedule],
+    schedules: list[Schedule], names_one: bool,
 ) -> None:  # fmt: skip
     before, after, gain = prediction.baseline, prediction.predicted, prediction.gain
     if before is None or after is None or gain is None:
@@ -172,6 +178,9 @@ def _say_predicted(
     )
     for note in prediction.notes:
         draft.say(note, *refs)
+    if names_one:
+        draft.admit("That is this execution alone; others may differ.")
+        return
     if len(schedules) < ENOUGH:
         draft.admit(f"{ENOUGH} executions would make this firm; there are {len(schedules)}.")
     draft.certainty = min(1.0, before.n / ENOUGH)

@@ -289,6 +289,11 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         _say_users(draft, graph, key, writers, "write")
     if asks_reads or not asks_writes:
         _say_users(draft, graph, key, readers, "read")
+        for edge in dict.fromkeys((edge.source, edge.condition) for edge in routers):
+            draft.say(
+                f"The decision {edge[1]} after {edge[0]} reads {key}.".replace("  ", " "),
+                Ref(uri=graph_uri(graph.name, "edges"), why="a decision that reads it"),
+            )
     if facts is not None and not asks_writes and not asks_reads:
         draft.say(f"{key} is a {facts.field_type}.", graph_uri(graph.name, "state-schema"))
     _say_unknown(draft, graph, asks_reads and not asks_writes)

@@ -33,6 +33,9 @@ def explain(scene: Scene, *, skipped: bool) -> Draft:
         draft.data["visits"] = {target: sum(visit.node == target for visit in visits)}
         if not draft.data["visits"][target]:
             return _not_visited(draft, choice, graph.manifest, target, visits)
+        if skipped:
+            shown = [visit.uri for visit in visits if visit.node == target]
+            draft.say(f"{target} was not skipped in {choice.words}.", *shown[:3])
     taken = [
         lead
         for lead in decisions(visits, source)

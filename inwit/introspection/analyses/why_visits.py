@@ -6,7 +6,16 @@ import re
 from collections import Counter
 from typing import Any
 
-from inwit.introspection.claims import Draft, Ref, count, event_uri, graph_uri, short, times
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    event_uri,
+    graph_uri,
+    listed,
+    short,
+    times,
+)
 from inwit.introspection.lineage import Lead, leads, place, writer
 from inwit.introspection.quotes import decision
 from inwit.introspection.scene import HISTORY, Scene
@@ -20,6 +29,14 @@ _WORDS = {
     "once": 1, "twice": 2, "thrice": 3, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
+_SUBJECT = re.compile(
+    r"\b(?:did|does|has|was|is)(?: the)?(?: node| step)? ([\w.:-]+) (?:run|ran|get|keep|loop|execute"
+    r"|executed|visited|called|repeat|running|looping)\b"
+)
+_PRONOUNS = frozenset(
+    "it this that they everything something execution graph run loop node step one program app agent "
+    "flow we the my a an same".split()
+)
 _TIMES = re.compile(rf"\b(\d+|{'|'.join(_WORDS)}) ?(?:times|x\b)|\b(once|twice|thrice)\b")
 
 
@@ -30,6 +47,15 @@ def explain(scene: Scene) -> Draft:
     if scene.node is None and scene.named("node"):
         draft.admit(f"No graph here has a node {scene.named('node')[0]!r}.")
         return draft
+    stranger = _stranger(scene)
+    if stranger is not None and scene.graph is not None:
+        known = listed(one.name for one in scene.graph.manifest.nodes)
+        draft.say(
+            f"{scene.graph.name} has no node {stranger!r}; its nodes are {known}.",
+            graph_uri(scene.graph.name, "nodes"),
+        )
+        draft.data |= {"causes": [], "visits": {}}
+        return draft
     choice = _choose(scene, scene.node, asked)
     if choice is None:
         return nothing_recorded(scene, draft)
@@ -39,6 +65,14 @@ def explain(scene: Scene) -> Draft:
         draft.say(f"No node was visited in {choice.words}.", choice.execution.uri)
         return draft
     return _tell(draft, choice, node, visits, asked)
+
+
+def _stranger(scene: Scene) -> str | None:
+    """The word that stands where a node's name would, when it names none."""
+    found = _SUBJECT.search(scene.words)
+    if scene.nodes or found is None or found[1] in _PRONOUNS or scene.named("graph"):
+        return None
+    return short(found[1], 60)
 
 
 def asked_count(words: str) -> int | None:
