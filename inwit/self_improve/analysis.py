@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from inwit.answers import Evidence
+from inwit.errors import UnknownExecutionError, UnknownUriError
 from inwit.ids import new_id
+from inwit.introspection import quotes
 from inwit.plans import Plan, Validation
 from inwit.self_improve import latency, repeats, retries, stats
 from inwit.self_improve.findings import (
@@ -49,6 +52,9 @@ def analyze(
 
     Args:
         window: How many executions are read of each graph's newest version, and of the one before.
+
+    Raises:
+        UnknownGraphError: Nothing of that name was ever registered or executed.
     """
     names = [graph] if graph is not None else graph_names(store)
     pairs: list[Pair] = []
@@ -56,7 +62,9 @@ def analyze(
         newest, before = read_windows(store, name, window)
         if newest is not None:
             pairs.append((newest, before))
-    report = examine(pairs, thresholds or Thresholds(), window=window)
+        elif graph is not None:
+            store.graph(graph)
+    report = quoted(store, examine(pairs, thresholds or Thresholds(), window=window))
     book = PlanBook.of(store)
     new: list[Plan] = []
     known: list[Plan] = []
@@ -65,6 +73,31 @@ def analyze(
         kept = book.propose(plan, expected_evidence=finding.draft.expected_evidence)
         (new if kept.id == plan.id else known).append(kept)
     return msgspec.structs.replace(report, plans=tuple(new), known=tuple(known))
+
+
+def quoted(store: Store, report: Report) -> Report:
+    """Quote each finding's evidence as a reader finds it where its uri leads.
+
+    An event that retention has taken away meanwhile is evidence no more.
+    """
+
+    def again(one: Evidence) -> Iterator[Evidence]:
+        execution_id, _, seq = one.uri.removeprefix("execution://").split("/")
+        try:
+            event = store.event(execution_id, int(seq))
+        except (UnknownExecutionError, UnknownUriError):
+            return
+        yield msgspec.structs.replace(one, quote=quotes.event(event))
+
+    return msgspec.structs.replace(
+        report,
+        findings=tuple(
+            msgspec.structs.replace(
+                finding, evidence=tuple(shown for one in finding.evidence for shown in again(one))
+            )
+            for finding in report.findings
+        ),
+    )
 
 
 def examine(pairs: Sequence[Pair], thresholds: Thresholds, *, window: int = 0) -> Report:
@@ -126,7 +159,7 @@ def _looked_at(pairs: Sequence[Pair], seen: Seen, thresholds: Thresholds, window
 def make_plan(finding: Finding) -> Plan:
     """Turn a finding with its draft into a plan."""
     draft = finding.draft
-    confidence = 1 - finding.q_value if finding.confidence is None else finding.confidence
+    stated = 1 - finding.q_value if finding.confidence is None else finding.confidence
     return Plan(
         id=new_id(),
         fingerprint=finding.fingerprint,
@@ -139,7 +172,8 @@ def make_plan(finding: Finding) -> Plan:
         candidate=finding.candidate,
         effect=finding.effect,
         expected_gain=draft.expected_gain,
-        confidence=round(confidence, 6),
+        # Statistics speak of chance alone, so nothing is ever certain.
+        confidence=round(min(stated, 0.999), 4),
         actions=draft.actions,
         risk=draft.risk,
         validation=Validation(command=check_command(finding.graph_name), expected=draft.expected),

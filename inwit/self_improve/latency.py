@@ -156,7 +156,7 @@ def _evidence(calls: Sequence[NodeCall], when: str) -> tuple[Evidence, ...]:
         Evidence(
             uri=call.visit.uri,
             quote=f"node {shown(call.visit.node)} visit {call.visit.visit}: {call.self_ms:.3f} ms",
-            why=f"A typical visit {when} the change.",
+            why=f"A typical visit {when} the change: {call.self_ms:.3f} ms.",
         )
         for call in typical
     )
@@ -182,17 +182,19 @@ def _restore(
             {"op": "test", "path": f"/nodes/{at}/name", "value": node},
             {"op": "replace", "path": f"/nodes/{at}/version", "value": old_facts.version},
         ]
-        cause = f"the code of node {shown(node)} that came with version {window.graph_version}"
+        cause = f"its code, which came with version {window.graph_version}"
+        what = f"node {shown(node)} of {shown(window.graph_name)} to its faster code"
     else:
         patch = [{"op": "replace", "path": "/version", "value": baseline.graph_version}]
-        cause = f"the structure or surroundings that came with version {window.graph_version}"
+        cause = f"the structure that came with version {window.graph_version}; its code is the same"
+        what = f"{shown(window.graph_name)} to the version in which node {shown(node)} was faster"
     point, low, high = (base * (ratio - 1) for ratio in shift.ratio)
     action = {
         "type": "manifest_patch", "graph": window.graph_name, "version": window.graph_version,
         "patch": patch,
     }  # fmt: skip
     return Draft(
-        title=f"Restore node {shown(node)} of {shown(window.graph_name)} to its faster version",
+        title=f"Restore {what}",
         hypothesis=f"Node {shown(node)} is slower because of {cause}.",
         expected_evidence=f"With version {baseline.graph_version} of it, block medians of the node "
         f"are again near {base:.2f} ms.",

@@ -258,9 +258,9 @@ def _evidence(repeats: _Repeats) -> tuple[Evidence, ...]:
                 call.uri,
                 Evidence(
                     uri=call.uri,
-                    quote=f"input {call.given.digest[:12]}, output "
-                    f"{call.gave.digest[:12] if call.gave else 'none'}, {call.spent_ms:.3f} ms",
-                    why=why,
+                    quote=f"{call.spent_ms:.3f} ms",
+                    why=f"{why} Input {call.given.digest[:12]}, "
+                    f"output {call.gave.digest[:12] if call.gave else 'none'}.",
                 ),
             )
     return tuple(found.values())

@@ -91,7 +91,7 @@ def test_a_regression_carries_figures_interval_evidence_and_a_way_back() -> None
     }  # fmt: skip
     assert plan.expected_gain is not None
     assert plan.expected_gain.low > 0
-    assert plan.confidence == pytest.approx(1 - finding.q_value, abs=1e-6)
+    assert plan.confidence == pytest.approx(min(1 - finding.q_value, 0.999), abs=1e-4)
     assert plan.replay is None
     assert plan.status == "proposed"
 
@@ -367,7 +367,7 @@ def test_equal_tool_calls_are_found_where_the_node_itself_does_not_repeat() -> N
     made = looping(lambda at, turn: f"q{at}.{turn}", lambda at, turn: {"hits": [at, turn]})
     traces: dict[str, Any] = {}
     for one in made.executions:
-        same = {"execution_id": one.execution_id, "node": "search", "tool": "fetch"}
+        same: dict[str, Any] = {"execution_id": one.execution_id, "node": "search", "tool": "fetch"}
         events: list[Event] = []
         for turn in range(3):
             call = {"call_id": str(turn), **same}

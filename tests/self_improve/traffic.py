@@ -41,7 +41,7 @@ def execution(at: int, version: str = "v1", thread: str | None = None) -> Execut
 
 def visit(of: Execution, node: str, place: int, ms: float, **more: Any) -> Visit:
     seq = 2 + 3 * place
-    facts = {
+    facts: dict[str, Any] = {
         "execution_id": of.execution_id, "graph_name": of.graph_name,
         "graph_version": of.graph_version, "node": node, "visit": 1, "entry_seq": seq,
         "exit_seq": seq + 1, "started_ns": of.position * 10**9, "duration_ms": ms,
