@@ -16,7 +16,7 @@ from inwit.runtime.capture.dialects import ChatReading, read_error
 from inwit.runtime.capture.place import Place
 from inwit.runtime.capture.prices import cost_of
 from inwit.runtime.capture.recorder import ModelCall
-from inwit.runtime.capture.wire import ServerSentEvents
+from inwit.runtime.capture.wire import ServerSentEvents, parameters_of
 
 if TYPE_CHECKING:
     import ssl
@@ -109,10 +109,9 @@ def prepare(
 
 def start(place: Place | None, question: Question) -> ModelCall:
     """Begin the record of a call."""
-    parameters = {k: v for k, v in question.body.items() if k not in ("model", "messages")}
     return ModelCall(
         place, model=question.body["model"], provider=provider_of(question.url),
-        messages=question.body["messages"], parameters=parameters,
+        messages=question.body["messages"], parameters=parameters_of(question.body),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def read_request(path: str, body: bytes) -> Asked | None:
     messages = _messages(content)
     if not isinstance(model, str) or messages is None:
         return None
-    return Asked(reading, model, messages, _parameters(content))
+    return Asked(reading, model, messages, parameters_of(content))
 
 
 def _messages(content: dict[str, Any]) -> list[Any] | None:
@@ -57,7 +57,7 @@ def _messages(content: dict[str, Any]) -> list[Any] | None:
     return [{"role": "system", "content": before}, *listed] if before else listed
 
 
-def _parameters(content: dict[str, Any]) -> dict[str, Any]:
+def parameters_of(content: dict[str, Any]) -> dict[str, Any]:
     """All that steers the model; tools by their names, being long and always the same."""
     kept = {key: value for key, value in content.items() if key not in _NOT_PARAMETERS}
     if isinstance(kept.get("tools"), list):

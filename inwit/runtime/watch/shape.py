@@ -70,7 +70,7 @@ class Shape:
     def max_attempts(self, node: str) -> int | None:
         """How often a node may be called, where it has a retry policy."""
         given: Any = getattr(self.specs.get(node), "retry_policy", None)
-        policies = given if isinstance(given, list | tuple) else [given]
+        policies = [given] if hasattr(given, "max_attempts") else given or ()
         known = [policy.max_attempts for policy in policies if hasattr(policy, "max_attempts")]
         return int(max(known)) if known else None
 

@@ -244,10 +244,10 @@ running = inwit.capture()
 assert not {"httpx", "httpx2", "openai", "anthropic", "langchain_core"} & set(sys.modules)
 import httpx, openai, langchain_core.language_models
 import httpx2
-assert httpx.Client.send.__module__ == "inwit.runtime.capture.http"
-assert httpx2.AsyncClient.send.__module__ == "inwit.runtime.capture.http"
+assert "capture" in httpx.Client.send.__code__.co_filename
+assert "capture" in httpx2.AsyncClient.send.__code__.co_filename
 running.stop()
-assert httpx.Client.send.__module__ == "httpx._client" or httpx.Client.send.__module__ == "httpx"
+assert "capture" not in httpx.Client.send.__code__.co_filename
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -269,7 +269,7 @@ def test_openai_is_recorded_whole_and_streamed(server: Scripted) -> None:
 
     assert app.invoke({})["text"] == "One. Two."
     assert [call["output"]["content"] for call in calls(app)] == ["One.", "Two."]
-    assert [call["streamed"] for call in calls(app)] == [False, True]
+    assert ["streamed" in call for call in calls(app)] == [False, True]
     assert [call["input_tokens"] for call in calls(app)] == [1000, 1000]
 
 
