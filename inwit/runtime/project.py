@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inwit.errors import StoreReadOnlyError
 
@@ -38,7 +40,7 @@ class Project:
         `.inwit` in the nearest parent that has one, else beside `pyproject.toml` or `.git`, else
         `~/.inwit/scratch`. `INWIT_HOME` moves the folder.
         """
-        place = os.fspath(start) if start is not None else os.getcwd()
+        place = str(Path.cwd() if start is None else start)
         key = (place, os.environ.get("INWIT_HOME", ""))
         found = _found.get(key)
         if found is None:
@@ -73,33 +75,43 @@ class Project:
         return self.folder
 
     def secret(self, name: str) -> bytes:
-        """Read, or make once, 32 random bytes that only this user can read."""
+        """Read, or make once, 32 random bytes that only this user can read.
+
+        Where nothing can be written they last as long as the process.
+        """
         path = self.folder / name
+        if not path.exists():
+            self._make_secret(path)
         try:
-            self.ensure()
-            with os.fdopen(
-                os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
-            ) as file:
-                file.write(secrets.token_bytes(32))
-        except (FileExistsError, StoreReadOnlyError):
-            pass
-        try:
-            return path.read_bytes() or _process_secret
+            return path.read_bytes()
         except OSError:
             return _process_secret
 
+    def _make_secret(self, path: Path) -> None:
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        try:
+            self.ensure()
+            draft.touch(mode=0o600)
+            draft.write_bytes(secrets.token_bytes(32))
+            path.hardlink_to(draft)  # one process wins, and nobody reads half of it
+        except (OSError, StoreReadOnlyError):
+            pass
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+
     def retention(self) -> Retention:
         """Read the limits: environment before `config.toml` before the defaults."""
-        table = self.settings().get("retention", {})
-        table = table if isinstance(table, dict) else {}
-        values = {
-            name: os.environ.get(f"INWIT_RETENTION_{name.upper()}", table.get(name, default))
-            for name, default in (("executions", 10_000), ("days", 30.0), ("size_bytes", 2 << 30))
-        }
+        found = self.settings().get("retention")
+        table: dict[str, Any] = found if isinstance(found, dict) else {}
+
+        def limit(name: str, default: float) -> float:
+            return float(os.environ.get(f"INWIT_RETENTION_{name.upper()}") or table.get(name, default))
+
         return Retention(
-            executions=max(int(values["executions"]), 1),
-            days=float(values["days"]),
-            size_bytes=int(values["size_bytes"]),
+            executions=max(int(limit("executions", 10_000)), 1),
+            days=limit("days", 30.0),
+            size_bytes=int(limit("size_bytes", 2 << 30)),
         )
 
     def settings(self) -> dict[str, object]:

@@ -82,13 +82,11 @@ def query(
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into those of the store."""
+    """Turn SQLite's errors into those of the store."""
     try:
         yield
     except apsw.Error as exc:
         raise typed(exc, path) from exc
-    except OSError as exc:
-        raise StoreReadOnlyError(path, exc.strerror or str(exc)) from exc
 
 
 def typed(error: apsw.Error, path: Path) -> StoreError:

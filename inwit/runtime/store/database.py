@@ -233,9 +233,11 @@ def _immediate(connection: apsw.Connection) -> Iterator[apsw.Connection]:
 
 def _inode_of(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
-    except FileNotFoundError:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as exc:
+        raise StoreReadOnlyError(path, exc.strerror or str(exc)) from exc
     return found.st_dev, found.st_ino
 
 

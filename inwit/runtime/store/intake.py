@@ -35,7 +35,8 @@ class Intake:
         """Names that registration changed, by the name a graph asked for and its version."""
         self.entries: list[Entry] = []
         self.size = 0
-        self.lost_executions = 0
+        self.gave_up = False
+        """Whether events were given up that nobody who flushed was told of."""
         self._tracks: dict[Recording, Track] = {}
         self._lock = threading.Lock()
         self._encoder = Encoder()
@@ -147,13 +148,13 @@ class Intake:
         if track.is_fenced:
             return
         if not self.has_room:
+            self.gave_up = True
             if track.lost_from is None:
                 track.lost_from = first
             track.blobs = {}
             if not is_done:
                 return
             if len(self.entries) >= BACKLOG_ENTRIES:
-                self.lost_executions += 1
                 return
             rows, first = [row for row in rows if row[0] == END], last
         if track.lost_from is not None:

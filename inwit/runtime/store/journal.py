@@ -81,6 +81,8 @@ class Journal:
         self._generation = 0
         self._is_unsynced = False
         self._failure: StoreError | None = None
+        """Why the last commit failed; None when it didn't."""
+        self._last_failure: StoreError | None = None
         self._retry_at = 0.0
         self._warned: set[str] = set()
         self._lock = threading.Lock()
@@ -272,6 +274,8 @@ class Journal:
         error = self._commit(is_durable)
         if error is None:
             self._retain(is_durable)
+            if waiters and self._intake.gave_up:
+                self._intake.gave_up, error = False, self._last_failure
         for waiter in waiters:
             _resolve(waiter, None, error)
         self._moved.set()
@@ -281,13 +285,14 @@ class Journal:
         """Write everything that waits; the error if that failed."""
         with self._lock:
             writes, self._writes = self._writes, []
+            self._is_unsynced |= bool(writes)  # a flush in this moment waits for them
             events = self._events.copy()
         keys, latencies = self._intake.rollups.take()
         entries = self._intake.take()
         group = Group(self._heart, entries, writes, events, latencies, self._suspects)
         is_beat = self._heart.is_due and self._intake.is_open
         if not (entries or writes or events or latencies or is_beat):
-            if not (is_durable and self._is_unsynced):
+            if self._failure is None and not (is_durable and self._is_unsynced):
                 return None
             self._heart.forget()  # something has to be written for the disk to be waited for
         try:
@@ -335,7 +340,7 @@ class Journal:
         if not isinstance(exc, StoreError):
             _logger.error("inwit: the record could not be written.", exc_info=exc)
             exc = StoreError(f"The record could not be written: {exc!r}.")
-        self._failure = exc
+        self._failure = self._last_failure = exc
         self._retry_at = time.monotonic() + RETRY_S
         self._warn(exc.code, f"{exc} Recording goes on in memory meanwhile.")
         return exc

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -32,7 +33,7 @@ from inwit.runtime.views import Execution, Latency, Page, RegisteredGraph, Visit
 T = TypeVar("T")
 _SWEEP_S: Final = 1.0
 _CACHED: Final = 512
-_stores: dict[tuple[Path, str], Store] = {}
+_stores: dict[tuple[Path, str | None], Store] = {}
 _stores_lock = threading.Lock()
 
 
@@ -57,21 +58,17 @@ class Store:
     @classmethod
     def unredacted(cls, project: Project) -> Store:
         """The record as it is: for resuming and replaying inside the runtime, for no reader."""
-        return cls._one(project, "")
+        return cls._one(project, None)
 
     @classmethod
-    def _one(cls, project: Project, profile: Profile | str) -> Store:
+    def _one(cls, project: Project, profile: Profile | None) -> Store:
         with _stores_lock:
             key = (project.folder, profile)
             found = _stores.get(key)
             if found is None or found._database is not Database.of(project):
-                redactor = (
-                    Redactor(
-                        project.secret("redaction.key"), "pii" if profile == "pii" else "secrets"
-                    )
-                    if profile
-                    else Unredacted()
-                )
+                redactor: Redactor = Unredacted()
+                if profile:
+                    redactor = Redactor(partial(project.secret, "redaction.key"), profile)
                 found = _stores[key] = cls(project, redactor)
             return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import msgspec
@@ -74,8 +75,9 @@ _SECRET_BYTES: Final = re.compile(
 class Redactor:
     """Hides secrets in values. The same secret looks the same wherever it stands."""
 
-    def __init__(self, key: bytes, profile: Profile = "secrets") -> None:
-        self._key = key[:64]
+    def __init__(self, find_key: Callable[[], bytes], profile: Profile = "secrets") -> None:
+        self._find_key = find_key
+        self._key = b""
         self._is_pii = profile == "pii"
 
     def value(self, value: Any) -> Any:
@@ -108,6 +110,8 @@ class Redactor:
     def hide(self, kind: str, secret: Any) -> str:
         """What stands in the place of a secret."""
         data = secret.encode("utf-8", "replace") if isinstance(secret, str) else _bytes(secret)
+        if not self._key:
+            self._key = self._find_key()[:64]
         return f"[redacted:{kind}:{blake2b(data, key=self._key, digest_size=4).hexdigest()}]"
 
     def _name(self, key: Any) -> Any:
@@ -151,11 +155,11 @@ def secret_kind(key: str) -> str | None:
     words = [word.lower() for word in _WORD.findall(key)]
     if not words or words[-1] in _COUNTS:
         return None
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         if (first, second) in _SECRET_PAIRS:
             return f"{first}_{second}"
     if words[-1] in _SECRET_WORDS:
-        return words[-1]
+        return str(words[-1])
     return next((word for word in words[:-1] if word in _SECRET_WORDS - {"token"}), None)
 
 
@@ -176,7 +180,7 @@ class Unredacted(Redactor):
     """Hides nothing: for what resumes and replays, which never shows it to a reader."""
 
     def __init__(self) -> None:
-        super().__init__(b"-")
+        super().__init__(lambda: b"-")
 
     def may_hold(self, packed: bytes) -> bool:
         return False
