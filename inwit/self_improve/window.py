@@ -170,13 +170,15 @@ def _inputs(
     events: Sequence[Event], start: Mapping[str, Any] | None, manifest: GraphManifest | None
 ) -> Iterator[tuple[tuple[str, int], Content]]:
     """Give the content of each visit's input, by following the state through the patches."""
+    place = next((at for at, e in enumerate(events) if isinstance(e, NodeEntered)), 0)
     if start is None:
         begun = next((e for e in events if isinstance(e, ExecutionStarted)), None)
         start = begun.input if begun is not None and isinstance(begun.input, dict) else None
+        place = 0
     if start is None:
         return
     state = StateTrail(start)
-    for event in events:
+    for event in events[place:]:  # what came before the first node is in its state already
         if isinstance(event, StateChanged):
             state.apply(event.patch)
         elif isinstance(event, NodeEntered) and state.is_known and event.attempt in (None, 1):

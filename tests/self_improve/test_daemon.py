@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import pytest
@@ -250,6 +251,44 @@ def test_equal_inputs_with_differing_outputs_are_refused_aloud() -> None:
 
     assert report.plans == ()
     assert any("differing outputs" in one.reason for one in report.held)
+
+
+class Talk(TypedDict, total=False):
+    query: str
+    said: Annotated[list[str], operator.add]
+    hits: list[str]
+
+
+def talking() -> Any:
+    """Remembers what was asked in its thread; `recall` reads that, `search` the query alone."""
+
+    def recall(state: Talk) -> dict[str, Any]:
+        time.sleep(0.002)
+        return {"said": [state["query"]][: 1 + len(state["said"])]}
+
+    def search(state: Talk) -> dict[str, Any]:
+        time.sleep(0.002)
+        return {"hits": [state["query"]]}
+
+    graph = StateGraph(Talk)
+    graph.add_node("recall", recall)
+    graph.add_node("search", search)
+    graph.add_edge(START, "recall")
+    graph.add_edge("recall", "search")
+    graph.add_edge("search", END)
+    return graph.compile(name="talking")
+
+
+@pytest.mark.usefixtures("project")
+def test_what_a_thread_remembers_is_part_of_the_input() -> None:
+    app = talking()
+    for _ in range(20):
+        app.invoke({"query": "again"}, thread_id="one")
+
+    report = look()
+
+    assert [one.candidate["scope"] for one in report.plans] == ["thread"]
+    assert "'search'" in report.plans[0].title
 
 
 @pytest.mark.usefixtures("project")

@@ -305,7 +305,7 @@ def looping(
                 visit(one, "search", 0, 20.0 + turn, visit=turn + 1, entry_seq=seq, exit_seq=seq + 1,
                       update=outputs(at, turn))
             )  # fmt: skip
-        traces[one.execution_id] = (events, {"query": "", "other": at})
+        traces[one.execution_id] = (events, {"query": inputs(at, 0), "other": at})
     return build_window(("flow", "v1", facts or manifest()), executions, visits, traces)
 
 
