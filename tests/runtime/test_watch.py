@@ -15,14 +15,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command, RetryPolicy, Send, interrupt
-from tests.runtime.capture.record import recorded
-from tests.runtime.capture.server import chat, serving, whole
 
 import inwit
 from inwit.errors import NotWatchableError
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.store.journal import Journal
+from inwit.runtime.views import Visit
+from tests.runtime.capture.record import recorded
+from tests.runtime.capture.server import chat, serving, whole
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -90,6 +91,14 @@ def store() -> Store:
 
 def execution(app: Any) -> Any:
     return store().execution(app.last_execution_id)
+
+
+def visits(app: Any) -> list[Visit]:
+    return store().visits(app.last_execution_id)
+
+
+def state(app: Any) -> dict[str, Any]:
+    return store().state_at(app.last_execution_id)
 
 
 # What is known of the graph
@@ -206,11 +215,11 @@ def test_every_visit_and_every_way_on_is_recorded() -> None:
     assert result["answer"] == "6 found"
     found = execution(app)
     assert (found.status, found.graph_name) == ("completed", "searching")
-    visits = store().visits(app.last_execution_id)
-    counts = {name: sum(v.node == name for v in visits) for name in app.graph.builder.nodes}
+    found_visits = visits(app)
+    counts = {name: sum(v.node == name for v in found_visits) for name in app.graph.builder.nodes}
     assert counts == {"plan": 3, "web": 3, "docs": 3, "judge": 3, "write": 1}
-    assert all(visit.status == "completed" and visit.duration_ms for visit in visits)
-    decided = [v.edges[0] for v in visits if v.node == "judge"]
+    assert all(visit.status == "completed" and visit.duration_ms for visit in found_visits)
+    decided = [v.edges[0] for v in found_visits if v.node == "judge"]
     assert [(edge["label"], edge["target"]) for edge in decided] == [
         ("again", "plan"), ("again", "plan"), ("write", "write"),
     ]  # fmt: skip
@@ -235,7 +244,7 @@ def test_the_state_can_be_read_back_at_the_end() -> None:
 
     result = app.invoke({"question": "Who?"})
 
-    assert store().state_at(app.last_execution_id) == result
+    assert state(app) == result
 
 
 def test_the_graph_is_recorded_by_its_own_name_too() -> None:
@@ -263,7 +272,7 @@ def test_the_users_own_callbacks_are_called_as_before() -> None:
     class Own(BaseCallbackHandler):
         ended = 0
 
-        def on_chain_end(self, *args: Any, **kwargs: Any) -> None:
+        def on_chain_end(self, *_: Any, **__: Any) -> None:
             self.ended += 1
 
     plain, watched = Own(), Own()
@@ -293,8 +302,8 @@ def test_each_way_of_running_is_recorded_alike(way: str) -> None:
         asyncio.run(run())
 
     assert execution(app).status == "completed"
-    assert len(store().visits(app.last_execution_id)) == 13
-    assert store().state_at(app.last_execution_id)["answer"] == "6 found"
+    assert len(visits(app)) == 13
+    assert state(app)["answer"] == "6 found"
 
 
 def test_a_node_that_raises_fails_the_execution() -> None:
@@ -327,7 +336,7 @@ def test_a_retried_node_is_one_visit_of_two_attempts() -> None:
 
     app.invoke({"question": "Who?"})
 
-    (visit,) = store().visits(app.last_execution_id)
+    (visit,) = visits(app)
     assert (visit.attempts, visit.status) == (2, "completed")
     (again,) = recorded(app, "retry_scheduled")
     assert again["max_attempts"] == 3
@@ -403,7 +412,7 @@ def test_an_interrupt_waits_and_its_answer_resumes_the_same_execution() -> None:
     assert (resumed["interrupt_id"], resumed["value"]) == (raised["interrupt_id"], "yes")
     events = recorded(app)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert len(store().visits(app.last_execution_id)) == 1
+    assert len(visits(app)) == 1
 
 
 def test_a_thread_s_memory_is_part_of_the_state() -> None:
@@ -417,7 +426,7 @@ def test_a_thread_s_memory_is_part_of_the_state() -> None:
     result = app.invoke({"tries": 2}, thread)
 
     assert result["found"] == ["web 1", "web 2"]
-    assert store().state_at(app.last_execution_id) == result
+    assert state(app) == result
 
 
 def test_a_router_of_the_start_and_sends_are_ways_on() -> None:
@@ -434,9 +443,9 @@ def test_a_router_of_the_start_and_sends_are_ways_on() -> None:
 
     entered = [event for event in recorded(app, "edge_taken") if event["node"] == "__start__"]
     assert [event["target"] for event in entered] == ["web", "web"]
-    visits = store().visits(app.last_execution_id)
-    assert [visit.node for visit in visits] == ["web", "web", "docs"]
-    assert store().state_at(app.last_execution_id) == result
+    found_visits = visits(app)
+    assert [visit.node for visit in found_visits] == ["web", "web", "docs"]
+    assert state(app) == result
 
 
 def test_a_command_is_a_way_on_that_the_node_chose() -> None:
@@ -454,7 +463,7 @@ def test_a_command_is_a_way_on_that_the_node_chose() -> None:
     (edge,) = [event for event in recorded(app, "edge_taken") if event["node"] == "choose"]
     assert (edge["target"], edge["conditional"]) == ("write", True)
     assert "Command" in edge["unread"]
-    assert store().state_at(app.last_execution_id) == result
+    assert state(app) == result
 
 
 class Talk(TypedDict):
@@ -466,8 +475,7 @@ def test_messages_are_recorded_plainly() -> None:
 
     app.invoke({"messages": [HumanMessage("Hi.")]})
 
-    state = store().state_at(app.last_execution_id)
-    assert state["messages"] == [
+    assert state(app)["messages"] == [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."},
     ]  # fmt: skip
 
@@ -491,7 +499,7 @@ def test_a_reducer_of_ones_own_is_followed_by_what_the_graph_shows() -> None:
     result = app.invoke({"best": "a"})
 
     assert result == {"best": "longer"}
-    assert store().state_at(app.last_execution_id) == result
+    assert state(app) == result
 
 
 def test_a_subgraph_is_one_node_and_its_calls_belong_to_it() -> None:
@@ -506,7 +514,7 @@ def test_a_subgraph_is_one_node_and_its_calls_belong_to_it() -> None:
 
     app.invoke({"question": "Who?"})
 
-    assert [visit.node for visit in store().visits(app.last_execution_id)] == ["inner"]
+    assert [visit.node for visit in visits(app)] == ["inner"]
     assert [call["node"] for call in recorded(app, "llm_completed")] == ["inner"]
 
 

@@ -10,6 +10,9 @@ import anthropic
 import httpx
 import openai
 import pytest
+
+from inwit import RetryPolicy, capture
+from inwit.runtime.capture.messages import resolve
 from tests.runtime.capture.record import calls, one_node, recorded
 from tests.runtime.capture.server import (
     Scripted,
@@ -22,11 +25,8 @@ from tests.runtime.capture.server import (
     zipped,
 )
 
-from inwit import RetryPolicy, capture
-from inwit.runtime.capture.messages import resolve
-
 ONCE = RetryPolicy(max_attempts=1)
-SAID = [{"role": "user", "content": "Say hello."}]
+SAID: list[Any] = [{"role": "user", "content": "Say hello."}]
 ASKED = {"model": "gpt-4o-mini", "messages": SAID}
 CLAUDE: dict[str, Any] = {"model": "claude-sonnet-5-5", "max_tokens": 99, "messages": SAID}
 
@@ -97,7 +97,7 @@ def test_a_stream_reaches_its_reader_as_it_comes_and_is_recorded(server: Scripte
     assert seen[-2] == "data: [DONE]"
     (call,) = calls(app)
     assert (call["streamed"], call["output"]["content"]) == (True, "Hello.")
-    assert [chunk["text"] for chunk in recorded(app, "token_chunk")][0] == "Hel"
+    assert recorded(app, "token_chunk")[0]["text"] == "Hel"
 
 
 def test_a_stream_that_is_left_early_says_so(server: Scripted) -> None:
@@ -174,7 +174,8 @@ def test_what_is_no_call_of_a_model_passes_unrecorded(
     server: Scripted, path: str, body: Any
 ) -> None:
     server.says(whole({}))
-    app = run(lambda state: httpx.post(server.url.removesuffix("/v1") + path, json=body) and {})
+    url = server.url.removesuffix("/v1") + path
+    app = run(lambda state: {"more": httpx.post(url, json=body).status_code})
 
     assert recorded(app, "llm_started") == []
 
@@ -261,7 +262,7 @@ def test_openai_is_recorded_whole_and_streamed(server: Scripted) -> None:
     def node(state: Any) -> Any:
         with openai.OpenAI(max_retries=0) as client:
             one = client.chat.completions.create(model="gpt-4o-mini", messages=SAID)
-            two = client.chat.completions.create(model="gpt-4o-mini", messages=SAID, stream=True)
+            two: Any = client.chat.completions.create(model="gpt-4o-mini", messages=SAID, stream=True)
             said = "".join(chunk.choices[0].delta.content or "" for chunk in two if chunk.choices)
             return {"text": f"{one.choices[0].message.content} {said}"}
 
@@ -278,7 +279,7 @@ async def test_async_openai_is_recorded_whole_and_streamed(server: Scripted) -> 
     async def node(state: Any) -> Any:
         async with openai.AsyncOpenAI(max_retries=0) as client:
             await client.chat.completions.create(model="gpt-4o-mini", messages=SAID)
-            stream = await client.chat.completions.create(
+            stream: Any = await client.chat.completions.create(
                 model="gpt-4o-mini", messages=SAID, stream=True
             )
             async for _ in stream:

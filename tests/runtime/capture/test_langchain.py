@@ -7,11 +7,11 @@ import pytest
 from langchain_core.language_models import FakeListLLM, GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import tool
-from tests.runtime.capture.record import calls, one_node, recorded
-from tests.runtime.capture.server import Scripted, chat, whole
 
 from inwit import RetryPolicy, capture
 from inwit.runtime.capture.messages import resolve
+from tests.runtime.capture.record import calls, one_node, recorded
+from tests.runtime.capture.server import Scripted, chat, whole
 
 ONCE = RetryPolicy(max_attempts=1)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.runtime.capture.record import calls, one_node, recorded
-from tests.runtime.capture.server import Scripted, chat, chat_stream, events, whole, zipped
 
 from inwit import Context, RetryPolicy
 from inwit.errors import ModelCallError, ModelUnreachableError
 from inwit.runtime.capture.messages import resolve
+from tests.runtime.capture.record import calls, one_node, recorded
+from tests.runtime.capture.server import Scripted, chat, chat_stream, events, whole, zipped
 
 AT_ONCE = RetryPolicy(initial_interval=0.0, jitter=False)
 ONCE = RetryPolicy(max_attempts=1)

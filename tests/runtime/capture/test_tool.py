@@ -4,10 +4,10 @@ import sys
 from typing import Any
 
 import pytest
-from tests.runtime.capture.record import one_node, recorded
 
 from inwit import Context
 from inwit.errors import UnknownToolError
+from tests.runtime.capture.record import one_node, recorded
 
 
 def add(a: int, b: int = 1) -> int:
