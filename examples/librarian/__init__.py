@@ -1,0 +1,1 @@
+"""Questions about the documentation of the Python that this runs in, answered with citations."""
