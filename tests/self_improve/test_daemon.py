@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -359,6 +360,30 @@ def test_an_empty_project_gives_an_empty_report_and_an_empty_book() -> None:
     assert "0 executions" in to_markdown(report)
     with pytest.raises(UnknownPlanError):
         book().get("none")
+
+
+@pytest.mark.usefixtures("project")
+def test_an_execution_that_still_runs_is_counted_and_left_out() -> None:
+    is_in, may_go = threading.Event(), threading.Event()
+
+    def stuck(state: State) -> dict[str, Any]:
+        is_in.set()
+        may_go.wait(10)
+        return {"hits": [state["query"]]}
+
+    app = flow(stuck)
+    running = threading.Thread(target=invoke, args=(app, 1))
+    running.start()
+    try:
+        assert is_in.wait(10)
+
+        report = look()
+    finally:
+        may_go.set()
+        running.join(10)
+
+    assert (report.looked_at.visits, report.looked_at.unfinished_visits) == (1, 1)
+    assert look().looked_at.unfinished_visits == 0
 
 
 @pytest.mark.usefixtures("project")
