@@ -17,6 +17,7 @@ LOOKED_AT = 200
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _PREVIOUS = re.compile(r"\b(?:previous|before (?:that|last)|second[- ]to[- ]last|penultimate)\b")
 _FIRST = re.compile(r"\b(?:first|earliest|oldest) (?:execution|run|invocation|call|time)\b")
+_THREAD = re.compile(r"\bthread (?:id )?['\"]?([A-Za-z0-9][\w.:-]*)")
 _NOW = r"(?:currently|right now|at the moment|running|current|in progress|ongoing|active)\b"
 
 
@@ -86,7 +87,7 @@ def _listed(
     fitting: str,
 ) -> Choice | None:
     graph = scene.scope
-    thread = next(iter(scene.named("thread")), None)
+    thread = next(iter(scene.named("thread")), None) or _thread(scene)
     span = scene.window
     found: list[Execution] = []
     total = 0
@@ -113,6 +114,14 @@ def _listed(
     how = " ".join(part for part in parts if part)
     others = (len(narrowed) if narrowed and fits else total) - 1
     return Choice(execution=picked[index], how=how, others=others)
+
+
+def _thread(scene: Scene) -> str | None:
+    """A word after "thread" that is the id of one on record."""
+    found = _THREAD.search(scene.query.part or scene.query.text)
+    if found is None:
+        return None
+    return found[1] if scene.store.executions(thread_id=found[1], limit=1).items else None
 
 
 def _ordinal(scene: Scene, number: int) -> tuple[int, str]:

@@ -389,11 +389,25 @@ def _say_node(
 def _between(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     first, last = scene.nodes[:2]
     found = paths_between(graph.manifest, first, last)
-    ordered = [node.name for node in graph.manifest.nodes if node.name in found]
+    ordered = _in_flow(graph, first, found)
     draft.data |= {"from": first, "to": last, "between": ordered}
     told = listed(ordered) if ordered else "nothing: one leads to the other, or not at all"
     draft.say(f"Between {first} and {last} is {told}.", graph_uri(graph.name, "edges"))
     return draft
+
+
+def _in_flow(graph: RegisteredGraph, first: str, found: set[str]) -> list[str]:
+    """The found nodes in the order in which the edges lead to them."""
+    ordered, waiting, seen = [], [first], set[str]()
+    while waiting:
+        at = waiting.pop(0)
+        if at in seen:
+            continue
+        seen.add(at)
+        if at in found:
+            ordered.append(at)
+        waiting += [edge.target for edge in graph.manifest.edges if edge.source == at]
+    return ordered
 
 
 def _packages(scene: Scene, draft: Draft) -> Draft:

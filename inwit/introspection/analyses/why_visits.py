@@ -13,6 +13,7 @@ from inwit.introspection.claims import (
     event_uri,
     graph_uri,
     listed,
+    platform_uri,
     short,
     times,
 )
@@ -88,7 +89,8 @@ def nothing_recorded(scene: Scene, draft: Draft) -> Draft:
     """Say that there is no execution to answer from."""
     about = f" of {scene.scope}" if scene.scope else ""
     span = f" from {scene.window.words}" if scene.window else ""
-    draft.say(f"No execution{about}{span} is on record.", scene.graph_uri("executions"))
+    uri = scene.graph_uri("executions") or platform_uri("project")
+    draft.say(f"No execution{about}{span} is on record.", uri)
     draft.data.setdefault("causes", [])
     return draft
 
