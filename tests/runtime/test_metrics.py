@@ -67,9 +67,12 @@ def test_a_histogram_counts_its_measurements() -> None:
 
 def test_nothing_is_lost_between_threads() -> None:
     orders = inwit.metrics.counter("orders")
-    threads = [
-        threading.Thread(target=lambda: [orders.add() for _ in range(1000)]) for _ in range(8)
-    ]
+
+    def count() -> None:
+        for _ in range(1000):
+            orders.add()
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -415,6 +415,27 @@ def test_an_interrupt_waits_and_its_answer_resumes_the_same_execution() -> None:
     assert len(visits(app)) == 1
 
 
+def test_a_graph_that_is_written_to_stop_waits_and_goes_on() -> None:
+    graph = StateGraph(State)
+    graph.add_node("plan", plan)
+    graph.add_node("write", lambda state: {"answer": "done"})
+    graph.add_edge(START, "plan")
+    graph.add_edge("plan", "write")
+    app = inwit.watch(
+        graph.compile(name="stopping", checkpointer=InMemorySaver(), interrupt_before=["write"])
+    )
+    thread = {"configurable": {"thread_id": "t1"}}
+    app.invoke({"question": "Who?"}, thread)
+    waiting = execution(app)
+
+    app.invoke(None, thread)
+
+    found = execution(app)
+    assert waiting.status == "waiting_for_input"
+    assert (found.execution_id, found.status) == (waiting.execution_id, "completed")
+    assert [visit.node for visit in visits(app)] == ["plan", "write"]
+
+
 def test_a_thread_s_memory_is_part_of_the_state() -> None:
     graph = StateGraph(State)
     graph.add_node("web", web)
@@ -605,7 +626,11 @@ def test_the_questions_about_a_graph_are_answered() -> None:
     assert (why.level, why.intent) == ("live", "why")
     assert why.data["visits"] == {"plan": 3}
     assert any(e.uri.startswith(f"execution://{execution_id}/events/") for e in why.evidence)
-    for answer in (why, app.ask("Which nodes write `answer`?"), app.ask("What happens after judge?")):
+    for answer in (
+        why,
+        app.ask("Which nodes write `answer`?"),
+        app.ask("What happens after judge?"),
+    ):
         assert answer.evidence
         for evidence in answer.evidence:
             assert app.resolve(evidence.uri)

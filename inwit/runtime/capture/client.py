@@ -253,5 +253,3 @@ def _finish(call: ModelCall, question: Question, reading: ChatReading) -> Reply:
         finish_reason=output.get("finish_reason"), input_tokens=usage.input,
         output_tokens=usage.output, cached_tokens=usage.cached, cost_usd=cost_of(model, usage).usd,
     )  # fmt: skip
-
-

@@ -267,7 +267,6 @@ class EmbeddingsReading(Reading):
             self.output["dimensions"] = len(first)
 
 
-
 def _openai_usage(usage: dict[str, Any]) -> Usage:
     details = _dict(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     cached = _count(details, "cached_tokens")

@@ -97,9 +97,7 @@ class ModelCall(_Call):
             self._start(place, messages, parameters)
 
     @unharmed
-    def _start(
-        self, place: Place, messages: Sequence[Any], parameters: Mapping[str, Any]
-    ) -> None:
+    def _start(self, place: Place, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
         names, contents = by_reference.by_hash(messages)
         self._emit(
             "llm_started", model=self._model, provider=self._provider, messages=names,

@@ -47,9 +47,7 @@ def read_request(path: str, body: bytes) -> Asked | None:
 
 
 def _messages(content: dict[str, Any]) -> list[Any] | None:
-    given = next(
-        (content[key] for key in ("messages", "input", "prompt") if key in content), None
-    )
+    given = next((content[key] for key in ("messages", "input", "prompt") if key in content), None)
     if given is None:
         return None
     listed = list(given) if isinstance(given, list) else [{"role": "user", "content": given}]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from inwit.errors import InwitError
 from inwit.runtime.describe import (
     _code_hash,
     _field,
@@ -147,7 +148,7 @@ def _fields(shape: Shape) -> Iterator[FieldFacts]:
 def _channels(shape: Shape) -> dict[str, Any]:
     try:
         return dict(schema_of(shape.state_type).channels)
-    except (TypeError, ValueError, AttributeError, NameError):
+    except (InwitError, TypeError, ValueError, AttributeError, NameError):
         return {}
 
 

@@ -50,6 +50,11 @@ class Watching:
         self._state: dict[str, Any] = {}
         self._unsure: set[str] = set(shape.reducers)
         """Keys whose value in the record may not be the graph's: a reducer made it."""
+        self._ahead: set[str] = {*shape.plain.get(START, ())}
+        """Where the last step leads."""
+        self._left: set[str] = set()
+        """The nodes of the last step that are done."""
+        self._is_stopped = False
 
     def place(self, visit: Visit) -> Place:
         """Where a call within a visit belongs."""
@@ -60,12 +65,13 @@ class Watching:
         shown = {key: plain(value) for key, value in fields_of(given).items()}
         self._state = dict(shown)
         rows = {key: freeze(value) for key, value in shown.items()}
-        self.recording.add(START_ROW, time.monotonic_ns(), rows)
+        self.recording.add(START_ROW, time.monotonic_ns(), rows or freeze(plain(given)))
 
     def resume(self, recording: Recording, value: Any) -> None:
         """Go on after an interrupt, in a recording that continues the first."""
         recording.seq = self.recording.seq
         self.recording = recording
+        self._is_stopped = False
         self._emit("status_changed", None, status="running", reason="resumed")
         for visit in self._visits.values():
             if visit.is_waiting and visit.error is not None:
@@ -81,6 +87,8 @@ class Watching:
         with self._lock:
             if step > self._step:
                 self._step = step
+                self._ahead.clear()
+                self._left.clear()
                 if not is_push:
                     self._reconcile(fields_of(given))
             visit = self._visits.get(key)
@@ -126,6 +134,7 @@ class Watching:
             if visit is not None:
                 visit.edges.append((target, label, read, unread))
                 continue
+            self._ahead.add(target)
             more = {"unread": unread} if unread else {}
             self.recording.emit("edge_taken", START, None, None, {
                 "target": target, "conditional": True, "label": label, "read": read, **more,
@@ -139,6 +148,8 @@ class Watching:
         updates, gone = _unpack(output)
         edges = (*self._plain(visit, gone), *visit.edges, *gone)
         with self._lock:
+            self._left.add(visit.node)
+            self._ahead.update(edge if isinstance(edge, str) else edge[0] for edge in edges)
             update = self._apply(updates)
         seqs = len(edges) + (1 if update else 0)
         if seqs:
@@ -169,14 +180,15 @@ class Watching:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a node waits for a person."""
-        return any(visit.is_waiting for visit in self._visits.values())
+        """Whether it waits for a person: in a node, or where the graph is written to stop."""
+        return self._is_stopped or any(visit.is_waiting for visit in self._visits.values())
 
     def complete(self, output: Any) -> None:
         """Record the end of an execution that was not broken off."""
         values = fields_of(output)
         with self._lock:
             self._reconcile(values)
+            self._is_stopped = self.shape.stops(self._left, self._ahead)
         if self.is_waiting:
             self._end("waiting_for_input", None, None, "", None)
         else:

@@ -93,7 +93,7 @@ class Watcher(CallRecorder):
         thread_id = about.get("thread_id")
         thread_id = None if thread_id is None else str(thread_id)
         earlier = self._waiting.pop(thread_id, None) if thread_id is not None else None
-        is_resumed = earlier is not None and hasattr(inputs, "resume")
+        is_resumed = earlier is not None and (inputs is None or hasattr(inputs, "resume"))
         execution_id = (
             earlier.recording.execution_id if earlier is not None and is_resumed else new_id()
         )
@@ -104,7 +104,7 @@ class Watcher(CallRecorder):
         )  # fmt: skip
         if earlier is not None and is_resumed:
             watching = earlier
-            watching.resume(recording, inputs.resume)
+            watching.resume(recording, getattr(inputs, "resume", None))
         else:
             watching = Watching(self._shape, recording)
             watching.begin(inputs)

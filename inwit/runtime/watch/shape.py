@@ -53,7 +53,9 @@ class Shape:
         builder = getattr(app, "builder", None)
         self.state_type: Any = getattr(builder, "state_schema", None)
         written: Mapping[str, Any] = getattr(builder, "nodes", {})
-        self.specs = {name: written.get(name) for name in self.drawing.nodes if name not in (START, END)}
+        self.specs = {
+            name: written.get(name) for name in self.drawing.nodes if name not in (START, END)
+        }
         self.nodes = {name: self._runnable(name) for name in self.specs}
         self.branches = {
             source: [Branch(name, spec) for name, spec in by_name.items()]
@@ -65,7 +67,7 @@ class Shape:
             for key, channel in app.channels.items()
             if hasattr(channel, "operator")
         }
-        self.keys = self._keys()
+        self.keys = self._keys() - set(getattr(builder, "managed", ()))
 
     def max_attempts(self, node: str) -> int | None:
         """How often a node may be called, where it has a retry policy."""
@@ -73,6 +75,16 @@ class Shape:
         policies = [given] if hasattr(given, "max_attempts") else given or ()
         known = [policy.max_attempts for policy in policies if hasattr(policy, "max_attempts")]
         return int(max(known)) if known else None
+
+    def stops(self, left: set[str], ahead: set[str]) -> bool:
+        """Whether it is written to stop between the nodes just left and those ahead."""
+        waiting = ahead - {END}
+        before = getattr(self.app, "interrupt_before_nodes", ())
+        after = getattr(self.app, "interrupt_after_nodes", ())
+        return bool(
+            (waiting if before == "*" else waiting & set(before))
+            or (waiting and (left if after == "*" else left & set(after)))
+        )
 
     def _runnable(self, name: str) -> Any:
         spec = self.specs[name]

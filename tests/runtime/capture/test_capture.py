@@ -104,9 +104,7 @@ def test_a_stream_that_is_left_early_says_so(server: Scripted) -> None:
     server.says(events(*chat_stream("Hel", "lo.")))
 
     def node(state: Any) -> Any:
-        with httpx.stream(
-            "POST", f"{server.url}/chat/completions", json={**ASKED, "stream": True}
-        ):
+        with httpx.stream("POST", f"{server.url}/chat/completions", json={**ASKED, "stream": True}):
             return {}
 
     app = run(node)
@@ -262,7 +260,9 @@ def test_openai_is_recorded_whole_and_streamed(server: Scripted) -> None:
     def node(state: Any) -> Any:
         with openai.OpenAI(max_retries=0) as client:
             one = client.chat.completions.create(model="gpt-4o-mini", messages=SAID)
-            two: Any = client.chat.completions.create(model="gpt-4o-mini", messages=SAID, stream=True)
+            two: Any = client.chat.completions.create(
+                model="gpt-4o-mini", messages=SAID, stream=True
+            )
             said = "".join(chunk.choices[0].delta.content or "" for chunk in two if chunk.choices)
             return {"text": f"{one.choices[0].message.content} {said}"}
 
