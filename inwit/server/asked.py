@@ -107,7 +107,12 @@ def check_question(value: Any, name: str = "question") -> str:
     """
     if not isinstance(value, str) or not value.strip():
         raise MalformedInputError("There is no question.", hint=f"Give one as `{name}`.")
-    size = len(value.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as exc:
+        raise MalformedInputError(
+            "The question holds half a character.", hint="Send whole Unicode text."
+        ) from exc
     if size > QUESTION_LIMIT:
         raise TooLargeError("question", size, QUESTION_LIMIT)
     return value

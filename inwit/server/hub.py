@@ -60,7 +60,7 @@ class Lost:
     first: Frame
     last: Frame
 
-    def gap(self, point: Callable[[Frame], int]) -> Event:
+    def gap(self, point: Callable[[Frame], int]) -> Gap:
         """Say it as an event, with the lost ones named by their resume points."""
         return Gap(
             execution_id="",
@@ -178,9 +178,10 @@ class Hub:
     def _tail(self, loop: asyncio.AbstractEventLoop, position: int) -> None:
         while not self._stop.is_set():
             try:
+                version = self._store.data_version()
                 batch = self._store.tail(position, BATCH)
                 if not batch:
-                    self._store.wait_change(CHECK_S)
+                    self._store.wait_change(CHECK_S, version)
                     continue
             except StoreError as exc:
                 logger.warning("The record cannot be read: %s", exc)

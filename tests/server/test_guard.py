@@ -252,10 +252,16 @@ def test_with_a_token_every_route_asks_for_it(project: Path) -> None:
             del client.headers["authorization"]
             refused = {
                 (method, path, sent): client.request(
-                    method, path, headers={"Authorization": sent} if sent else {}
+                    method, path, headers={b"Authorization": sent} if sent else {}
                 )
                 for method, path in routes
-                for sent in (None, "Bearer wrong", "Basic s3cret", "Bearer s3cre", b"Bearer \xfc")
+                for sent in (
+                    None,
+                    b"Bearer wrong",
+                    b"Basic s3cret",
+                    b"Bearer s3cre",
+                    b"Bearer \xfc",
+                )
             }
             answered = client.get("/healthz", headers=allowed)
     finally:

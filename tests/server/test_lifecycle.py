@@ -79,7 +79,7 @@ def test_a_free_port_can_be_asked_for(url: str) -> None:
     assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
 def test_a_signal_ends_the_host_within_three_seconds_though_streams_are_open(
     ran: Ran, process: tuple[subprocess.Popen[str], str], sent: signal.Signals, code: int
 ) -> None:

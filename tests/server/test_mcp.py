@@ -15,6 +15,7 @@ import quicktok
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import (
     CallToolResult,
     PromptReference,
@@ -41,7 +42,7 @@ WHYS = "Why did search run 3 times?"
 def connect(request: pytest.FixtureRequest, ran: Ran) -> Any:
     """A client of the SDK over each transport, in each era of the protocol."""
     era, transport = request.param.split()
-    mode = "legacy" if era == "2025" else "2026-07-28"
+    mode = "legacy" if era == "2025" else "auto"
 
     @asynccontextmanager
     async def connected() -> AsyncIterator[Client]:
@@ -81,8 +82,8 @@ async def test_both_eras_of_the_protocol_answer_over_both_transports(connect: An
         templates = await client.list_resource_templates()
         prompts = await client.list_prompts()
         facts = await client.read_resource("graph://seeker/architecture")
+        assert "introspect_ask" in (client.instructions or "")
 
-    assert client.instructions
     assert len(tools.tools) == 7
     assert not asked.is_error
     assert asked.structured_content["level"] == "live"
@@ -107,7 +108,7 @@ async def test_a_raw_2025_handshake_opens_a_session_that_can_be_closed(url: str,
 
         opened = await send("initialize", hello, 1)
         headers["Mcp-Session-Id"] = opened.headers["mcp-session-id"]
-        headers["MCP-Protocol-Version"] = "2025-06-18 "
+        headers["MCP-Protocol-Version"] = "2025-06-18"
         ready = await send("notifications/initialized", {}, None)
         listed = await send("tools/list", {}, 2)
         closed = await raw.delete(f"{url}/mcp", headers=headers)
@@ -254,9 +255,6 @@ async def test_what_a_tool_refuses_has_a_code_and_a_way_out(
     }
     async with httpx.AsyncClient(timeout=20) as raw:
         response = await raw.post(f"{url}/mcp", content=body, headers=headers)
-    if "\\ud800" in body:
-        assert response.status_code == 400
-        return
     result = _result(response)
 
     assert result["isError"] is True
@@ -298,14 +296,16 @@ async def test_resources_are_listed_and_read(client: Client, ran: Ran) -> None:
 
 
 async def test_variables_of_templates_are_completed(client: Client, ran: Ran) -> None:
-    async def values(uri: str, name: str, typed: str, **known: str) -> list[str]:
+    async def values(
+        uri: str, name: str, typed: str, known: dict[str, str] | None = None
+    ) -> list[str]:
         reference = ResourceTemplateReference(type="ref/resource", uri=uri)
         argument = {"name": name, "value": typed}
-        return (await client.complete(reference, argument, known or None)).completion.values
+        return (await client.complete(reference, argument, known)).completion.values
 
     assert await values("graph://{name}/{topic}", "name", "see") == ["seeker"]
     assert await values("graph://{name}/{topic}", "topic", "arch") == ["architecture"]
-    assert await values("graph://{name}/nodes/{node}", "node", "", name="seeker") == [
+    assert await values("graph://{name}/nodes/{node}", "node", "", {"name": "seeker"}) == [
         "search",
         "write",
     ]
@@ -404,7 +404,7 @@ async def test_no_view_of_a_long_execution_is_over_the_limit(client: Client, lon
 
 async def test_an_answer_keeps_to_the_length_that_is_asked_for(client: Client, long: str) -> None:
     for question in ("What is the state?", "Why did count run 400 times?"):
-        for chars in (1_000, 5_000, MOST_CHARS):
+        for chars in (2_000, 5_000, MOST_CHARS):
             arguments = {"question": question, "execution_id": long, "max_chars": chars}
             result = await client.call_tool("introspect_ask", arguments)
             assert not result.is_error
@@ -421,11 +421,11 @@ async def test_a_listening_client_is_told_of_a_new_graph_and_a_moving_execution(
             resources_list_changed=True, resource_subscriptions=["execution://0000bbbb/summary"]
         ) as changes:
             other = seeker("another")
-            assert type(await anext(aiter(changes))).__name__ == "ResourcesListChanged"
+            assert await anext(aiter(changes)) == ResourcesListChanged()
             await other.ainvoke({"question": "now?"}, execution_id="0000bbbb")
             changed = await anext(aiter(changes))
 
-    assert changed.uri == "execution://0000bbbb/summary"
+    assert changed == ResourceUpdated("execution://0000bbbb/summary")
 
 
 async def test_stdio_carries_the_protocol_alone_whatever_is_printed(project: Path) -> None:

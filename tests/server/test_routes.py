@@ -220,6 +220,7 @@ def test_metrics_count_what_has_been_measured_and_nothing_else(
             float(line.rsplit(" ", 1)[1])
 
 
+@pytest.mark.anyio
 async def test_a_graph_of_another_process_appears_within_100_ms(url: str, project: Path) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=10) as client:
         assert (await client.get("/mcp/about")).status_code == 404

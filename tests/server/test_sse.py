@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from inwit.events import Custom, Event
+from inwit.events import Custom
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.server import hub, lifecycle, sse
@@ -111,12 +111,14 @@ async def test_a_running_execution_is_followed_to_its_end(
         await app.flush()
         async with streams.stream("GET", "/mcp/live/executions/abcdef01/events") as response:
             events = received(response)
-            entered = [await anext(events), await anext(events)]
+            entered = [await anext(events)]
+            while entered[-1]["event"] != "node_entered":
+                entered.append(await anext(events))
             go.set()
             rest = [event async for event in events]
         await running
 
-    assert [event["event"] for event in entered] == ["execution_started", "node_entered"]
+    assert entered[0]["event"] == "execution_started"
     assert rest[-1]["event"] == "execution_completed"
     every = [int(event["id"]) for event in (*entered, *rest)]
     assert every == list(range(1, len(every) + 1))
@@ -212,13 +214,11 @@ async def test_a_reader_that_falls_behind_is_told_exactly_what_it_lost() -> None
 
 
 async def test_the_buffer_of_a_reader_that_never_reads_stays_bounded() -> None:
-    wanted: list[Event] = []
-    subscription = Subscription(0, lambda event: not wanted.append(event), lambda _self: None)
+    subscription = Subscription(0, lambda _event: True, lambda _self: None)
 
     for start in range(0, 50_000, 1000):
         subscription.offer([custom(start + index) for index in range(1000)])
 
-    assert len(wanted) == 50_000
     assert len(subscription._frames) == hub.BUFFER
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from inwit.errors import MalformedInputError
 from inwit.events import Status
 from inwit.plans import PlanStatus
-from inwit.server.mcp.bounds import DEFAULT_CHARS, MOST_CHARS
+from inwit.server.mcp.bounds import DEFAULT_CHARS, LEAST_CHARS, MOST_CHARS
 
 Text = Annotated[str, Meta(max_length=400)]
 Cursor = Annotated[str, Meta(max_length=100)]
@@ -27,7 +27,7 @@ class Ask(_Arguments):
     level: Literal["platform", "app", "live", "network"] | UnsetType = UNSET
     graph: Text | UnsetType = UNSET
     execution_id: Text | UnsetType = UNSET
-    max_chars: Annotated[int, Meta(ge=1000, le=MOST_CHARS)] = DEFAULT_CHARS
+    max_chars: Annotated[int, Meta(ge=LEAST_CHARS, le=MOST_CHARS)] = DEFAULT_CHARS
     cursor: Cursor | UnsetType = UNSET
 
 
@@ -78,8 +78,10 @@ def read(kind: type[A], given: Mapping[str, Any] | None) -> A:
     """
     present = {name: value for name, value in (given or {}).items() if value is not None}
     try:
+        for value in present.values():
+            str(value).encode()
         return msgspec.convert(present, kind, strict=False)
-    except msgspec.ValidationError as exc:
+    except (msgspec.ValidationError, UnicodeEncodeError) as exc:
         names = ", ".join(kind.__struct_fields__)
         raise MalformedInputError(f"{exc}.", hint=f"Arguments: {names}.") from exc
 

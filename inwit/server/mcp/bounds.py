@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+LEAST_CHARS = 2_000
 DEFAULT_CHARS = 20_000
 MOST_CHARS = 45_000
 
@@ -14,8 +16,8 @@ Path = tuple[str, ...]
 
 
 def size(value: Any) -> int:
-    """Count the characters of a value's JSON."""
-    return len(msgspec.json.encode(value).decode())
+    """Count the characters of a value's JSON in its longest usual form: spaced, all ASCII."""
+    return len(json.dumps(value))
 
 
 def fit(data: dict[str, Any], budget: int, offset: int) -> tuple[dict[str, Any], int | None]:
@@ -33,6 +35,11 @@ def fit(data: dict[str, Any], budget: int, offset: int) -> tuple[dict[str, Any],
         if size(data) <= budget:
             break
         data = {key: _squeezed(value, length) for key, value in data.items()}
+    while size(data) > budget:
+        heaviest = max(data, key=lambda key: size(data[key]))
+        if size(data[heaviest]) < 60:
+            break
+        data = {**data, heaviest: _left_out(data[heaviest])}
     return data, following
 
 
@@ -73,13 +80,19 @@ def _paged(
     room = max(budget - (size(data) - size(items)), budget // 4)
     taken: list[Any] = []
     for item in items[offset:]:
-        room -= size(item) + 1
+        room -= size(item) + 2
         if room < 0 and taken:
             break
         taken.append(item)
     end = offset + len(taken)
     inner: Any = taken if len(path) == 1 else {**data[path[0]], path[1]: taken}
     return {**data, path[0]: inner}, end if end < len(items) else None
+
+
+def _left_out(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {"cut": f"{size(value):,} characters"}
+    return [] if isinstance(value, list) else clip(str(value), 20)
 
 
 def _squeezed(value: Any, length: int) -> Any:

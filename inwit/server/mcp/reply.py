@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from mcp_types import CallToolResult, TextContent
 
 from inwit import answers
@@ -16,7 +17,7 @@ from inwit.server.mcp.bounds import DEFAULT_CHARS, clip, fit
 PROSE_CHARS = 6_000
 QUOTE_CHARS = 160
 QUOTES = 8
-OVERHEAD = 400
+OVERHEAD = 250
 """What the envelope of a result takes besides text and content."""
 
 
@@ -56,7 +57,8 @@ def result(
     """Cut a reply to size and make it a result; `cursor` is where the last page of it ended."""
     prose = clip(reply.prose, min(PROSE_CHARS, chars // 3))
     budget = chars - len(prose) - OVERHEAD
-    data, following = fit(reply.data, budget, unpack(cursor))
+    plain = msgspec.json.decode(msgspec.json.encode(reply.data))
+    data, following = fit(plain, budget, unpack(cursor))
     if following is not None:
         data = {**data, "cursor": pack(following)}
         prose += f"\nCut at {chars:,} characters; call again with cursor={pack(following)!r}."
