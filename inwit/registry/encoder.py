@@ -98,7 +98,7 @@ class OnnxEncoder:
         import numpy as np
 
         # One by one: `encode_batch` uses threads that do not survive a fork, and warns of it.
-        pieces = [self._tokenizer.encode(_clean(text)).ids for text in texts]
+        pieces = [self._tokenizer.encode(printable(text)).ids for text in texts]
         vectors = np.empty((len(pieces), self.dimension), dtype=np.float32)
         batches = list(_batches([len(ids) for ids in pieces]))
         with ThreadPoolExecutor(max(1, min(self._threads, len(batches)))) as pool:
@@ -148,7 +148,7 @@ class SentenceTransformerEncoder:
         import numpy as np
 
         found = self._model.encode(
-            [_clean(text) for text in texts], convert_to_numpy=True, show_progress_bar=False
+            [printable(text) for text in texts], convert_to_numpy=True, show_progress_bar=False
         )
         return normalised(np.asarray(found, dtype=np.float32).reshape(len(texts), -1))
 
@@ -191,7 +191,7 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
         yield rows
 
 
-def _clean(text: str) -> str:
+def printable(text: str) -> str:
     """Cut a text to what is looked at, and replace what UTF-8 cannot hold."""
     return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
 

@@ -81,28 +81,31 @@ class Words:
 
     def shared(self, query: str, entry: Entry) -> list[str]:
         """The query's own words whose stems an entry holds."""
-        held = set(self._analyzer.analyze(f"{_spread(entry.name)} {_spread(entry.text)}"))
+        held = set(self._analyzer.analyze(_spread(_writable(f"{entry.name} {entry.text}"))))
         words = re.findall(r"\w+", query[:4000])
         return [word for word in dict.fromkeys(words) if held & set(self._analyzer.analyze(word))]
 
     def _clause(self, term: str) -> tuple[Any, float]:
         """Ask for one word in texts and names; say how much it tells, as BM25 counts it."""
-        frequency = self._searcher.doc_freq("text", term)
+        in_texts = self._searcher.doc_freq("text", term)
+        in_names = self._searcher.doc_freq("name", term)
+        frequency = in_texts or in_names
         tells = log(1 + (self._count - frequency + 0.5) / (frequency + 0.5))
-        if frequency or self._searcher.doc_freq("name", term):
-            return self._either("term_query", term, 1.0), tells
+        if frequency:
+            # A word that no text holds can only be meant as one of a name.
+            return self._either("term_query", term, NAME_WEIGHT if in_texts else 1.0), tells
         if len(term) < SLIP_LENGTH:
             return None, tells
-        return self._either("fuzzy_term_query", term, SLIP_WEIGHT), tells
+        # A fuzzy query scores 1 whatever the word tells.
+        near = self._either("fuzzy_term_query", term, NAME_WEIGHT)
+        return self._library.Query.boost_query(near, SLIP_WEIGHT * tells), tells
 
-    def _either(self, method: str, term: str, weight: float) -> Any:
+    def _either(self, method: str, term: str, name_weight: float) -> Any:
         make, boost = getattr(self._library.Query, method), self._library.Query.boost_query
         should = self._library.Occur.Should
+        in_name = boost(make(self._schema, "name", term), name_weight)
         return self._library.Query.boolean_query(
-            [
-                (should, boost(make(self._schema, "text", term), weight)),
-                (should, boost(make(self._schema, "name", term), weight * NAME_WEIGHT)),
-            ]
+            [(should, make(self._schema, "text", term)), (should, in_name)]
         )
 
     def _in_memory(self, entries: Sequence[Entry]) -> Any:
@@ -134,8 +137,8 @@ class Words:
         )
         for row, entry in enumerate(entries):
             document = self._library.Document()
-            document.add_text("name", _spread(entry.name))
-            document.add_text("text", _spread(entry.text))
+            document.add_text("name", _spread(_writable(entry.name)))
+            document.add_text("text", _spread(_writable(entry.text)))
             document.add_text("kind", entry.kind)
             # Given to Document(...) or as an unsigned field, an int panics tantivy's writer.
             document.add_integer("row", row)
@@ -144,6 +147,11 @@ class Words:
         writer.wait_merging_threads()
         index.reload()
         return index
+
+
+def _writable(text: str) -> str:
+    """Replace what UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _spread(text: str) -> str:
