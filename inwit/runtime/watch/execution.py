@@ -54,6 +54,8 @@ class Watching:
         """Where the last step leads."""
         self._left: set[str] = set()
         """The nodes of the last step that are done."""
+        self._exits = 0
+        """How many visits of the last step are done."""
         self._is_stopped = False
 
     def place(self, visit: Visit) -> Place:
@@ -89,6 +91,7 @@ class Watching:
                 self._step = step
                 self._ahead.clear()
                 self._left.clear()
+                self._exits = 0
                 if not is_push:
                     self._reconcile(fields_of(given))
             visit = self._visits.get(key)
@@ -149,6 +152,7 @@ class Watching:
         edges = (*self._plain(visit, gone), *visit.edges, *gone)
         with self._lock:
             self._left.add(visit.node)
+            self._exits += 1
             self._ahead.update(edge if isinstance(edge, str) else edge[0] for edge in edges)
             update = self._apply(updates)
         seqs = len(edges) + (1 if update else 0)
@@ -242,7 +246,7 @@ class Watching:
             items = value if isinstance(value, list) else [value]
             recorded[key] = freeze_delta(items)
             self._state[key] = [*(before or []), *items]
-            if not is_builtin:
+            if not is_builtin or self._exits > 1:  # the graph may merge a step in another order
                 self._unsure.add(key)
         elif is_builtin and before is not None:
             self._state[key] = reducer(before, value)
