@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,11 @@ class _Runner:
         return result
 
     def __del__(self) -> None:
-        self._runner.close()
+        if sys.is_finalizing():
+            # Closing the runner would start a thread for its executor, which hangs by now.
+            self._runner.get_loop().close()
+        else:
+            self._runner.close()
 
 
 _local = threading.local()
