@@ -183,7 +183,7 @@ def _commands() -> tuple[dict[str, Any], ...]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 name, kind, is_inner = _command_name(node)
-                if name:
+                if name and name != "inwit":
                     full = f"{group} {name}".strip() if is_inner else name
                     group = name if kind == "group" and not is_inner else group
                     doc = (ast.get_docstring(node) or "").partition("\n")[0]
@@ -284,14 +284,18 @@ def _subclasses(cls: type[InwitError]) -> Iterator[type[InwitError]]:
 
 
 def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, str, bool]:
-    """A command's name, whether it is a command or a group, and whether it is in a group."""
+    """A command's name, whether it is a command or a group, and whether it is in a group.
+
+    Commands are made by click's decorators, or by one of our own around a function `command`.
+    """
     for decorator in node.decorator_list:
-        if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+        if not isinstance(decorator, ast.Call):
             continue
-        kind, owner = decorator.func.attr, decorator.func.value
-        if kind in ("command", "group"):
-            given = decorator.args[0] if decorator.args else None
-            is_inner = isinstance(owner, ast.Name) and owner.id != "click"
-            name = str(given.value) if isinstance(given, ast.Constant) else node.name
-            return name.replace("_", "-"), kind, is_inner
+        given = decorator.args[0] if decorator.args else None
+        name = str(given.value) if isinstance(given, ast.Constant) else node.name.replace("_", "-")
+        if isinstance(decorator.func, ast.Name) and node.name == "command":
+            return name, "command", False
+        if isinstance(decorator.func, ast.Attribute) and decorator.func.attr in ("command", "group"):
+            owner = decorator.func.value
+            return name, decorator.func.attr, isinstance(owner, ast.Name) and owner.id != "click"
     return "", "", False

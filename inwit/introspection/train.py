@@ -40,7 +40,7 @@ FOLDS = 5
 DECAY = 0.5
 """How strongly weights are held near zero."""
 
-FLOOR = 0.2
+FLOOR = 0.3
 """Below this probability no reading is worth an answer."""
 
 _STEPS = 80

@@ -1,0 +1,74 @@
+"""Training gives the same weights each time, and the best of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from inwit.introspection.router.examples import load_examples
+from inwit.introspection.router.models import Asked, LexicalModel
+from inwit.introspection.train import (
+    fit,
+    minimise,
+    prepare_all,
+    rotate,
+    save_lexical,
+    save_semantic,
+    spread,
+    train,
+)
+
+
+def test_training_twice_gives_equal_files(tmp_path: Path) -> None:
+    examples = [one for one in load_examples() if not one.is_held_out][::8]
+    words = spread(prepare_all(examples))
+    for name in ("one", "two"):
+        heads, calibration = train(words, examples)
+        save_lexical(tmp_path / f"{name}.msgpack", heads, calibration)
+        save_semantic(tmp_path / f"{name}.npz", heads, calibration, "encoder")
+
+    for kind in ("msgpack", "npz"):
+        one, two = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two"))
+        assert one == two
+
+
+def test_saved_weights_score_as_the_fitted_ones(tmp_path: Path) -> None:
+    examples = [one for one in load_examples() if not one.is_held_out][::8]
+    asked: list[Asked] = prepare_all(examples)
+    words = spread(asked)
+    heads, calibration = train(words, examples)
+    save_lexical(tmp_path / "w.msgpack", heads / 4.0, calibration)
+
+    scores = LexicalModel(tmp_path / "w.msgpack").score(asked[:20])
+
+    expected = words[:20] @ heads[:-1] + heads[-1] / 4.0
+    assert np.abs(np.array(scores) - expected).max() < 0.01
+
+
+def test_the_lowest_point_is_found() -> None:
+    def bowl(point: np.ndarray) -> tuple[float, np.ndarray]:
+        apart = point - np.array([3.0, -2.0, 0.5])
+        steep = np.array([1.0, 30.0, 300.0])
+        return float((steep * apart**2).sum()), 2 * steep * apart
+
+    lowest = minimise(bowl, np.zeros(3))
+
+    assert np.allclose(lowest, [3.0, -2.0, 0.5], atol=1e-3)
+
+
+def test_rotated_columns_keep_every_product() -> None:
+    features = np.random.default_rng(7).normal(size=(6, 40))
+
+    rotated, back = rotate(features)
+
+    assert np.allclose(rotated @ rotated.T, features @ features.T)
+    assert np.allclose(features @ back, rotated)
+
+
+def test_a_fit_tells_two_classes_apart() -> None:
+    features = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+
+    heads = fit(features, np.array([0, 0, 1, 1]), 2)
+
+    assert (np.hstack([features, np.ones((4, 1))]) @ heads).argmax(axis=1).tolist() == [0, 0, 1, 1]
