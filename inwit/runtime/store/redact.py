@@ -49,7 +49,10 @@ _FORMS: Final = (
 )  # fmt: skip
 _NAMED: Final = r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret"
 _INSIDE: Final = (
-    ("bearer", re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")),
+    ("authorization", re.compile(
+        r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey)\s+)([^\s\"']{4,})")),
+    ("bearer", re.compile(  # and no word of prose
+        r"(?i)(\b(?:bearer|basic)\s+)((?=\S*[\d=])[\w.~+/=-]{8,}|[\w.~+/-]{24,})")),
     ("url_password", re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*:)([^\s/@]+)(?=@)")),
     ("cookie", re.compile(r"(?i)\b((?:set-)?cookie\s*:\s*)([^\r\n]{4,})")),
     ("secret", re.compile(
@@ -61,7 +64,7 @@ _PLAIN: Final = re.compile(
 )
 _HINTS: Final = re.compile(
     r"(?i)sk-|[rs]k_|aiza|hf_|gsk|xai|pplx|npm|r8|sg\.|akia|asia|aroa|aida|gh[pousr]_|github_pat|"
-    r"glpat|pypi-|xox|hooks\.slack|eyj|private key|bearer|basic|://|cookie|pass|pwd|secret|token|key"
+    r"glpat|pypi-|xox|hooks\.slack|eyj|private key|bearer|basic|authoriz|://|cookie|pass|pwd|secret|token|key"
 )
 _EMAIL: Final = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b")
 _CARD: Final = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")

@@ -32,11 +32,12 @@ class Keeper:
         self._limits: Retention | None = None
         self._next = 0.0
         self._next_sweep = 0.0
-        self._written = 0
+        self._written = self._written_bytes = 0
 
     def count(self, entries: list[Entry]) -> None:
         """Note what a commit has written."""
         self._written += len(entries)
+        self._written_bytes += sum(entry.size for entry in entries)
 
     def enforce(self, database: Database, *, is_now: bool) -> None:
         """Remove what is over the limits, if something was written and it is time.
@@ -47,7 +48,8 @@ class Keeper:
         now = time.monotonic()
         if not self._written or (now < self._next and not (is_now and self._is_many())):
             return
-        self._next, self._written = now + _EVERY_S, 0
+        self._next = now + _EVERY_S
+        self._written = self._written_bytes = 0
         if self._limits is None:
             self._limits = self._project.retention()
         while self._step(database, self._limits):
@@ -58,7 +60,12 @@ class Keeper:
                 _sweep(connection, time.time_ns() - int(self._limits.days * _DAY_NS))
 
     def _is_many(self) -> bool:
-        return self._limits is None or self._written > self._limits.executions // 100
+        limits = self._limits
+        return (
+            limits is None
+            or self._written > limits.executions // 100
+            or self._written_bytes > limits.size_bytes // 100
+        )
 
     def _step(self, database: Database, limits: Retention) -> bool:
         """Remove some executions; True when there may be more to remove."""

@@ -95,6 +95,7 @@ def test_what_did_not_fit_into_memory_is_a_gap(
     journal.begin(long)
     journal.flush()
     with no_room(place):
+        monkeypatch.setattr("inwit.runtime.store.journal.WAIT_S", 0.02)
         monkeypatch.setattr(intake, "BACKLOG_BYTES", 0)
         visit(long, "work", 2, {"n": 2})
         journal.begin(short)
