@@ -11,6 +11,7 @@ from inwit.cli.frame import Command
 @click.option("--stop", is_flag=True, help="Stop the host at the end, on a terminal too.")
 def command(stop: bool, as_json: bool) -> None:
     """Index real text, run a graph on it, ask it everything, serve it, and say how to connect."""
+    from inwit.demo.librarian import folder
     from inwit.demo.tour import tour
 
-    tour(stop=stop, as_json=as_json)
+    tour(folder(), graph="librarian", stop=stop, as_json=as_json)

@@ -27,10 +27,10 @@ def questions(store: Store, graph: RegisteredGraph) -> list[Question]:
     node, visits, execution_id = most_repeated(store, graph)
     key = graph.manifest.fields[-1].name
     return [
-        Question(text="Is checkpointing on by default?", level="platform", intent="ami"),
+        Question(text="Is checkpointing on by default?", level="platform", intent="whatis"),
         Question(text="How do I add a conditional edge?", level="platform", intent="howto"),
         Question(text=f"What happens after {node}?", level="app", intent="whatis"),
-        Question(text=f"Which nodes write `{key}`?", level="app", intent="search"),
+        Question(text=f"Which nodes write `{key}`?", level="app", intent="whatis"),
         Question(
             text=f"Why did {node} run {visits} times?", level="live", intent="why",
             execution_id=execution_id,

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,6 @@ from inwit.cli import render
 from inwit.cli.load import load_module
 from inwit.cli.mcp import CLIENTS, configuration, over_stdio
 from inwit.cli.progress import progress
-from inwit.demo.librarian import folder
 from inwit.demo.questions import questions
 from inwit.errors import AddressInUseError, InwitError
 from inwit.introspection import Introspector
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from inwit.server.lifecycle import Running
 
 ROUTES = ("/mcp/about", "/mcp/architecture", "/mcp/live/executions")
-GRAPH = "librarian"
 
 
 class Told:
@@ -58,18 +57,21 @@ class Told:
             click.echo(render.plain(text))
 
 
-def tour(*, stop: bool, as_json: bool) -> None:
-    """Go through everything once; on a terminal the host then stays until it is interrupted."""
+def tour(example: Path, *, graph: str, stop: bool = True, as_json: bool = False) -> None:
+    """Go through everything once; on a terminal the host then stays until it is interrupted.
+
+    `example` is a folder whose `evaluate.py` runs `graph` over its golden set.
+    """
     told = Told(as_json=as_json)
     project = Project.find()
-    with told.step("evaluation", "The librarian answers its golden set, on this Python's own docs"):
-        _evaluate(told)
+    with told.step("evaluation", f"The {graph} answers its golden set") as found:
+        found.update(_evaluate(told, example))
     Journal.of(project).flush()
     with told.step("questions", "One question for each level and intent") as found:
-        found["answers"] = _ask(told, project)
+        found["answers"] = _ask(told, project, graph)
     with told.step("daemon", "The daemon looks at the traces once") as found:
         found.update(_look(told, project))
-    host = _start(project)
+    host = _start(project, graph)
     try:
         with told.step("host", f"The host answers at {host.url}") as found:
             found.update(_visit(told, host.url))
@@ -83,20 +85,20 @@ def tour(*, stop: bool, as_json: bool) -> None:
         host.stop()
 
 
-def _evaluate(told: Told) -> None:
-    evaluate = load_module(str(folder()), "evaluate").evaluate
+def _evaluate(told: Told, example: Path) -> dict[str, Any]:
+    evaluate = load_module(str(example), "evaluate").evaluate
     with progress() as tell:
-        figures = evaluate(tell)
-    told.steps["figures"] = figures
+        figures: dict[str, Any] = evaluate(tell)
     for name, value in figures.items():
         told.line(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    return figures
 
 
-def _ask(told: Told, project: Project) -> list[dict[str, Any]]:
+def _ask(told: Told, project: Project, graph: str) -> list[dict[str, Any]]:
     store = Store.of(project)
-    introspector = Introspector.of(project, graph=GRAPH)
+    introspector = Introspector.of(project, graph=graph)
     given = []
-    for question in questions(store, store.graph(GRAPH)):
+    for question in questions(store, store.graph(graph)):
         answer = introspector.ask(question.text, execution_id=question.execution_id)
         for one in answer.evidence:
             introspector.resolve(one.uri)
@@ -122,13 +124,13 @@ def _look(told: Told, project: Project) -> dict[str, Any]:
     return report_to_json(report)
 
 
-def _start(project: Project) -> Running:
+def _start(project: Project, graph: str) -> Running:
     from inwit.server import lifecycle
 
     try:
-        return lifecycle.start(project, graph=GRAPH)
+        return lifecycle.start(project, graph=graph)
     except AddressInUseError:
-        return lifecycle.start(project, graph=GRAPH, port=0)
+        return lifecycle.start(project, graph=graph, port=0)
 
 
 def _visit(told: Told, url: str) -> dict[str, Any]:
@@ -154,7 +156,8 @@ def _visit(told: Told, url: str) -> dict[str, Any]:
         if reply.is_error:
             raise InwitError(f"{reply.tool} answered: {reply.text}")
         told.line(f"{reply.tool}: {reply.text.splitlines()[0] if reply.text else ''}")
-    return {"routes": routes, "tools": seen.tools, "replies": [reply.text for reply in seen.replies]}
+    replies = [reply.text for reply in seen.replies]
+    return {"url": url, "routes": routes, "tools": seen.tools, "replies": replies}
 
 
 def _connect(told: Told, url: str) -> dict[str, Any]:
