@@ -17,6 +17,7 @@ from inwit.runtime.graph import END, START, StateGraph
 from inwit.runtime.policies import RetryPolicy
 
 if TYPE_CHECKING:
+    from inwit.registry.packages import load
     from inwit.runtime import metrics
     from inwit.runtime.capture import capture
     from inwit.runtime.checkpoints.sqlite import SqliteCheckpointer
@@ -31,6 +32,7 @@ _LAZY = {
     "ask": "inwit.runtime.open_project",
     "capture": "inwit.runtime.capture",
     "handle_help": "inwit.runtime.open_project",
+    "load": "inwit.registry.packages",
     "metrics": "inwit.runtime",
     "project": "inwit.runtime.open_project",
     "watch": "inwit.runtime.watch",
@@ -51,5 +53,5 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "END", "START", "Answer", "Checkpoint", "Checkpointer", "CompiledGraph", "Context", "Evidence",
     "HelpLevel", "InMemoryCheckpointer", "OpenProject", "RetryPolicy", "SqliteCheckpointer",
-    "StateGraph", "StateSnapshot", "ask", "capture", "handle_help", "metrics", "project", "watch",
+    "StateGraph", "StateSnapshot", "ask", "capture", "handle_help", "load", "metrics", "project", "watch",
 ]  # fmt: skip
