@@ -21,8 +21,8 @@ from inwit.answers import INTENTS, LEVELS
 from inwit.introspection.router.decoding import COLUMNS, PAIRS, Calibration, choose, decode
 from inwit.introspection.router.examples import Example, fraction, load_examples, load_worlds
 from inwit.introspection.router.features import SIZE
-from inwit.introspection.router.linking import Index
-from inwit.introspection.router.masking import link, unlinked
+from inwit.introspection.router.linking import Index, unknown_names
+from inwit.introspection.router.masking import link
 from inwit.introspection.router.measure import measure, report
 from inwit.introspection.router.models import (
     FOLDER,
@@ -79,7 +79,7 @@ def prepare_all(examples: Sequence[Example]) -> list[Asked]:
     asked = []
     for one in examples:
         entities = link(one.question, indexes[one.world])
-        asked.append(prepare(one.question, entities, unlinked(one.question, entities)))
+        asked.append(prepare(one.question, entities, unknown_names(one.question, entities)))
     return asked
 
 
@@ -103,7 +103,9 @@ def train(features: Matrix, examples: Sequence[Example]) -> tuple[Matrix, Calibr
     scores = np.zeros((len(examples), COLUMNS))
     for fold in range(FOLDS):
         kept = folds != fold
-        heads = fit_heads(rotated[kept], [one for one, keep in zip(examples, kept) if keep])  # noqa: B905
+        heads = fit_heads(
+            rotated[kept], [one for one, keep in zip(examples, kept, strict=True) if keep]
+        )
         scores[~kept] = with_bias(rotated[~kept]) @ heads
     heads = fit_heads(rotated, examples)
     return np.vstack([back @ heads[:-1], heads[-1:]]), calibrate(scores, examples)

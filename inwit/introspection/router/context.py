@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from inwit.introspection.router.records import EntityKind
-from inwit.introspection.router.words import COMMON, Word
+from inwit.introspection.router.words import COMMON, Span, word_set
 
 _NOUNS: dict[str, frozenset[str]] = {
-    "node": frozenset("node step stage".split()),
-    "graph": frozenset("graph graphs agent bot app flow pipeline workflow".split()),
-    "key": frozenset("key field variable channel".split()),
-    "tool": frozenset("tool".split()),
-    "package": frozenset("package pkg".split()),
-    "version": frozenset("version".split()),
+    "node": word_set("node step stage"),
+    "graph": word_set("graph graphs agent bot app flow pipeline workflow"),
+    "key": word_set("key field variable channel"),
+    "tool": word_set("tool"),
+    "package": word_set("package pkg"),
+    "version": word_set("version"),
 }
-_CALLED = frozenset("called named".split())
+_CALLED = word_set("called named")
 
-_AUXILIARIES = frozenset(
+_AUXILIARIES = word_set(
     """
     did does do is was were are has had have will would can could should if why when how that
     doesn didn isn wasn makes made
-    """.split()
+    """
 )
-_PREDICATES = frozenset(
+_PREDICATES = word_set(
     """
     run runs ran fail fails failed take takes took get gets got keep keeps kept retry retries
     retried call calls called return returns returned write writes wrote read reads were was is
@@ -37,15 +37,15 @@ _PREDICATES = frozenset(
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
     hold holds empty
-    """.split()
+    """
 )
-_FINITE = frozenset(
+_FINITE = word_set(
     """
     ran fails failed took takes keeps kept retried crashed returned wrote hung timed died errored
     stopped looped repeats repeated got gets needed needs started finished costs went became
-    """.split()
+    """
 )
-_BEFORE_OBJECT = frozenset(
+_BEFORE_OBJECT = word_set(
     """
     after before between behind following follows precedes precede remove removing skip skipping
     without drop dropping cache caching memoise memoize disable disabling about describe into feed
@@ -55,31 +55,33 @@ _BEFORE_OBJECT = frozenset(
     picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
     called use uses execute executing run running with like
     of in for to from by on against inside via
-    """.split()
+    """
 )
-_AFTER_OBJECT = frozenset(
+_AFTER_OBJECT = word_set(
     """
     in on at by of to with from for yesterday today last first this now right during over since per
     please and or when so than rather instead again back out too twice first go goes bring brings
     cheaper faster slower quicker worse better cached parallel healthy ok okay normal async
     unreachable reachable visits calls latency timeout retries visit call as if against vs versus
     called had
-    """.split()
+    """
 )
-_VERB_SIGNS = frozenset("how want need way ways able like try going have possible used".split())
-_KEY_VERBS = frozenset(
+_VERB_SIGNS = word_set("how want need way ways able like try going have possible used")
+_KEY_VERBS = word_set(
     """
     write writes wrote written writing read reads reading set sets setting change changes changed
     overwrite overwrites overwrote update updates updated modify modifies modified produces
     produce fill fills consume consumes consumed
-    """.split()
+    """
 )
-_KEY_NOUNS = frozenset("value type content contents field key variable history lineage".split())
-_LINKS = frozenset("of in for to from by on".split())
-_GLUE = frozenset("why how when where what who which if and or to of with".split())
-_DOING = frozenset("did does do was were if after before without".split())
-_HOLDS = frozenset("is s was are were what stored".split())
-_ARTICLES = frozenset("the my our a your".split())
+_KEY_NOUNS = word_set("value type content contents field key variable history lineage")
+_LINKS = word_set("of in for to from by on")
+_VERBS = (_AUXILIARIES | _PREDICATES) - word_set("why when how if that")
+_ORDER = ("node", "graph", "tool", "key", "package", "version")
+_GLUE = word_set("why how when where what who which if and or to of with")
+_DOING = word_set("did does do was were if after before without")
+_HOLDS = word_set("is s was are were what stored")
+_ARTICLES = word_set("the my our a your")
 
 
 class Named(Protocol):
@@ -95,52 +97,57 @@ class Named(Protocol):
 N = TypeVar("N", bound=Named)
 
 
-def is_named(kind: EntityKind, words: list[Word], first: int, last: int, *, hard: bool) -> bool:
-    """Whether the words from `first` to `last` are used as the name of a `kind`.
+def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
+    """Whether the words of a span are used as the name of a `kind`.
 
     `hard` asks that they are called so: "the node why", "a node called why".
     """
-    left = words[first - 1].text if first else ""
-    right = words[last + 1].text if last + 1 < len(words) else ""
+    left, right = span.left, span.right
     nouns = _NOUNS.get(kind, frozenset())
-    if left in _CALLED or left in nouns or (right in nouns and not hard):
+    if left in _CALLED or (right in nouns and not hard):
         return True
+    if left in nouns:
+        # "the node is slow" and "which node failed" go on with a verb.
+        return not hard or not any(word in _VERBS for word in span.spelt)
     if not (left + right).isascii():
         return True  # Beside another alphabet an English word is a name.
     if hard:
-        if right in nouns and (left in _ARTICLES or kind == "package"):
-            return True
-        # "did why fail" is no English unless `why` is a name.
-        glue = all(word.text in _GLUE for word in words[first : last + 1])
-        return glue and left in _DOING and (not right or right in _PREDICATES)
-    if kind == "key" and (_is_key(words, first, left) or _is_shown(left, right)):
+        return _is_called(kind, span)
+    if kind == "key" and (_is_key(span) or _is_shown(left, right)):
         return True
-    return _is_subject(left, right) or _is_object(words, first, left, right)
+    return _is_subject(left, right) or _is_object(span)
 
 
-def prefer(names: Sequence[N], words: list[Word], first: int, last: int, text: str) -> N:
+def prefer(names: Sequence[N], span: Span) -> N:
     """The most likely of several names with one spelling."""
-    left = words[first - 1].text if first else ""
-    right = words[last + 1].text if last + 1 < len(words) else ""
-    is_key = _is_key(words, first, left) or right in _NOUNS["key"]
+    is_key = _is_key(span) or span.right in _NOUNS["key"]
 
     def rank(name: N) -> tuple[bool, bool, int]:
-        called = left in _NOUNS.get(name.kind, ()) or right in _NOUNS.get(name.kind, ())
-        order = ("node", "graph", "tool", "key", "package", "version")
-        place = -1 if name.kind == "key" and is_key else order.index(name.kind)
-        return (not called, name.value != text, place)
+        nouns = _NOUNS.get(name.kind, frozenset())
+        called = span.left in nouns or span.right in nouns
+        place = -1 if name.kind == "key" and is_key else _ORDER.index(name.kind)
+        return (not called, name.value != span.text, place)
 
     return min(names, key=rank)
 
 
-def _is_key(words: list[Word], first: int, left: str) -> bool:
+def _is_called(kind: EntityKind, span: Span) -> bool:
+    """Whether a word that questions are made of can be nothing but a name here."""
+    if span.right in _NOUNS.get(kind, ()) and (span.left in _ARTICLES or kind == "package"):
+        return True
+    # "did why fail" is no English unless `why` is a name.
+    glue = all(word in _GLUE for word in span.spelt)
+    return glue and span.left in _DOING and (not span.right or span.right in _PREDICATES)
+
+
+def _is_key(span: Span) -> bool:
     """Whether a word stands where a key of the state stands."""
+    left, before = span.left, span.before(2)
     if left in _KEY_VERBS or left in _NOUNS["key"]:
         return True
-    before = words[first - 2].text if first > 1 else ""
     if left in _ARTICLES and before in _KEY_VERBS:
         return True
-    return left in _LINKS and before in _KEY_NOUNS or left == "in" and before in _HOLDS
+    return (left in _LINKS and before in _KEY_NOUNS) or (left == "in" and before in _HOLDS)
 
 
 def _is_shown(left: str, right: str) -> bool:
@@ -159,13 +166,13 @@ def _is_subject(left: str, right: str) -> bool:
     return left not in ("i", "we", "you", "it", "to") and right in _FINITE
 
 
-def _is_object(words: list[Word], first: int, left: str, right: str) -> bool:
+def _is_object(span: Span) -> bool:
     """Whether something is done to a word, or said of it: "after search", "cost of search".
 
     A countable noun without an article is no English, so it is a name.
     """
-    before = words[first - 2].text if first > 1 else ""
-    if left == "to" and before in _VERB_SIGNS:
+    left, right = span.left, span.right
+    if left == "to" and span.before(2) in _VERB_SIGNS:
         return False
     fits = not right or right in _AFTER_OBJECT or right in _PREDICATES or right in _AUXILIARIES
     return left in _BEFORE_OBJECT and fits

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from zlib import crc32
 
 from inwit.introspection.router.concepts import concepts, is_familiar
@@ -62,7 +63,7 @@ def _named(tokens: list[str], entities: Iterable[Entity]) -> Iterable[str]:
                 for at in range(len(padded) - size + 1):
                     yield f"c{padded[at : at + size]}"
     bounded = ["<", *tokens, ">"]
-    for left, right in zip(bounded, bounded[1:], strict=False):
+    for left, right in pairwise(bounded):
         yield f"b{left} {right}"
     yield f"f{' '.join(tokens[:2])}"
     known = concepts(tokens)

@@ -9,7 +9,7 @@ import msgspec
 
 from inwit.introspection.router.context import is_named, prefer
 from inwit.introspection.router.records import Catalogue, Entity, EntityKind
-from inwit.introspection.router.words import COMMON, HARD, Word, cut, parts
+from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts
 
 LONGEST = 5
 """Words that a name may be spelt in, within a question."""
@@ -17,6 +17,7 @@ LONGEST = 5
 _MANY = 400
 """Above as many names, only one edit is looked for, so that the index stays small."""
 
+_LONGEST_NAME = 200
 _QUOTED = re.compile(r"`([^`\n]{1,200})`|\"([^\"\n]{1,200})\"|(?<!\w)'([^'\n]{1,200})'(?!\w)")
 _SPACELESS = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _INFLECTED = ("ed", "ing", "al", "ly", "ion", "ions", "able", "ers")
@@ -81,18 +82,17 @@ def link_names(question: str, index: Index) -> list[Entity]:
     """Find names in a question; where two overlap, the surer and then the longer one stays."""
     words = cut(question)
     quotes = _quoted_spans(question)
-    found: list[tuple[Entity, list[Name]]] = []
+    found: list[Entity] = []
     for first in range(len(words)):
         for count in range(min(LONGEST, len(words) - first), 0, -1):
-            hit = _at(question, words, first, count, index, quotes)
-            if hit is not None:
+            span = Span(question, words, first, first + count - 1)
+            if (hit := _spelt_by(span, index, quotes)) is not None:
                 found.append(hit)
                 break
-    entities = [entity for entity, _ in found]
-    entities += _spaceless(question, index)
-    entities += _paired(question, words, index, entities)
-    entities += _partly_named(words, question, index, entities)
-    return _apart(entities)
+    found += _spaceless(question, index)
+    found += _paired(question, words, index, found)
+    found += _partly_named(question, words, index, found)
+    return _apart(found)
 
 
 def unknown_names(question: str, entities: Iterable[Entity]) -> tuple[str, ...]:
@@ -130,88 +130,65 @@ def _names(catalogue: Catalogue) -> Iterator[Name]:
                 yield Name("package", value, words)
 
 
-def _at(
-    question: str,
-    words: list[Word],
-    first: int,
-    count: int,
-    index: Index,
-    quotes: list[tuple[int, int]],
-) -> tuple[Entity, list[Name]] | None:
-    """The name that the `count` words from `first` spell, if they do."""
-    last = first + count - 1
-    start, end = words[first].start, words[last].end
-    if not _stands_alone(question, start, end) or end - start > 200:
+def _spelt_by(span: Span, index: Index, quotes: list[tuple[int, int]]) -> Entity | None:
+    """The name that a span spells, if it does and is meant as one."""
+    if not span.stands_alone or span.end - span.start > _LONGEST_NAME:
         return None
-    key = "".join(word.text for word in words[first : last + 1])
-    names, score = index.by_key.get(key, []), 1.0
+    names, score = index.by_key.get("".join(span.spelt), []), 1.0
     if not names:
-        if all(word.text in COMMON for word in words[first : last + 1]):
-            return None
-        names, score = index.misspelt(key), 0.8
-        if count > 1 and not _joined(question, words, first, last):
-            names = [name for name in names if len(name.words) == count]
-    if not names:
-        return None
-    text = question[start:end]
-    is_quoted = any(left <= start and end <= right for left, right in quotes)
+        names, score = _misspelt(span, index), 0.8
+    is_quoted = any(left <= span.start and span.end <= right for left, right in quotes)
     if not is_quoted:
-        names = [name for name in names if _is_meant(question, words, first, last, name, text)]
+        names = [name for name in names if _is_meant(span, name)]
     if not names:
         return None
-    name = prefer(names, words, first, last, text)
-    score *= 1.0 if is_quoted or text == name.value else 0.9
-    return Entity(
-        kind=name.kind, value=name.value, text=text, start=start, end=end, score=score
-    ), names
+    name = prefer(names, span)
+    return _entity(name, span, score if is_quoted or span.text == name.value else 0.9 * score)
 
 
-def _is_meant(
-    question: str, words: list[Word], first: int, last: int, name: Name, text: str
-) -> bool:
-    """Whether these words are the name, or only words that happen to be spelt like it."""
+def _misspelt(span: Span, index: Index) -> list[Name]:
+    """The names that a span is a slip of the pen for; ordinary words are none."""
+    names = index.misspelt("".join(span.spelt))
+    if len(span.spelt) > 1 and span.is_written_as_one:
+        return names
+    if all(word in COMMON for word in span.spelt):
+        return []
+    return [name for name in names if len(name.words) == len(span.spelt)]
+
+
+def _is_meant(span: Span, name: Name) -> bool:
+    """Whether a span is the name, or only words that happen to be spelt like it."""
+    spelt = span.spelt
     if name.kind == "version":
-        return len(name.words) > 1 or len(text) >= 8 or _after(words, first, {"version", "v"})
-    spelt = [word.text for word in words[first : last + 1]]
-    is_tail = name.kind == "package" and "/" not in text
-    if is_tail and (len(name.words) == 1 or all(word in COMMON for word in spelt)):
-        return is_named(name.kind, words, first, last, hard=True)
-    is_code = len(name.words) > 1 and (first == last or _joined(question, words, first, last))
-    if is_code:
-        return True
-    if len(spelt) > 1 and name.kind != "package" and _names_package(words, last):
+        return len(name.words) > 1 or len(span.text) >= 8 or span.left in ("version", "v")
+    if name.kind == "package" and "/" not in span.text:
+        if len(name.words) == 1 or all(word in COMMON for word in spelt):
+            return is_named(name.kind, span, hard=True)
+    elif len(spelt) > 1 and not span.is_written_as_one and _describes_package(span):
         return False
+    if len(name.words) > 1 and (len(spelt) == 1 or span.is_written_as_one):
+        return True
     if all(word in HARD for word in spelt):
-        return is_named(name.kind, words, first, last, hard=True)
-    if first == last and spelt[0] in COMMON:
-        return is_named(name.kind, words, first, last, hard=False)
-    return True
+        return is_named(name.kind, span, hard=True)
+    is_word = len(spelt) == 1 and (spelt[0] in COMMON or name.key in COMMON)
+    return not is_word or is_named(name.kind, span, hard=False)
 
 
-def _after(words: list[Word], first: int, expected: set[str]) -> bool:
-    return first > 0 and words[first - 1].text in expected
-
-
-def _names_package(words: list[Word], last: int) -> bool:
+def _describes_package(span: Span) -> bool:
     """Whether words describe a package that is looked for: "web search tool package"."""
-    following = [word.text for word in words[last + 1 : last + 3]]
-    return any(word in ("package", "packages") for word in following)
+    following = span.words[span.last + 1 : span.last + 3]
+    return any(word.text in ("package", "packages") for word in following)
 
 
-def _joined(question: str, words: list[Word], first: int, last: int) -> bool:
-    """Whether the words are written as one, as in ``a_b`` or ``a-b``."""
-    return not any(
-        question[words[at].end : words[at + 1].start].isspace() for at in range(first, last)
+def _entity(name: Name, span: Span, score: float) -> Entity:
+    return Entity(
+        kind=name.kind,
+        value=name.value,
+        text=span.text,
+        start=span.start,
+        end=span.end,
+        score=score,
     )
-
-
-def _stands_alone(question: str, start: int, end: int) -> bool:
-    """Whether a span is no part of a longer identifier."""
-    before = question[max(0, start - 2) : start]
-    after = question[end : end + 2]
-    cuts_left = len(before) == 2 and before[1] in "_-/" and before[0].isalnum()
-    cuts_right = len(after) == 2 and after[0] in "_-/" and after[1].isalnum()
-    return not (cuts_left or cuts_right or before[1:] == "_" or after[:1] == "_")
 
 
 def _quoted_spans(question: str) -> list[tuple[int, int]]:
@@ -231,55 +208,37 @@ def _spaceless(question: str, index: Index) -> Iterator[Entity]:
             yield Entity(kind=name.kind, value=name.value, text=name.value, start=at, end=end)
 
 
-def _paired(
-    question: str, words: list[Word], index: Index, linked: list[Entity]
-) -> Iterator[Entity]:
+def _paired(question: str, words: list[Word], index: Index, linked: list[Entity]) -> list[Entity]:
     """Ordinary words that stand beside a linked name: "plan" in "between plan and rank"."""
-    known = {(one.start, one.end) for one in linked if one.kind in ("node", "tool", "key")}
+    known = [one for one in linked if one.kind in ("node", "tool", "key")]
+    found = []
     for middle in range(1, len(words) - 1):
         if words[middle].text not in ("and", "or", "to", "with", "than"):
             continue
-        left, right = words[middle - 1], words[middle + 1]
-        for word, other in ((left, right), (right, left)):
-            names = index.by_key.get(word.text, [])
-            if not names or word.text in HARD or (word.start, word.end) in known:
-                continue
-            if any(start <= other.start and other.end <= end for start, end in known):
-                name = prefer(names, words, middle, middle, word.text)
-                text = question[word.start : word.end]
-                yield Entity(
-                    kind=name.kind,
-                    value=name.value,
-                    text=text,
-                    start=word.start,
-                    end=word.end,
-                    score=0.8,
-                )
+        for at, other in ((middle - 1, words[middle + 1]), (middle + 1, words[middle - 1])):
+            span = Span(question, words, at, at)
+            names = index.by_key.get(words[at].text, [])
+            is_beside = any(one.start <= other.start and other.end <= one.end for one in known)
+            if names and is_beside and words[at].text not in HARD:
+                found.append(_entity(prefer(names, span), span, 0.8))
+    return found
 
 
 def _partly_named(
-    words: list[Word], question: str, index: Index, linked: list[Entity]
-) -> Iterator[Entity]:
+    question: str, words: list[Word], index: Index, linked: list[Entity]
+) -> list[Entity]:
     """Nodes that are called by a part of their name: "the sql path" for ``sql_query``."""
     taken = {at for one in linked for at in range(one.start, one.end)}
+    found = []
     for at, word in enumerate(words):
-        if word.text in HARD or word.start in taken:
-            continue
-        following = words[at + 1].text if at + 1 < len(words) else ""
         name = index.partly(word.text)
-        if name is not None and following not in _STEP_WORDS:
-            is_whole = word.text in name.words and word.text not in COMMON
-            name = name if is_whole and is_named("node", words, at, at, hard=False) else None
-        if name is not None:
-            text = question[word.start : word.end]
-            yield Entity(
-                kind="node",
-                value=name.value,
-                text=text,
-                start=word.start,
-                end=word.end,
-                score=0.6,
-            )
+        if name is None or word.text in HARD or word.start in taken:
+            continue
+        span = Span(question, words, at, at)
+        is_whole = word.text in name.words and word.text not in COMMON
+        if span.right in _STEP_WORDS or (is_whole and is_named("node", span, hard=False)):
+            found.append(_entity(name, span, 0.6))
+    return found
 
 
 def _apart(entities: list[Entity]) -> list[Entity]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from inwit.introspection.router.concepts import is_api
-from inwit.introspection.router.linking import Index, link_names, unknown_names
+from inwit.introspection.router.linking import Index, link_names
 from inwit.introspection.router.measuring import find_metrics
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.selecting import find_ids, find_selections
@@ -40,7 +40,7 @@ def link(question: str, index: Index) -> tuple[Entity, ...]:
     with any of them ("the last run was slow").
     """
     kept: list[Entity] = []
-    exact = [one for one in link_names(question, index)]
+    exact = link_names(question, index)
     ids = find_ids(question)
     for group in ([one for one in exact if one.score >= 0.9], ids, exact, find_times(question)):
         _keep(kept, group)
@@ -63,11 +63,6 @@ def mask(question: str, entities: Iterable[Entity], unknown: Iterable[str] = ())
     masked = _PLATFORM.sub("the platform", masked)
     masked = _ARTICLE.sub("", _ARTICLE.sub("", masked))
     return _DOUBLED.sub(r"\1", masked)
-
-
-def unlinked(question: str, entities: Iterable[Entity]) -> tuple[str, ...]:
-    """Words that look like names and name nothing."""
-    return unknown_names(question, entities)
 
 
 def _keep(kept: list[Entity], found: Iterable[Entity]) -> None:

@@ -93,18 +93,18 @@ def linking_f1(pairs: Sequence[tuple[Example, Routing]]) -> float:
 
 def report(name: str, measured: Measured, *, confusions: bool = False) -> str:
     """Show a measurement as text."""
+    reliability = "  ".join(
+        f"{tenth / 10:.1f} → {share:.2f} ({many})"
+        for tenth, (share, many) in sorted(measured.calibration.items())
+    )
     lines = [
         f"{name}, {measured.questions} held-out questions:",
         f"  level {measured.level:.3f}  intent {measured.intent:.3f}  both {measured.both:.3f}",
-        f"  out of scope: precision {measured.outside_precision:.3f}"
-        f"  recall {measured.outside_recall:.3f}",
-        f"  entities F1 {measured.linking_f1:.3f}"
-        f"  intent on the surest 80 % {measured.intent_when_sure:.3f}",
-        "  stated → right: "
-        + "  ".join(
-            f"{tenth / 10:.1f} → {share:.2f} ({many})"
-            for tenth, (share, many) in sorted(measured.calibration.items())
-        ),
+        f"  outside: precision {measured.outside_precision:.3f}",
+        f"  outside: recall {measured.outside_recall:.3f}",
+        f"  entities: F1 {measured.linking_f1:.3f}",
+        f"  intent on the surest 80 %: {measured.intent_when_sure:.3f}",
+        f"  stated → right: {reliability}",
     ]
     if confusions:
         lines += [f"  {many:3} {truth} read as {got}" for truth, got, many in measured.confusions]

@@ -21,9 +21,11 @@ _METRICS: tuple[tuple[str, str], ...] = (
     ("throughput", r"throughput|executions per (?:second|minute|hour)"),
     (
         "latency",
-        r"latency|slow(?:er|est|ly)?|fast(?:er|est)?|quick(?:er|ly)?|speed(?: \w+)? up"
-        r"|how long|duration|runtime|time(?: would we)? sav(?:e|ed)|shave time|much time|crawl\w*"
-        r"|performance|performing|timings",
+        (
+            r"latency|slow(?:er|est|ly)?|fast(?:er|est)?|quick(?:er|ly)?|speed(?: \w+)? up"
+            r"|how long|duration|runtime|time(?: would we)? sav(?:e|ed)|shave time|much time|crawl\w*"
+            r"|performance|performing|timings"
+        ),
     ),
 )
 _PATTERN = re.compile(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from inwit.introspection.router.decoding import COLUMNS, Calibration
-from inwit.introspection.router.features import SIZE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,16 +132,3 @@ def trained_encoder(path: Path = SEMANTIC) -> str:
 
     with np.load(path, allow_pickle=False) as file:
         return str(file["encoder"])
-
-
-__all__ = [
-    "SIZE",
-    "Asked",
-    "Encoder",
-    "LexicalModel",
-    "LexicalWeights",
-    "Model",
-    "SemanticModel",
-    "trained_encoder",
-    "vectors_of",
-]

@@ -9,8 +9,8 @@ import msgspec
 
 from inwit.introspection.router.decoding import choose, decode
 from inwit.introspection.router.features import pieces
-from inwit.introspection.router.linking import Index
-from inwit.introspection.router.masking import link, mask, unlinked
+from inwit.introspection.router.linking import Index, unknown_names
+from inwit.introspection.router.masking import link, mask
 from inwit.introspection.router.models import (
     Asked,
     Encoder,
@@ -60,7 +60,7 @@ class Router:
             nothing = Reading(level="none", intent="none", probability=1.0)
             return Routing(readings=(nothing,), abstained=True, truncated=truncated)
         entities = link(text, self._index_of(catalogue))
-        unknown = unlinked(text, entities)
+        unknown = unknown_names(text, entities)
         readings, abstained = self._read(text, entities, unknown)
         return Routing(
             readings=readings,

@@ -50,11 +50,15 @@ _AS_VERB = re.compile(
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}"
 _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
-    ("exec", 1.0, re.compile(rf"execution://({_ID})")),
+    ("exec", 1.0, re.compile(r"execution://([A-Za-z0-9][\w.:~@-]{0,199})")),
     ("exec", 1.0, re.compile(rf"execution_id\s*[=:]?\s*['\"`]?({_ID})")),
     ("thread", 1.0, re.compile(rf"thread_id\s*[=:]?\s*['\"`]?({_ID})")),
-    ("exec", 1.0, re.compile(rf"\b{_NOUN}(?: id)?\s*[:#]?\s*[`'\"]({_ID})[`'\"]", re.I)),
-    ("thread", 1.0, re.compile(rf"\bthreads?(?: id)?\s*[:#]?\s*[`'\"]({_ID})[`'\"]", re.I)),
+    ("exec", 1.0, re.compile(rf"\b{_NOUN}(?: id)?\s*[:#]?\s*[`'\"]({_ID})[`'\"]", re.IGNORECASE)),
+    (
+        "thread",
+        1.0,
+        re.compile(rf"\bthreads?(?: id)?\s*[:#]?\s*[`'\"]({_ID})[`'\"]", re.IGNORECASE),
+    ),
     ("exec", 1.0, re.compile(r"(?<![\w/.-])((?:exec|run|execution)[-_:](?=\w*\d)\w{2,40})\b")),
     (
         "exec",
@@ -62,22 +66,29 @@ _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
         re.compile(
             rf"\b(?:{_NOUN}|of|in|on|for)(?: id)?\s+#?"
             r"((?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{4,32})(?![\w-])",
-            re.I,
+            re.IGNORECASE,
         ),
     ),
-    ("exec", 1.0, re.compile(rf"\b{_NOUN}(?: id)?\s+#?(\d{{4,20}})(?![\w:.-])", re.I)),
+    ("exec", 1.0, re.compile(rf"\b{_NOUN}(?: id)?\s+#?(\d{{4,20}})(?![\w:.-])", re.IGNORECASE)),
     (
         "exec",
         0.9,
         re.compile(
-            rf"\b{_NOUN}(?: id)?\s+#?((?=[\w-]*\d)[A-Za-z]\w{{0,40}}(?:[-_.]\w{{1,40}})+)", re.I
+            rf"\b{_NOUN}(?: id)?\s+#?((?=[\w-]*\d)[A-Za-z]\w{{0,40}}(?:[-_.]\w{{1,40}})+)",
+            re.IGNORECASE,
         ),
     ),
-    ("thread", 0.9, re.compile(r"\bthread(?: id)?\s+#?((?=[\w.:@-]*\d)[\w.:@-]{1,80}\w|\d)", re.I)),
+    (
+        "thread",
+        0.9,
+        re.compile(r"\bthread(?: id)?\s+#?((?=[\w.:@-]*\d)[\w.:@-]{1,80}\w|\d)", re.IGNORECASE),
+    ),
     (
         "version",
         0.9,
-        re.compile(r"\bversions?\s+v?((?=[0-9a-f.]*\d)(?:\d+(?:\.\d+)*|[0-9a-f]{4,12}))\b", re.I),
+        re.compile(
+            r"\bversions?\s+v?((?=[0-9a-f.]*\d)(?:\d+(?:\.\d+)*|[0-9a-f]{4,12}))\b", re.IGNORECASE
+        ),
     ),
     (
         "exec",

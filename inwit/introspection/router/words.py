@@ -8,11 +8,17 @@ of (``why``, ``last``, ``run``) needs to be called a node, or to be quoted.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import msgspec
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text as a set: a list that stays readable."""
+    return frozenset(text.split())
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -23,12 +29,69 @@ class Word(msgspec.Struct, frozen=True):
     end: int
 
 
+class Span(msgspec.Struct, frozen=True):
+    """The words from `first` to `last` of a question, seen within it."""
+
+    question: str
+    words: list[Word]
+    first: int
+    last: int
+
+    @property
+    def start(self) -> int:
+        """Where it begins in the question."""
+        return self.words[self.first].start
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the question."""
+        return self.words[self.last].end
+
+    @property
+    def text(self) -> str:
+        """Its wording."""
+        return self.question[self.start : self.end]
+
+    @property
+    def spelt(self) -> list[str]:
+        """Its words."""
+        return [word.text for word in self.words[self.first : self.last + 1]]
+
+    @property
+    def left(self) -> str:
+        """The word before it, or nothing."""
+        return self.before(1)
+
+    @property
+    def right(self) -> str:
+        """The word after it, or nothing."""
+        return self.words[self.last + 1].text if self.last + 1 < len(self.words) else ""
+
+    def before(self, distance: int) -> str:
+        """The word at a `distance` before it, or nothing."""
+        return self.words[self.first - distance].text if self.first >= distance else ""
+
+    @property
+    def is_written_as_one(self) -> bool:
+        """Whether no space is between its words, as in ``a_b`` or ``a-b``."""
+        pairs = pairwise(self.words[self.first : self.last + 1])
+        return not any(self.question[one.end : two.start].isspace() for one, two in pairs)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is no part of a longer identifier."""
+        before = self.question[max(0, self.start - 2) : self.start]
+        after = self.question[self.end : self.end + 2]
+        cuts_left = len(before) == 2 and before[1] in "_-/" and before[0].isalnum()
+        cuts_right = len(after) == 2 and after[0] in "_-/" and after[1].isalnum()
+        return not (cuts_left or cuts_right or before[1:] == "_" or after[:1] == "_")
+
+
 def cut(text: str) -> list[Word]:
     """Cut a question into its words."""
-    found = []
-    for match in _WORD.finditer(text):
-        found.append(Word(match.group().lower(), match.start(), match.end()))
-    return found
+    return [
+        Word(match.group().lower(), match.start(), match.end()) for match in _WORD.finditer(text)
+    ]
 
 
 def parts(name: str) -> tuple[str, ...]:
@@ -37,7 +100,7 @@ def parts(name: str) -> tuple[str, ...]:
     return tuple(word.text for word in cut(spaced))
 
 
-HARD = frozenset(
+HARD = word_set(
     """
     a about after again all also am an and any anything are as at be because been before being
     between but by call called can could current currently did do does doing done each either else
@@ -54,11 +117,11 @@ HARD = frozenset(
     under until up us use used uses using value values version versions very want was we well went
     were what when where which while who whom whose why will with within without would yesterday
     yet you your
-    """.split()
+    """
 )
 """Words that questions are made of: as a name they must be called so, or be quoted."""
 
-_SOFT = frozenset(
+_SOFT = word_set(
     """
     abnormal accept account act action actions active add address admin advice agent agents alert
     alerts analyse analysis analyze answer answers api app approval approve approved arguments ask
@@ -101,7 +164,7 @@ _SOFT = frozenset(
     train transform translate translation trigger triggered try tune type types understand update
     updated upload user users usual validate verify view visit visits wait waiting warm watch way
     web week weeks work worker workers works world worst write writes wrong wrote
-    """.split()
+    """
 )
 
 COMMON = HARD | _SOFT

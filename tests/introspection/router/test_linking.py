@@ -1,0 +1,139 @@
+"""Names are found in their many spellings, and ordinary words are left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from inwit.introspection.router import Catalogue, parse_selection
+from inwit.introspection.router.linking import Index, edits, unknown_names
+from inwit.introspection.router.masking import link, mask
+
+
+def found(question: str, catalogue: Catalogue) -> list[str]:
+    entities = link(question, Index(catalogue))
+    for one in entities:
+        assert question[one.start : one.end] == one.text
+    return [f"{one.kind}:{one.value}" for one in entities if one.kind != "metric"]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("why did search run 3 times", ["node:search"]),
+        ("SEARCH ran twice", ["node:search"]),
+        ("what if search were cached", ["node:search"]),
+        ("what happens between plan and answer", ["node:plan", "node:answer"]),
+        ("is loadCart healthy", ["node:loadCart"]),
+        ("is load_cart healthy", ["node:loadCart"]),
+        ("is load cart healthy", ["node:loadCart"]),
+        ("is loadcart healthy", ["node:loadCart"]),
+        ("charge card timed out", ["node:charge_card"]),
+        ("chrage_card timed out", ["node:charge_card"]),
+        ("price_item is slow", ["node:price_items"]),
+        ("'search' please", ["node:search"]),
+        ("the node why is slow", ["node:why"]),
+        ("which nodes write `answer`", ["key:answer"]),
+        ("who changed passages", ["key:passages"]),
+        ("describe checkout flow", ["graph:checkoutFlow"]),
+        ("what does web_lookup do", ["tool:web_lookup"]),
+        ("who published acme/pdf-toolkit", ["package:acme/pdf-toolkit"]),
+        ("who published pdf-toolkit", ["package:acme/pdf-toolkit"]),
+        ("почему поиск упал", ["node:поиск"]),
+        ("检索为什么运行了三次", ["node:检索"]),
+        ("why did run 7f3a fail", ["exec:7f3a"]),
+        ("explain exec-19c2 in thread t-42", ["exec:exec-19c2", "thread:t-42"]),
+        ("state of execution 'order 17' or execution `order-17`", ["exec:order-17"]),
+        ("execution://0011223344556677/state", ["exec:0011223344556677"]),
+        ("what changed in version 3f2a9c01d4e5", ["version:3f2a9c01d4e5"]),
+        ("did it run since monday", ["time:since monday"]),
+        ("why did the last execution fail", ["time:last"]),
+    ],
+)
+def test_a_name_is_found(question: str, expected: list[str], catalogue: Catalogue) -> None:
+    assert found(question, catalogue) == expected
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "search packages for postgres",
+        "why does it loop",
+        "how do I plan ahead",
+        "what RAG packages exist",
+        "did the run finish",
+        "the answer to everything",
+        "research_notes is no node",
+        "search_index is another name",
+        "what was planned",
+    ],
+)
+def test_an_ordinary_word_is_no_name(question: str, catalogue: Catalogue) -> None:
+    assert found(question, catalogue) == []
+
+
+def test_a_mended_spelling_is_less_sure_than_the_exact_name(catalogue: Catalogue) -> None:
+    index = Index(catalogue)
+
+    exact, plain, slip = (
+        link(f"why did {name} fail", index)[0].score
+        for name in ("charge_card", "charge card", "chrage_card")
+    )
+
+    assert 1 == exact > plain > slip > 0
+
+
+def test_names_are_masked_by_what_they_are(catalogue: Catalogue) -> None:
+    question = "why did the charge_card node of checkoutFlow fail in run 7f3a"
+
+    masked = mask(question, link(question, Index(catalogue)))
+
+    assert masked == "why did the node of the graph fail in that execution"
+
+
+def test_names_that_nothing_has_are_told(catalogue: Catalogue) -> None:
+    question = "why did fetch_rates and `tax office` fail after charge_card"
+    entities = link(question, Index(catalogue))
+
+    assert unknown_names(question, entities) == ("fetch_rates", "tax office")
+
+
+def test_ten_thousand_names_do_not_slow_a_question() -> None:
+    names = tuple(f"stage_{number}_load" for number in range(10_000))
+
+    assert found("why did stage_77_load run", Catalogue(nodes={"g": names})) == [
+        "node:stage_77_load"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [("same", "same", 0), ("ab", "ba", 1), ("plan", "plans", 1), ("", "abc", 3), ("cat", "dog", 3)],
+)
+def test_edits_count_letters(one: str, two: str, expected: int) -> None:
+    assert edits(one, two) == edits(two, one) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the last execution", ("last", None, 1)),
+        ("the previous run", ("previous", None, 1)),
+        ("the first run", ("first", None, 1)),
+        ("the last ten failed runs", ("last", "failed", 10)),
+        ("failed executions of today", (None, "failed", 1)),
+        ("is the current run healthy", (None, "running", 1)),
+        ("my last answer", ("last", None, 1)),
+    ],
+)
+def test_executions_are_chosen_by_order_status_and_number(
+    text: str, expected: tuple[str | None, str | None, int]
+) -> None:
+    selection = parse_selection(text)
+
+    assert selection is not None
+    assert (selection.order, selection.status, selection.count) == expected
+
+
+@pytest.mark.parametrize("text", ["", "run 7f3a", "why did search run", "does the graph run"])
+def test_words_that_choose_nothing_choose_nothing(text: str) -> None:
+    assert parse_selection(text) is None
