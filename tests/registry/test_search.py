@@ -74,6 +74,7 @@ def test_words_match_by_their_stems_and_with_a_slip(words_only: HybridIndex) -> 
 def test_the_parts_of_a_camel_case_name_are_words(words_only: HybridIndex) -> None:
     assert ids(words_only, "which graph")[0] == "StateGraph"
     assert ids(words_only, "stategraph")[0] == "StateGraph"
+    assert "is its name" in words_only.search("state graph")[0].why
 
 
 def test_meaning_finds_what_shares_no_word(index: HybridIndex, words_only: HybridIndex) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from inwit.registry.search.entry import Entry
 
 _OTHER = re.compile(r"[\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 PREFIX_LENGTH = 2
@@ -44,6 +45,7 @@ class Names:
         for row, entry in enumerate(entries):
             for name in (entry.name, entry.id, re.split(r"[/.]", entry.id)[-1]):
                 self._rows[folded(name)].add(row)
+                self._rows[folded(_CAMEL.sub("-", name))].add(row)
         self._rows.pop("", None)
         self._sorted = sorted(self._rows)
 
