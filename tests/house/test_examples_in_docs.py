@@ -2,15 +2,21 @@
 
 import doctest
 import importlib
+import json
 import pkgutil
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 import inwit
+from inwit.cli.main import inwit as inwit_command
+from inwit.cli.main import main
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+ID = re.compile(r"\b[0-9a-f]{16}\b")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [
     name
@@ -35,10 +41,35 @@ def test_the_examples_of_a_module_hold(name, project) -> None:
     assert runner.failures == 0
 
 
-def test_the_graph_of_the_readme_runs_and_answers(project) -> None:
-    (program,) = blocks(ROOT / "README.md", "python")
+def test_the_graph_of_the_readme_prints_what_the_readme_shows(project, capsys) -> None:
+    (program,) = blocks(README, "python")
+    (shown,) = blocks(README, "text")
 
-    found: dict[str, object] = {"__name__": "readme"}
-    exec(compile(program, "readme.py", "exec"), found)
+    exec(compile(program, "readme.py", "exec"), {"__name__": "readme"})
 
-    assert len(program.strip().splitlines()) <= 12
+    printed = capsys.readouterr().out
+    assert len(program.splitlines()) <= 12
+    assert ID.sub("ID", printed).strip() == ID.sub("ID", shown).strip()
+
+
+def test_the_client_configurations_of_the_readme_are_what_the_command_prints(project, capsys) -> None:
+    shown = [json.loads(block) for block in blocks(README, "json")]
+    printed = []
+    for client in ("claude-code", "claude-desktop", "vscode"):
+        assert main(["mcp", "config", client]) == 0
+        printed.append(json.loads(capsys.readouterr().out))
+
+    for entry in (next(iter(one.values()))["inwit"] for one in printed):
+        assert entry["args"][:2] == ["-m", "inwit"]
+        entry.update(command="inwit", args=[*entry["args"][2:-1], "."])
+    assert printed == shown
+
+
+def test_the_commands_of_the_readme_are_there() -> None:
+    targets = re.findall(r"^    make (\w+)", README.read_text(), re.MULTILINE)
+    named = re.findall(r"`inwit ([a-z-]+)", README.read_text())
+
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == ["demo", "test"]
+    assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+    assert set(named) <= set(inwit_command.list_commands(click.Context(inwit_command)))
