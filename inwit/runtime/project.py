@@ -106,7 +106,9 @@ class Project:
         table: dict[str, Any] = found if isinstance(found, dict) else {}
 
         def limit(name: str, default: float) -> float:
-            return float(os.environ.get(f"INWIT_RETENTION_{name.upper()}") or table.get(name, default))
+            return float(
+                os.environ.get(f"INWIT_RETENTION_{name.upper()}") or table.get(name, default)
+            )
 
         return Retention(
             executions=max(int(limit("executions", 10_000)), 1),

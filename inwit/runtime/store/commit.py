@@ -163,7 +163,7 @@ def _run(connection: apsw.Connection, write: Write) -> None:
         write.result, write.error = write.work(connection), None
     except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError):
         raise
-    except Exception as exc:  # the caller's code: its error goes back by its future
+    except Exception as exc:  # noqa: BLE001 - the caller's code: its error goes back by its future
         write.error = exc
         if connection.in_transaction:
             connection.execute("ROLLBACK TO submitted")

@@ -242,7 +242,7 @@ def _inode_of(path: Path) -> tuple[int, int] | None:
 
 
 def _after_fork() -> None:
-    global _databases_lock
+    global _databases_lock  # noqa: PLW0603 - another thread may have held it when the fork came
     _databases_lock = threading.Lock()
     _left_behind.extend(_databases.values())
     _databases.clear()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from inwit.events import OPEN_STATUSES
-from inwit.runtime.record import END, EVENT
+from inwit.runtime.record import APPLY, END, EVENT, VISIT
 from inwit.runtime.store.codec import Blobs, Encoder, Row
 from inwit.runtime.store.tracking import NOTHING, Track
 
@@ -58,6 +59,29 @@ def gap_row(lost_from: int, lost_to: int, t: int, reason: str) -> Row:
     """The row that stands for events that were given up."""
     fields = {"lost_from": lost_from, "lost_to": lost_to, "reason": reason}
     return (EVENT, lost_from, t, "gap", None, None, None, fields)
+
+
+def fill(rows: list[Row], first: int, last: int, t: int) -> list[Row]:
+    """The gaps for seqs that were given out and never recorded."""
+    missing = sorted(set(range(first, last + 1)).difference(*map(_seqs, rows)))
+    gaps: list[Row] = []
+    for seq in missing:
+        if gaps and gaps[-1][7]["lost_to"] == seq - 1:
+            gaps[-1][7]["lost_to"] = seq
+        else:
+            gaps.append(gap_row(seq, seq, t, "it was never recorded"))
+    return gaps
+
+
+def _seqs(row: Row) -> Iterable[int]:
+    if row[0] == VISIT:
+        return (row[1], *range(row[2], row[2] + 1 + _after(row[8:])))
+    return range(row[1], row[1] + _after(row[6:])) if row[0] == APPLY else (row[1],)
+
+
+def _after(given: Row) -> int:
+    update, edges, checkpoint = given
+    return bool(update) + len(edges) + (checkpoint is not None)
 
 
 def end_row(seq: int, t: int, status: str, failure: Any, reason: str) -> Row:

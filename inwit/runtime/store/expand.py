@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -69,38 +69,37 @@ class Expander:
     def _at(self, t: int) -> str:
         return timestamp(t + self._anchor_ns)
 
-    def _start(self, row: Any) -> Iterator[Event]:
+    def on_start(self, row: Any) -> Iterator[Event]:
         yield ExecutionStarted(**self._common, seq=row[1], ts=self._at(row[2]), input=row[3])
 
-    def _visit(self, row: Any) -> Iterator[Event]:
+    def on_visit(self, row: Any) -> Iterator[Event]:
         _, entry, seq, node, visit, attempt, t0, t1, update, edges, checkpoint = row
         place = {**self._common, "node": node, "visit": visit, "attempt": attempt}
         yield NodeEntered(**place, seq=entry, ts=self._at(t0))
         ts = self._at(t1)
         yield NodeExited(**place, seq=seq, ts=ts, duration_ms=(t1 - t0) / 1e6)
-        yield from self._after(place, seq + 1, ts, update, edges, checkpoint)
+        yield from self._after(place, seq + 1, ts, (update, edges, checkpoint))
 
-    def _enter(self, row: Any) -> Iterator[Event]:
+    def on_enter(self, row: Any) -> Iterator[Event]:
         _, seq, node, visit, attempt, t0 = row
         yield NodeEntered(
             **self._common, seq=seq, ts=self._at(t0), node=node, visit=visit, attempt=attempt
         )
 
-    def _exit(self, row: Any) -> Iterator[Event]:
+    def on_exit(self, row: Any) -> Iterator[Event]:
         _, seq, node, visit, attempt, t0, t1 = row
         yield NodeExited(
             **self._common, seq=seq, ts=self._at(t1), node=node, visit=visit, attempt=attempt,
             duration_ms=(t1 - t0) / 1e6,
         )  # fmt: skip
 
-    def _apply(self, row: Any) -> Iterator[Event]:
+    def on_apply(self, row: Any) -> Iterator[Event]:
         _, seq, node, visit, attempt, t, update, edges, checkpoint = row
         place = {**self._common, "node": node, "visit": visit, "attempt": attempt}
-        yield from self._after(place, seq, self._at(t), update, edges, checkpoint)
+        yield from self._after(place, seq, self._at(t), (update, edges, checkpoint))
 
-    def _after(
-        self, place: Fields, seq: int, ts: str, update: Any, edges: Any, checkpoint: Any
-    ) -> Iterator[Event]:
+    def _after(self, place: Fields, seq: int, ts: str, given: Sequence[Any]) -> Iterator[Event]:
+        update, edges, checkpoint = given
         if update:
             yield StateChanged(**place, seq=seq, ts=ts, patch=patch_of(update))
             seq += 1
@@ -112,12 +111,12 @@ class Expander:
                 **place, seq=seq, ts=ts, checkpoint_id=checkpoint[0], step=checkpoint[1]
             )
 
-    def _event(self, row: Any) -> Iterator[Event]:
+    def on_event(self, row: Any) -> Iterator[Event]:
         _, seq, t, type_name, node, visit, attempt, fields = row
         place = {**self._common, "node": node, "visit": visit, "attempt": attempt}
         yield event_of(type_name, place, seq, self._at(t), fields or {})
 
-    def _end(self, row: Any) -> Iterator[Event]:
+    def on_end(self, row: Any) -> Iterator[Event]:
         _, seq, t, status, output, failure, reason, node = row
         common, ts = self._common, self._at(t)
         if status == "completed":
@@ -187,6 +186,6 @@ def _seq(event: Event) -> int:
 
 
 _EXPAND: Final[tuple[Callable[[Expander, Any], Iterator[Event]], ...]] = (
-    Expander._start, Expander._visit, Expander._enter, Expander._exit, Expander._apply,
-    Expander._event, Expander._end,
+    Expander.on_start, Expander.on_visit, Expander.on_enter, Expander.on_exit, Expander.on_apply,
+    Expander.on_event, Expander.on_end,
 )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -61,7 +61,7 @@ def _free_name(connection: apsw.Connection, name: str, file: str) -> str:
 
 def _is_same(found: str, file: str) -> bool:
     """Whether two files are one, or the older one was moved away."""
-    return found == file or not found or not file or not os.path.exists(found)
+    return found == file or not found or not file or not Path(found).exists()
 
 
 def _packable(manifest: GraphManifest) -> Any:

@@ -80,21 +80,22 @@ def close_lost(connection: apsw.Connection) -> int:
 
     The event takes the next seq, so that a process that comes back is fenced off by it.
     """
-    closed = 0
-    for process in lost_processes(connection):
-        for execution_id, last_seq, last_ns, started_ns, node in query(connection, "SELECT id, last_seq, last_ns, started_ns, current_node FROM executions"
-            " WHERE process = ? AND status = 'running'", (process,)):  # fmt: skip
-            beat = query(connection, "SELECT beat_ns FROM processes WHERE id = ?", (process,))
-            ended_ns = max(last_ns, beat[0][0] if beat else 0)
-            _close(connection, execution_id, last_seq + 1, started_ns, ended_ns, node)
-            closed += 1
-    return closed
+    lost = lost_processes(connection)
+    found = query(
+        connection,
+        "SELECT e.id, e.last_seq + 1, max(e.last_ns, coalesce(p.beat_ns, 0)), e.current_node"
+        " FROM executions e LEFT JOIN processes p ON p.id = e.process"
+        f" WHERE e.status = 'running' AND e.process IN ({', '.join('?' for _ in lost)})",
+        lost,
+    )
+    for execution_id, seq, ended_ns, node in found:
+        _close(connection, execution_id, seq, ended_ns, node)
+    return len(found)
 
 
 def _close(
-    connection: apsw.Connection, execution_id: str, seq: int, started_ns: int, ended_ns: int,
-    node: str | None,
-) -> None:  # fmt: skip
+    connection: apsw.Connection, execution_id: str, seq: int, ended_ns: int, node: str | None
+) -> None:
     failure = Failure(
         type="HostLost", code="execution.host_lost", message="The process that ran it is gone.",
         hint="Resume its thread to go on from the last checkpoint.",
@@ -119,7 +120,7 @@ def place() -> str:
     parts = []
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
+        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
     except OSError:
         import socket
 
@@ -138,7 +139,7 @@ def started_of(pid: int) -> str | None:
 
 
 def _is_gone(pid: int) -> bool:
-    if os.path.isdir("/proc/self"):
+    if Path("/proc/self").is_dir():
         return True
     try:
         os.kill(pid, 0)

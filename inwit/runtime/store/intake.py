@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from inwit.runtime.record import END, ENTER, VISIT, Recording
+from inwit.runtime.record import ENTER, VISIT, Recording
 from inwit.runtime.store.codec import Encoder, Row
-from inwit.runtime.store.entry import Entry, gap_row
+from inwit.runtime.store.entry import Entry, fill, gap_row
 from inwit.runtime.store.rollups import Rollups
 from inwit.runtime.store.tracking import Track
 
@@ -109,11 +109,12 @@ class Intake:
         track.until_t = 0
         for _ in range(_LOOKS):
             if self._look(track, recording) and track.held:
-                self._release(track, is_done)
+                self._release(track)
             if not track.held:
                 return is_done
         if is_done:
-            self._release(track, is_done)
+            track.held += fill(track.held, track.taken + 1, track.top, track.last_t)
+            self._release(track)
         return is_done
 
     def _look(self, track: Track, recording: Recording) -> bool:
@@ -125,21 +126,18 @@ class Intake:
         if rows:
             track.take_in(rows)
             track.held += rows
-        if track.taken + track.count == track.top and track.held:
-            is_whole = True
-        else:
-            is_whole = False
-        if current is not None and current is recording.current and current[0] > track.taken:
-            base = max(track.taken, 0)
-            needed = max(track.top, current[0])
-            if base + track.count + 1 == needed and not _holds(track.held, current[0]):
-                row = (ENTER, *current)
-                track.take_in([row])
-                track.held.append(row)
-                return True
+        is_whole = bool(track.held) and track.taken + track.count == track.top
+        if current is None or current is not recording.current or current[0] <= track.taken:
+            return is_whole
+        would_be_whole = max(track.taken, 0) + track.count + 1 == max(track.top, current[0])
+        if would_be_whole and not _holds(track.held, current[0]):
+            row = (ENTER, *current)
+            track.take_in([row])
+            track.held.append(row)
+            return True
         return is_whole
 
-    def _release(self, track: Track, is_done: bool) -> None:
+    def _release(self, track: Track) -> None:
         """Make an entry of what is held."""
         rows, first, last = track.held, track.taken + 1, track.top
         track.held, track.taken, track.count = [], last, 0
@@ -149,18 +147,16 @@ class Intake:
             return
         if not self.has_room:
             self.gave_up = True
+            track.blobs = {}
             if track.lost_from is None:
                 track.lost_from = first
-            track.blobs = {}
-            if not is_done:
+            if track.end is None or len(self.entries) >= BACKLOG_ENTRIES:
                 return
-            if len(self.entries) >= BACKLOG_ENTRIES:
-                return
-            rows, first = [row for row in rows if row[0] == END], last
+            rows = [(*track.end[:4], None, *track.end[5:])]
+            first = last = track.end[1]
         if track.lost_from is not None:
             if first > track.lost_from:
-                t = track.last_t
-                rows = [gap_row(track.lost_from, first - 1, t, NO_ROOM), *rows]
+                rows = [gap_row(track.lost_from, first - 1, track.last_t, NO_ROOM), *rows]
             first, track.lost_from = track.lost_from, None
         entry = Entry(track, first, last, rows, self._encoder)
         self.entries.append(entry)

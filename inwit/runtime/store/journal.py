@@ -26,11 +26,11 @@ from inwit.events import Event
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
 from inwit.runtime.record import Recording
-from inwit.runtime.store import graphs
 from inwit.runtime.store.commit import Group, ProjectEvent, Write, now_ns
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.heartbeat import Heart
 from inwit.runtime.store.intake import Intake
+from inwit.runtime.store.registrar import Registrar, Registration
 from inwit.runtime.store.retention import Keeper
 
 T = TypeVar("T")
@@ -48,19 +48,6 @@ _left_behind: list[object] = []
 Callback = Callable[[Sequence[Event]], None]
 
 
-class _Registration:
-    """A graph that waits to be registered."""
-
-    def __init__(
-        self, build: Callable[[], GraphManifest], on_name: Callable[[str], None] | None
-    ) -> None:
-        self.build = build
-        self.on_name = on_name
-        self.due = time.monotonic() + POLL_S
-        self.manifest: GraphManifest | None = None
-        self.done: Future[str] = Future()
-
-
 class Journal:
     """Writes one project's record for this process. `of` gives every room the same one."""
 
@@ -73,8 +60,7 @@ class Journal:
         self._keeper = Keeper(project)
         self._writes: list[Write] = []
         self._events: list[ProjectEvent] = []
-        self._registrations: list[_Registration] = []
-        self._registered: list[GraphManifest] = []
+        self._registrar = Registrar(self.database, self._intake, self._warn, self.emit)
         self._waiters: list[Future[None]] = []
         self._callbacks: list[Callback] = []
         self._suspects: set[str] = set()
@@ -133,7 +119,7 @@ class Journal:
         deadline = time.monotonic() + WAIT_S
         while not self._can_take() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        self.full_wait(recording) if self._can_take() else self._intake.collect(recording)
+        self._intake.collect(recording)
 
     def _can_take(self) -> bool:
         return self._intake.has_room or self._failure is not None
@@ -151,9 +137,8 @@ class Journal:
 
         The future gives that name; while it is pending it can be cancelled.
         """
-        registration = _Registration(build, on_name)
-        with self._lock:
-            self._registrations.append(registration)
+        registration = Registration(build, on_name)
+        self._registrar.add(registration)
         self._rouse()
         return registration.done
 
@@ -239,7 +224,7 @@ class Journal:
         intake = self._intake
         return bool(
             intake.is_open or intake.entries or self._writes or self._events
-            or self._registrations or self._waiters
+            or self._registrar.waiting or self._waiters
         )  # fmt: skip
 
     def _run(self) -> None:
@@ -263,13 +248,13 @@ class Journal:
             is_urgent, self._is_urgent = self._is_urgent, False
             waiters, self._waiters = self._waiters, []
         try:
-            self._register(is_all=bool(waiters) or is_last)
+            self._registrar.run(is_all=bool(waiters) or is_last)
             self._intake.collect_all()
         except Exception:  # the border of the thread: the program goes on, whatever a row holds
             _logger.exception("inwit: some rows could not be taken into the record.")
-        if self._failure is not None and not (is_urgent or is_last):
-            if time.monotonic() < self._retry_at:
-                return
+        is_hopeless = self._failure is not None and time.monotonic() < self._retry_at
+        if is_hopeless and not (is_urgent or is_last):
+            return
         is_durable = bool(waiters or self._writes or is_last)
         error = self._commit(is_durable)
         if error is None:
@@ -299,7 +284,7 @@ class Journal:
             with self.database.transaction(durable=is_durable) as connection:
                 self._check_generation()
                 group.write(connection)
-        except Exception as exc:  # the border of the thread: see `_failed`
+        except Exception as exc:  # noqa: BLE001 - the border of the thread: see `_failed`
             self._intake.rollups.give_back(keys)
             return self._failed(exc, writes)
         self._succeeded(group, is_durable)
@@ -312,8 +297,7 @@ class Journal:
             self._suspects |= self._intake.open_ids()
             self._suspects |= {entry.execution_id for entry in self._intake.entries}
             self._heart.forget()
-            for manifest in self._registered:
-                self._registrations.append(_ready(manifest))
+            self._registrar.repeat()
         self._generation = generation
 
     def _succeeded(self, group: Group, is_durable: bool) -> None:
@@ -342,7 +326,7 @@ class Journal:
             exc = StoreError(f"The record could not be written: {exc!r}.")
         self._failure = self._last_failure = exc
         self._retry_at = time.monotonic() + RETRY_S
-        self._warn(exc.code, f"{exc} Recording goes on in memory meanwhile.")
+        self._warn(exc.code, str(exc))
         return exc
 
     def _warn(self, key: str, text: str) -> None:
@@ -367,69 +351,6 @@ class Journal:
             except Exception:  # a subscriber's fault is its own
                 _logger.exception("inwit: a subscriber of the record raised.")
 
-    # Registering
-
-    def _register(self, is_all: bool) -> None:
-        now = time.monotonic()
-        with self._lock:
-            due = [one for one in self._registrations if is_all or one.due <= now]
-            self._registrations = [one for one in self._registrations if one not in due]
-        for registration in due:
-            is_ours = registration.manifest is not None
-            if not is_ours and not registration.done.set_running_or_notify_cancel():
-                continue
-            self._register_one(registration)
-
-    def _register_one(self, registration: _Registration) -> None:
-        try:
-            manifest = registration.manifest = registration.manifest or registration.build()
-            found = self.database.write(
-                lambda connection: graphs.register(connection, manifest), durable=False
-            )
-        except StoreError as exc:
-            registration.due = time.monotonic() + 1.0
-            with self._lock:
-                self._registrations.append(registration)
-            self._warn(exc.code, f"{exc} Recording goes on in memory meanwhile.")
-            return
-        except Exception as exc:  # the graph's own code: registering never fails a program
-            _logger.warning("inwit: warning: a graph could not be registered: %r", exc)
-            registration.done.set_exception(exc)
-            return
-        self._was_registered(registration, manifest, found)
-
-    def _was_registered(
-        self, registration: _Registration, asked: GraphManifest, found: graphs.Registered
-    ) -> None:
-        manifest = found.manifest
-        if asked not in self._registered:
-            self._registered.append(asked)
-        if manifest.name != asked.name:
-            self._intake.aliases[asked.name, asked.version] = manifest.name
-            self._warn(
-                f"name {manifest.name}",
-                f"Another file has a graph {asked.name!r}; this one is {manifest.name!r}.",
-            )
-        if registration.on_name is not None:
-            registration.on_name(manifest.name)
-        if found.is_new:
-            where = manifest.source
-            place = {} if where is None else {"file": where.file, "line": where.line}
-            self.emit(
-                "graph_registered",
-                graph_name=manifest.name,
-                graph_version=manifest.version,
-                **place,
-            )
-        if not registration.done.done():
-            registration.done.set_result(manifest.name)
-
-
-def _ready(manifest: GraphManifest) -> _Registration:
-    registration = _Registration(lambda: manifest, None)
-    registration.manifest = manifest
-    return registration
-
 
 def _resolve(future: Future[Any], result: Any, error: BaseException | None) -> None:
     if not future.set_running_or_notify_cancel():
@@ -442,7 +363,7 @@ def _resolve(future: Future[Any], result: Any, error: BaseException | None) -> N
 
 def _after_fork() -> None:
     """A child has none of its parent's threads; it begins with journals of its own."""
-    global _journals_lock
+    global _journals_lock  # noqa: PLW0603 - another thread may have held it when the fork came
     _journals_lock = threading.Lock()
     for journal in _journals.values():
         _left_behind.append(journal.__dict__.copy())

@@ -43,7 +43,7 @@ class Store:
     def __init__(self, project: Project, redactor: Redactor) -> None:
         self.project = project
         self.redactor = redactor
-        self._database = Database.of(project)
+        self.database = Database.of(project)
         self._watcher = Watcher(project.database)
         self._next_sweep = 0.0
         self._folded: OrderedDict[tuple[str, int, int], list[Visit]] = OrderedDict()
@@ -65,7 +65,7 @@ class Store:
         with _stores_lock:
             key = (project.folder, profile)
             found = _stores.get(key)
-            if found is None or found._database is not Database.of(project):
+            if found is None or found.database is not Database.of(project):
                 redactor: Redactor = Unredacted()
                 if profile:
                     redactor = Redactor(partial(project.secret, "redaction.key"), profile)
@@ -76,7 +76,7 @@ class Store:
 
     def graphs(self, name: str | None = None, all_versions: bool = False) -> list[RegisteredGraph]:
         """The registered graphs in the order of their names; of each its current version."""
-        rows = self._database.read(
+        rows = self.database.read(
             lambda connection: query(connection, "SELECT name, version, registered_ns, seen_ns, manifest,"
                 " seen = max(seen) OVER (PARTITION BY name) FROM graphs"
                 " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, seen DESC", (name,))
@@ -90,7 +90,7 @@ class Store:
             UnknownGraphError: There is none of that name or version.
         """
         if name is None:
-            last = self._database.read(
+            last = self.database.read(
                 lambda connection: query(
                     connection, "SELECT name FROM graphs ORDER BY seen DESC LIMIT 1"
                 )
@@ -121,7 +121,7 @@ class Store:
 
     # Executions
 
-    def executions(
+    def executions(  # noqa: PLR0913 - each filter by its name
         self, *, graph: str | None = None, version: str | None = None,
         status: str | Iterable[str] | None = None, thread_id: str | None = None,
         parent_id: str | None = None, since_ns: int | None = None, until_ns: int | None = None,
@@ -141,7 +141,7 @@ class Store:
         wanted.add("parent = ?", parent_id)
         wanted.add("started_ns >= ?", since_ns)
         wanted.add("started_ns < ?", until_ns)
-        return self._database.read(
+        return self.database.read(
             lambda connection: wanted.page(connection, limit, cursor, self.redactor)
         )
 
@@ -153,7 +153,7 @@ class Store:
             MalformedIdError: It cannot be an id.
         """
         self._close_lost()
-        return self._database.read(
+        return self.database.read(
             lambda connection: queries.find_execution(connection, id_or_prefix, self.redactor)
         )
 
@@ -183,7 +183,7 @@ class Store:
                     found.append(event)
             return found
 
-        return self._database.read(read)
+        return self.database.read(read)
 
     def event(self, execution_id: str, seq: int) -> Event:
         """One event.
@@ -192,13 +192,13 @@ class Store:
             UnknownExecutionError, UnknownUriError: There is none.
         """
         about = self._about(execution_id)
-        return self._database.read(
+        return self.database.read(
             lambda connection: Batches(connection, self.redactor).event(about, seq)
         )
 
     def project_events(self, after: int = 0) -> list[Event]:
         """The events of the project itself: graphs registered, plans moved."""
-        return self._database.read(
+        return self.database.read(
             lambda connection: list(Batches(connection, self.redactor).events(About(), after))
         )
 
@@ -215,7 +215,7 @@ class Store:
                 raise UnknownUriError(f"blob:{digest}")
             return Batches(connection, self.redactor).value(found[0][0])
 
-        return self._database.read(read)
+        return self.database.read(read)
 
     # What is folded from events
 
@@ -239,14 +239,14 @@ class Store:
     def state_at(self, execution_id: str, seq: int | None = None) -> dict[str, Any]:
         """The state after an event, by default the last one."""
         about = self._about(execution_id)
-        return self._database.read(
+        return self.database.read(
             lambda connection: state_after(
                 Batches(connection, self.redactor).of(about.execution_id), seq
             )
         )
 
     def _fold(self, execution: Execution) -> list[Visit]:
-        key = (execution.execution_id, execution.last_seq, self._database.generation)
+        key = (execution.execution_id, execution.last_seq, self.database.generation)
         known = self._folded.get(key)
         if known is not None:
             return known
@@ -255,7 +255,7 @@ class Store:
             graph_version=execution.graph_version, thread_id=execution.thread_id,
             parent_execution_id=execution.parent_execution_id,
         )  # fmt: skip
-        found = self._database.read(
+        found = self.database.read(
             lambda connection: Folder(about).visits(
                 Batches(connection, self.redactor).of(about.execution_id)
             )
@@ -281,7 +281,7 @@ class Store:
     ) -> list[Latency]:  # fmt: skip
         """Histograms by (graph, version, node, minute), in that order, over all processes."""
         wanted = (graph, version, node, since_minute)
-        rows = self._database.read(
+        rows = self.database.read(
             lambda connection: query(connection, "SELECT graph, version, node, minute, counts, total_ns, failed, retries FROM latencies"
                 " WHERE (?1 IS NULL OR graph = ?1) AND (?2 IS NULL OR version = ?2)"
                 " AND (?3 IS NULL OR node = ?3) AND (?4 IS NULL OR minute >= ?4)"
@@ -316,7 +316,7 @@ class Store:
 
     def metrics(self, name: str | None = None) -> list[dict[str, Any]]:
         """The user's own figures."""
-        found = self._database.read(lambda connection: metrics.read(connection, name))
+        found = self.database.read(lambda connection: metrics.read(connection, name))
         return [{**one, "labels": self.redactor.value(one["labels"])} for one in found]
 
     # Following
@@ -327,13 +327,13 @@ class Store:
         Each comes with its position, which is the point to go on from.
         """
         self._sweep()
-        return self._database.read(
+        return self.database.read(
             lambda connection: Batches(connection, self.redactor).tail(after_position, limit)
         )
 
     def position(self) -> int:
         """The position of the last event; `tail` from there gives what comes next."""
-        return self._database.read(lambda connection: Batches(connection, self.redactor).position())
+        return self.database.read(lambda connection: Batches(connection, self.redactor).position())
 
     def data_version(self) -> int:
         """A number that is another one after every commit of any process."""
@@ -371,21 +371,21 @@ class Store:
                     found += Expander(About()).expand(rows, event.batch[1], 0)
             return found
 
-        return self._database.read(read)
+        return self.database.read(read)
 
     # Other rooms' tables
 
     def declare(self, room: str, migrations: Sequence[str]) -> None:
         """Contribute tables to the record; each migration runs once."""
-        self._database.declare(room, migrations)
+        self.database.declare(room, migrations)
 
     def write(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run `work` in one transaction, durable when it returns."""
-        return self._database.write(work)
+        return self.database.write(work)
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one query of a room on its own tables; nothing is redacted here."""
-        return self._database.read(lambda connection: query(connection, sql, tuple(params)))
+        return self.database.read(lambda connection: query(connection, sql, tuple(params)))
 
     # Who is lost
 
@@ -397,8 +397,8 @@ class Store:
 
     def _close_lost(self) -> None:
         """End the executions of dead processes; where that cannot be written, the next one does."""
-        if self._database.read(lost_processes):
+        if self.database.read(lost_processes):
             try:
-                self._database.write(close_lost)
+                self.database.write(close_lost)
             except StoreError:
                 return

@@ -22,7 +22,7 @@ def move_aside(path: Path) -> Path | None:
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{path}{suffix}")
         if part.exists():
-            os.rename(part, f"{target}{suffix}")
+            part.rename(f"{target}{suffix}")
     sys.stderr.write(
         f"inwit: the record was damaged. It is kept as {target}, and a new one is begun.\n"
     )

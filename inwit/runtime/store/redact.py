@@ -185,7 +185,7 @@ class Unredacted(Redactor):
     def __init__(self) -> None:
         super().__init__(lambda: b"-")
 
-    def may_hold(self, packed: bytes) -> bool:
+    def may_hold(self, _packed: bytes) -> bool:
         return False
 
     def value(self, value: Any) -> Any:

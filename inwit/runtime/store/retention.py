@@ -22,6 +22,28 @@ _SWEEP_S: Final = 600.0
 _STEP: Final = 500
 _DAY_NS: Final = 86_400_000_000_000
 _OPEN: Final = "('running', 'paused', 'waiting_for_input')"
+_FORGET: Final = """
+    DELETE FROM executions WHERE id IN (SELECT id FROM forgotten);
+    DELETE FROM batches WHERE execution IN (SELECT id FROM forgotten);
+    DELETE FROM blobs WHERE digest IN (
+        SELECT digest FROM blob_uses WHERE execution IN (SELECT id FROM forgotten)
+    ) AND NOT EXISTS (
+        SELECT 1 FROM blob_uses u WHERE u.digest = blobs.digest
+        AND u.execution NOT IN (SELECT id FROM forgotten)
+    );
+    DELETE FROM blob_uses WHERE execution IN (SELECT id FROM forgotten)
+"""
+_ORPHANS: Final = """
+    DELETE FROM batches WHERE execution <> ''
+        AND NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = batches.execution);
+    DELETE FROM batches WHERE number IN (
+        SELECT number FROM batches WHERE execution = '' ORDER BY number DESC LIMIT -1 OFFSET 10000
+    );
+    DELETE FROM blob_uses
+        WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = blob_uses.execution);
+    DELETE FROM blobs
+        WHERE NOT EXISTS (SELECT 1 FROM blob_uses u WHERE u.digest = blobs.digest)
+"""
 
 
 class Keeper:
@@ -94,10 +116,8 @@ def _how_many(connection: apsw.Connection, limits: Retention, size: int) -> int:
         f"SELECT count(*) FROM executions WHERE ended_ns < ? AND status NOT IN {_OPEN}",
         (oldest_ns,),
     )[0]
-    (finished,) = query(connection, f"SELECT count(*) FROM executions WHERE status NOT IN {_OPEN}")[
-        0
-    ]
-    return int(min(max(over, aged), finished))
+    (open_ones,) = query(connection, f"SELECT count(*) FROM executions WHERE status IN {_OPEN}")[0]
+    return int(min(max(over, aged), count - open_ones))
 
 
 def _forget(connection: apsw.Connection, many: int) -> None:
@@ -110,15 +130,7 @@ def _forget(connection: apsw.Connection, many: int) -> None:
         " ORDER BY number LIMIT ?",
         (many,),
     )
-    for sql in (
-        "DELETE FROM executions WHERE id IN (SELECT id FROM forgotten)",
-        "DELETE FROM batches WHERE execution IN (SELECT id FROM forgotten)",
-        "DELETE FROM blobs WHERE digest IN (SELECT digest FROM blob_uses"
-        " WHERE execution IN (SELECT id FROM forgotten)) AND NOT EXISTS (SELECT 1 FROM blob_uses u"
-        " WHERE u.digest = blobs.digest AND u.execution NOT IN (SELECT id FROM forgotten))",
-        "DELETE FROM blob_uses WHERE execution IN (SELECT id FROM forgotten)",
-    ):
-        connection.execute(sql)
+    connection.execute(_FORGET)
 
 
 def _sweep(connection: apsw.Connection, oldest_ns: int) -> None:
@@ -129,23 +141,7 @@ def _sweep(connection: apsw.Connection, oldest_ns: int) -> None:
         f" AND id NOT IN (SELECT process FROM executions WHERE status IN {_OPEN})",
         (time.time_ns() - _DAY_NS,),
     )
-    connection.execute(
-        "DELETE FROM batches WHERE execution = '' AND number < (SELECT max(number) FROM batches"
-        " WHERE execution = '') AND rowid IN (SELECT number FROM batches WHERE execution = ''"
-        " ORDER BY number DESC LIMIT -1 OFFSET 10000)"
-    )
-    connection.execute(
-        "DELETE FROM batches WHERE execution <> ''"
-        " AND NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = batches.execution)"
-    )
-    connection.execute(
-        "DELETE FROM blob_uses"
-        " WHERE NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = blob_uses.execution)"
-    )
-    connection.execute(
-        "DELETE FROM blobs"
-        " WHERE NOT EXISTS (SELECT 1 FROM blob_uses u WHERE u.digest = blobs.digest)"
-    )
+    connection.execute(_ORPHANS)
 
 
 def _used_bytes(connection: apsw.Connection) -> int:

@@ -87,7 +87,7 @@ class Track:
             if changed is not None:
                 rows[index] = changed
 
-    def _visit(self, row: Row) -> Row | None:
+    def on_visit(self, row: Row) -> Row | None:
         _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
         top = seq + len(edges)
         if update:
@@ -95,8 +95,7 @@ class Track:
         if checkpoint is not None:
             top += 1
         self.count += top - seq + (2 if entry > self.taken else 1)
-        if top > self.top:
-            self.top = top
+        self.top = max(self.top, top)
         self.current_node = node
         self._count(node, visit, t0, t1)
         smaller = self._shrink(update) if update else None
@@ -123,19 +122,19 @@ class Track:
         self.iteration += 1
         self.last_t = t1
 
-    def _enter(self, row: Row) -> None:
+    def on_enter(self, row: Row) -> None:
         _, seq, node, visit, _, t0 = row
         self._seen(seq)
         self.current_node = node
         self.opened.setdefault((node, visit), t0)
         self.last_t = t0
 
-    def _exit(self, row: Row) -> None:
+    def on_exit(self, row: Row) -> None:
         _, seq, node, visit, _, t0, t1 = row
         self._seen(seq)
         self._count(node, visit, t0, t1)
 
-    def _apply(self, row: Row) -> Row | None:
+    def on_apply(self, row: Row) -> Row | None:
         _, seq, _, _, _, t, update, edges, checkpoint = row
         pieces = len(edges) + (1 if update else 0) + (checkpoint is not None)
         if pieces and seq > self.taken:
@@ -145,7 +144,7 @@ class Track:
         smaller = self._shrink(update) if update else None
         return (*row[:6], smaller or update, split(edges, self.blobs), checkpoint)
 
-    def _event(self, row: Row) -> Row | None:
+    def on_event(self, row: Row) -> Row | None:
         _, seq, t, type_name, node, visit, _, fields = row
         self._seen(seq)
         self.last_t = t
@@ -154,15 +153,15 @@ class Track:
             handler(self, t, node, visit, fields)
         return (*row[:7], split(fields, self.blobs)) if fields else None
 
-    def _start(self, row: Row) -> Row | None:
+    def on_start(self, row: Row) -> Row | None:
         _, seq, t, given = row
         self._seen(seq)
         self.started_t = self.last_t = t
         self.keys = set(given) if isinstance(given, dict) else set()
         return (*row[:3], split(given, self.blobs)) if _may_be_big(given) else None
 
-    def _end(self, row: Row) -> Row | None:
-        _, seq, t, status, output, failure, _, node = row
+    def on_end(self, row: Row) -> Row | None:
+        _, seq, t, status, output, _, _, node = row
         self._seen(seq)
         self.last_t = t
         self.status, self.end = status, row
@@ -178,7 +177,7 @@ class Track:
             self.count += 1
             self.top = max(self.top, seq)
 
-    def _node_failed(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
+    def on_node_failed(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
         """Count a failed visit; a retry that follows takes it back."""
         key = (node, visit)
         t0 = self.opened.get(key, t)
@@ -190,7 +189,7 @@ class Track:
         cell.failed += 1
         self.failing[key] = t
 
-    def _retry_scheduled(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
+    def on_retry_scheduled(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
         self._add().retries += 1
         if t >= self.until_t:
             self._next_minute(t)
@@ -206,7 +205,7 @@ class Track:
             cell.total_ns -= failed_t - t0
             cell.failed -= 1
 
-    def _llm_completed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+    def on_llm_completed(self, _t: int, _node: Any, _visit: Any, fields: dict[str, Any]) -> None:
         sums = self._add()
         sums.llm_calls += 1
         sums.input_tokens += fields.get("input_tokens") or 0
@@ -215,13 +214,13 @@ class Track:
         if cost is not None:
             sums.cost_usd = (sums.cost_usd or 0.0) + cost
 
-    def _tool_started(self, t: int, node: Any, visit: Any, fields: Any) -> None:
+    def on_tool_started(self, _t: int, _node: Any, _visit: Any, _fields: Any) -> None:
         self._add().tool_calls += 1
 
-    def _status_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+    def on_status_changed(self, _t: int, _node: Any, _visit: Any, fields: dict[str, Any]) -> None:
         self.status = str(fields.get("status", self.status))
 
-    def _state_changed(self, t: int, node: Any, visit: Any, fields: dict[str, Any]) -> None:
+    def on_state_changed(self, _t: int, _node: Any, _visit: Any, fields: dict[str, Any]) -> None:
         if self.keys is not None:
             self.keys.update(str(op["path"])[1:].split("/")[0] for op in fields.get("patch", ()))
 
@@ -271,14 +270,14 @@ def _first_seq(rows: list[Row]) -> int:
 
 
 _EVENTS: Final = {
-    "node_failed": Track._node_failed,
-    "retry_scheduled": Track._retry_scheduled,
-    "llm_completed": Track._llm_completed,
-    "tool_started": Track._tool_started,
-    "status_changed": Track._status_changed,
-    "state_changed": Track._state_changed,
+    "node_failed": Track.on_node_failed,
+    "retry_scheduled": Track.on_retry_scheduled,
+    "llm_completed": Track.on_llm_completed,
+    "tool_started": Track.on_tool_started,
+    "status_changed": Track.on_status_changed,
+    "state_changed": Track.on_state_changed,
 }
 _HANDLERS: Final = {
-    START: Track._start, VISIT: Track._visit, ENTER: Track._enter, EXIT: Track._exit,
-    APPLY: Track._apply, EVENT: Track._event, END: Track._end,
+    START: Track.on_start, VISIT: Track.on_visit, ENTER: Track.on_enter, EXIT: Track.on_exit,
+    APPLY: Track.on_apply, EVENT: Track.on_event, END: Track.on_end,
 }  # fmt: skip

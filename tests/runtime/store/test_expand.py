@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import jsonpatch
@@ -24,9 +25,7 @@ values = st.one_of(
     st.none(), st.integers(-(1 << 70), 1 << 70), st.text(max_size=20), st.booleans(),
     st.lists(st.integers(), max_size=3), st.just("big" * 1500), st.just([0] * 5000),
 )  # fmt: skip
-updates = st.one_of(
-    st.none(), st.dictionaries(st.sampled_from(["a", "b/c"]), values, max_size=2)
-)
+updates = st.one_of(st.none(), st.dictionaries(st.sampled_from(["a", "b/c"]), values, max_size=2))
 steps = st.lists(
     st.tuples(
         st.sampled_from(["visit", "noisy", "parallel", "retry", "cut", "running"]), updates,
@@ -88,7 +87,9 @@ class Producer:
             for node in ("q", "p"):
                 self._row(EXIT, node, number, 1, t0, self._tick())
             self._look()
-            rec.rows.append((APPLY, rec.seq + 1, "p", number, 1, self._t, update, edges, checkpoint))
+            rec.rows.append(
+                (APPLY, rec.seq + 1, "p", number, 1, self._t, update, edges, checkpoint)
+            )
             rec.seq += bool(update) + 2 + (checkpoint is not None)
             return None
         entry, t0, attempt = rec.seq + 1, self._tick(), 1
@@ -158,7 +159,7 @@ def test_commits_may_cut_the_rows_anywhere(given: list[Any]) -> None:
     assert msgspec.to_builtins(visits(cut)) == msgspec.to_builtins(visits(whole))
     assert state_after(batches(cut), None) == state_after(batches(whole), None)
     firsts = [(entry.first_seq, entry.last_seq) for entry in cut.entries]
-    assert all(one[1] + 1 == two[0] for one, two in zip(firsts, firsts[1:], strict=False))
+    assert all(one[1] + 1 == two[0] for one, two in pairwise(firsts))
 
 
 def without_times(found: list[Event]) -> list[dict[str, Any]]:
@@ -169,7 +170,6 @@ def without_times(found: list[Event]) -> list[dict[str, Any]]:
 @settings(deadline=None, max_examples=100)
 @given(steps)
 def test_replaying_the_patches_gives_the_state(given: list[Any]) -> None:
-    import jsonpatch
 
     intake = written(given, with_cuts=True)
     state: Any = {"log": []}

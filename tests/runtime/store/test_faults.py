@@ -195,7 +195,7 @@ def test_a_damaged_file_is_moved_aside_named_and_kept(
     assert capfd.readouterr().err.count("inwit.db.damaged-") == 1
     assert store.execution("bbbb1").status == "completed"
     events = store.events("cccc1")
-    assert [event.type for event in events][0] == "gap"
+    assert events[0].type == "gap"
     assert events[-1].type == "execution_completed"
 
 

@@ -145,9 +145,7 @@ def merge(store: Store) -> list[int]:
     return [sum(sum(one.counts.values()) for one in store.latencies(node="work"))]
 
 
-def test_what_was_emitted_is_written_when_the_interpreter_ends(
-    project: Path, store: Store
-) -> None:
+def test_what_was_emitted_is_written_when_the_interpreter_ends(project: Path, store: Store) -> None:
     with writer("exiting", "late1") as process:
         process.wait(30)
 

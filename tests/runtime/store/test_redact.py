@@ -181,9 +181,7 @@ def test_the_key_of_the_hashes_is_the_users_alone(
     assert [path.name for path in place.folder.glob("redaction.key*")] == ["redaction.key"]
 
 
-def test_the_profile_is_named_in_the_projects_settings(
-    project: Path, journal: Journal
-) -> None:
+def test_the_profile_is_named_in_the_projects_settings(project: Path, journal: Journal) -> None:
     (project / ".inwit" / "config.toml").write_text('redaction = "pii"\n')
     rec = recording("aaaa1")
     start(rec, {"who": "ada@example.org"})

@@ -10,6 +10,12 @@ from inwit.runtime.store.journal import Journal
 from tests.runtime.store.rows import end, recording, start, visit, whole
 
 
+def say(what: object) -> None:
+    """Tell the test."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
 def executions(name: str, many: int) -> None:
     """Write whole executions and flush after each few."""
     journal = Journal.of(Project.find())
@@ -17,7 +23,7 @@ def executions(name: str, many: int) -> None:
         journal.begin(whole(f"{name}-{number}", visits=3))
         if number % 10 == 9:
             journal.flush()
-            print(number, flush=True)
+            say(number)
 
 
 def endless(name: str) -> None:
@@ -35,7 +41,7 @@ def endless(name: str) -> None:
             journal.full_wait(rec)
         acknowledged = rec.seq
         journal.flush()
-        print(acknowledged, flush=True)
+        say(acknowledged)
 
 
 def waiting(name: str) -> None:
@@ -51,13 +57,13 @@ def waiting(name: str) -> None:
     rec.current = (2, "hang", 1, 1, time.monotonic_ns())
     journal.begin(rec)
     journal.flush()
-    print("ready", flush=True)
+    say("ready")
     sys.stdin.readline()
     rec.current = None
     visit(rec, "hang", 1)
     end(rec)
     journal.flush()
-    print("written", flush=True)
+    say("written")
 
 
 def exiting(name: str) -> None:
