@@ -5,7 +5,6 @@ Every function gives a plain dict with the fields of the HTTP route of the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any

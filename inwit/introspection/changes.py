@@ -14,18 +14,25 @@ Kind = Literal[
 
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("cached", r"cach|memoi[sz]|remember(?:ed|s|ing)? (?:its|the|results?)|hit rate"),
-    ("parallel", r"parallel|concurrent(?!cy)|simultaneous|side[- ]by[- ]side|same time|at once"
-                 r"|together|beside each other"),
+    (
+        "parallel",
+        r"parallel|concurrent(?!cy)|simultaneous|side[- ]by[- ]side|same time|at once|together",
+    ),
     ("load", r"concurrency|traffic|load\b|requests per|users\b|throughput"),
     ("retries", r"retr(?:y|ies|ied|ying)|attempts?\b|tries\b"),
     ("timeout", r"time-?outs?|time limit|deadline|time out"),
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
-    ("removed", r"remov|drop|skip|without|delet|no\b|disabl|eliminat|left out|leave out|cut out"
-                r"|gone|absent|didn'?t exist|did not exist|got rid|get rid"),
-    ("faster", r"fast|quick|speed|slow|half|twice|halve|double|instant|\d+(?:\.\d+)? ?x\b|took|take"
-               r"|percent|%|less time|optimi[sz]"),
+    (
+        "removed",
+        r"remov|drop|skip|without|delet|no\b|disabl|eliminat|(?:left|leave|cut) out|gone|rid of",
+    ),
+    (
+        "faster",
+        r"fast|quick|speed|slow|half|twice|halve|double|instant|\d+(?:\.\d+)? ?x\b|took|take|%",
+    ),
+    ("faster", r"percent|less time|optimi[sz]"),
     ("route", r"instead|picked|chosen|chose|routed|other (?:branch|path|way)"),
-)  # fmt: skip
+)
 _NUMBERS = {"zero": 0, "no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
             "seven": 7, "eight": 8, "nine": 9, "ten": 10, "a": 1, "single": 1}  # fmt: skip
 _NUMBER = rf"(\d+(?:\.\d+)?|{'|'.join(_NUMBERS)})"
@@ -33,7 +40,9 @@ _TIME = re.compile(
     rf"\b(\d+(?:\.\d+)?|(?:{'|'.join(_NUMBERS)})(?= \w{{3}})) ?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?)\b"
 )
-_FACTOR = re.compile(rf"\b(?:{_NUMBER} ?(?:x|times|fold)(?:\b|$)|(twice|double|thrice|triple|half|halve[sd]?))")
+_FACTOR = re.compile(
+    rf"\b(?:{_NUMBER} ?(?:x|times|fold)(?:\b|$)|(twice|double|thrice|triple|half|halve[sd]?))"
+)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent)")
 _OFF = re.compile(r"\b(?:off|no retr|without retr|disabl|remov|never retr|zero retr|drop)")
 _TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tries|try)\b")
@@ -124,7 +133,9 @@ def _speed(said: str, nodes: tuple[str, ...]) -> Change:
     found = _FACTOR.search(said)
     if found:
         times = _value(found[1]) if found[1] else {"thr": 3.0, "tri": 3.0}.get(found[2][:3], 2.0)
-        return Change(kind="faster", nodes=nodes, factor=times if is_slower else 1 / max(times, 1e-9))
+        return Change(
+            kind="faster", nodes=nodes, factor=times if is_slower else 1 / max(times, 1e-9)
+        )
     found = _PERCENT.search(said)
     if found:
         part = min(float(found[1]) / 100, 1.0)

@@ -92,8 +92,8 @@ def introspect(app: Answering) -> Introspection:
     return Introspection(_registered(app))
 
 
-def platform(app: Answering) -> dict[str, Any]:
-    """Everything of the platform level but the long pages; the same for every graph."""
+def platform(app: Answering) -> dict[str, Any]:  # noqa: ARG001 - the same for every graph
+    """Everything of the platform level but the long pages."""
     topics = ("version", "features", "node-types", "edge-types", "states", "errors", "cli")
     return {topic.replace("-", "_"): platform_level.TOPICS[topic]() for topic in topics}
 
@@ -111,7 +111,9 @@ def unified(app: Answering) -> dict[str, Any]:
     }
 
 
-def help(app: Answering, level: HelpLevel) -> str:
+def help(  # noqa: A001 - the protocol's name
+    app: Answering, level: HelpLevel
+) -> str:
     """The help of the user's own program."""
     return helping.generate_help(_registered(app), level)
 

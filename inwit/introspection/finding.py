@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from inwit.errors import MalformedInputError
 from inwit.introspection import pages, quotes
@@ -19,6 +20,8 @@ from inwit.runtime.store import Store
 from inwit.runtime.views import Execution
 
 KINDS = ("graph", "node", "execution", "feature", "example", "api", "page", "package")
+_kept: dict[str, Any] = {}
+_lock = threading.Lock()
 LOOKED_AT = 500
 """Executions whose errors and ids are looked through."""
 
@@ -44,7 +47,9 @@ def find(
         MalformedInputError: There is no such kind.
     """
     if kind is not None and kind not in KINDS:
-        raise MalformedInputError(f"No kind {short(kind, 60)!r}.", hint=f"Kinds: {', '.join(KINDS)}.")
+        raise MalformedInputError(
+            f"No kind {short(kind, 60)!r}.", hint=f"Kinds: {', '.join(KINDS)}."
+        )
     found: list[SearchHit] = []
     if kind in (None, "graph", "node"):
         found += _structure(store, project, query, kind, limit)
@@ -60,10 +65,8 @@ def find(
 def _structure(
     store: Store, project: Project, query: str, kind: str | None, limit: int
 ) -> list[SearchHit]:
-    manifests = tuple(graph.manifest for graph in store.graphs())
-    keys = tuple((one.name, one.version) for one in manifests)
     folder = project.folder / "index" if project.folder.is_dir() else None
-    index = _index(keys, folder, _Held(manifests))
+    index = _indexed([graph.manifest for graph in store.graphs()], folder)
     titles = {entry.id: entry for entry in index.entries}
     return [
         SearchHit(
@@ -74,23 +77,19 @@ def _structure(
     ]  # fmt: skip
 
 
-class _Held:
-    """Manifests beside their names and versions, which alone tell two searches apart."""
-
-    def __init__(self, manifests: tuple[GraphManifest, ...]) -> None:
-        self.manifests = manifests
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
+def _indexed(manifests: list[GraphManifest], folder: Path | None) -> HybridIndex:
+    """The index of these versions of graphs; the one that was made last is kept."""
+    key = (folder, tuple((one.name, one.version) for one in manifests))
+    with _lock:
+        if _kept.get("key") != key:
+            _kept["key"], _kept["index"] = key, _index(manifests, folder)
+        index: HybridIndex = _kept["index"]
+        return index
 
 
-@lru_cache(maxsize=8)
-def _index(keys: tuple[tuple[str, str], ...], folder: Path | None, held: _Held) -> HybridIndex:
+def _index(manifests: list[GraphManifest], folder: Path | None) -> HybridIndex:
     entries = []
-    for manifest in held.manifests:
+    for manifest in manifests:
         nodes = ", ".join(node.name for node in manifest.nodes)
         text = f"{manifest.description} nodes {nodes}"
         entries.append(Entry(graph_uri(manifest.name), manifest.name, text, "graph"))
@@ -121,7 +120,13 @@ def executions(store: Store, query: str, limit: int) -> list[SearchHit]:
 
 
 def _text(one: Execution) -> str:
-    parts = [one.execution_id, one.graph_name, one.thread_id or "", one.reason, one.error_node or ""]
+    parts = [
+        one.execution_id,
+        one.graph_name,
+        one.thread_id or "",
+        one.reason,
+        one.error_node or "",
+    ]
     if one.error is not None:
         parts += [one.error.type, one.error.message]
     return " ".join(parts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from inwit.answers import Intent, Level
 from inwit.introspection import network
 from inwit.introspection.scene import Scene
-from inwit.runtime.views import Execution, RegisteredGraph
+from inwit.runtime.views import RegisteredGraph
 
 HOW_MANY = 3
 Offer = tuple[Level, Intent, str]
@@ -19,7 +19,8 @@ def follow_ups(scene: Scene) -> tuple[str, ...]:
     asked = query.text.strip().rstrip("?").lower()
     offers = [one for one in offers_of(scene) if one[2].rstrip("?").lower() != asked]
     ranked = sorted(
-        offers, key=lambda one: (one[0] != query.level, (one[0], one[1]) == (query.level, query.intent))
+        offers,
+        key=lambda one: (one[0] != query.level, (one[0], one[1]) == (query.level, query.intent)),
     )
     chosen: list[str] = []
     intents = set[tuple[str, str]]()
@@ -44,9 +45,8 @@ def offers_of(scene: Scene) -> Iterator[Offer]:
     """Every question that can be offered, each of which this project can answer."""
     graph = scene.graph_or_none
     if graph is not None:
-        last = scene.store.last_execution(graph=graph.name)
-        if last is not None:
-            yield from _of_record(scene, graph, last)
+        if scene.store.last_execution(graph=graph.name) is not None:
+            yield from _of_record(scene, graph)
         yield from _of_graph(scene, graph)
     yield "platform", "whatis", "Is checkpointing on by default?"
     yield "platform", "howto", "How do I add a conditional edge?"
@@ -55,7 +55,7 @@ def offers_of(scene: Scene) -> Iterator[Offer]:
     yield "network", "whatis", "Which hosts are near?"
 
 
-def _of_record(scene: Scene, graph: RegisteredGraph, last: Execution) -> Iterator[Offer]:
+def _of_record(scene: Scene, graph: RegisteredGraph) -> Iterator[Offer]:
     if scene.store.last_execution(graph=graph.name, status="failed") is not None:
         yield "live", "why", f"Why did the last execution of {graph.name} fail?"
         yield "live", "when", f"When did {graph.name} fail?"

@@ -48,7 +48,9 @@ def _brief(graph: RegisteredGraph) -> str:
         lines += ["", manifest.description]
     required = [field for field in manifest.fields if not field.optional]
     lines += ["", "Input:"]
-    lines += _columns([(field.name, f"{field.field_type}  {field.description}") for field in required])
+    lines += _columns(
+        [(field.name, f"{field.field_type}  {field.description}") for field in required]
+    )
     lines += ["", "Steps:"]
     lines += _columns([(node.name, node.description) for node in manifest.nodes])
     return "\n".join(lines)
@@ -62,7 +64,9 @@ def _more(graph: RegisteredGraph) -> str:
     lines += _columns([(one["name"], _field(one)) for one in app.state_schema(graph)["fields"]])
     lines += ["", "Features:"]
     for one in manifest.features:
-        off = f" ({one.opt_out_method} switches it off)" if one.enabled and one.opt_out_method else ""
+        off = (
+            f" ({one.opt_out_method} switches it off)" if one.enabled and one.opt_out_method else ""
+        )
         lines.append(f"  {one.name}: {'on' if one.enabled else 'off'}{off}")
     tools = app.tools(graph)["tools"]
     if tools:
@@ -76,8 +80,12 @@ def _implementation(graph: RegisteredGraph) -> str:
     lines = [f"Version {manifest.version}, written in {source}", "", "Nodes:"]
     for node in manifest.nodes:
         place = f" {node.source.file}:{node.source.line}" if node.source else ""
-        lines.append(f"  {node.name} ({node.node_type}, version {node.version or 'unknown'}){place}")
-        lines.append(f"    reads {', '.join(node.reads) or '-'}; writes {', '.join(node.writes) or '-'}")
+        lines.append(
+            f"  {node.name} ({node.node_type}, version {node.version or 'unknown'}){place}"
+        )
+        lines.append(
+            f"    reads {', '.join(node.reads) or '-'}; writes {', '.join(node.writes) or '-'}"
+        )
     lines += ["", "Edges:"]
     for edge in manifest.edges:
         how = f"  if {edge.condition} gives {edge.label!r}" if edge.is_conditional else ""

@@ -65,9 +65,7 @@ def why_not_parallel(
     )
 
 
-def _decided(
-    manifest: GraphManifest, first: str, second: str, between: set[str]
-) -> str | None:
+def _decided(manifest: GraphManifest, first: str, second: str, between: set[str]) -> str | None:
     on_path = {first, *between}
     for edge in manifest.edges:
         if edge.is_conditional and edge.source in on_path and edge.target in {second, *between}:
@@ -103,16 +101,12 @@ def _writes_the_same(
     return f"{one.name} and {two.name} both write {listed(sorted(shared))}, which has no reducer"
 
 
-def why_not_removed(
-    manifest: GraphManifest, name: str, seen: dict[str, set[str]]
-) -> str | None:
+def why_not_removed(manifest: GraphManifest, name: str, seen: dict[str, set[str]]) -> str | None:
     """What breaks when a node goes: a key that only it writes, or a decision after it."""
     facts = manifest.node(name)
     if facts is None:
         return f"{name} is no node of {manifest.name}"
-    others = {
-        key for node in manifest.nodes if node.name != name for key in writes_of(node, seen)
-    }
+    others = {key for node in manifest.nodes if node.name != name for key in writes_of(node, seen)}
     alone = writes_of(facts, seen) - others
     for node in manifest.nodes:
         needed = alone & set(node.reads)

@@ -44,7 +44,7 @@ from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups, starters
 from inwit.introspection.network import package_ids
 from inwit.introspection.resolve import Resolved, Resolver
-from inwit.introspection.router import Catalogue, Entity, Reading, Router, Routing
+from inwit.introspection.router import Catalogue, Reading, Router, Routing
 from inwit.introspection.scene import Query, Scene, last_package
 from inwit.registry.encoder import default_encoder
 from inwit.runtime.project import Project
@@ -162,7 +162,9 @@ class Introspector:
             graphs=tuple(one.name for one in graphs),
             nodes={one.name: tuple(node.name for node in one.manifest.nodes) for one in graphs},
             state_keys=_unique(field.name for one in graphs for field in one.manifest.fields),
-            tools=_unique(tool for one in graphs for node in one.manifest.nodes for tool in node.tools),
+            tools=_unique(
+                tool for one in graphs for node in one.manifest.nodes for tool in node.tools
+            ),
             packages=tuple(package_ids(self.project)),
             versions=_unique(one.version for one in graphs),
         )
@@ -260,7 +262,9 @@ def _level(level: str | None) -> Level | None:
     for known in LEVELS:
         if known == level:
             return known
-    raise MalformedInputError(f"No level {short(level, 40)!r}.", hint=f"Levels: {', '.join(LEVELS)}.")
+    raise MalformedInputError(
+        f"No level {short(level, 40)!r}.", hint=f"Levels: {', '.join(LEVELS)}."
+    )
 
 
 @lru_cache(maxsize=1)
@@ -285,7 +289,9 @@ def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
 
 
 def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:
-    tried = tuple(dict.fromkeys([*(one.level for one in queries), *(one.level for one in routing.readings)]))
+    tried = tuple(
+        dict.fromkeys([*(one.level for one in queries), *(one.level for one in routing.readings)])
+    )
     first = answers[0]
     if len(answers) == 1:
         return _replaced(first, levels_tried=tried)
@@ -318,20 +324,26 @@ def _outside(scene: Scene) -> Answer:
         "That is outside of what inwit knows, which is its own platform, this project's graphs and "
         "their executions, and packages. It can answer: " + " ".join(offered)
     )
-    return Answer(text=text, level="none", intent="none", follow_ups=offered, levels_tried=("none",))
+    return Answer(
+        text=text, level="none", intent="none", follow_ups=offered, levels_tried=("none",)
+    )
 
 
 def _named_wrongly(scene: Scene) -> Draft | None:
     """Say which name is unknown, where the question hangs on it."""
     query = scene.query
-    names_any = any(scene.named(kind) for kind in ("node", "graph", "key", "tool", "exec", "package"))
+    names_any = any(
+        scene.named(kind) for kind in ("node", "graph", "key", "tool", "exec", "package")
+    )
     if not query.unknown or names_any or query.level not in ("app", "live"):
         return None
     graph = scene.graph_or_none
     draft = Draft()
     names = listed(repr(short(name, 60)) for name in query.unknown)
     if graph is None:
-        draft.say(f"Nothing here is called {names}; no graph is known yet.", platform_uri("project"))
+        draft.say(
+            f"Nothing here is called {names}; no graph is known yet.", platform_uri("project")
+        )
         return draft
     known = listed(node.name for node in graph.manifest.nodes)
     draft.say(

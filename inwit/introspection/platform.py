@@ -295,7 +295,10 @@ def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, st
         name = str(given.value) if isinstance(given, ast.Constant) else node.name.replace("_", "-")
         if isinstance(decorator.func, ast.Name) and node.name == "command":
             return name, "command", False
-        if isinstance(decorator.func, ast.Attribute) and decorator.func.attr in ("command", "group"):
+        if isinstance(decorator.func, ast.Attribute) and decorator.func.attr in (
+            "command",
+            "group",
+        ):
             owner = decorator.func.value
             return name, decorator.func.attr, isinstance(owner, ast.Name) and owner.id != "click"
     return "", "", False

@@ -89,9 +89,7 @@ def faster(schedules: Sequence[Schedule], change: Change) -> Prediction:
     return rescheduled(schedules, lasts)
 
 
-def removed(
-    manifest: GraphManifest, schedules: Sequence[Schedule], change: Change
-) -> Prediction:
+def removed(manifest: GraphManifest, schedules: Sequence[Schedule], change: Change) -> Prediction:
     """Leave nodes out, where nothing depends on them."""
     seen = _seen(schedules)
     for node in change.nodes:
@@ -104,9 +102,7 @@ def removed(
     )
 
 
-def parallel(
-    manifest: GraphManifest, schedules: Sequence[Schedule], change: Change
-) -> Prediction:
+def parallel(manifest: GraphManifest, schedules: Sequence[Schedule], change: Change) -> Prediction:
     """Start two nodes together, where neither depends on the other."""
     first, second = _in_order(schedules, *change.nodes[:2])
     reason = independence.why_not_parallel(manifest, first, second, _seen(schedules))
@@ -291,7 +287,9 @@ def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
     used = max((task.visit.attempts for one in schedules for task in one.tasks), default=1)
     prediction = rescheduled(
         schedules,
-        lambda task: max(task.duration - task.visit.retry_ms, 0.0) if needs_more(task) else task.duration,
+        lambda task: (
+            max(task.duration - task.visit.retry_ms, 0.0) if needs_more(task) else task.duration
+        ),
     )
     share = sum(failing) / len(failing) if failing else 0.0
     prediction.extra |= {"share_failing": round(share, 4), "most_attempts_seen": used}
@@ -303,9 +301,7 @@ def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
 
 
 def _seen(schedules: Sequence[Schedule]) -> dict[str, set[str]]:
-    return independence.observed_writes(
-        task.visit for one in schedules for task in one.tasks
-    )
+    return independence.observed_writes(task.visit for one in schedules for task in one.tasks)
 
 
 def middle(schedules: Sequence[Schedule], node: str) -> float | None:

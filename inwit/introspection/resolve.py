@@ -123,12 +123,13 @@ class Resolver:
             return f"{topic} of graph {graph.name}", _graph_line(graph, topic, data), data
         return self._graph_record(graph, topic)
 
-    def _graph_record(
-        self, graph: RegisteredGraph, topic: str
-    ) -> tuple[str, str, dict[str, Any]]:
+    def _graph_record(self, graph: RegisteredGraph, topic: str) -> tuple[str, str, dict[str, Any]]:
         if topic == "versions":
             versions = self._store.graphs(graph.name, all_versions=True)
-            data = {"versions": [_version(one) for one in versions], "total_count": len(versions)}
+            data: dict[str, Any] = {
+                "versions": [_version(one) for one in versions],
+                "total_count": len(versions),
+            }
             line = f"graph {graph.name} has {count(len(versions), 'version')}"
             return f"versions of graph {graph.name}", line, data
         if topic == "executions":
@@ -157,7 +158,7 @@ class Resolver:
         pages: dict[str, Callable[[], dict[str, Any]]] = {
             "templates": lambda: network.templates(self._project),
             "network": lambda: network.peers(self._project),
-            "project": lambda: self.project_page(),
+            "project": self.project_page,
         }
         if topic not in pages or name:
             known = ", ".join([*platform.TOPICS, *pages])
@@ -217,8 +218,7 @@ _EXECUTION_TOPICS: dict[str, Callable[[Store, str], dict[str, Any]]] = {
     "node": live.node,
     "events": lambda store, execution_id: {
         "events": [
-            event_records.to_json(event)
-            for event in store.events(execution_id, limit=EVENTS_SHOWN)
+            event_records.to_json(event) for event in store.events(execution_id, limit=EVENTS_SHOWN)
         ],
         "total_count": store.execution(execution_id).last_seq,
     },
@@ -244,7 +244,11 @@ def _graph_line(graph: RegisteredGraph, topic: str, data: dict[str, Any]) -> str
             )
         case "edges":
             return f"{named} has {count(data['total_count'], 'edge')}: " + short(
-                ", ".join(f"{app.label_of(edge['from'])}→{app.label_of(edge['to'])}" for edge in data["edges"]), 300
+                ", ".join(
+                    f"{app.label_of(edge['from'])}→{app.label_of(edge['to'])}"
+                    for edge in data["edges"]
+                ),
+                300,
             )
         case "state-schema":
             fields = ", ".join(f"{one['name']}: {one['field_type']}" for one in data["fields"])
@@ -255,7 +259,9 @@ def _graph_line(graph: RegisteredGraph, topic: str, data: dict[str, Any]) -> str
             names = ", ".join(one["name"] for one in data[topic])
             return f"{named} has {topic} {short(names, 200) or 'none'}"
         case _:
-            about = f": {short(graph.manifest.description, 160)}" if graph.manifest.description else ""
+            about = (
+                f": {short(graph.manifest.description, 160)}" if graph.manifest.description else ""
+            )
             return f"{named} version {graph.version}{about}"
 
 
@@ -285,7 +291,9 @@ def _platform_page(topic: str, name: str) -> tuple[str, str, dict[str, Any]]:
     if found is None:
         known = ", ".join(one["name"] for one in platform.entries(topic)[:20])
         raise UnknownUriError(name, hint=f"Known: {known}.")
-    line = platform.feature_line(found) if topic == "features" else f"{name}: {found['description']}"
+    line = (
+        platform.feature_line(found) if topic == "features" else f"{name}: {found['description']}"
+    )
     rest = found.get("code") or found.get("doc") or found.get("text") or found["description"]
     return f"platform {topic} {name}", f"{line}\n{rest}", found
 

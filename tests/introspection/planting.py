@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic_ns
 from typing import Annotated, Any, TypedDict
 
 from inwit import END, CompiledGraph, RetryPolicy, StateGraph
@@ -51,7 +52,7 @@ def enough(state: Loop) -> str:
 
 
 def looping(name: str = "finder") -> CompiledGraph[Loop]:
-    """plan → search → judge → (again: search | done: reply); search runs three times."""
+    """Plan → search → judge → (again: search | done: reply); search runs three times."""
     graph = StateGraph(Loop)
     for node in (plan, search, judge, reply):
         graph.add_node(node)
@@ -97,7 +98,7 @@ class Chain(TypedDict):
 
 
 def chaining(name: str = "chain") -> CompiledGraph[Chain]:
-    """clean → web → docs → join: web and docs read only what clean writes."""
+    """Clean → web → docs → join: web and docs read only what clean writes."""
 
     def clean(state: Chain) -> dict[str, Any]:
         return {"text": state["text"].strip()}
@@ -143,7 +144,7 @@ class Forged:
         recording = Recording(
             new_id(), self.app.name, self.app.version, None, None, anchor() - 3_600_000_000_000
         )
-        clock = record.time.monotonic_ns()
+        clock = monotonic_ns()
         recording.add(record.START, clock, given or {})
         visits: dict[str, int] = {}
         for part in parts:
@@ -200,7 +201,7 @@ def evidence_holds(answer: Answer) -> bool:
 
 
 def fanning(name: str = "fan") -> CompiledGraph[Chain]:
-    """clean → (web | docs at once) → join."""
+    """Clean → (web | docs at once) → join."""
     app = chaining(f"{name}-parts")
     graph = StateGraph(Chain)
     for node in ("clean", "web", "docs", "join"):
@@ -210,5 +211,3 @@ def fanning(name: str = "fan") -> CompiledGraph[Chain]:
     graph.add_edge(["web", "docs"], "join")
     graph.add_edge("join", END)
     return graph.compile(name=name)
-
-

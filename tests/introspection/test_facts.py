@@ -87,7 +87,11 @@ def test_an_execution_is_told_whole(project: Path) -> None:
 
     facts = live.execution(store, meant)
 
-    assert (facts["graph_name"], facts["status"], facts["thread_id"]) == ("finder", "completed", "ada")
+    assert (facts["graph_name"], facts["status"], facts["thread_id"]) == (
+        "finder",
+        "completed",
+        "ada",
+    )
     assert facts["state"]["answer"] == "about rain"
     assert facts["metrics"]["node_visits"] == 8
     assert facts["checkpoint"]["total_count"] > 0

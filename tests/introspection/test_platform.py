@@ -51,7 +51,11 @@ def test_every_example_runs(project: Path, example: dict[str, str]) -> None:
     script.write_text(example["code"], encoding="utf-8")
 
     done = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert done.returncode == 0, done.stderr

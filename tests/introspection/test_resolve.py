@@ -12,7 +12,9 @@ from inwit.introspection.claims import graph_uri, node_uri
 from tests.introspection.planting import Loop, asked, introspector, looping, plan
 
 
-@pytest.mark.parametrize("topic", ["summary", "state", "history", "metrics", "events", "checkpoint", "node"])
+@pytest.mark.parametrize(
+    "topic", ["summary", "state", "history", "metrics", "events", "checkpoint", "node"]
+)
 def test_every_topic_of_an_execution_resolves(project: Path, topic: str) -> None:
     app = looping()
     app.invoke(asked())
@@ -116,6 +118,11 @@ def test_search_finds_nodes_executions_pages_and_packages(project: Path) -> None
     assert finder.search("words for boom", kind="execution")[0].uri == (
         f"execution://{app.last_execution_id}/summary"
     )
-    assert finder.search("checkpointing", kind="feature")[0].uri == "platform://features/checkpointing"
-    assert finder.search("retrieval augmented generation", kind="package")[0].uri == "package://inwit/rag"
+    assert (
+        finder.search("checkpointing", kind="feature")[0].uri == "platform://features/checkpointing"
+    )
+    assert (
+        finder.search("retrieval augmented generation", kind="package")[0].uri
+        == "package://inwit/rag"
+    )
     assert finder.search("zzqx wvut", kind="node") == []

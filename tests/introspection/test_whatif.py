@@ -31,7 +31,7 @@ class Work(TypedDict):
 
 
 def working(*, parallel: bool, pause_s: float = 0.02) -> CompiledGraph[Work]:
-    """begin → web → docs → end, or web and docs side by side."""
+    """Begin → web → docs → end, or web and docs side by side."""
 
     def begin(state: Work) -> dict[str, Any]:
         return {"text": state["text"].strip()}

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from inwit import StateGraph
 from tests.introspection.planting import (
     Forged,
+    Loop,
     Step,
     asked,
     chaining,
@@ -16,6 +18,8 @@ from tests.introspection.planting import (
     fetching,
     introspector,
     looping,
+    reply,
+    search,
     uris,
 )
 
@@ -156,7 +160,10 @@ def test_a_slow_node_off_the_critical_path_is_no_cause(project: Path) -> None:
     last = Step("join", 5, None, ("__end__",))
 
     def beside(web: float, docs: float) -> list[Step]:
-        return [Step("web", web, {"web": "w"}, ("join",)), Step("docs", docs, {"docs": "d"}, ("join",))]
+        return [
+            Step("web", web, {"web": "w"}, ("join",)),
+            Step("docs", docs, {"docs": "d"}, ("join",)),
+        ]
 
     for number in range(24):
         forged.run(first, beside(100 + number % 4, 20), last)
@@ -245,3 +252,22 @@ def test_text_of_a_node_is_quoted_and_never_followed(project: Path) -> None:
     answer = app.ask("Why did the last execution fail?")
 
     assert answer.data["causes"][0]["node"] == "reply"
+
+
+def test_a_decision_at_the_entry_is_told_for_the_first_visit(project: Path) -> None:
+    graph = StateGraph(Loop)
+    graph.add_node("search", search)
+    graph.add_node("reply", reply)
+    graph.set_conditional_entry_point(
+        lambda state: "look" if state["coverage"] < 1 else "know",
+        {"look": "search", "know": "reply"},
+    )
+    graph.add_edge("search", "reply")
+    graph.set_finish_point("reply")
+    app = graph.compile(name="opener")
+    app.invoke(asked())
+
+    answer = app.ask("Why did search run once?")
+
+    taken = [introspector().resolve(uri, "full").data for uri in uris(answer)]
+    assert [one["label"] for one in taken if one.get("type") == "edge_taken"] == ["look"]

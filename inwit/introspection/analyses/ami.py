@@ -50,7 +50,9 @@ def answer(scene: Scene) -> Draft:
         return draft
     page = scene.store.executions(graph=graph.name, limit=HISTORY)
     if not page.items:
-        draft.say(f"No execution of {graph.name} is on record.", graph_uri(graph.name, "executions"))
+        draft.say(
+            f"No execution of {graph.name} is on record.", graph_uri(graph.name, "executions")
+        )
         return draft
     recent, past = _split(scene, list(page.items))
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
@@ -60,7 +62,7 @@ def answer(scene: Scene) -> Draft:
     if not asks_loop and not asks_cost:
         _judge_errors(draft, graph.name, recent, past)
         _judge_latency(draft, graph.name, recent, past)
-        _judge_retries(draft, graph.name, recent, past)
+        _judge_retries(draft, recent, past)
     if not asks_loop:
         _judge_tokens(draft, graph.name, recent, past)
     _sum_up(draft, graph.name, recent)
@@ -93,7 +95,7 @@ def _judge_errors(
     if bad and usual is not None and len(past) >= BASELINE_MIN:
         p = permutation_rate(len(bad), len(recent), before, len(past))
         verdict = "worse" if rate > usual and p <= ALPHA else "usual"
-    _add(draft, "error_rate", verdict, rate, usual, len(past))
+    _add(draft, "error_rate", verdict, rate, usual, n=len(past))
     were = f"; of the {len(past)} before, {before} did" if past else ""
     draft.say(
         f"Errors: {len(bad)} of the last {count(len(recent), 'execution')} of {graph} failed{were}.",
@@ -106,9 +108,7 @@ def permutation_rate(hits: int, n: int, before: int, m: int) -> float:
     """The chance of `hits` or more of `n` where hits are dealt at random (Fisher's exact tail)."""
     total, whole = hits + before, n + m
     ways = comb(whole, n)
-    tail = sum(
-        comb(total, k) * comb(whole - total, n - k) for k in range(hits, min(n, total) + 1)
-    )
+    tail = sum(comb(total, k) * comb(whole - total, n - k) for k in range(hits, min(n, total) + 1))
     return tail / ways
 
 
@@ -116,8 +116,8 @@ def _judge_latency(
     draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
 ) -> None:
     _judge_figure(
-        draft, graph, "latency", recent, past, lambda one: one.duration_ms, "ms",
-        lambda value: duration(value),
+        draft, graph, "latency", recent, past, figure=lambda one: one.duration_ms, unit="ms",
+        words=duration,
     )  # fmt: skip
 
 
@@ -125,31 +125,43 @@ def _judge_tokens(
     draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
 ) -> None:
     if not any(one.llm_calls for one in (*recent, *past)):
-        _add(draft, "tokens", "unknown", None, None, len(past))
+        _add(draft, "tokens", "unknown", None, None, n=len(past))
         draft.say(f"Tokens: no model call of {graph} is recorded.", graph_uri(graph, "executions"))
         return
     _judge_figure(
-        draft, graph, "tokens", recent, past,
-        lambda one: float(one.input_tokens + one.output_tokens), "tokens",
-        lambda value: f"{value:,.0f} tokens",
+        draft, graph, "tokens", recent, past, unit="tokens",
+        figure=lambda one: float(one.input_tokens + one.output_tokens),
+        words=lambda value: f"{value:,.0f} tokens",
     )  # fmt: skip
 
 
 def _judge_figure(
     draft: Draft, graph: str, metric: str, recent: Sequence[Execution],
-    past: Sequence[Execution], figure: Callable[[Execution], float | None], unit: str,
+    past: Sequence[Execution], *, figure: Callable[[Execution], float | None], unit: str,
     words: Callable[[float], str],
 ) -> None:  # fmt: skip
-    now = [value for one in recent if one.status == "completed" and (value := figure(one)) is not None]
-    was = [value for one in past if one.status == "completed" and (value := figure(one)) is not None]
+    now = [
+        value for one in recent if one.status == "completed" and (value := figure(one)) is not None
+    ]
+    was = [
+        value for one in past if one.status == "completed" and (value := figure(one)) is not None
+    ]
     refs = [Ref(uri=graph_uri(graph, "metrics"), why=f"{metric} on record")]
     name = metric.capitalize()
     if not now:
-        _add(draft, metric, "unknown", None, median(was) if was else None, len(was), unit)
+        _add(draft, metric, "unknown", None, median(was) if was else None, n=len(was), unit=unit)
         draft.say(f"{name}: none of the last executions is completed.", *refs)
         return
     if len(was) < BASELINE_MIN:
-        _add(draft, metric, "unknown", median(now), median(was) if was else None, len(was), unit)
+        _add(
+            draft,
+            metric,
+            "unknown",
+            median(now),
+            median(was) if was else None,
+            n=len(was),
+            unit=unit,
+        )
         draft.say(
             f"{name}: {words(median(now))} at the median; {count(len(was), 'earlier execution')} "
             f"{'is' if len(was) == 1 else 'are'} too few to compare with, {BASELINE_MIN} are needed.",
@@ -157,7 +169,7 @@ def _judge_figure(
         )
         return
     verdict = compare(now[::-1], was[::-1])
-    _add(draft, metric, verdict, median(now), median(was), len(was), unit)
+    _add(draft, metric, verdict, median(now), median(was), n=len(was), unit=unit)
     draft.say(
         f"{name}: {verdict}, {words(median(now))} at the median against {words(median(was))} over "
         f"the {len(was)} before.",
@@ -181,15 +193,13 @@ def compare(now: Sequence[float], was: Sequence[float]) -> str:
     return ("worse" if ratio > 1 else "better") if is_far else "usual"
 
 
-def _judge_retries(
-    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
-) -> None:
+def _judge_retries(draft: Draft, recent: Sequence[Execution], past: Sequence[Execution]) -> None:
     now = sum(one.retries for one in recent)
     was = sum(one.retries for one in past)
     rate, usual = now / max(len(recent), 1), was / len(past) if past else None
     is_more = usual is not None and rate > EFFECT * usual + 0.1
     verdict = "ok" if not now else "worse" if is_more else "usual"
-    _add(draft, "retries", verdict, rate, usual, len(past), "per execution")
+    _add(draft, "retries", verdict, rate, usual, n=len(past), unit="per execution")
     if now:
         found = [one for one in recent if one.retries]
         draft.say(
@@ -213,7 +223,7 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     looping = [node for node, number in ran.items() if number >= LOOP_VISITS]
     still = [node for node in looping if _without_progress(visits, node)]
     verdict = "stuck" if still else "looping" if looping else "ok"
-    _add(draft, "loop", verdict, max(ran.values(), default=0), None, len(visits), "visits")
+    _add(draft, "loop", verdict, max(ran.values(), default=0), None, n=len(visits), unit="visits")
     refs = [Ref(uri=execution_uri(execution.execution_id, "history"), why="every visit")]
     if not looping:
         draft.say(f"No node of {choice.words} ran {LOOP_VISITS} times or more.", *refs)
@@ -224,8 +234,12 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
         taken = decisions(visits)
         if taken:
             read = decision(taken[-1].edge) or "values that are not known"
-            draft.say(f"The last decision, after {taken[-1].source.node}, read {read}.", taken[-1].uri)
-    _add(draft, "repeated_calls", "repeating" if repeats else "ok", len(repeats), None, len(visits))
+            draft.say(
+                f"The last decision, after {taken[-1].source.node}, read {read}.", taken[-1].uri
+            )
+    _add(
+        draft, "repeated_calls", "repeating" if repeats else "ok", len(repeats), None, n=len(visits)
+    )
     for tool, uris in list(repeats.items())[:3]:
         draft.say(f"{short(tool, 120)} was called {times(len(uris))} with equal input.", *uris[:4])
 
@@ -249,7 +263,7 @@ def same_calls(scene: Scene, execution: Execution) -> dict[str, list[str]]:
 
 
 def _add(
-    draft: Draft, metric: str, verdict: str, current: float | None, baseline: float | None,
+    draft: Draft, metric: str, verdict: str, current: float | None, baseline: float | None, *,
     n: int, unit: str = "",
 ) -> None:  # fmt: skip
     one: dict[str, Any] = {"metric": metric, "verdict": verdict, "current": current}

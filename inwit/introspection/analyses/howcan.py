@@ -24,9 +24,7 @@ LEAST_SHARE = 0.01
 """Gains whose lower bound is under this part of the duration are not worth telling."""
 COST_LOOKS_AT = 50
 _COST = r"cost|cheap|money|token|spend|bill|budget|price|dollar|\$|save money"
-_RELIABLE = (
-    r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality"
-)
+_RELIABLE = r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality"
 
 
 def answer(scene: Scene) -> Draft:
@@ -89,10 +87,9 @@ def _candidates(
     heavy = [node for node in took if took[node] / whole > LEAST_SHARE]
     heavy = sorted(heavy, key=lambda node: -took[node])[:8]
     for node in heavy:
-        if not wanted or node in wanted:
-            if not scene.says(r"parallel|concurrent"):
-                yield Change(kind="cached", nodes=(node,))
-                yield Change(kind="faster", nodes=(node,), factor=0.5)
+        if (not wanted or node in wanted) and not scene.says(r"parallel|concurrent"):
+            yield Change(kind="cached", nodes=(node,))
+            yield Change(kind="faster", nodes=(node,), factor=0.5)
     for edge in graph.manifest.edges:
         pair = (edge.source, edge.target)
         named = not wanted or wanted & set(pair)
@@ -107,9 +104,7 @@ def _is_worth(prediction: Prediction) -> bool:
     return gain.low > LEAST_SHARE * before.point
 
 
-def _add(
-    draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction
-) -> None:
+def _add(draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction) -> None:
     gain = prediction.gain
     if gain is None:
         return
@@ -135,7 +130,10 @@ def _add(
         draft.say(
             f"{action[0].upper()}{action[1:]}: it would save {duration(gain.point)} at the median, "
             f"at least {duration(gain.low)}.{note}",
-            *(Ref(uri=node_uri(graph.name, node), why="what would change") for node in change.nodes),
+            *(
+                Ref(uri=node_uri(graph.name, node), why="what would change")
+                for node in change.nodes
+            ),
         )
 
 
@@ -161,7 +159,7 @@ def _cheaper(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
             f"{node} uses {share:.0%} of the tokens, {mean(used):,.0f} per execution.", shown[node]
         )
         if graph.manifest.node(node) is not None:
-            _cache_tokens(scene, graph, draft, node, mean(used), schedules)
+            _cache_tokens(scene, graph, draft, node=node, used=mean(used), schedules=schedules)
     draft.data["interventions"].sort(key=lambda one: -one["gain"]["low"])
     if not draft.data["interventions"]:
         draft.admit(
@@ -171,7 +169,7 @@ def _cheaper(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
 
 
 def _cache_tokens(
-    scene: Scene, graph: RegisteredGraph, draft: Draft, node: str, used: float,
+    scene: Scene, graph: RegisteredGraph, draft: Draft, *, node: str, used: float,
     schedules: list[Schedule],
 ) -> None:  # fmt: skip
     change = Change(kind="cached", nodes=(node,))
@@ -208,13 +206,11 @@ def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
             graph_uri(graph.name, "metrics"),
         )
         return
-    for node, number in Counter(one.node for one in bad).most_common(TOLD):
-        _steady(draft, graph, node, [one for one in bad if one.node == node], number, looked)
+    for node, _ in Counter(one.node for one in bad).most_common(TOLD):
+        _steady(draft, graph, node, [one for one in bad if one.node == node], looked)
 
 
-def _steady(
-    draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], number: int, looked: int
-) -> None:
+def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], looked: int) -> None:
     failed = [one for one in bad if one.status == "failed"]
     kinds = Counter(failure(one.error) for one in failed if one.error)
     facts = graph.manifest.node(node)
@@ -231,7 +227,7 @@ def _steady(
     )
     said = "; ".join(f"{short(kind, 120)} ({times})" for kind, times in kinds.most_common(3))
     draft.say(
-        f"{action[0].upper()}{action[1:]}: {count(number, 'visit')} of it failed or were tried "
+        f"{action[0].upper()}{action[1:]}: {count(len(bad), 'visit')} of it failed or were tried "
         f"again, in {affected} of {count(looked, 'execution')}{': ' + said if said else ''}.",
         *(Ref(uri=one.uri, why="a failure or retry") for one in (failed or bad)[-4:]),
     )

@@ -36,7 +36,9 @@ def answer(scene: Scene) -> Draft:
             draft.data |= {"examples": [match.id for match in examples], "code": found["code"]}
             draft.say(
                 f"{found['description']}\n\n```python\n{found['code']}\n```",
-                Ref(uri=platform_uri("examples", name), why=examples[0].why or "a runnable example"),
+                Ref(
+                    uri=platform_uri("examples", name), why=examples[0].why or "a runnable example"
+                ),
             )
             draft.certainty = min(1.0, max(near, 0.0))
     _say_api(scene, draft, query)

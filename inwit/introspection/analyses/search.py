@@ -40,7 +40,9 @@ def _recorded(scene: Scene) -> Draft:
     if not hits:
         draft.say("Nothing on record fits that.", platform_uri("project"))
     for hit in hits:
-        draft.say(f"{hit.title} ({hit.kind}): {short(hit.text, 160)}", Ref(uri=hit.uri, why=hit.why))
+        draft.say(
+            f"{hit.title} ({hit.kind}): {short(hit.text, 160)}", Ref(uri=hit.uri, why=hit.why)
+        )
     return draft
 
 
@@ -65,7 +67,9 @@ def _packages(scene: Scene) -> Draft:
         *(Ref(uri=str(one["uri"]), why=str(one.get("why", ""))) for one in found),
     )
     for one in found[:3]:
-        draft.say(f"{one['id']} {one['version']}: {short(one['description'], 200)}", str(one["uri"]))
+        draft.say(
+            f"{one['id']} {one['version']}: {short(one['description'], 200)}", str(one["uri"])
+        )
     if scene.says(_POPULAR):
         draft.admit("How often a package is downloaded is not known here.")
     draft.certainty = min(1.0, float(found[0].get("score", 1.0))) if query else 1.0
@@ -82,7 +86,9 @@ def _meant(scene: Scene) -> tuple[dict[str, Any] | None, str]:
     if re.search(r"\b(?:it|that|this|them|the package)\b", scene.words) and scene.last_package:
         return network.package(scene.project, scene.last_package), "the last one that was named"
     query = re.sub(_PUBLISHED, " ", _FILLER.sub(" ", scene.words))
-    hits = network.packages(scene.project, query, limit=1)["packages"] if query.strip(" ?!.") else []
+    hits = (
+        network.packages(scene.project, query, limit=1)["packages"] if query.strip(" ?!.") else []
+    )
     return (hits[0] if hits else None), "the nearest to the question"
 
 

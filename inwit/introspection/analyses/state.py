@@ -30,7 +30,9 @@ _RUNNING = (
     r"|happening|live\b"
 )
 _WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
-_RATE = r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail"
+_RATE = (
+    r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail"
+)
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
 _LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
@@ -42,7 +44,9 @@ def answer(scene: Scene) -> Draft:
     """Tell values: of running executions, of keys, of figures."""
     draft = Draft(data={"values": {}})
     if scene.says(_WAITING):
-        return _open(scene, draft, ("waiting_for_input", "paused"), "waiting for a person or paused")
+        return _open(
+            scene, draft, ("waiting_for_input", "paused"), "waiting for a person or paused"
+        )
     if scene.says(_TOKENS):
         return _tokens(scene, draft)
     if scene.named("key"):
@@ -141,7 +145,9 @@ def _keys(scene: Scene, draft: Draft) -> Draft:
         draft.data["values"][key] = state.get(key)
         by = writer(visits, key)
         if key not in state:
-            draft.say(f"{key} holds nothing in {choice.words}.", execution_uri(one.execution_id, "state"))
+            draft.say(
+                f"{key} holds nothing in {choice.words}.", execution_uri(one.execution_id, "state")
+            )
             continue
         source = f"written by {by.node} (visit {by.visit})" if by else "given as input"
         draft.say(
@@ -159,7 +165,9 @@ def _given(scene: Scene, draft: Draft) -> Draft:
         return nothing_recorded(scene, draft)
     recent = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
     holders = {visit.execution_id for visit in recent}
-    choice = choose(scene, fits=lambda one: one.execution_id in holders, fitting=f"that visited {node}")
+    choice = choose(
+        scene, fits=lambda one: one.execution_id in holders, fitting=f"that visited {node}"
+    )
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
@@ -175,7 +183,9 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     draft.data["values"] = {"input": given, "output": last.update, "status": last.status}
     draft.say(
         f"At visit {last.visit} in {choice.words}, {node} was given {short(given, 200)}.",
-        Ref(uri=f"execution://{one.execution_id}/events/{last.entry_seq}", why="when it was entered"),
+        Ref(
+            uri=f"execution://{one.execution_id}/events/{last.entry_seq}", why="when it was entered"
+        ),
     )
     if last.status == "running":
         draft.say(f"It is still running, for {count(last.attempts, 'attempt')}.", last.uri)
@@ -280,6 +290,8 @@ def _recent(scene: Scene, draft: Draft) -> Draft:
     )
     for one in page.items[:LISTED]:
         took = f", {duration(one.duration_ms)}" if one.duration_ms is not None else ""
-        draft.say(f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}.", one.uri)
+        draft.say(
+            f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}.",
+            one.uri,
+        )
     return draft
-

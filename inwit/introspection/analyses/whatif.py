@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from inwit.introspection import predict, schedule
-from inwit.introspection.app import label_of
 from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.app import label_of
 from inwit.introspection.changes import Change, parse
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
 from inwit.introspection.independence import observed_writes, why_not_removed
@@ -34,8 +34,8 @@ def answer(scene: Scene) -> Draft:
         draft.admit("This project has no graph yet.")
         return draft
     if scene.query.level == "app":
-        return breaks(scene, scene.graph, change)
-    schedules = _recorded(scene, scene.graph, change)
+        return breaks(scene, scene.graph)
+    schedules = _recorded(scene, scene.graph)
     if not schedules:
         draft = Draft(data={"feasible": False, "reason": "nothing is recorded", "n": 0})
         draft.data |= {"baseline": None, "predicted": None}
@@ -43,14 +43,10 @@ def answer(scene: Scene) -> Draft:
     return tell(scene, scene.graph, schedules, change)
 
 
-def tell(
-    scene: Scene, graph: RegisteredGraph, schedules: list[Schedule], change: Change
-) -> Draft:
+def tell(scene: Scene, graph: RegisteredGraph, schedules: list[Schedule], change: Change) -> Draft:
     """Say what a change would give, by recorded executions."""
     missing = _missing(scene, graph, change)
-    prediction = (
-        refused(missing) if missing else apply(scene, graph.manifest, schedules, change)
-    )
+    prediction = refused(missing) if missing else apply(scene, graph.manifest, schedules, change)
     draft = Draft()
     before = Prediction(feasible=True, before=[one.total for one in schedules]).baseline
     predicted = prediction.predicted
@@ -66,7 +62,7 @@ def tell(
     if not prediction.feasible:
         _say_refused(draft, graph, change, prediction, schedules)
         return draft
-    _say_predicted(draft, graph, change, prediction, schedules, _names_one(scene))
+    _say_predicted(draft, graph, change, prediction, schedules, names_one=_names_one(scene))
     return draft
 
 
@@ -116,7 +112,7 @@ def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
     return ""
 
 
-def _recorded(scene: Scene, graph: RegisteredGraph, change: Change) -> list[Schedule]:
+def _recorded(scene: Scene, graph: RegisteredGraph) -> list[Schedule]:
     if _names_one(scene):
         choice = choose(scene, fits=lambda one: one.duration_ms is not None)
         if choice is None:
@@ -142,7 +138,9 @@ def _say_refused(
     draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
     schedules: list[Schedule],
 ) -> None:  # fmt: skip
-    refs = [Ref(uri=node_uri(graph.name, node), why="what it reads and writes") for node in change.nodes]
+    refs = [
+        Ref(uri=node_uri(graph.name, node), why="what it reads and writes") for node in change.nodes
+    ]
     refs.append(Ref(uri=graph_uri(graph.name, "edges"), why="the ways between nodes"))
     draft.say(f"That cannot be predicted: {prediction.reason}.", *refs)
     if change.kind == "unknown":
@@ -161,7 +159,7 @@ def _say_refused(
 
 def _say_predicted(
     draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
-    schedules: list[Schedule], names_one: bool,
+    schedules: list[Schedule], *, names_one: bool,
 ) -> None:  # fmt: skip
     before, after, gain = prediction.baseline, prediction.predicted, prediction.gain
     if before is None or after is None or gain is None:
@@ -186,7 +184,7 @@ def _say_predicted(
     draft.certainty = min(1.0, before.n / ENOUGH)
 
 
-def breaks(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
+def breaks(scene: Scene, graph: RegisteredGraph) -> Draft:
     """Say what of a graph's structure breaks when a node goes, without its record."""
     draft = Draft(data={"feasible": False, "baseline": None, "predicted": None, "n": 0})
     node = scene.node
@@ -210,11 +208,12 @@ def breaks(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
         draft.say(f"That breaks the graph: {reason}.", node_uri(graph.name, node))
         return draft
     draft.data |= {"feasible": True, "reason": "no node or decision depends on it"}
-    draft.say(f"No other node or decision reads what only {node} writes.", graph_uri(graph.name, "nodes"))
+    draft.say(
+        f"No other node or decision reads what only {node} writes.", graph_uri(graph.name, "nodes")
+    )
     if schedules:
         told = tell(scene, graph, schedules, Change(kind="removed", nodes=(node,)))
         draft.claims += told.claims
         draft.data |= told.data
         draft.certainty = told.certainty
     return draft
-

@@ -6,15 +6,28 @@ from collections.abc import Callable
 
 from inwit.introspection import app, network
 from inwit.introspection.app import START, label_of
-from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed, node_uri, platform_uri, short
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    graph_uri,
+    listed,
+    node_uri,
+    platform_uri,
+    short,
+)
 from inwit.introspection.independence import paths_between
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import EdgeFacts, NodeFacts
 from inwit.runtime.views import RegisteredGraph
 
-_WRITES = r"writ|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
+_WRITES = (
+    r"writ|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
+)
 _READS = r"read|use[sd]?\b|consum|need|depend|take"
-_AFTER = r"after|follow|next|then\b|lead|leads? to|goes? to|go to|downstream|successor|once\b|outgoing"
+_AFTER = (
+    r"after|follow|next|then\b|lead|leads? to|goes? to|go to|downstream|successor|once\b|outgoing"
+)
 _BEFORE = r"before|feed|precede|preceding|upstream|predecessor|into\b|prior|incoming|comes? in"
 _BETWEEN = r"between|from .* to"
 _TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
@@ -39,7 +52,9 @@ def answer(scene: Scene) -> Draft:
     graph = scene.graph
     if graph is None:
         draft.data["graphs"] = []
-        draft.say("This project has no graph yet: compiling one registers it.", platform_uri("project"))
+        draft.say(
+            "This project has no graph yet: compiling one registers it.", platform_uri("project")
+        )
         return draft
     if len(scene.nodes) > 1 and scene.says(_BETWEEN):
         return _between(scene, graph, draft)
@@ -58,26 +73,31 @@ def answer(scene: Scene) -> Draft:
 
 
 def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
-    asks_all = scene.says(r"(?:what|which|list|show|all|my|how many)\b.*(?:graphs|workflows|pipelines)")
+    asks_all = scene.says(
+        r"(?:what|which|list|show|all|my|how many)\b.*(?:graphs|workflows|pipelines)"
+    )
     if asks_all and not scene.named("graph"):
         return _graphs(scene, draft)
-    known: tuple[tuple[str, Callable[[Scene, RegisteredGraph, Draft], Draft]], ...] = (
-        (_TOOLS, _tools), (_DEPENDS, _dependencies), (_VERSIONS, _versions), (_EDGES, _edges),
+    if scene.says(_VERSIONS):
+        return _versions(scene, graph, draft)
+    known: tuple[tuple[str, Callable[[RegisteredGraph, Draft], Draft]], ...] = (
+        (_TOOLS, _tools), (_DEPENDS, _dependencies), (_EDGES, _edges),
         (_LOOPS, _loops), (_ENDS, _ends), (_DRAW, _architecture), (_SCHEMA, _schema),
         (_NODES, _nodes), (_FEATURES, _features),
     )  # fmt: skip
     for said, tell in known:
         if scene.says(said):
-            return tell(scene, graph, draft)
+            return tell(graph, draft)
     if not scene.named("graph") and (scene.says(_GRAPHS) or len(scene.graphs) > 1):
         return _graphs(scene, draft)
-    return _architecture(scene, graph, draft)
+    return _architecture(graph, draft)
 
 
 def _graphs(scene: Scene, draft: Draft) -> Draft:
     found = scene.graphs
     draft.data["graphs"] = [
-        {"name": one.name, "version": one.version, "nodes": len(one.manifest.nodes)} for one in found
+        {"name": one.name, "version": one.version, "nodes": len(one.manifest.nodes)}
+        for one in found
     ]
     draft.say(
         f"{count(len(found), 'graph')}: {listed((one.name for one in found), most=30)}.",
@@ -92,7 +112,7 @@ def _graphs(scene: Scene, draft: Draft) -> Draft:
     return draft
 
 
-def _architecture(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _architecture(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.architecture(graph)
     shape = facts["graph"]
     draft.data |= facts | {"name": graph.name, "version": graph.version}
@@ -111,7 +131,7 @@ def _architecture(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _nodes(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _nodes(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.nodes(graph)
     draft.data |= facts
     told = [
@@ -125,7 +145,7 @@ def _nodes(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _edges(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _edges(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.edges(graph)
     draft.data |= facts
     told = listed((_edge_words(edge) for edge in graph.manifest.edges), most=40)
@@ -144,7 +164,7 @@ def _edge_words(edge: EdgeFacts) -> str:
     return f"{words} (if {edge.condition or 'a decision'} gives {edge.label!r})"
 
 
-def _ends(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _ends(graph: RegisteredGraph, draft: Draft) -> Draft:
     manifest = graph.manifest
     draft.data |= {
         "entry_points": list(manifest.entry_points),
@@ -158,7 +178,7 @@ def _ends(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _loops(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _loops(graph: RegisteredGraph, draft: Draft) -> Draft:
     manifest = graph.manifest
     reached = _reached(graph)
     dead = [node.name for node in manifest.nodes if node.name not in reached]
@@ -186,11 +206,12 @@ def _reached(graph: RegisteredGraph) -> set[str]:
     return reached
 
 
-def _schema(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _schema(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.state_schema(graph)
     draft.data |= facts
     told = [
-        f"{one['name']}: {one['field_type']}" + (f" (reducer {one['reducer']})" if one["reducer"] else "")
+        f"{one['name']}: {one['field_type']}"
+        + (f" (reducer {one['reducer']})" if one["reducer"] else "")
         for one in facts["fields"]
     ]
     draft.say(
@@ -200,36 +221,41 @@ def _schema(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _tools(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _tools(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.tools(graph)
     draft.data |= facts
     told = [f"{one['name']} (in {listed(one['nodes'])})" for one in facts["tools"]]
     draft.say(
-        f"{graph.name} calls {listed(told, most=30)}." if told else f"No node of {graph.name} names a tool.",
+        f"{graph.name} calls {listed(told, most=30)}."
+        if told
+        else f"No node of {graph.name} names a tool.",
         graph_uri(graph.name, "tools"),
     )
     return draft
 
 
-def _dependencies(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _dependencies(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.dependencies(graph)
     draft.data |= facts
     told = [f"{one['name']} {one['version'] or ''}".strip() for one in facts["dependencies"]]
     draft.say(
-        f"{graph.name} is written in {listed(told, most=30)}." if told
+        f"{graph.name} is written in {listed(told, most=30)}."
+        if told
         else f"{graph.name} names no dependency.",
         graph_uri(graph.name, "dependencies"),
     )
     return draft
 
 
-def _features(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+def _features(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.features(graph)
     draft.data |= facts
     on = [one["name"] for one in facts["features"] if one["enabled"]]
     off = [one["name"] for one in facts["features"] if not one["enabled"]]
     left = f"; {listed(off)} {'is' if len(off) == 1 else 'are'} off" if off else ""
-    draft.say(f"{graph.name} has {listed(on) or 'nothing'} on{left}.", graph_uri(graph.name, "features"))
+    draft.say(
+        f"{graph.name} has {listed(on) or 'nothing'} on{left}.", graph_uri(graph.name, "features")
+    )
     return draft
 
 
@@ -259,7 +285,9 @@ def _changes(old: RegisteredGraph, new: RegisteredGraph) -> str:
         parts.append(f"added {listed(sorted(after.keys() - before.keys()))}")
     if before.keys() - after.keys():
         parts.append(f"removed {listed(sorted(before.keys() - after.keys()))}")
-    changed = [name for name in before.keys() & after.keys() if before[name].version != after[name].version]
+    changed = [
+        name for name in before.keys() & after.keys() if before[name].version != after[name].version
+    ]
     if changed:
         parts.append(f"changed the code of {listed(sorted(changed))}")
     ways = {(e.source, e.target, e.label) for e in new.manifest.edges}
@@ -305,7 +333,9 @@ def _say_users(
 ) -> None:
     names = [node.name for node in users]
     if not names:
-        draft.say(f"No node of {graph.name} is seen to {verb} {key}.", graph_uri(graph.name, "nodes"))
+        draft.say(
+            f"No node of {graph.name} is seen to {verb} {key}.", graph_uri(graph.name, "nodes")
+        )
         return
     form = f"{verb}s" if len(names) == 1 else verb
     draft.say(
@@ -357,7 +387,11 @@ def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draf
 def _ways(edges: list[EdgeFacts], end: Callable[[EdgeFacts], str]) -> str:
     told = []
     for edge in edges:
-        how = f" (if {edge.condition or 'a decision'} gives {edge.label!r})" if edge.is_conditional else ""
+        how = (
+            f" (if {edge.condition or 'a decision'} gives {edge.label!r})"
+            if edge.is_conditional
+            else ""
+        )
         told.append(f"{label_of(end(edge))}{how}")
     joined = "or" if any(edge.is_conditional for edge in edges) else "and"
     return listed(dict.fromkeys(told), last=joined) or "nothing"

@@ -13,9 +13,13 @@ def answer(scene: Scene) -> Draft:
     draft = Draft(data={"peers": [], "host": facts["host"], "values": {"host": facts["host"]}})
     uri = platform_uri("network")
     if facts["host"]:
-        draft.say(f"This project's host answers at {facts['host']['address']}, on this machine.", uri)
+        draft.say(
+            f"This project's host answers at {facts['host']['address']}, on this machine.", uri
+        )
     else:
-        draft.say("No host of this project is running; `inwit serve` or app.serve() starts one.", uri)
+        draft.say(
+            "No host of this project is running; `inwit serve` or app.serve() starts one.", uri
+        )
     draft.say(
         "This version of inwit looks for no other hosts, so which are near is not known.",
         platform_uri("features", "peers"),

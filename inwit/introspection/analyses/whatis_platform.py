@@ -73,7 +73,10 @@ def _topic(scene: Scene, draft: Draft, topic: str) -> Draft:
             return draft
         draft.say(
             f"{count(len(found), 'graph template')}: {listed(one['id'] for one in found)}.",
-            *(Ref(uri=f"package://{one['id']}", why=short(one["description"], 80)) for one in found[:8]),
+            *(
+                Ref(uri=f"package://{one['id']}", why=short(one["description"], 80))
+                for one in found[:8]
+            ),
         )
         return draft
     entries = platform.entries(topic)
@@ -144,7 +147,9 @@ def _say_feature(draft: Draft, feature: dict[str, Any]) -> None:
                 near_uri = platform_uri("features", near)
                 draft.say(f"Near to it is {near.replace('-', ' ')}: {one['description']}", near_uri)
         return
-    state = {"on": " and on by default", "off": ", and off until you use it"}.get(feature["default"], "")
+    state = {"on": " and on by default", "off": ", and off until you use it"}.get(
+        feature["default"], ""
+    )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
     draft.say(
         f"Yes: {name} is implemented{state}. {feature['description']}{off}",

@@ -67,7 +67,9 @@ def _execution(scene: Scene, draft: Draft) -> Draft:
         draft.say(f"{text} and is {one.status}.", one.uri)
         return draft
     _time(draft, "ended", one.ended_at, one.uri, one.duration_ms)
-    draft.say(f"{text}, took {duration(one.duration_ms)} and was {one.status} at {one.ended_at}.", one.uri)
+    draft.say(
+        f"{text}, took {duration(one.duration_ms)} and was {one.status} at {one.ended_at}.", one.uri
+    )
     return draft
 
 
@@ -118,14 +120,14 @@ def _errors(scene: Scene, draft: Draft) -> Draft:
         end = _end_of(scene, one)
         first = _first_error(scene, one)
         at = end.ts if end else (one.ended_at or one.started_at)
-        _time(draft, "failed", at, end.uri if end else one.uri, None, one)
+        _time(draft, "failed", at, end.uri if end else one.uri, one=one)
         where = f" in {one.error_node}" if one.error_node else ""
         text = f"Execution {one.execution_id} failed{where} at {at}"
         refs = [Ref(uri=end.uri if end else one.uri, why="the failure")]
         if first is not None and first.ts != at:
             text += f"; its first error was at {first.ts}"
             refs.append(Ref(uri=first.uri, why="the first error"))
-            _time(draft, "first error", first.ts, first.uri, None, one)
+            _time(draft, "first error", first.ts, first.uri, one=one)
         draft.say(f"{text}: {failure(one.error).rstrip('.')}.", *refs)
     draft.data["execution_id"] = failed[0].execution_id
     draft.data["failed_count"] = len(failed)
@@ -142,7 +144,7 @@ def _at_node(scene: Scene) -> Any:
 def _failed(scene: Scene, choice: Choice) -> list[Execution]:
     """The failed executions that are asked for, newest first; one where one is named."""
     names_one = scene.says(r"the (?:error|failure|exception)|last|latest|most recent")
-    if scene.query.execution_id or scene.named("exec") or names_one and not scene.window:
+    if scene.query.execution_id or scene.named("exec") or (names_one and not scene.window):
         return [choice.execution]
     page = scene.store.executions(
         graph=scene.scope,
@@ -185,9 +187,15 @@ def _gap(scene: Scene, draft: Draft) -> Draft:
     if choice is None:
         return nothing_recorded(scene, draft)
     visits = scene.visits(choice.execution.execution_id)
-    one = next((visit for visit in visits if visit.node == first and visit.duration_ms is not None), None)
+    one = next(
+        (visit for visit in visits if visit.node == first and visit.duration_ms is not None), None
+    )
     two = next(
-        (visit for visit in visits if visit.node == second and one and visit.entry_seq > one.entry_seq),
+        (
+            visit
+            for visit in visits
+            if visit.node == second and one and visit.entry_seq > one.entry_seq
+        ),
         None,
     )
     draft.data["execution_id"] = choice.execution.execution_id
@@ -232,8 +240,8 @@ def _often(scene: Scene, draft: Draft) -> Draft:
     if not page.items:
         return nothing_recorded(scene, draft)
     draft.data["count"] = page.total_count
-    for one in page.items:
-        _time(draft, "started", one.started_at, one.uri, one.duration_ms)
+    for ran in page.items:
+        _time(draft, "started", ran.started_at, ran.uri, ran.duration_ms)
     about = scene.scope or "The project's graphs"
     draft.say(
         f"{about} ran {count(page.total_count, 'time')}{_span(scene)}, last at "
@@ -310,7 +318,9 @@ def _waiting(scene: Scene, draft: Draft) -> Draft:
             return nothing_recorded(scene, draft)
     types = ("interrupt_raised", "interrupt_resumed", "status_changed")
     found = scene.store.events(choice.execution.execution_id, types=types)
-    asked = [one for one in found if isinstance(one, events.InterruptRaised | events.InterruptResumed)]
+    asked = [
+        one for one in found if isinstance(one, events.InterruptRaised | events.InterruptResumed)
+    ]
     draft.data["execution_id"] = choice.execution.execution_id
     if not asked:
         draft.say(f"Nothing waits or waited for a person in {choice.words}.", choice.execution.uri)
@@ -325,7 +335,7 @@ def _waiting(scene: Scene, draft: Draft) -> Draft:
 
 
 def _time(
-    draft: Draft, what: str, ts: str, uri: str, took: float | None = None,
+    draft: Draft, what: str, ts: str, uri: str, took: float | None = None, *,
     one: Execution | None = None,
 ) -> None:  # fmt: skip
     shown: dict[str, Any] = {"what": what, "ts": ts, "uri": uri}
@@ -342,5 +352,3 @@ def _span(scene: Scene) -> str:
 
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-

@@ -81,21 +81,16 @@ def _not_visited(
     draft.say(f"{target} did not run in {choice.words}.", execution.uri)
     sources = list(dict.fromkeys(edge.source for edge in manifest.edges if edge.target == target))
     deciding = {edge.source for edge in manifest.edges if edge.is_conditional}
-    past = [
-        lead
-        for source in sources
-        if source in deciding
-        for lead in decisions(visits, source)
-    ]
+    past = [lead for source in sources if source in deciding for lead in decisions(visits, source)]
     if past:
         _say(draft, choice, past, visits, f", and not to {target}")
         return draft
-    _say_before(draft, choice, manifest, target, sources, visits)
+    _say_before(draft, choice, manifest, target, sources, visits=visits)
     return draft
 
 
 def _say_before(
-    draft: Draft, choice: Choice, manifest: GraphManifest, target: str, sources: list[str],
+    draft: Draft, choice: Choice, manifest: GraphManifest, target: str, sources: list[str], *,
     visits: list[Visit],
 ) -> None:  # fmt: skip
     """The way to `target` was never reached: the last decision or the end of it says why."""

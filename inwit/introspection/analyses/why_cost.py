@@ -45,7 +45,9 @@ def explain(scene: Scene) -> Draft:
     spent = by_node(scene, execution)
     if not spent:
         draft.say(f"No model call is recorded in {choice.words}.", execution.uri)
-        draft.admit("What is not recorded costs nothing here: `inwit.capture()` records model calls.")
+        draft.admit(
+            "What is not recorded costs nothing here: `inwit.capture()` records model calls."
+        )
         return draft
     tokens = sum(one.tokens for one in spent.values())
     known = [one.cost for one in spent.values()]
@@ -78,7 +80,10 @@ def _compare(
     scene: Scene, draft: Draft, execution: Execution, spent: dict[str, Spent], tokens: int
 ) -> None:
     page = scene.store.executions(
-        graph=execution.graph_name, version=execution.graph_version, status="completed", limit=HISTORY
+        graph=execution.graph_name,
+        version=execution.graph_version,
+        status="completed",
+        limit=HISTORY,
     )
     past = [
         float(one.input_tokens + one.output_tokens)
@@ -95,7 +100,9 @@ def _compare(
     draft.data["baseline"] = {"point": usual, "low": min(past), "high": max(past), "unit": "tokens"}
     metrics = graph_uri(execution.graph_name, "executions")
     if not is_unusual(float(tokens), past):
-        draft.say(f"That is usual: the median of {len(past)} others is {usual:,.0f} tokens.", metrics)
+        draft.say(
+            f"That is usual: the median of {len(past)} others is {usual:,.0f} tokens.", metrics
+        )
         return
     draft.say(f"The median of {len(past)} others is {usual:,.0f} tokens.", metrics)
     node, top = max(spent.items(), key=lambda item: item[1].tokens)

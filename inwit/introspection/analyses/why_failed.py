@@ -41,7 +41,7 @@ def explain(scene: Scene) -> Draft:
             f"{root.execution_id}, which {execution.graph_name} had called.",
             root.uri,
         )
-    _say_chain(draft, root, chain)
+    _say_chain(draft, chain)
     draft.data["chain"] = [_link(event) for event in chain]
     draft.data["causes"] = [_cause(root, chain)]
     _say_loop(scene, draft, root)
@@ -166,9 +166,7 @@ def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
 
 def _innermost(scene: Scene, execution: Execution) -> Execution:
     for _ in range(DEEPEST):
-        page = scene.store.executions(
-            parent_id=execution.execution_id, status="failed", limit=1
-        )
+        page = scene.store.executions(parent_id=execution.execution_id, status="failed", limit=1)
         if not page.items:
             break
         execution = page.items[0]
@@ -227,7 +225,7 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _say_chain(draft: Draft, root: Execution, chain: list[Event]) -> None:
+def _say_chain(draft: Draft, chain: list[Event]) -> None:
     errors = [event for event in chain if not isinstance(event, events.ExecutionFailed)]
     if not errors:
         return

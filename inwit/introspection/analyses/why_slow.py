@@ -16,7 +16,7 @@ from typing import Any
 from inwit.introspection import schedule
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR, Baseline, collect, is_unusual, rarity
-from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, graph_uri, times
+from inwit.introspection.claims import Draft, Ref, duration, execution_uri, graph_uri, times
 from inwit.introspection.lineage import leads, place
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule, Task
@@ -62,7 +62,7 @@ def explain(scene: Scene) -> Draft:
         _say_nothing(draft, choice, excess)
         return _shares(draft, shape)
     for cause in found:
-        _say_cause(draft, shape, usual, cause)
+        _say_cause(draft, *cause)
     draft.data["causes"] = [cause for cause, _ in found]
     _rate(draft, shape, usual)
     return draft
@@ -189,7 +189,7 @@ def _extra_visits(shape: Schedule, usual: Baseline) -> list[Suspect]:
     return [
         Suspect(
             node=_decider(shape, extra), kind="extra_visits", tasks=extra, usual=(0.0, 0.0, 0.0),
-            restored=lambda task, normal: -task.gap,
+            restored=lambda task, _: -task.gap,
         )
     ]  # fmt: skip
 
@@ -203,10 +203,7 @@ def _is_more_often(number: int, usual: list[int]) -> bool:
 def _decider(shape: Schedule, extra: tuple[Task, ...]) -> str:
     led = leads(task.visit for task in shape.tasks)
     chosen = Counter(
-        lead.source.node
-        for task in extra
-        for lead in led[place(task.visit)]
-        if lead.is_decision
+        lead.source.node for task in extra for lead in led[place(task.visit)] if lead.is_decision
     )
     return chosen.most_common(1)[0][0] if chosen else extra[0].visit.node
 
@@ -230,10 +227,7 @@ def _effect(shape: Schedule, suspect: Suspect) -> dict[str, Any]:
     return {"point": point, "low": min(high, point), "high": max(low, point), "unit": "ms"}
 
 
-def _say_cause(
-    draft: Draft, shape: Schedule, usual: Baseline, found: tuple[dict[str, Any], Suspect]
-) -> None:
-    cause, suspect = found
+def _say_cause(draft: Draft, cause: dict[str, Any], suspect: Suspect) -> None:
     saved = duration(cause["effect"]["point"])
     middle = duration(suspect.usual[0])
     match suspect.kind:
@@ -273,7 +267,11 @@ def _shares(draft: Draft, shape: Schedule) -> Draft:
         took[task.visit.node] += task.duration
     shares = sorted(took.items(), key=lambda item: -item[1])
     draft.data["shares"] = [
-        {"node": node, "ms": round(ms, 3), "share": round(ms / shape.total, 4) if shape.total else 0.0}
+        {
+            "node": node,
+            "ms": round(ms, 3),
+            "share": round(ms / shape.total, 4) if shape.total else 0.0,
+        }
         for node, ms in shares
     ]
     if shares:
@@ -287,5 +285,3 @@ def _rate(draft: Draft, shape: Schedule, usual: Baseline) -> None:
     """Certainty: how far below it the usual ones lie, times how full the baseline is."""
     below = 1 - rarity(shape.total, usual.totals)
     draft.certainty = below * min(1.0, usual.n / BASELINE_MIN)
-
-

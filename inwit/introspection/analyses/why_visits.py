@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from typing import Any
 
+from inwit.events import EdgeTaken
+from inwit.introspection.app import START
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -35,8 +37,31 @@ _SUBJECT = re.compile(
     r"|executed|visited|called|repeat|running|looping)\b"
 )
 _PRONOUNS = frozenset(
-    "it this that they everything something execution graph run loop node step one program app agent "
-    "flow we the my a an same".split()
+    [
+        "it",
+        "this",
+        "that",
+        "they",
+        "everything",
+        "something",
+        "execution",
+        "graph",
+        "run",
+        "loop",
+        "node",
+        "step",
+        "one",
+        "program",
+        "app",
+        "agent",
+        "flow",
+        "we",
+        "the",
+        "my",
+        "a",
+        "an",
+        "same",
+    ]
 )
 _TIMES = re.compile(rf"\b(\d+|{'|'.join(_WORDS)}) ?(?:times|x\b)|\b(once|twice|thrice)\b")
 
@@ -65,7 +90,23 @@ def explain(scene: Scene) -> Draft:
     if node is None:
         draft.say(f"No node was visited in {choice.words}.", choice.execution.uri)
         return draft
-    return _tell(draft, choice, node, visits, asked)
+    _tell(draft, choice, node, visits, asked)
+    mine = [visit for visit in visits if visit.node == node]
+    led = leads(visits)
+    entry = _entry(scene, choice.execution.execution_id, node)
+    for visit in mine[:VISITS_TOLD]:
+        _say_visit(draft, visit, led[place(visit)], visits, entry)
+    if len(mine) > VISITS_TOLD:
+        draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
+    draft.data["decisions"] = [_told(visit, led[place(visit)], visits) for visit in mine]
+    draft.data["causes"] = causes(mine, led)
+    return draft
+
+
+def _entry(scene: Scene, execution_id: str, node: str) -> EdgeTaken | None:
+    """The decision by which the execution began at a node, where one did."""
+    taken = scene.store.events(execution_id, types=("edge_taken",), node=START)
+    return next((one for one in taken if isinstance(one, EdgeTaken) and one.target == node), None)
 
 
 def _stranger(scene: Scene) -> str | None:
@@ -118,9 +159,7 @@ def _busiest(visits: list[Visit]) -> str | None:
     return ran.most_common(1)[0][0] if ran else None
 
 
-def _tell(
-    draft: Draft, choice: Choice, node: str, visits: list[Visit], asked: int | None
-) -> Draft:
+def _tell(draft: Draft, choice: Choice, node: str, visits: list[Visit], asked: int | None) -> None:
     mine = [visit for visit in visits if visit.node == node]
     execution = choice.execution
     attempts = sum(visit.attempts for visit in mine)
@@ -141,18 +180,15 @@ def _tell(
         None if mine else execution.uri,
         None if mine else graph_uri(execution.graph_name, "nodes"),
     )
-    led = leads(visits)
-    draft.data["decisions"] = [_tell_visit(draft, visit, led[place(visit)], visits) for visit in mine]
-    draft.data["causes"] = causes(mine, led)
-    if len(mine) > VISITS_TOLD:
-        draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
-    return draft
 
 
-def _tell_visit(
-    draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit]
-) -> dict[str, Any]:
-    told: dict[str, Any] = {"node": visit.node, "visit": visit.visit, "uri": visit.uri, "led_by": []}
+def _told(visit: Visit, led: list[Lead], visits: list[Visit]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "node": visit.node,
+        "visit": visit.visit,
+        "uri": visit.uri,
+        "led_by": [],
+    }
     for lead in led:
         told["led_by"].append(
             {
@@ -165,17 +201,28 @@ def _tell_visit(
                 "writers": _writers(lead, visits),
             }
         )
-    if visit.visit <= VISITS_TOLD:
-        _say_visit(draft, visit, led, visits)
     return told
 
 
-def _say_visit(draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit]) -> None:
+def _entry_words(entry: EdgeTaken | None) -> str:
+    if entry is None:
+        return "it was where the execution began"
+    read = decision({"read": entry.read, "unread": entry.unread})
+    return f"the execution began there by the decision {entry.label!r}" + (
+        f", having read {read}" if read else ""
+    )
+
+
+def _say_visit(
+    draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit], entry: EdgeTaken | None
+) -> None:
     if not led:
         uri = event_uri(visit.execution_id, visit.entry_seq)
-        draft.say(f"Visit {visit.visit}: it was where the execution began.", uri)
+        draft.say(f"Visit {visit.visit}: {_entry_words(entry)}.", entry.uri if entry else uri)
     for lead in led:
-        draft.say(f"Visit {visit.visit}: {lead_words(lead, visits)}.", Ref(uri=lead.uri or visit.uri))
+        draft.say(
+            f"Visit {visit.visit}: {lead_words(lead, visits)}.", Ref(uri=lead.uri or visit.uri)
+        )
 
 
 def lead_words(lead: Lead, visits: list[Visit]) -> str:
@@ -205,9 +252,7 @@ def _writers(lead: Lead, visits: list[Visit]) -> dict[str, dict[str, Any] | None
     return found
 
 
-def causes(
-    mine: list[Visit], led: dict[tuple[str, int], list[Lead]]
-) -> list[dict[str, Any]]:
+def causes(mine: list[Visit], led: dict[tuple[str, int], list[Lead]]) -> list[dict[str, Any]]:
     """The decisions that led to the visits, the most frequent first, then retries."""
     chosen: Counter[tuple[str, str, str]] = Counter()
     for visit in mine:

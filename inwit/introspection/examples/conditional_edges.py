@@ -12,7 +12,7 @@ class State(TypedDict):
     tries: int
 
 
-def search(state: State) -> dict:
+def search(state: State) -> dict[str, object]:
     return {"tries": state["tries"] + 1}
 
 

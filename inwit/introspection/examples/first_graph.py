@@ -13,12 +13,12 @@ class State(TypedDict):
     answer: str
 
 
-def plan(state: State) -> dict:
+def plan(state: State) -> dict[str, object]:
     """Decide what to look for."""
     return {"question": state["question"].strip("?")}
 
 
-def reply(state: State) -> dict:
+def reply(state: State) -> dict[str, object]:
     """Write the answer."""
     return {"answer": f"About {state['question']}: it depends."}
 

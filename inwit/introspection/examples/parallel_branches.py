@@ -15,21 +15,21 @@ class State(TypedDict):
     hits: Annotated[list[str], operator.add]
 
 
-def plan(state: State) -> dict:
+def plan(state: State) -> dict[str, object]:
     return {"query": state["query"].lower()}
 
 
-async def web(state: State) -> dict:
+async def web(state: State) -> dict[str, object]:
     await asyncio.sleep(0.01)
     return {"hits": [f"web: {state['query']}"]}
 
 
-async def docs(state: State) -> dict:
+async def docs(state: State) -> dict[str, object]:
     await asyncio.sleep(0.01)
     return {"hits": [f"docs: {state['query']}"]}
 
 
-def join(state: State) -> dict:
+def join(state: State) -> dict[str, object]:
     return {"query": f"{state['query']} ({len(state['hits'])} hits)"}
 
 

@@ -17,7 +17,7 @@ def look_up(city: str) -> str:
     return f"{city}: rain"
 
 
-def forecast(state: State, ctx: Context) -> dict:
+def forecast(state: State, ctx: Context) -> dict[str, object]:
     return {"weather": ctx.tool(look_up, state["city"])}
 
 

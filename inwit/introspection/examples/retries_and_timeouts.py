@@ -12,10 +12,10 @@ class State(TypedDict):
     pages: int
 
 
-calls = []
+calls: list[int] = []
 
 
-def fetch(state: State) -> dict:
+def fetch(state: State) -> dict[str, object]:
     calls.append(1)
     if len(calls) < 3:
         raise ConnectionError("the network is away")
