@@ -1,0 +1,199 @@
+"""Every error that inwit raises, under one base.
+
+::
+
+    InwitError
+    ├── GraphError                 what is written
+    │   ├── InvalidGraphError      all faults of a graph at once
+    │   ├── UnknownNodeError
+    │   ├── UnknownGraphError
+    │   ├── DuplicateNodeError
+    │   ├── UnreachableNodeError
+    │   ├── MissingRouteError
+    │   ├── NoEntryError
+    │   ├── NoPathToEndError
+    │   ├── NotWatchableError
+    │   ├── MissingPackageError
+    │   └── InvalidNameError
+    ├── ExecutionError             what happens while running
+    │   ├── InvalidUpdateError
+    │   ├── InvalidStateError
+    │   ├── InvalidRouteError
+    │   ├── GraphRecursionError
+    │   ├── NodeTimeoutError
+    │   ├── ExecutionTimeoutError
+    │   ├── UnknownExecutionError
+    │   ├── UnknownToolError
+    │   └── ModelCallError
+    │       └── ModelUnreachableError
+    ├── StoreError                 the record on disk
+    │   ├── StoreFullError
+    │   ├── StoreLockedError
+    │   ├── StoreCorruptError
+    │   ├── StoreReadOnlyError
+    │   ├── StoreVersionError
+    │   ├── FencedError
+    │   └── UnserialisableError
+    ├── RequestError               what came from outside
+    │   ├── MalformedIdError
+    │   ├── MalformedInputError
+    │   ├── TooLargeError
+    │   ├── UnknownUriError
+    │   ├── ForbiddenError
+    │   ├── UnauthorizedError
+    │   ├── UnknownRouteError
+    │   ├── MethodNotAllowedError
+    │   ├── NotJsonError
+    │   ├── UnknownMcpNameError
+    │   └── NotInThisVersionError
+    ├── HostError                  starting and running a host
+    │   ├── AddressInUseError
+    │   ├── NoTokenError
+    │   ├── TooManyStreamsError
+    │   └── InternalError
+    ├── RegistryError
+    │   ├── UnknownPackageError
+    │   ├── InvalidPackageError
+    │   └── EncoderError
+    └── PlanError
+        └── UnknownPlanError
+
+An error carries a stable ``code`` for machines, a message with the offending value, and a
+``hint`` that names the way out.
+"""
+
+from __future__ import annotations
+
+from inwit.errors.base import (
+    InwitError,
+    nearest,
+    shorten,
+)
+from inwit.errors.executions import (
+    CheckpointingOffError,
+    ExecutionError,
+    ExecutionTimeoutError,
+    GraphRecursionError,
+    InvalidRouteError,
+    InvalidStateError,
+    InvalidUpdateError,
+    ModelCallError,
+    ModelUnreachableError,
+    NodeTimeoutError,
+    UnknownCheckpointError,
+    UnknownExecutionError,
+    UnknownToolError,
+)
+from inwit.errors.graphs import (
+    DuplicateNodeError,
+    GraphError,
+    InvalidGraphError,
+    InvalidNameError,
+    MissingPackageError,
+    MissingRouteError,
+    NoEntryError,
+    NoPathToEndError,
+    NotWatchableError,
+    UnknownGraphError,
+    UnknownNodeError,
+    UnreachableNodeError,
+)
+from inwit.errors.registries import (
+    EncoderError,
+    InvalidPackageError,
+    PlanError,
+    RegistryError,
+    UnknownPackageError,
+    UnknownPlanError,
+)
+from inwit.errors.requests import (
+    AddressInUseError,
+    ForbiddenError,
+    HostError,
+    InternalError,
+    MalformedIdError,
+    MalformedInputError,
+    MethodNotAllowedError,
+    NotInThisVersionError,
+    NotJsonError,
+    NoTokenError,
+    RequestError,
+    TooLargeError,
+    TooManyStreamsError,
+    UnauthorizedError,
+    UnknownMcpNameError,
+    UnknownRouteError,
+    UnknownUriError,
+)
+from inwit.errors.stores import (
+    FencedError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreVersionError,
+    UnserialisableError,
+)
+
+__all__ = [
+    "AddressInUseError",
+    "CheckpointingOffError",
+    "DuplicateNodeError",
+    "EncoderError",
+    "ExecutionError",
+    "ExecutionTimeoutError",
+    "FencedError",
+    "ForbiddenError",
+    "GraphError",
+    "GraphRecursionError",
+    "HostError",
+    "InternalError",
+    "InvalidGraphError",
+    "InvalidNameError",
+    "InvalidPackageError",
+    "InvalidRouteError",
+    "InvalidStateError",
+    "InvalidUpdateError",
+    "InwitError",
+    "MalformedIdError",
+    "MalformedInputError",
+    "MethodNotAllowedError",
+    "MissingPackageError",
+    "MissingRouteError",
+    "ModelCallError",
+    "ModelUnreachableError",
+    "NoEntryError",
+    "NoPathToEndError",
+    "NoTokenError",
+    "NodeTimeoutError",
+    "NotInThisVersionError",
+    "NotJsonError",
+    "NotWatchableError",
+    "PlanError",
+    "RegistryError",
+    "RequestError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreReadOnlyError",
+    "StoreVersionError",
+    "TooLargeError",
+    "TooManyStreamsError",
+    "UnauthorizedError",
+    "UnknownCheckpointError",
+    "UnknownExecutionError",
+    "UnknownGraphError",
+    "UnknownMcpNameError",
+    "UnknownNodeError",
+    "UnknownPackageError",
+    "UnknownPlanError",
+    "UnknownRouteError",
+    "UnknownToolError",
+    "UnknownUriError",
+    "UnreachableNodeError",
+    "UnserialisableError",
+    "nearest",
+    "shorten",
+]

@@ -1,0 +1,148 @@
+"""Errors of what happens while a graph runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from inwit.errors.base import InwitError, nearest, shorten
+
+
+class ExecutionError(InwitError):
+    """Something went wrong while a graph ran."""
+
+    code = "execution.error"
+
+
+class InvalidUpdateError(ExecutionError):
+    """A node's update cannot be merged into the state."""
+
+    code = "execution.invalid_update"
+    status = 422
+
+
+class InvalidStateError(ExecutionError):
+    """An input or a state class cannot be used."""
+
+    code = "execution.invalid_state"
+    status = 422
+
+
+class InvalidRouteError(ExecutionError):
+    """A router gave an answer that leads nowhere."""
+
+    code = "execution.invalid_route"
+
+    def __init__(self, node: str, answer: object, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The router after {node!r} answered {shorten(answer)}, which leads nowhere.",
+            hint=nearest(str(answer), known),
+        )
+
+
+class GraphRecursionError(ExecutionError, RecursionError):
+    """An execution took more steps than its recursion limit."""
+
+    code = "execution.recursion_limit"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The execution took {limit} steps without reaching an end.",
+            hint='Look for a loop without a way out, or raise config={"recursion_limit": …}.',
+        )
+
+
+class NodeTimeoutError(ExecutionError, TimeoutError):
+    """A node ran longer than it may."""
+
+    code = "execution.node_timeout"
+
+    def __init__(self, node: str, limit_s: float) -> None:
+        self.node = node
+        super().__init__(
+            f"The node {node!r} ran longer than {limit_s:g} s.",
+            hint="Make it faster or give it a larger timeout_s.",
+        )
+
+
+class ExecutionTimeoutError(ExecutionError, TimeoutError):
+    """An execution ran longer than it may."""
+
+    code = "execution.timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"The execution ran longer than {limit_s:g} s.",
+            hint='Raise config={"timeout_s": …} or compile with another limit.',
+        )
+
+
+class ModelCallError(ExecutionError):
+    """A model's server refused a call or answered what cannot be used."""
+
+    code = "execution.model_call"
+    status = 502
+
+    def __init__(self, message: str, *, status_code: int | None = None, hint: str = "") -> None:
+        self.status_code = status_code
+        """The HTTP status that the server gave; 429 and 5xx are tried again."""
+        super().__init__(message, hint=hint)
+
+
+class ModelUnreachableError(ModelCallError, ConnectionError):
+    """A model's server could not be reached or did not answer in time; this is tried again."""
+
+    code = "execution.model_unreachable"
+
+
+class UnknownToolError(ExecutionError):
+    """A node calls a tool by a name that nothing has."""
+
+    code = "execution.unknown_tool"
+    status = 404
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No tool {shorten(name)}.", hint=nearest(name, known))
+
+
+class CheckpointingOffError(ExecutionError):
+    """A saved state is asked for where none is kept."""
+
+    code = "execution.checkpointing_off"
+    status = 409
+
+    def __init__(self, thread_id: object) -> None:
+        if thread_id is None:
+            message, hint = "No thread is named.", 'Give {"configurable": {"thread_id": …}}.'
+        else:
+            message, hint = "This graph keeps no checkpoints.", "Compile it with a checkpointer."
+        super().__init__(message, hint=hint)
+
+
+class UnknownCheckpointError(ExecutionError):
+    """A thread has no such checkpoint."""
+
+    code = "execution.unknown_checkpoint"
+    status = 404
+
+    def __init__(self, thread_id: str, checkpoint_id: str) -> None:
+        super().__init__(
+            f"The thread {shorten(thread_id)} has no checkpoint {shorten(checkpoint_id)}.",
+            hint="get_state_history lists them.",
+        )
+
+
+class UnknownExecutionError(ExecutionError):
+    """No execution has that id."""
+
+    code = "execution.unknown"
+    status = 404
+
+    def __init__(self, execution_id: str, *, matches: Sequence[str] = ()) -> None:
+        if matches:
+            message = f"{len(matches)} executions start with {shorten(execution_id)}."
+            hint = f"Give more digits: {', '.join(matches[:5])}."
+        else:
+            message = f"No execution {shorten(execution_id)}."
+            hint = "`inwit executions list` shows what there is."
+        super().__init__(message, hint=hint)

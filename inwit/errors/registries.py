@@ -1,0 +1,61 @@
+"""Errors of packages, encoders and plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from inwit.errors.base import InwitError, nearest, shorten
+
+
+class RegistryError(InwitError):
+    """Something is wrong with packages or their index."""
+
+    code = "registry.error"
+
+
+class UnknownPackageError(RegistryError):
+    """No package has that id."""
+
+    code = "registry.unknown_package"
+    status = 404
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No package {shorten(name)}.", hint=nearest(name, known))
+
+
+class InvalidPackageError(RegistryError):
+    """A package's manifest or code does not hold what it must."""
+
+    code = "registry.invalid_package"
+    status = 422
+
+    def __init__(self, file: str, field: str, value: object, hint: str) -> None:
+        self.file = file
+        self.field = field
+        self.value = value
+        super().__init__(f"{file}: {field} is {shorten(value)}.", hint=hint)
+
+
+class EncoderError(RegistryError):
+    """The encoder's library or files are missing or are not the pinned ones."""
+
+    code = "registry.encoder"
+    status = 503
+
+
+class PlanError(InwitError):
+    """Something is wrong with a plan."""
+
+    code = "plan.error"
+
+
+class UnknownPlanError(PlanError):
+    """No plan has that id."""
+
+    code = "plan.unknown"
+    status = 404
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(
+            f"No plan {shorten(plan_id)}.", hint="`inwit self-improve plans` lists them."
+        )

@@ -1,0 +1,107 @@
+"""Errors of the record on disk."""
+
+from __future__ import annotations
+
+from inwit.errors.base import InwitError, shorten
+
+
+class StoreError(InwitError):
+    """The record on disk cannot be read or written."""
+
+    code = "store.error"
+    status = 503
+
+
+class StoreFullError(StoreError):
+    """There is no room for the record."""
+
+    code = "store.full"
+    status = 507
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"There is no room to write {path}{because}.",
+            hint="Free some space; recording goes on by itself.",
+        )
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the record and doesn't let go."""
+
+    code = "store.locked"
+
+    def __init__(self, path: object, waited_s: float | None = None) -> None:
+        waited = "" if waited_s is None else f" after {waited_s:g} s"
+        super().__init__(
+            f"{path} is still locked by another process{waited}.",
+            hint="Find who holds it (`fuser` names the process), or try again.",
+        )
+
+
+class StoreCorruptError(StoreError):
+    """The record's file is damaged."""
+
+    code = "store.corrupt"
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"{path} is damaged{because}.",
+            hint="It is moved aside, never deleted, and a new one is begun.",
+        )
+
+
+class StoreReadOnlyError(StoreError):
+    """The record's place cannot be written."""
+
+    code = "store.read_only"
+
+    def __init__(self, path: object, reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{path} cannot be written{because}.",
+            hint="Set INWIT_HOME to a folder that can be, or INWIT_OFF=1 to record nothing.",
+        )
+
+
+class StoreVersionError(StoreError):
+    """The record was written by a newer inwit."""
+
+    code = "store.version"
+
+    def __init__(self, path: object, found: int, known: int, *, room: str = "") -> None:
+        part = f" (room {room!r})" if room else ""
+        super().__init__(
+            f"{path} has schema version {found}{part}; this inwit knows {known}.",
+            hint="Update inwit, or set INWIT_HOME to another folder.",
+        )
+
+
+class FencedError(StoreError):
+    """Another writer, or a reader that found it lost, has gone on with the execution."""
+
+    code = "store.fenced"
+    status = 409
+
+    def __init__(self, execution_id: str, seq: int) -> None:
+        super().__init__(
+            f"Event {seq} of execution {shorten(execution_id)} was written by someone else.",
+            hint="Nothing more of this process is recorded for it; run it under a new id.",
+        )
+        self.execution_id = execution_id
+
+
+class UnserialisableError(StoreError):
+    """A value's type cannot be written into a checkpoint, or not be read here."""
+
+    code = "store.unserialisable"
+    status = 422
+
+    def __init__(self, kind: type | str, reason: str = "") -> None:
+        name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"A value of type {name} cannot be kept{because}.",
+            hint="Keep plain values, dataclasses or pydantic models in the state.",
+        )
