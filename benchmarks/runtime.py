@@ -64,7 +64,10 @@ async def measure_shape(shape: str, budget_s: float) -> dict[str, Any]:
     from inwit.runtime.store.journal import Journal
 
     runs: dict[str, Run] = {"inwit": graphs.inwit(shape), "LangGraph": graphs.langgraph(shape)}
-    for name, made in (("pydantic-graph", graphs.pydantic_graph(shape)), ("PenguiFlow", await graphs.penguiflow(shape))):  # noqa: E501
+    for name, made in (
+        ("pydantic-graph", graphs.pydantic_graph(shape)),
+        ("PenguiFlow", await graphs.penguiflow(shape)),
+    ):
         if made is not None:
             runs[name] = made
     runs["bare"] = graphs.bare(shape)
@@ -137,10 +140,11 @@ def table(rows: list[dict[str, Any]], imports: dict[str, float]) -> str:
     """Write the figures as a Markdown table."""
     names = ["inwit", "LangGraph", "pydantic-graph", "PenguiFlow", "bare"]
     lines = [
-        "| shape | " + " | ".join(f"{name}, µs" for name in names)
+        "| shape | "
+        + " | ".join(f"{name}, µs" for name in names)
         + " | × LangGraph | × LangGraph, sustained | × bare | goal, × LangGraph |",
         "|---" * (len(names) + 5) + "|",
-    ]  # fmt: skip
+    ]
     for row in rows:
         medians, ours = row["median_us"], row["median_us"]["inwit"]
         cells = [f"{medians[n]:,.1f}" if n in medians else "–" for n in names]
@@ -151,7 +155,9 @@ def table(rows: list[dict[str, Any]], imports: dict[str, float]) -> str:
         goal = next((f"{g:g}" for k, g in GOALS.items() if row["shape"].startswith(k)), "–")
         if "checkpoints" in row["shape"]:
             goal = "–"
-        lines.append(f"| {row['shape']} | {' | '.join(cells)} | {faster} | {sustained} | {over} | {goal} |")
+        lines.append(
+            f"| {row['shape']} | {' | '.join(cells)} | {faster} | {sustained} | {over} | {goal} |"
+        )
     lines += ["", *(f"`{code}`: {ms:.0f} ms over bare Python." for code, ms in imports.items())]
     return "\n".join(lines)
 
@@ -161,7 +167,11 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        models = [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if "model name" in line
+        ]
         cpu = f"{len(models)} × {models[0]}" if models else cpu
     packages = ("inwit", "langgraph", "pydantic-graph", "penguiflow")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)

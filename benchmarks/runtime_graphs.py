@@ -117,7 +117,9 @@ def inwit(shape: str, checkpointer: Any = None) -> Run:
     import inwit as library
 
     make, args = SHAPES[shape]
-    app = make(library, *args).compile(name=shape.replace(" ", "_").replace(",", ""), checkpointer=checkpointer)
+    app = make(library, *args).compile(
+        name=shape.replace(" ", "_").replace(",", ""), checkpointer=checkpointer
+    )
     threads = itertools.count()
     return lambda: app.ainvoke({"n": 0}, _config(checkpointer, threads))
 
@@ -260,8 +262,13 @@ async def penguiflow(shape: str) -> Run | None:
     elif kind == "fan-out":
         plan, last, join = node("plan"), node("last"), join_k("join", count)
         branches = [node(f"b{i}") for i in range(count)]
-        flow = create((plan, branches), *[(b, [join]) for b in branches], (join, [last]), (last, []),
-                      queue_maxsize=max(64, count))  # fmt: skip
+        flow = create(
+            (plan, branches),
+            *[(b, [join]) for b in branches],
+            (join, [last]),
+            (last, []),
+            queue_maxsize=max(64, count),
+        )
     elif not kind:
         first, odd, even = node("first"), node("odd"), node("even")
         router = predicate_router("route", lambda m: ["odd" if m.payload["n"] % 2 else "even"])

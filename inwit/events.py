@@ -26,7 +26,9 @@ def epoch_ns(ts: str) -> int:
     """Read an RFC 3339 time as nanoseconds since 1970; a time without a zone is in UTC."""
     moment = datetime.fromisoformat(ts)
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+    return (
+        int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+    )
 
 
 def _snake(name: str) -> str:
@@ -34,7 +36,11 @@ def _snake(name: str) -> str:
 
 
 class Event(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type",
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="type",
     tag=_snake,
 ):
     """What all events have in common. An event of the project itself has no execution."""

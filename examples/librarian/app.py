@@ -1,5 +1,6 @@
 """The librarian: plans a query, searches by words and by meaning at once, looks again while what it
-found covers too little of the question, and answers with citations."""
+found covers too little of the question, and answers with citations.
+"""
 
 from __future__ import annotations
 

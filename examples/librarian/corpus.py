@@ -26,18 +26,65 @@ CHARACTERS = 560
 SHORTEST = 24
 """Characters that a docstring needs to say something."""
 C_MODULES = (
-    "_asyncio", "_bisect", "_collections", "_csv", "_datetime", "_functools", "_heapq", "_io", "_json",
-    "_operator", "_pickle", "_queue", "_random", "_struct", "array", "atexit", "binascii", "builtins",
-    "cmath", "errno", "fcntl", "gc", "itertools", "marshal", "math", "mmap", "posix", "resource",
-    "select", "signal", "sys", "time", "unicodedata", "zlib",
-)  # fmt: skip
+    "_asyncio",
+    "_bisect",
+    "_collections",
+    "_csv",
+    "_datetime",
+    "_functools",
+    "_heapq",
+    "_io",
+    "_json",
+    "_operator",
+    "_pickle",
+    "_queue",
+    "_random",
+    "_struct",
+    "array",
+    "atexit",
+    "binascii",
+    "builtins",
+    "cmath",
+    "errno",
+    "fcntl",
+    "gc",
+    "itertools",
+    "marshal",
+    "math",
+    "mmap",
+    "posix",
+    "resource",
+    "select",
+    "signal",
+    "sys",
+    "time",
+    "unicodedata",
+    "zlib",
+)
 _PUBLIC_NAMES = {"_io": "io", "posix": "os"}
 """What C calls a module by, and what everybody else does; else a leading underscore is dropped."""
 _SKIPPED = {
-    "antigravity", "curses", "distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "msilib",
-    "pydoc_data", "site-packages", "sre_compile", "sre_constants", "sre_parse", "test", "tests", "this",
-    "tkinter", "turtle", "turtledemo", "__phello__",
-}  # fmt: skip
+    "antigravity",
+    "curses",
+    "distutils",
+    "encodings",
+    "ensurepip",
+    "idlelib",
+    "lib2to3",
+    "msilib",
+    "pydoc_data",
+    "site-packages",
+    "sre_compile",
+    "sre_constants",
+    "sre_parse",
+    "test",
+    "tests",
+    "this",
+    "tkinter",
+    "turtle",
+    "turtledemo",
+    "__phello__",
+}
 _DIRECTIVE = re.compile(r"^\s*(\.\. .*|:[a-z-]+:.*|\[!\[.*|!\[.*|<.*>|[=\-~^#*+]{3,}|```.*)$")
 
 
@@ -74,7 +121,9 @@ def _documents() -> Iterator[tuple[str, str, str]]:
     root = Path(sysconfig.get_path("stdlib"))
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if not any(part in _SKIPPED or (part.startswith("_") and part != "__init__") for part in parts):
+        if not any(
+            part in _SKIPPED or (part.startswith("_") and part != "__init__") for part in parts
+        ):
             yield from _from_source(path, ".".join(p for p in parts if p != "__init__"))
     yield from _from_distributions(distributions())
 
@@ -133,7 +182,9 @@ def _from_c(module: str) -> Iterator[tuple[str, str, str]]:
         return
     public = _PUBLIC_NAMES.get(module, module.lstrip("_"))
     members: list[tuple[str, Any]] = [(public, found)]
-    members += [(f"{public}.{name}", value) for name, value in vars(found).items() if name[0] != "_"]
+    members += [
+        (f"{public}.{name}", value) for name, value in vars(found).items() if name[0] != "_"
+    ]
     for name, value in members:
         if inspect.isclass(value) and not issubclass(value, BaseException):
             methods = [(k, v) for k, v in vars(value).items() if not k.startswith("_")]
@@ -159,10 +210,15 @@ def _from_distributions(found: Iterable[Distribution]) -> Iterator[tuple[str, st
         summary = metadata.get("Summary") or ""
         body = metadata.get_payload() if isinstance(metadata.get_payload(), str) else ""  # type: ignore[attr-defined]
         readme = "\n".join(
-            line for line in str(body or metadata.get("Description") or "").splitlines()[:200]
+            line
+            for line in str(body or metadata.get("Description") or "").splitlines()[:200]
             if not _DIRECTIVE.match(line)
-        )  # fmt: skip
-        yield f"distribution:{name}", "distribution", f"{name} {metadata['Version']}: {summary}\n\n{readme}"
+        )
+        yield (
+            f"distribution:{name}",
+            "distribution",
+            f"{name} {metadata['Version']}: {summary}\n\n{readme}",
+        )
 
 
 if __name__ == "__main__":

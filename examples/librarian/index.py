@@ -66,5 +66,7 @@ def open_catalogue(tell: Tell | None = None, folder: Path | None = None) -> Cata
     encoder = Openings(whole) if whole is not None else None
     if encoder is not None:
         texts = [f"{entry.name}: {entry.text}" for entry in entries]
-        encode_cached(texts, folder, encoder, (lambda n, of: tell("encoding", n, of)) if tell else None)
+        encode_cached(
+            texts, folder, encoder, (lambda n, of: tell("encoding", n, of)) if tell else None
+        )
     return Catalogue(books, HybridIndex(entries, encoder=encoder, folder=folder))

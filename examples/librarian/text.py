@@ -8,17 +8,28 @@ from collections.abc import Iterable
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _STOP = frozenset(
-    "a an and any are as at be by can could did do does doing for from get give gives has have how i if in"
-    " into is it its make me my not of on one or out python should so some tell that the their them there"
-    " they this to use used using want was what when where which while who whole why will with without"
-    " would you your function method class module".split()
+    ["a", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "give", "gives", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "make", "me", "my", "not", "of", "on", "one", "or", "out", "python", "should", "so", "some", "tell", "that", "the", "their", "them", "there", "they", "this", "to", "use", "used", "using", "want", "was", "what", "when", "where", "which", "while", "who", "whole", "why", "will", "with", "without", "would", "you", "your", "function", "method", "class", "module"]
 )
 
 
 def stem(word: str) -> str:
     """Cut the endings that most forms of an English word differ by."""
     word = word.lower()
-    for ending in ("ations", "ation", "ingly", "ings", "ing", "ies", "ied", "ers", "er", "ed", "es", "s", "e"):
+    for ending in (
+        "ations",
+        "ation",
+        "ingly",
+        "ings",
+        "ing",
+        "ies",
+        "ied",
+        "ers",
+        "er",
+        "ed",
+        "es",
+        "s",
+        "e",
+    ):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word

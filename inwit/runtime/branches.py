@@ -54,7 +54,9 @@ async def run_branches(execution: Execution, ready: list[int]) -> list[Branch]:
     return branches
 
 
-def _start(execution: Execution, branch: Branch, gate: asyncio.Semaphore | None) -> asyncio.Task[None]:
+def _start(
+    execution: Execution, branch: Branch, gate: asyncio.Semaphore | None
+) -> asyncio.Task[None]:
     work = _run(execution, branch) if gate is None else _gated(execution, branch, gate)
     return asyncio.get_running_loop().create_task(work)
 

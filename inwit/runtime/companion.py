@@ -30,8 +30,13 @@ class Companion(Protocol):
     """What `inwit.introspection.companion` offers."""
 
     def ask(
-        self, project: Project, question: str, *, graph: str | None = None,
-        level: str | None = None, execution_id: str | None = None,
+        self,
+        project: Project,
+        question: str,
+        *,
+        graph: str | None = None,
+        level: str | None = None,
+        execution_id: str | None = None,
     ) -> Answer: ...
 
     def introspect(self, app: Answering) -> Any:

@@ -14,7 +14,7 @@ from inwit.runtime import loops
 from inwit.runtime.answering import Answering
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving, StateSnapshot
 from inwit.runtime.checkpoints.base import Durability
-from inwit.runtime.checkpoints.snapshots import history_of, snapshot_of, resume_point
+from inwit.runtime.checkpoints.snapshots import history_of, resume_point, snapshot_of
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, current
 from inwit.runtime.engine import Execution
@@ -83,8 +83,13 @@ class CompiledGraph(Answering, Generic[S]):
     # Running
 
     def invoke(
-        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
-        execution_id: str | None = None, durability: Durability | None = None,
+        self,
+        state: Any,
+        config: Config | None = None,
+        *,
+        thread_id: str | None = None,
+        execution_id: str | None = None,
+        durability: Durability | None = None,
     ) -> dict[str, Any]:
         """Run to the end and give the final state.
 
@@ -103,33 +108,56 @@ class CompiledGraph(Answering, Generic[S]):
         return loops.run(execution.run(ready, given))
 
     async def ainvoke(
-        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
-        execution_id: str | None = None, durability: Durability | None = None,
+        self,
+        state: Any,
+        config: Config | None = None,
+        *,
+        thread_id: str | None = None,
+        execution_id: str | None = None,
+        durability: Durability | None = None,
     ) -> dict[str, Any]:
         """Run to the end and give the final state; see `invoke`."""
         execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
         return await execution.run(ready, given)
 
     def stream(
-        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
-        stream_mode: StreamMode | Sequence[StreamMode] = "updates", durability: Durability | None = None,
+        self,
+        state: Any,
+        config: Config | None = None,
+        *,
+        thread_id: str | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        durability: Durability | None = None,
     ) -> Iterator[Any]:
         """Run, and give what `stream_mode` names as it happens: ``values`` (the state after each
         step), ``updates`` (what each node returned, by its name), ``custom`` (what nodes write) or
-        ``events``. Several modes give (mode, value) pairs. The graph waits for its reader."""
-        return stream(self.astream(state, config, thread_id=thread_id, stream_mode=stream_mode,
-                                   durability=durability))  # fmt: skip
+        ``events``. Several modes give (mode, value) pairs. The graph waits for its reader.
+        """
+        return stream(
+            self.astream(
+                state, config, thread_id=thread_id, stream_mode=stream_mode, durability=durability
+            )
+        )
 
     def astream(
-        self, state: Any, config: Config | None = None, *, thread_id: str | None = None,
-        stream_mode: StreamMode | Sequence[StreamMode] = "updates", durability: Durability | None = None,
+        self,
+        state: Any,
+        config: Config | None = None,
+        *,
+        thread_id: str | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        durability: Durability | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Run, and give what happens; see `stream`."""
         execution, ready, given = self._begin(state, config, thread_id, None, durability)
         return astream(execution, execution.run(ready, given), stream_mode)
 
     def _begin(
-        self, state: Any, config: Config | None, thread_id: str | None, execution_id: str | None,
+        self,
+        state: Any,
+        config: Config | None,
+        thread_id: str | None,
+        execution_id: str | None,
         durability: Durability | None,
     ) -> tuple[Execution, list[int] | None, Mapping[str, Any] | None]:
         timeout_s = self.options.limits.execution_timeout_s
@@ -202,7 +230,9 @@ class CompiledGraph(Answering, Generic[S]):
         saver, thread_id = self._thread(config)
         return snapshot_of(saver, thread_id, config["configurable"].get("checkpoint_id"))
 
-    def get_state_history(self, config: Config, *, limit: int | None = None) -> Iterator[StateSnapshot]:
+    def get_state_history(
+        self, config: Config, *, limit: int | None = None
+    ) -> Iterator[StateSnapshot]:
         """The states of a thread, newest first."""
         saver, thread_id = self._thread(config)
         return history_of(saver, thread_id, limit)
@@ -217,7 +247,9 @@ class CompiledGraph(Answering, Generic[S]):
     # Opting out: each gives a graph without one default
 
     def _without(self, **changes: Any) -> CompiledGraph[S]:
-        return CompiledGraph(self.schema, self.program, msgspec.structs.replace(self.options, **changes))
+        return CompiledGraph(
+            self.schema, self.program, msgspec.structs.replace(self.options, **changes)
+        )
 
     def without_checkpointing(self) -> CompiledGraph[S]:
         """The same graph, keeping no checkpoints."""

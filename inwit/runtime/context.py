@@ -116,9 +116,15 @@ class Context:
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
 
     def llm(
-        self, messages: Messages, *, model: str | None = None, base_url: str | None = None,
-        api_key: str | None = None, stream: bool = False, **parameters: Any,
-    ) -> Any:  # fmt: skip
+        self,
+        messages: Messages,
+        *,
+        model: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        stream: bool = False,
+        **parameters: Any,
+    ) -> Any:
         """Call a model of an OpenAI-compatible server and give its `Reply`; an awaitable one in an
         async node.
 
@@ -133,7 +139,13 @@ class Context:
         from inwit.runtime.capture import calls
 
         return calls.llm(
-            self, messages, model=model, base_url=base_url, api_key=api_key, stream=stream, **parameters
+            self,
+            messages,
+            model=model,
+            base_url=base_url,
+            api_key=api_key,
+            stream=stream,
+            **parameters,
         )
 
     def tool(self, function: str | Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

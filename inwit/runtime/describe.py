@@ -36,13 +36,22 @@ def describe(graph: CompiledGraph[Any]) -> GraphManifest:
     nodes = tuple(_node(node, entries, terminal, schema) for node in program.nodes)
     fields = tuple(_field(channel) for channel in schema.channels.values())
     return GraphManifest(
-        name=graph.name, version=structural_hash(nodes, edges, fields),
-        description=_first_paragraph(schema.cls), nodes=nodes, edges=edges, entry_points=entries,
-        terminal_nodes=terminal, state_type=schema.cls.__name__, fields=fields,
-        features=features_of(graph.options), source=graph.options.source,
-        has_cycles=_has_cycles(edges), has_parallel_paths=_has_parallel(program, edges),
-        dependencies=tuple(sorted(_modules(program))), metadata=_plain(graph.options.metadata),
-    )  # fmt: skip
+        name=graph.name,
+        version=structural_hash(nodes, edges, fields),
+        description=_first_paragraph(schema.cls),
+        nodes=nodes,
+        edges=edges,
+        entry_points=entries,
+        terminal_nodes=terminal,
+        state_type=schema.cls.__name__,
+        fields=fields,
+        features=features_of(graph.options),
+        source=graph.options.source,
+        has_cycles=_has_cycles(edges),
+        has_parallel_paths=_has_parallel(program, edges),
+        dependencies=tuple(sorted(_modules(program))),
+        metadata=_plain(graph.options.metadata),
+    )
 
 
 def structural_hash(
@@ -57,21 +66,32 @@ def structural_hash(
     return hashlib.sha256(msgspec.json.encode(structure)).hexdigest()[:12]
 
 
-def _node(node: Node, entries: tuple[str, ...], terminal: tuple[str, ...], schema: StateSchema) -> NodeFacts:
+def _node(
+    node: Node, entries: tuple[str, ...], terminal: tuple[str, ...], schema: StateSchema
+) -> NodeFacts:
     function = unwrap(node.function)
     reading = read(node.function)
     keys = schema.names
     writes = tuple(key for key in reading.writes if key in keys)
     return NodeFacts(
-        name=node.name, node_type=_node_type(node), description=_first_paragraph(function),
+        name=node.name,
+        node_type=_node_type(node),
+        description=_first_paragraph(function),
         function=f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}",
-        source=_source(function), is_async=node.is_async, is_entry_point=node.name in entries,
-        is_terminal=node.name in terminal, reads=tuple(k for k in reading.reads if k in keys),
-        writes=writes, reads_known=not reading.reads_unknown,
+        source=_source(function),
+        is_async=node.is_async,
+        is_entry_point=node.name in entries,
+        is_terminal=node.name in terminal,
+        reads=tuple(k for k in reading.reads if k in keys),
+        writes=writes,
+        reads_known=not reading.reads_unknown,
         writes_known=not reading.writes_unknown and not set(reading.writes) - set(keys),
-        tools=tools_of(function), calls=reading.calls, version=_code_hash(function),
-        policies=_policies(node.policy), metadata=_plain(node.policy.metadata),
-    )  # fmt: skip
+        tools=tools_of(function),
+        calls=reading.calls,
+        version=_code_hash(function),
+        policies=_policies(node.policy),
+        metadata=_plain(node.policy.metadata),
+    )
 
 
 def _node_type(node: Node) -> str:
@@ -87,7 +107,11 @@ def _edges(program: Program) -> Iterator[EdgeFacts]:
 
 
 def _edges_of(
-    source: str, plain: tuple[str, ...], routers: tuple[Router, ...], program: Program, joins: tuple[int, ...]
+    source: str,
+    plain: tuple[str, ...],
+    routers: tuple[Router, ...],
+    program: Program,
+    joins: tuple[int, ...],
 ) -> Iterator[EdgeFacts]:
     waits = {
         program.nodes[program.joins[j].target].name: tuple(
@@ -103,9 +127,13 @@ def _edges_of(
         possible = router.possible() or tuple((n, n) for n in (*program.by_name, END))
         for label, target in possible:
             yield EdgeFacts(
-                source=source, target=target, is_conditional=True, condition=router.name,
-                label=label, reads=router.reading.reads,
-            )  # fmt: skip
+                source=source,
+                target=target,
+                is_conditional=True,
+                condition=router.name,
+                label=label,
+                reads=router.reading.reads,
+            )
 
 
 def _has_cycles(edges: tuple[EdgeFacts, ...]) -> bool:
@@ -146,10 +174,12 @@ def _has_parallel(program: Program, edges: tuple[EdgeFacts, ...]) -> bool:
 
 def _field(channel: Channel) -> FieldFacts:
     return FieldFacts(
-        name=channel.name, field_type=type_name(channel.type),
+        name=channel.name,
+        field_type=type_name(channel.type),
         reducer="" if channel.reducer is None else _reducer_name(channel),
-        optional=not channel.is_required, description=channel.description,
-    )  # fmt: skip
+        optional=not channel.is_required,
+        description=channel.description,
+    )
 
 
 def _reducer_name(channel: Channel) -> str:
@@ -170,18 +200,39 @@ def features_of(options: Options) -> tuple[FeatureFacts, ...]:
     limits = options.limits
     seconds = limits.node_timeout_s
     return (
-        _feature("checkpointing", "Saves the state after each step of a thread.",
-                 options.checkpointer is not False, "without_checkpointing()"),
-        _feature("retries", f"Calls a node up to {options.retry.max_attempts} times when an error is transient.",
-                 options.retry.max_attempts > 1, "without_retries()"),
-        _feature("metrics", "Counts executions and keeps latency histograms of nodes.",
-                 options.metrics, "without_metrics()"),
-        _feature("limits", f"Ends an execution after {limits.recursion_limit} steps, a node after "
-                 f"{seconds:g} s." if seconds else f"Ends an execution after {limits.recursion_limit} steps.",
-                 seconds is not None, "without_limits()"),
-        _feature("introspection", "Registers the graph and records its executions.",
-                 options.introspection, "without_introspection()"),
-    )  # fmt: skip
+        _feature(
+            "checkpointing",
+            "Saves the state after each step of a thread.",
+            options.checkpointer is not False,
+            "without_checkpointing()",
+        ),
+        _feature(
+            "retries",
+            f"Calls a node up to {options.retry.max_attempts} times when an error is transient.",
+            options.retry.max_attempts > 1,
+            "without_retries()",
+        ),
+        _feature(
+            "metrics",
+            "Counts executions and keeps latency histograms of nodes.",
+            options.metrics,
+            "without_metrics()",
+        ),
+        _feature(
+            "limits",
+            f"Ends an execution after {limits.recursion_limit} steps, a node after {seconds:g} s."
+            if seconds
+            else f"Ends an execution after {limits.recursion_limit} steps.",
+            seconds is not None,
+            "without_limits()",
+        ),
+        _feature(
+            "introspection",
+            "Registers the graph and records its executions.",
+            options.introspection,
+            "without_introspection()",
+        ),
+    )
 
 
 def _feature(name: str, description: str, enabled: bool, opt_out: str) -> FeatureFacts:
@@ -194,7 +245,11 @@ def _policies(policy: NodePolicy) -> dict[str, Any]:
         found["max_attempts"] = policy.retry.max_attempts
     if policy.timeout_s is not None:
         found["timeout_s"] = policy.timeout_s
-    for name, value in (("thread", policy.in_thread), ("side_effects", policy.has_side_effects), ("pure", policy.is_pure)):  # noqa: E501
+    for name, value in (
+        ("thread", policy.in_thread),
+        ("side_effects", policy.has_side_effects),
+        ("pure", policy.is_pure),
+    ):
         if value:
             found[name] = True
     return found
@@ -227,7 +282,10 @@ def _first_paragraph(thing: Any) -> str:
 
 
 def _modules(program: Program) -> set[str]:
-    found = {str(getattr(unwrap(node.function), "__module__", "") or "").split(".")[0] for node in program.nodes}
+    found = {
+        str(getattr(unwrap(node.function), "__module__", "") or "").split(".")[0]
+        for node in program.nodes
+    }
     return found - {"", "builtins", "__main__"}
 
 

@@ -53,9 +53,15 @@ class Execution:
     """Whether no event loop runs, so that waiting blocks the thread."""
 
     def __init__(
-        self, program: Program, schema: StateSchema, options: Options, recording: Recording,
-        journal: Journal | None, ctx: Context, state: dict[str, Any],
-    ) -> None:  # fmt: skip
+        self,
+        program: Program,
+        schema: StateSchema,
+        options: Options,
+        recording: Recording,
+        journal: Journal | None,
+        ctx: Context,
+        state: dict[str, Any],
+    ) -> None:
         self.program = program
         self.schema = schema
         self.options = options
@@ -124,7 +130,11 @@ class Execution:
     def _record_whole_state(self, given: Mapping[str, Any]) -> None:
         """Tell what the state holds beside the input: defaults, and the thread's memory."""
         patch = [
-            {"op": "add", "path": "/" + key.replace("~", "~0").replace("/", "~1"), "value": freeze(value)}
+            {
+                "op": "add",
+                "path": "/" + key.replace("~", "~0").replace("/", "~1"),
+                "value": freeze(value),
+            }
             for key, value in self.state.items()
             if not (key in given and given[key] is value)
         ]
@@ -137,10 +147,19 @@ class Execution:
             for index, edge in await self._decide(router, self.state):
                 targets.append(index)
                 target, label, read, unread = edge
-                self.recording.emit("edge_taken", "__start__", None, None, {
-                    "target": target, "conditional": True, "label": label, "read": read,
-                    **({"unread": unread} if unread else {}),
-                })  # fmt: skip
+                self.recording.emit(
+                    "edge_taken",
+                    "__start__",
+                    None,
+                    None,
+                    {
+                        "target": target,
+                        "conditional": True,
+                        "label": label,
+                        "read": read,
+                        **({"unread": unread} if unread else {}),
+                    },
+                )
         ready = sorted({index for index in targets if index >= 0})
         if self.saving is not None:
             await self._save(None, ready)
@@ -244,7 +263,9 @@ class Execution:
             except (Exception, asyncio.CancelledError) as exc:
                 error = exc
 
-    async def _advance(self, node: Node, state: dict[str, Any]) -> tuple[list[int], tuple[Edge, ...]]:
+    async def _advance(
+        self, node: Node, state: dict[str, Any]
+    ) -> tuple[list[int], tuple[Edge, ...]]:
         """Find the ways on from a node that decides, joins or fans out."""
         targets, edges = list(node.targets), list[Edge](node.edges)
         for router in node.routers:
@@ -285,7 +306,9 @@ class Execution:
             raise GraphRecursionError(self.limit)
         branches = await run_branches(self, ready)
         self._refuse_conflicts(branches)
-        before = self.state.copy() if any(branch.node.routers for branch in branches) else self.state
+        before = (
+            self.state.copy() if any(branch.node.routers for branch in branches) else self.state
+        )
         targets: set[int] = set()
         applied: list[tuple[Any, ...]] = []
         for branch in branches:
@@ -320,8 +343,19 @@ class Execution:
         self, branch: Branch, recorded: dict[str, Any] | None, edges: tuple[Edge, ...], step_id: Any
     ) -> None:
         rec = self.recording
-        rec.rows.append((APPLY, rec.seq + 1, branch.node.name, branch.visit, branch.attempt,
-                         monotonic_ns(), recorded, edges, step_id))  # fmt: skip
+        rec.rows.append(
+            (
+                APPLY,
+                rec.seq + 1,
+                branch.node.name,
+                branch.visit,
+                branch.attempt,
+                monotonic_ns(),
+                recorded,
+                edges,
+                step_id,
+            )
+        )
         rec.seq += (1 if recorded else 0) + len(edges) + (step_id is not None)
 
     def _refuse_conflicts(self, branches: list[Branch]) -> None:

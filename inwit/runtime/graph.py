@@ -13,7 +13,14 @@ from inwit.runtime import naming
 from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.compiled import CompiledGraph, Options
 from inwit.runtime.manifest import Source
-from inwit.runtime.policies import DEFAULT_RETRY, NO_LIMITS, NO_RETRY, Limits, NodePolicy, RetryPolicy
+from inwit.runtime.policies import (
+    DEFAULT_RETRY,
+    NO_LIMITS,
+    NO_RETRY,
+    Limits,
+    NodePolicy,
+    RetryPolicy,
+)
 from inwit.runtime.program import COMPLEX, END, START, Join, Node, Program, Router
 from inwit.runtime.source import unwrap
 from inwit.runtime.state import StateSchema, schema_of
@@ -86,9 +93,13 @@ class StateGraph(Generic[S]):
         name, function = self._name_and_function(node, action)
         self.declared.append(name)
         policy = NodePolicy(
-            retry=retry_policy, timeout_s=timeout_s, in_thread=thread, is_pure=pure,
-            has_side_effects=side_effects, metadata=metadata or {},
-        )  # fmt: skip
+            retry=retry_policy,
+            timeout_s=timeout_s,
+            in_thread=thread,
+            is_pure=pure,
+            has_side_effects=side_effects,
+            metadata=metadata or {},
+        )
         self.nodes.setdefault(name, Written(function, policy))
 
     def _name_and_function(self, node: Any, action: Any) -> tuple[str, Callable[..., Any]]:
@@ -98,9 +109,10 @@ class StateGraph(Generic[S]):
             raise InvalidNameError(node, "has no function", "Give add_node(name, function).")
         if node in (START, END) or not naming.is_node_name(node):
             raise InvalidNameError(
-                node, "cannot be a node's name",
+                node,
+                "cannot be a node's name",
                 "Use 1 to 100 characters, none of / : < > or control characters.",
-            )  # fmt: skip
+            )
         return node, action
 
     def add_edge(self, start: str | Sequence[str], end: str) -> None:
@@ -108,11 +120,15 @@ class StateGraph(Generic[S]):
         sources = (start,) if isinstance(start, str) else tuple(start)
         self.edges.append((sources, end))
 
-    def add_sequence(self, nodes: Sequence[Callable[..., Any] | tuple[str, Callable[..., Any]]]) -> None:
+    def add_sequence(
+        self, nodes: Sequence[Callable[..., Any] | tuple[str, Callable[..., Any]]]
+    ) -> None:
         """Add nodes that follow one another, with the edges between them."""
         previous: str | None = None
         for node in nodes:
-            name, function = node if isinstance(node, tuple) else (getattr(node, "__name__", ""), node)
+            name, function = (
+                node if isinstance(node, tuple) else (getattr(node, "__name__", ""), node)
+            )
             self.add_node(name, function)
             if previous is not None:
                 self.add_edge(previous, name)
@@ -135,7 +151,9 @@ class StateGraph(Generic[S]):
         It answers a label of `path_map`, or without one the name of a node or `END`; a list of
         answers leads to several nodes at once.
         """
-        mapped = path_map if isinstance(path_map, dict) or path_map is None else {p: p for p in path_map}
+        mapped = (
+            path_map if isinstance(path_map, dict) or path_map is None else {p: p for p in path_map}
+        )
         name = getattr(unwrap(path), "__name__", type(path).__name__)
         self._routers.append(Router(source, path, mapped, name))
 
@@ -191,17 +209,26 @@ class StateGraph(Generic[S]):
         frame = sys._getframe(1)
         limits, retry = (Limits(), DEFAULT_RETRY) if defaults == "inwit" else (NO_LIMITS, NO_RETRY)
         if name is not None and not naming.is_graph_name(name):
-            raise InvalidNameError(name, "cannot be a graph's name", "Use letters, digits and _ . : -")
+            raise InvalidNameError(
+                name, "cannot be a graph's name", "Use letters, digits and _ . : -"
+            )
         options = Options(
-            name=name or naming.name_of(frame), source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),
-            limits=limits, retry=retry, checkpointer=checkpointer, store=store, durability=durability,
+            name=name or naming.name_of(frame),
+            source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),
+            limits=limits,
+            retry=retry,
+            checkpointer=checkpointer,
+            store=store,
+            durability=durability,
             metadata=metadata or {},
-        )  # fmt: skip
+        )
         return CompiledGraph(self.schema, self._program(limits), options)
 
     def _program(self, limits: Limits) -> Program:
         names = sorted(self.nodes)
-        nodes = [Node(i, n, self.nodes[n].function, self.nodes[n].policy) for i, n in enumerate(names)]
+        nodes = [
+            Node(i, n, self.nodes[n].function, self.nodes[n].policy) for i, n in enumerate(names)
+        ]
         program = Program(nodes)
         joins: list[Join] = []
         targets: dict[str, list[int]] = {name: [] for name in (START, *names)}
@@ -221,7 +248,9 @@ class StateGraph(Generic[S]):
         program.entry = None if program.entry_routers else sorted(program.entry_targets)
         for node in nodes:
             node.targets = tuple(dict.fromkeys(targets[node.name]))
-            node.edges = tuple(dict.fromkeys(edges[node.name])) or (() if node.name in routers else (END,))
+            node.edges = tuple(dict.fromkeys(edges[node.name])) or (
+                () if node.name in routers else (END,)
+            )
             node.routers = routers.get(node.name, ())
             node.joins = tuple(i for i, join in enumerate(joins) if node.index in join.needed)
             is_simple = not node.joins and len(node.targets) <= 1
@@ -235,7 +264,9 @@ class StateGraph(Generic[S]):
         )
         return program
 
-    def _add_join(self, program: Program, joins: list[Join], sources: Sequence[str], target: str) -> None:
+    def _add_join(
+        self, program: Program, joins: list[Join], sources: Sequence[str], target: str
+    ) -> None:
         joins.append(Join([program.by_name[source] for source in sources], program.by_name[target]))
 
     def _bound_routers(self, program: Program) -> dict[str, tuple[Router, ...]]:

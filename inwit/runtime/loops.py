@@ -26,7 +26,8 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end: in this thread's own loop, or in a worker thread where a loop
-    runs here already."""
+    runs here already.
+    """
     if asyncio._get_running_loop() is None:
         return own_runner().run(work)
     with ThreadPoolExecutor(1, thread_name_prefix="inwit-invoke") as pool:

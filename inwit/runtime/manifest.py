@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 
-
 class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where something is written."""
 

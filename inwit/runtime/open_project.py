@@ -44,7 +44,11 @@ class OpenProject:
         return companion.introspection().plans(self._project)
 
     def ask(
-        self, question: str, *, graph: str | None = None, level: str | None = None,
+        self,
+        question: str,
+        *,
+        graph: str | None = None,
+        level: str | None = None,
         execution_id: str | None = None,
     ) -> Answer:
         """Ask in plain language; see `CompiledGraph.ask`."""

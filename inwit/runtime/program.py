@@ -38,7 +38,11 @@ def is_coroutine_function(function: Any) -> bool:
 def extra_parameters(function: Any) -> tuple[str, ...]:
     """The parameters after the state that the engine fills: ctx, config, writer, store."""
     code = getattr(function, "__code__", None)
-    if code is not None and not hasattr(function, "__wrapped__") and not hasattr(function, "__self__"):
+    if (
+        code is not None
+        and not hasattr(function, "__wrapped__")
+        and not hasattr(function, "__self__")
+    ):
         count = code.co_argcount + code.co_kwonlyargcount
         if count == 1:
             return ()
@@ -64,9 +68,7 @@ def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
 class Router:
     """A conditional edge: a function of the state, and where its answers lead."""
 
-    __slots__ = (
-        "call", "is_async", "known", "name", "path_map", "reading_", "source", "targets"
-    )  # fmt: skip
+    __slots__ = ("call", "is_async", "known", "name", "path_map", "reading_", "source", "targets")
 
     def __init__(
         self, source: str, function: Callable[..., Any], path_map: dict[Any, str] | None, name: str
@@ -172,11 +174,25 @@ class Node:
     """One node as the engine calls it."""
 
     __slots__ = (
-        "call", "edges", "function", "index", "is_async", "is_plain", "joins", "limit_ns", "name",
-        "next", "policy", "router", "routers", "targets",
-    )  # fmt: skip
+        "call",
+        "edges",
+        "function",
+        "index",
+        "is_async",
+        "is_plain",
+        "joins",
+        "limit_ns",
+        "name",
+        "next",
+        "policy",
+        "router",
+        "routers",
+        "targets",
+    )
 
-    def __init__(self, index: int, name: str, function: Callable[..., Any], policy: NodePolicy) -> None:
+    def __init__(
+        self, index: int, name: str, function: Callable[..., Any], policy: NodePolicy
+    ) -> None:
         self.index = index
         self.name = name
         self.function = function
@@ -212,7 +228,16 @@ class Join:
 class Program:
     """All nodes, joins and the ways in."""
 
-    __slots__ = ("by_name", "entry", "entry_edges", "entry_routers", "entry_targets", "is_sync", "joins", "nodes")
+    __slots__ = (
+        "by_name",
+        "entry",
+        "entry_edges",
+        "entry_routers",
+        "entry_targets",
+        "is_sync",
+        "joins",
+        "nodes",
+    )
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = tuple(nodes)

@@ -67,8 +67,13 @@ class Recording:
     """The journal's own: the last seq it has written."""
 
     def __init__(
-        self, execution_id: str, graph_name: str, version: Callable[[], str],
-        thread_id: str | None, parent_id: str | None, anchor_ns: int,
+        self,
+        execution_id: str,
+        graph_name: str,
+        version: Callable[[], str],
+        thread_id: str | None,
+        parent_id: str | None,
+        anchor_ns: int,
     ) -> None:
         self.execution_id = execution_id
         self.graph_name = graph_name
@@ -87,7 +92,11 @@ class Recording:
             self.rows.append((kind, first, *rest))
 
     def emit(
-        self, type_name: str, node: str | None, visit: int | None, attempt: int | None,
+        self,
+        type_name: str,
+        node: str | None,
+        visit: int | None,
+        attempt: int | None,
         fields: dict[str, Any],
     ) -> int:
         """Append one EVENT row and return its seq. Safe from any thread."""

@@ -129,9 +129,10 @@ def plain_ext(code: int, data: memoryview) -> Any:
 def plain(data: bytes) -> Any:
     """Decode packed bytes as a reader sees them, without the program's classes."""
     return ormsgpack.unpackb(
-        data, ext_hook=lambda code, raw: plain_ext(code, memoryview(raw)),
+        data,
+        ext_hook=lambda code, raw: plain_ext(code, memoryview(raw)),
         option=ormsgpack.OPT_NON_STR_KEYS,
-    )  # fmt: skip
+    )
 
 
 def _ext(code: int, value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext:

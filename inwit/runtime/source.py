@@ -57,7 +57,9 @@ def read(function: Callable[..., Any]) -> Reading:
     inner = unwrap(function)
     code = getattr(inner, "__code__", None)
     if code is None:
-        return Reading(reads_unknown="it has no Python source", writes_unknown="it has no Python source")
+        return Reading(
+            reads_unknown="it has no Python source", writes_unknown="it has no Python source"
+        )
     return _read_code(code, inner)
 
 
@@ -74,7 +76,9 @@ def _read_code(code: CodeType, function: Any) -> Reading:
 def _parse(function: Any, code: CodeType) -> Reading:
     tree = _tree(function, code)
     if tree is None:
-        return Reading(reads_unknown="its source is not at hand", writes_unknown="its source is not at hand")
+        return Reading(
+            reads_unknown="its source is not at hand", writes_unknown="its source is not at hand"
+        )
     names = [arg.arg for arg in (*tree.args.posonlyargs, *tree.args.args)]
     if names[:1] in (["self"], ["cls"]):
         names = names[1:]
@@ -89,7 +93,9 @@ def _parse(function: Any, code: CodeType) -> Reading:
     return visitor.reading()
 
 
-def _tree(function: Any, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None:
+def _tree(
+    function: Any, code: CodeType
+) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None:
     try:
         text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
@@ -102,7 +108,11 @@ def _tree(function: Any, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionD
         node
         for node in ast.walk(parsed)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        and (code.co_name in ("<lambda>",) if isinstance(node, ast.Lambda) else node.name == code.co_name)
+        and (
+            code.co_name in ("<lambda>",)
+            if isinstance(node, ast.Lambda)
+            else node.name == code.co_name
+        )
     ]
     # Two lambdas on one line cannot be told apart by their source.
     if len(found) != 1 and isinstance(found[0] if found else None, ast.Lambda):
@@ -137,10 +147,13 @@ class _Visitor(ast.NodeVisitor):
     def reading(self) -> Reading:
         returns = tuple(dict.fromkeys(self._returns)) if self._returns else None
         return Reading(
-            reads=tuple(self._reads), reads_unknown=self._reads_unknown,
-            writes=tuple(self._writes), writes_unknown=self._writes_unknown,
-            returns=returns, calls=tuple(self._calls),
-        )  # fmt: skip
+            reads=tuple(self._reads),
+            reads_unknown=self._reads_unknown,
+            writes=tuple(self._writes),
+            writes_unknown=self._writes_unknown,
+            returns=returns,
+            calls=tuple(self._calls),
+        )
 
     def _is_state(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == self._state
@@ -158,7 +171,9 @@ class _Visitor(ast.NodeVisitor):
         if self._is_state(node.value):
             self._known_uses.add(id(node.value))
             if node.attr in ("items", "values", "keys", "copy", "model_dump", "dict"):
-                self._reads_unknown = self._reads_unknown or f"it takes the whole state by .{node.attr}()"
+                self._reads_unknown = (
+                    self._reads_unknown or f"it takes the whole state by .{node.attr}()"
+                )
             elif node.attr not in _READ_METHODS:
                 self._reads[node.attr] = None
         self.generic_visit(node)
@@ -179,9 +194,11 @@ class _Visitor(ast.NodeVisitor):
     def visit_Compare(self, node: ast.Compare) -> None:
         left = node.left
         if (
-            isinstance(left, ast.Constant) and isinstance(left.value, str)
-            and isinstance(node.ops[0], ast.In | ast.NotIn) and self._is_state(node.comparators[0])
-        ):  # fmt: skip
+            isinstance(left, ast.Constant)
+            and isinstance(left.value, str)
+            and isinstance(node.ops[0], ast.In | ast.NotIn)
+            and self._is_state(node.comparators[0])
+        ):
             self._known_uses.add(id(node.comparators[0]))
             self._reads[left.value] = None
         self.generic_visit(node)
@@ -223,7 +240,9 @@ class _Visitor(ast.NodeVisitor):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
                     self._writes[key.value] = None
                 else:
-                    self._writes_unknown = self._writes_unknown or "it returns a key that is computed"
+                    self._writes_unknown = (
+                        self._writes_unknown or "it returns a key that is computed"
+                    )
         elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.keywords:
             for keyword in value.keywords:
                 if keyword.arg:

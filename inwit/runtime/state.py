@@ -78,7 +78,9 @@ class StateSchema:
             return value
         return None
 
-    def apply(self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False) -> dict[str, Any]:
+    def apply(
+        self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False
+    ) -> dict[str, Any]:
         """Merge `update` into `state`, in place, and return it as the record keeps it.
 
         Raises:
@@ -123,12 +125,17 @@ class StateSchema:
         return merged if type(merged) in IMMUTABLE else msgspec.Raw(pack(merged, strict=strict))
 
     def _refuse_unknown(
-        self, found: Mapping[str, Any], error: type[InvalidStateError | InvalidUpdateError], what: str
+        self,
+        found: Mapping[str, Any],
+        error: type[InvalidStateError | InvalidUpdateError],
+        what: str,
     ) -> None:
         unknown = next((key for key in found if key not in self.names), None)
         if unknown is not None:
-            raise error(f"{what} has the key {unknown!r}, which {self.cls.__name__} lacks.",
-                        hint=nearest(str(unknown), self.names))  # fmt: skip
+            raise error(
+                f"{what} has the key {unknown!r}, which {self.cls.__name__} lacks.",
+                hint=nearest(str(unknown), self.names),
+            )
 
 
 class _DataclassSchema(StateSchema):
@@ -140,8 +147,10 @@ class _DataclassSchema(StateSchema):
         try:
             return self.cls(**state)
         except TypeError as exc:
-            raise InvalidStateError(f"{self.cls.__name__} cannot be made: {exc}.",
-                                    hint="Give the key in the input or a default.") from exc  # fmt: skip
+            raise InvalidStateError(
+                f"{self.cls.__name__} cannot be made: {exc}.",
+                hint="Give the key in the input or a default.",
+            ) from exc
 
     def keys_of(self, value: Any) -> Mapping[str, Any] | None:
         if isinstance(value, self.cls):
@@ -169,11 +178,15 @@ class _PydanticSchema(StateSchema):
         try:
             model = self._model.model_validate({**self.initial(), **given})
         except ValueError as exc:
-            raise InvalidStateError(f"The input is no {self.cls.__name__}: {_first_line(exc)}",
-                                    hint="See the model's fields.") from exc  # fmt: skip
+            raise InvalidStateError(
+                f"The input is no {self.cls.__name__}: {_first_line(exc)}",
+                hint="See the model's fields.",
+            ) from exc
         return {name: getattr(model, name) for name in given}
 
-    def apply(self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False) -> dict[str, Any]:
+    def apply(
+        self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False
+    ) -> dict[str, Any]:
         if not (update.keys() <= self.names):
             self._refuse_unknown(update, InvalidUpdateError, "An update")
         model = self._model.model_construct(**state)
@@ -185,8 +198,10 @@ class _PydanticSchema(StateSchema):
             try:
                 self._model.__pydantic_validator__.validate_assignment(model, key, value)
             except ValueError as exc:
-                raise InvalidUpdateError(f"{key!r} cannot be {value!r}: {_first_line(exc)}",
-                                         hint=f"It is a {self.channels[key].type}.") from exc  # fmt: skip
+                raise InvalidUpdateError(
+                    f"{key!r} cannot be {value!r}: {_first_line(exc)}",
+                    hint=f"It is a {self.channels[key].type}.",
+                ) from exc
             checked[key] = getattr(model, key)
         return super().apply(state, checked, strict=strict)
 
@@ -222,8 +237,10 @@ def _hints(cls: type) -> dict[str, Any]:
         try:
             return typing.get_type_hints(cls, None, frame_names, include_extras=True)
         except NameError:
-            raise InvalidStateError(f"The types of {cls.__name__} cannot be read: {exc}.",
-                                    hint="Import what its annotations name.") from exc  # fmt: skip
+            raise InvalidStateError(
+                f"The types of {cls.__name__} cannot be read: {exc}.",
+                hint="Import what its annotations name.",
+            ) from exc
 
 
 def _caller_names(cls: type) -> dict[str, Any]:
@@ -260,7 +277,9 @@ def _pydantic_channels(cls: Any) -> dict[str, Channel]:
         default: Any = MISSING
         if not field.is_required():
             default = (lambda f: lambda: f.get_default(call_default_factory=True))(field)
-        found[name] = _channel(name, hints[name], default, field.is_required(), field.description or "")
+        found[name] = _channel(
+            name, hints[name], default, field.is_required(), field.description or ""
+        )
     return found
 
 
@@ -268,7 +287,9 @@ def _constant(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-def _channel(name: str, hint: Any, default: Any, is_required: bool, description: str = "") -> Channel:
+def _channel(
+    name: str, hint: Any, default: Any, is_required: bool, description: str = ""
+) -> Channel:
     extras: tuple[Any, ...] = ()
     while typing.get_origin(hint) in (typing.Required, typing.NotRequired):
         hint = typing.get_args(hint)[0]
@@ -282,8 +303,15 @@ def _channel(name: str, hint: Any, default: Any, is_required: bool, description:
     if reducer is not None and factory is None and base in _EMPTY:
         factory = base
     is_list = base is list and reducer in (operator.add, operator.concat, operator.iadd)
-    return Channel(name=name, type=hint, reducer=operator.add if is_list else reducer,
-                   is_list=is_list, factory=factory, is_required=is_required, description=text)  # fmt: skip
+    return Channel(
+        name=name,
+        type=hint,
+        reducer=operator.add if is_list else reducer,
+        is_list=is_list,
+        factory=factory,
+        is_required=is_required,
+        description=text,
+    )
 
 
 def _is_reducer(extra: Any) -> bool:

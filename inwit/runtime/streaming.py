@@ -26,7 +26,9 @@ def check_modes(modes: str | Sequence[str]) -> tuple[str, ...]:
         if name in _LATER:
             raise NotInThisVersionError(f"stream_mode={name!r}")
         if name not in _MODES:
-            raise MalformedInputError(f"No stream mode {name!r}.", hint=f"Known: {', '.join(_MODES)}.")
+            raise MalformedInputError(
+                f"No stream mode {name!r}.", hint=f"Known: {', '.join(_MODES)}."
+            )
     return names
 
 
@@ -54,6 +56,7 @@ async def astream(
     loop = asyncio.get_running_loop()
     execution.output = put
     execution.gate = gate
+
     def write(data: Any) -> None:
         loop.call_soon_threadsafe(put, "custom", data)
 

@@ -41,9 +41,13 @@ async def follow(
             event = await queue.get()
             if lost:
                 yield Gap(
-                    execution_id=event.execution_id, seq=event.seq, ts=event.ts,
-                    lost_from=lost[0], lost_to=lost[-1], reason="the reader was too slow",
-                )  # fmt: skip
+                    execution_id=event.execution_id,
+                    seq=event.seq,
+                    ts=event.ts,
+                    lost_from=lost[0],
+                    lost_to=lost[-1],
+                    reason="the reader was too slow",
+                )
                 lost.clear()
             yield event
             if execution_id is not None and isinstance(event, _ENDS):

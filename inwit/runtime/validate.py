@@ -70,7 +70,9 @@ def _unreachable(graph: StateGraph[Any]) -> list[GraphError]:
     ways = successors(graph)
     reached = _walk(START, ways)
     lost = [name for name in graph.nodes if name not in reached]
-    found: list[GraphError] = [UnreachableNodeError(name, sorted(reached - {START, END})) for name in lost]
+    found: list[GraphError] = [
+        UnreachableNodeError(name, sorted(reached - {START, END})) for name in lost
+    ]
     back: dict[str, set[str]] = {}
     for source, targets in ways.items():
         for target in targets:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -84,15 +83,18 @@ def test_a_poorly_covered_question_is_searched_for_again_and_says_why(
     project: Path, catalogue: Catalogue
 ) -> None:
     librarian = build(catalogue)
-    state = librarian.invoke({"question": "Zyzzogeton quuxification of frobnicated blorbs"}, {"recursion_limit": 50})
+    state = librarian.invoke(
+        {"question": "Zyzzogeton quuxification of frobnicated blorbs"}, {"recursion_limit": 50}
+    )
     Journal.of(Project.find()).flush()
     store = Store.of(Project.find())
 
     visits = Counter(visit.node for visit in store.visits(librarian.last_execution_id or ""))
     decisions = [
-        event for event in store.events(librarian.last_execution_id or "", node="judge")
+        event
+        for event in store.events(librarian.last_execution_id or "", node="judge")
         if isinstance(event, EdgeTaken)
-    ]  # fmt: skip
+    ]
 
     assert visits["search"] == visits["search_words"] == visits["search_meaning"] == ROUNDS
     assert [d.label for d in decisions] == ["refine"] * (ROUNDS - 1) + ["answer"]
@@ -100,7 +102,9 @@ def test_a_poorly_covered_question_is_searched_for_again_and_says_why(
     assert state["coverage"] < ENOUGH
 
 
-def test_a_follow_up_is_understood_by_what_was_asked_before(project: Path, catalogue: Catalogue) -> None:
+def test_a_follow_up_is_understood_by_what_was_asked_before(
+    project: Path, catalogue: Catalogue
+) -> None:
     librarian = build(catalogue)
     librarian.invoke({"question": "Greatest common divisor of integers"}, thread_id="t")
 
@@ -142,4 +146,7 @@ def test_a_model_writes_the_prose_where_one_is_configured(
 def test_words_are_compared_by_their_stems() -> None:
     assert key_words("How do I sort the lists?") == ["sort", "lists"]
     assert coverage("sorting lists", ["a list that is sorted"]) == 1.0
-    assert best_sentences("gcd of numbers", "Nothing here. The gcd of numbers. Else.", 1) == "The gcd of numbers."
+    assert (
+        best_sentences("gcd of numbers", "Nothing here. The gcd of numbers. Else.", 1)
+        == "The gcd of numbers."
+    )

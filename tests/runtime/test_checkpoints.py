@@ -98,14 +98,18 @@ def test_each_durability_keeps_the_final_state(checkpointer: Checkpointer, durab
     assert app.get_state({"configurable": {"thread_id": "t"}}).values["n"] == 2
 
 
-def test_a_value_that_cannot_be_kept_is_refused_when_it_enters_the_state(checkpointer: Checkpointer) -> None:
+def test_a_value_that_cannot_be_kept_is_refused_when_it_enters_the_state(
+    checkpointer: Checkpointer,
+) -> None:
     app = chain(checkpointer, lambda state: {"pair": lambda: 0})
 
     with pytest.raises(UnserialisableError, match="function"):
         app.invoke({"n": 0}, thread_id="t")
 
 
-def test_a_list_that_is_changed_later_is_kept_as_it_was_returned(checkpointer: Checkpointer) -> None:
+def test_a_list_that_is_changed_later_is_kept_as_it_was_returned(
+    checkpointer: Checkpointer,
+) -> None:
     shared: list[int] = [1]
 
     def give(state: State) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
 import anyio
+import anyio.lowlevel
 import pydantic
 import pytest
 
@@ -218,7 +219,11 @@ def test_a_transient_error_is_tried_again_three_times(project: Any) -> None:
     [(ConnectionError(), False, 3), (ConnectionError(), True, 1), (ValueError(), False, 1)],
 )
 def test_only_transient_errors_of_nodes_without_side_effects_are_tried_again(
-    error: Exception, side_effects: bool, expected: int, project: Any, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    side_effects: bool,
+    expected: int,
+    project: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
 
@@ -249,7 +254,7 @@ async def test_the_first_failing_branch_cancels_the_others_and_waits_for_them(pr
         return {}
 
     async def bad(state: State) -> dict[str, Any]:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         raise ValueError("bad")
 
     graph = StateGraph(State)

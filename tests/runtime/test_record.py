@@ -139,7 +139,9 @@ def fail_slowly(state: State) -> dict[str, Any]:
 
 def test_a_failure_is_recorded_with_each_attempt(store: Store) -> None:
     graph = StateGraph(State)
-    graph.add_node("call", fail_slowly, retry_policy=RetryPolicy(initial_interval=0.001, max_attempts=2))
+    graph.add_node(
+        "call", fail_slowly, retry_policy=RetryPolicy(initial_interval=0.001, max_attempts=2)
+    )
     graph.set_entry_point("call")
     app = graph.compile(name="failing")
     with pytest.raises(ConnectionError) as caught:
@@ -251,7 +253,10 @@ def test_a_graph_called_by_a_node_knows_its_parent(store: Store) -> None:
     outer = graph.compile(name="outer")
     outer.invoke({})
 
-    assert flushed(store).execution(inner.last_execution_id).parent_execution_id == outer.last_execution_id
+    assert (
+        flushed(store).execution(inner.last_execution_id).parent_execution_id
+        == outer.last_execution_id
+    )
 
 
 def test_secrets_are_redacted_for_readers(store: Store) -> None:
@@ -347,7 +352,9 @@ def check_acknowledged(store: Store, execution_id: str) -> None:
     assert events[-1].type == "execution_completed"
 
 
-def test_a_writer_killed_twenty_times_loses_nothing_acknowledged(project: Path, store: Store) -> None:
+def test_a_writer_killed_twenty_times_loses_nothing_acknowledged(
+    project: Path, store: Store
+) -> None:
     acknowledged: list[str] = []
     for kill in range(20):
         with start_writer(project, 10_000) as process:
@@ -390,7 +397,9 @@ graph.compile(name="hanger").invoke({"n": 0}, execution_id="hung")
 """
 
 
-def test_an_execution_whose_process_was_killed_is_closed_as_host_lost(project: Path, store: Store) -> None:
+def test_an_execution_whose_process_was_killed_is_closed_as_host_lost(
+    project: Path, store: Store
+) -> None:
     (project / "hanger.py").write_text(HANGER)
     process = subprocess.Popen([sys.executable, "hanger.py"], cwd=project)
     with anyio.from_thread.start_blocking_portal() as portal:
@@ -412,7 +421,9 @@ async def _until_running(store: Store) -> None:
             await anyio.to_thread.run_sync(store.wait_change, 1.0)
 
 
-def test_a_graph_runs_on_where_nothing_can_be_written(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_graph_runs_on_where_nothing_can_be_written(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (project / ".inwit" / "inwit.db").mkdir()
 
     app = loop()

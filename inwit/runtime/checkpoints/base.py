@@ -51,7 +51,8 @@ class Checkpointer(Protocol):
 
     def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
         """Give the checkpoints needed to build one state, oldest first, beginning with one that
-        holds the whole state; the last one is the named or newest. Empty when there is none."""
+        holds the whole state; the last one is the named or newest. Empty when there is none.
+        """
 
     def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
         """Give a thread's checkpoints, newest first."""
@@ -121,7 +122,11 @@ class Saving:
         return f"{self._execution_id}:{step}"
 
     def save(
-        self, step: int, update: dict[str, Any] | None, following: tuple[str, ...], state: dict[str, Any]
+        self,
+        step: int,
+        update: dict[str, Any] | None,
+        following: tuple[str, ...],
+        state: dict[str, Any],
     ) -> Future[None] | None:
         """Save a step. The future, if any, is done when the checkpoint is durable."""
         self._last = (step, following)
@@ -132,15 +137,24 @@ class Saving:
         return self._put(step, update or {}, following, state if whole else None)
 
     def _put(
-        self, step: int, update: dict[str, Any], following: tuple[str, ...], state: dict[str, Any] | None
+        self,
+        step: int,
+        update: dict[str, Any],
+        following: tuple[str, ...],
+        state: dict[str, Any] | None,
     ) -> Future[None] | None:
         frozen = None if state is None else {k: freeze(v, strict=True) for k, v in state.items()}
         return self._checkpointer.put(
             Checkpoint(
-                checkpoint_id=self.checkpoint_id(step), thread_id=self._thread_id,
-                execution_id=self._execution_id, step=step, ts_ns=time.time_ns(), next=following,
-                update=update, state=frozen,
-            )  # fmt: skip
+                checkpoint_id=self.checkpoint_id(step),
+                thread_id=self._thread_id,
+                execution_id=self._execution_id,
+                step=step,
+                ts_ns=time.time_ns(),
+                next=following,
+                update=update,
+                state=frozen,
+            )
         )
 
     def close(self, state: dict[str, Any]) -> Future[None] | None:

@@ -26,13 +26,21 @@ def snapshot_of(saver: Checkpointer, thread_id: str, checkpoint_id: str | None) 
         if checkpoint_id is not None:
             raise UnknownCheckpointError(thread_id, checkpoint_id)
         return StateSnapshot(
-            values={}, next=(), config={"configurable": {"thread_id": thread_id}}, metadata={}, created_at=""
+            values={},
+            next=(),
+            config={"configurable": {"thread_id": thread_id}},
+            metadata={},
+            created_at="",
         )
     last = saved[-1]
     config = {"configurable": {"thread_id": thread_id, "checkpoint_id": last.checkpoint_id}}
     metadata = {"step": last.step, "execution_id": last.execution_id}
     return StateSnapshot(
-        values=fold(saved), next=last.next, config=config, metadata=metadata, created_at=timestamp(last.ts_ns)
+        values=fold(saved),
+        next=last.next,
+        config=config,
+        metadata=metadata,
+        created_at=timestamp(last.ts_ns),
     )
 
 

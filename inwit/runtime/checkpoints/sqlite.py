@@ -201,6 +201,8 @@ class _OwnFile:
             connection.execute("PRAGMA synchronous = FULL")
             version = connection.pragma("user_version")
             for number, migration in enumerate(_MIGRATIONS[version:], version + 1):
-                connection.execute(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT")
+                connection.execute(
+                    f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT"
+                )
             self._connection = connection
         return self._connection
