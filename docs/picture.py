@@ -36,7 +36,7 @@ def main() -> None:
 def _style(line: str) -> str:
     if line.startswith("  ask: "):
         return "bright_black"
-    return "cyan" if line.startswith("  ") and "://" in line.split("  (")[0] else ""
+    return "cyan" if line.startswith("  ") and "://" in line.partition("  (")[0] else ""
 
 
 def _without_fonts() -> str:
