@@ -28,6 +28,8 @@ PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "q": (schema.STRING, "The question."),
     "level": (schema.STRING, "The level that is meant; by default found from the question."),
     "execution_id": (schema.STRING, "The execution that is meant; by default the last."),
+    "uri": (schema.STRING, "What evidence points at, such as execution://ID/events/SEQ."),
+    "view": (schema.STRING, "How much of it: summary, skeleton or full."),
     "status": (schema.STRING, "Only those of this status."),
     "kind": (schema.STRING, "Only packages of this kind."),
     "seq": (schema.INTEGER, "As it was after this event; by default now."),

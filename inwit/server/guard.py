@@ -18,7 +18,6 @@ from inwit.errors import (
     MalformedIdError,
     MalformedInputError,
     NotJsonError,
-    RequestError,
     TooLargeError,
     UnauthorizedError,
     shorten,
@@ -27,6 +26,7 @@ from inwit.server.problems import problem
 
 BODY_LIMIT = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
+HEAD_LIMIT = 64 * 1024
 DEPTH_LIMIT = 64
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -85,6 +85,9 @@ class Guard:
         await self._app(scope, _replay(body, receive), _sealed(send))
 
     def _check_sender(self, scope: Scope) -> None:
+        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > HEAD_LIMIT:
+            raise TooLargeError("head of the request", size, HEAD_LIMIT)
         _check_host(_only(scope, b"host"), self._policy.hosts)
         _check_origin(_only(scope, b"origin"), _only(scope, b"host"), self._policy.hosts)
         _check_token(_only(scope, b"authorization"), self._policy.token)
@@ -145,7 +148,10 @@ def _only(scope: Scope, name: bytes) -> str | None:
 def _check_host(host: str | None, hosts: frozenset[str] | None) -> None:
     found = _AUTHORITY.fullmatch((host or "").lower())
     if found is None:
-        raise RequestError(f"The Host header {shorten(host or '')} names no host.")
+        raise MalformedInputError(
+            f"The Host header {shorten(host or '')} names no host.",
+            hint="Send it once, as HTTP does.",
+        )
     if hosts is not None and found[1] not in hosts:
         raise ForbiddenError(
             f"This host does not answer to {shorten(host)}.", hint=_answers_to(hosts)

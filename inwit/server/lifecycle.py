@@ -12,18 +12,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+import h11
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from inwit.errors import AddressInUseError, HostError, NoTokenError
+from inwit.errors import AddressInUseError, HostError, MalformedInputError, NoTokenError
 from inwit.runtime.project import Project
 from inwit.server.app import create_app
-from inwit.server.guard import LOOPBACK, is_loopback
+from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
 from inwit.server.hostfile import HostFile
+from inwit.server.problems import describe
 
 PORT = 8765
 DRAIN_S = 2
 START_S = 30.0
+
+
+class _Protocol(H11Protocol):
+    """Answers what is no HTTP at all as it answers everything else that it refuses."""
+
+    def send_400_response(self, msg: str) -> None:
+        error = MalformedInputError(
+            msg, hint=f"A request's head is HTTP/1.1 and at most {BODY_LIMIT:,} bytes."
+        )
+        body = msgspec.json.encode(describe(error))
+        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+        self.transport.write(
+            self.conn.send(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
+            + self.conn.send(h11.Data(data=body))
+            + self.conn.send(h11.EndOfMessage())
+        )
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -33,7 +54,8 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=_Protocol,
+                h11_max_incomplete_event_size=BODY_LIMIT,
                 loop="asyncio",
                 ws="none",
                 lifespan="on",

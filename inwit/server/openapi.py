@@ -101,7 +101,7 @@ def _query_parameters(names: Sequence[str]) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "query",
-            "required": name == "q",
+            "required": name in ("q", "uri"),
             "description": PARAMETERS[name][1],
             "schema": dict(PARAMETERS[name][0]),
         }

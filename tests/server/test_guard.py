@@ -13,6 +13,7 @@ from inwit.errors import MalformedInputError, NoTokenError
 from inwit.runtime.project import Project
 from inwit.server import lifecycle
 from inwit.server.guard import DEPTH_LIMIT, Guard, Policy, check_depth, is_loopback
+from tests.server.conftest import exchange
 
 Raw = Callable[..., tuple[int, bytes]]
 
@@ -74,8 +75,6 @@ def test_a_host_that_only_looks_like_ours_is_refused(raw: Raw, host: str) -> Non
 
 
 def test_a_request_without_a_host_is_refused(url: str) -> None:
-    from tests.server.conftest import exchange
-
     received = exchange(url, b"GET /healthz HTTP/1.0\r\n\r\n")
 
     assert b" 400 " in received.splitlines()[0]
@@ -118,6 +117,30 @@ def test_a_question_of_a_megabyte_is_refused(client: httpx.Client) -> None:
     assert told["code"] == "request.too_large"
     assert "1,048,576" in told["title"]
     assert "16,384" in told["hint"]
+
+
+def test_a_question_of_a_megabyte_is_refused_in_the_query_as_well(raw: Raw) -> None:
+    status, body = raw("GET /mcp/introspect?q=" + "why%20" * 262_144 + " HTTP/1.1")
+
+    assert (status, json.loads(body)["code"]) == (413, "request.too_large")
+
+
+def test_headers_without_end_are_refused(raw: Raw) -> None:
+    status, body = raw(
+        "GET /healthz HTTP/1.1\n" + "\n".join(f"X-{n}: {'x' * 900}" for n in range(99))
+    )
+
+    assert (status, json.loads(body)["code"]) == (413, "request.too_large")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"HELLO\r\n\r\n", b"\x16\x03\x01\x02\x00\x01" * 9, b"GET / HTTP/9.9\r\n\r\n"]
+)
+def test_what_is_no_http_gets_a_problem_and_the_end(url: str, sent: bytes) -> None:
+    received = exchange(url, sent)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["code"] == "request.malformed"
 
 
 @pytest.mark.parametrize(

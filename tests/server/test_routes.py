@@ -22,6 +22,7 @@ asyncio.run(graph.flush())
 print("done", flush=True)
 input()
 """
+GIVEN = {"q": "Is checkpointing on by default?", "uri": "graph://seeker/nodes/search"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,10 +40,9 @@ def test_every_described_route_answers_as_it_is_described(client: httpx.Client, 
         if schema is None or path.startswith("/mcp/plans/"):
             continue
         filled = path.replace("{id}", ran.completed).replace("{name}", "search")
-        asked = any(parameter["name"] == "q" for parameter in item["get"]["parameters"])
-        response = client.get(
-            filled, params={"q": "Is checkpointing on by default?"} if asked else {}
-        )
+        needed = {one["name"] for one in item["get"]["parameters"] if one["required"]}
+        params = {name: GIVEN[name] for name in needed & set(GIVEN)}
+        response = client.get(filled, params=params)
         assert response.status_code == 200, (path, response.text)
         jsonschema.validate(response.json(), schema)
         assert response.json()["schema_version"] == "1"
@@ -145,6 +145,13 @@ def test_a_parameter_that_makes_no_sense_is_refused_by_name(
 @pytest.mark.parametrize(
     ("path", "code", "hint"),
     [
+        ("/mcp/live/executions?graph=seekr", "graph.unknown", "Did you mean 'seeker'?"),
+        (
+            "/mcp/resolve?uri=execution://ffffffffffffffff/events/1",
+            "request.unknown_uri",
+            "No exec",
+        ),
+        ("/mcp/resolve?uri=nonsense", "request.unknown_uri", "Uris begin"),
         ("/mcp/about?graph=seekr", "graph.unknown", "Did you mean 'seeker'?"),
         ("/mcp/nodes/serch", "graph.unknown_node", "Did you mean 'search'?"),
         ("/mcp/live/executions/ffffffffffffffff", "execution.unknown", "list"),
@@ -187,6 +194,9 @@ def test_a_question_gets_the_same_answer_by_get_and_post(client: httpx.Client, r
     assert (got["level"], got["intent"]) == ("live", "why")
     assert got["evidence"]
     assert got == posted
+    for evidence in got["evidence"]:
+        resolved = client.get("/mcp/resolve", params={"uri": evidence["uri"]})
+        assert resolved.json()["uri"] == evidence["uri"]
 
 
 def test_executions_are_told_with_their_steps_and_errors(client: httpx.Client, ran: Ran) -> None:

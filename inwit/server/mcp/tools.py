@@ -118,7 +118,7 @@ def _pages_well(data: dict[str, Any]) -> bool:
 
 def _list_executions(host: Host, given: args.ListExecutions) -> CallToolResult:
     found = host.store.executions(
-        graph=given.graph or None,
+        graph=host.graph(given.graph).name if given.graph else None,
         status=given.status or None,
         since_ns=_since(given.since) if given.since else None,
         limit=given.limit,

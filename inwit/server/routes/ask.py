@@ -6,6 +6,7 @@ from typing import Any
 
 from inwit import answers
 from inwit.answers import LEVELS
+from inwit.introspection.resolve import VIEWS
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
@@ -33,7 +34,20 @@ def _ask(host: Host, asked: Asked) -> dict[str, Any]:
     return answers.to_json(answer)
 
 
+def _resolve(host: Host, asked: Asked) -> dict[str, Any]:
+    uri = asked.query.get("uri") or ""
+    found = host.introspector.resolve(uri, view=asked.choice("view", VIEWS) or "summary")
+    return {"uri": found.uri, "title": found.title, "text": found.text, "data": found.data}
+
+
 ENDPOINTS = (
+    Endpoint(
+        path="/mcp/resolve",
+        summary="Give what a uri of the evidence names.",
+        answer=_resolve,
+        fields={"uri": STRING, "title": STRING, "text": STRING, "data": OBJECT},
+        query=("uri", "view"),
+    ),
     Endpoint(
         path="/mcp/introspect",
         summary="Answer a question, with the evidence of the answer.",

@@ -37,9 +37,10 @@ STEP = record(
 
 
 def _executions(host: Host, asked: Asked) -> dict[str, Any]:
+    graph = asked.text("graph")
     return live.executions(
         host.store,
-        graph=asked.text("graph"),
+        graph=host.graph(graph).name if graph else None,
         status=cast(Status | None, asked.choice("status", get_args(Status))),
         limit=asked.number("limit", PAGE, low=1, high=500),
         cursor=asked.text("cursor"),
