@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from inwit.errors import UnknownPackageError
-from inwit.introspection.claims import count, short
+from inwit.introspection.claims import count
 from inwit.registry.packages import Package, PackageIndex
 from inwit.runtime.project import Project
 
@@ -21,10 +21,7 @@ from inwit.runtime.project import Project
 def peers(project: Project) -> dict[str, Any]:
     """Name the host of this project; other hosts are not asked in this version."""
     host = this_host(project)
-    line = "this version of inwit asks no other hosts; "
-    line += f"the host of this project is at {host['address']}" if host else "no host runs here"
     return {
-        "line": line,
         "peers": [],
         "host": host,
         "source": socket.gethostname(),
@@ -82,13 +79,8 @@ def package_ids(project: Project) -> list[str]:
 
 def templates(project: Project) -> dict[str, Any]:
     """List the packages that are graph templates."""
-    found = [one for one in PackageIndex.of(project).list() if "template" in one.kind]
-    names = ", ".join(one.id for one in found)
-    return {
-        "line": f"templates: {short(names, 300) or 'none'}",
-        "templates": [package_json(one) for one in found],
-        "total_count": len(found),
-    }
+    found = PackageIndex.of(project).list("graph-template")
+    return {"templates": [package_json(one) for one in found], "total_count": len(found)}
 
 
 def query(project: Project, text: str, limit: int = 10) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,21 +20,28 @@ _KINDS = {
     "node-types": "type",
     "edge-types": "type",
     "states": "type",
-    "errors": "error",
     "cli": "command",
+    "errors": "error",
     "api": "api",
     "docs": "page",
 }
+_BY_WORDS = ("errors", "api", "docs")
+"""Topics whose names and words find them; encoding their hundreds would hold up a first answer."""
 
 
 def find(project: Project, query: str, kind: str | None = None, limit: int = 10) -> list[Match]:
     """Find the pages that a query names or describes; their ids are uris."""
-    return _index(_folder(project)).search(query, kind=kind, limit=limit)
+    found: list[Match] = []
+    for index in _indexes(_folder(project)):
+        if kind is None or any(one.kind == kind for one in index.entries):
+            found += index.search(query, kind=kind, limit=limit)
+    return sorted(found, key=lambda match: (-match.score, match.id))[:limit]
 
 
 def entry(project: Project, uri: str) -> Entry:
     """The indexed page of a uri that `find` gave."""
-    return next(one for one in _index(_folder(project)).entries if one.id == uri)
+    indexes = _indexes(_folder(project))
+    return next(one for index in indexes for one in index.entries if one.id == uri)
 
 
 def _folder(project: Project) -> Path | None:
@@ -41,13 +49,20 @@ def _folder(project: Project) -> Path | None:
 
 
 @lru_cache(maxsize=4)
-def _index(folder: Path | None) -> HybridIndex:
-    entries = [
-        Entry(platform_uri(topic, one["name"]), one["name"], _text(one), kind)
-        for topic, kind in _KINDS.items()
+def _indexes(folder: Path | None) -> tuple[HybridIndex, HybridIndex]:
+    by_meaning = [topic for topic in _KINDS if topic not in _BY_WORDS]
+    return (
+        HybridIndex(_entries(by_meaning), encoder=default_encoder(), folder=folder),
+        HybridIndex(_entries(_BY_WORDS)),
+    )
+
+
+def _entries(topics: Iterable[str]) -> list[Entry]:
+    return [
+        Entry(platform_uri(topic, one["name"]), one["name"], _text(one), _KINDS[topic])
+        for topic in topics
         for one in platform.entries(topic)
     ]
-    return HybridIndex(entries, encoder=default_encoder(), folder=folder)
 
 
 def _text(one: dict[str, object]) -> str:

@@ -1,24 +1,15 @@
-"""Plans as introspection sees them: rows that the room above keeps, and the sink it offers.
+"""Plans as introspection sees them: rows of a table that the room above keeps.
 
-Introspection imports nothing above itself. It reads plans from the record's table `plans`, and
-proposes through a `PlanSink` that the upper room hands in.
+Introspection imports nothing above itself, so it reads the record's table `plans` and changes none.
 """
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import msgspec
 
 from inwit.errors import UnknownPlanError
 from inwit.plans import Plan
 from inwit.runtime.store import Store
-
-
-class PlanSink(Protocol):
-    """Takes a plan that an answer proposes."""
-
-    def propose(self, plan: Plan) -> Plan: ...
 
 
 def plans(store: Store) -> list[Plan]:

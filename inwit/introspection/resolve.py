@@ -164,7 +164,7 @@ class Resolver:
             known = ", ".join([*platform.TOPICS, *pages])
             raise UnknownUriError(path, hint=f"Topics: {known}.")
         data = pages[topic]()
-        return f"platform {topic}", str(data.pop("line")), data
+        return f"platform {topic}", _page_line(topic, data), data
 
     def project_page(self) -> dict[str, Any]:
         """Describe the project: its graphs and how much of them is recorded."""
@@ -172,8 +172,6 @@ class Resolver:
         total = self._store.executions(limit=1).total_count
         names = [graph.name for graph in graphs]
         return {
-            "line": f"this project has {count(len(graphs), 'graph')} and "
-            f"{count(total, 'execution')} on record",
             "graphs": names,
             "executions": total,
             "packages": network.package_ids(self._project),
@@ -296,6 +294,18 @@ def _platform_page(topic: str, name: str) -> tuple[str, str, dict[str, Any]]:
     )
     rest = found.get("code") or found.get("doc") or found.get("text") or found["description"]
     return f"platform {topic} {name}", f"{line}\n{rest}", found
+
+
+def _page_line(topic: str, data: dict[str, Any]) -> str:
+    if topic == "project":
+        graphs = count(len(data["graphs"]), "graph")
+        return f"this project has {graphs} and {count(data['executions'], 'execution')} on record"
+    if topic == "templates":
+        names = ", ".join(one["id"] for one in data["templates"])
+        return f"templates: {short(names, 300) or 'none'}"
+    host = data["host"]
+    here = f"the host of this project is at {host['address']}" if host else "no host runs here"
+    return f"this version of inwit asks no other hosts; {here}"
 
 
 def _viewed(data: dict[str, Any], view: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import inwit
+from inwit import StateGraph
 from inwit.errors import (
     MalformedInputError,
     TooLargeError,
@@ -15,6 +16,7 @@ from inwit.errors import (
 )
 from inwit.introspection.explain import explain
 from tests.introspection.planting import (
+    Fetch,
     asked,
     chaining,
     evidence_holds,
@@ -240,3 +242,44 @@ def test_hostile_text_in_a_record_is_only_quoted(project: Path) -> None:
 
     assert answer.data["values"] == {"query": hostile}
     assert app.ask(f"{hostile}. Why did search run 3 times?").level in ("live", "none")
+
+
+def test_a_graph_without_introspection_says_that_it_is_not_known(project: Path) -> None:
+    app = looping().without_introspection()
+    app.invoke(asked())
+
+    assert "finder" in app.ask("Why did search run 3 times?").text
+    assert app.ask("Is checkpointing on by default?").data["implemented"] is True
+
+
+def test_the_most_recent_failure_of_any_graph_is_meant_where_none_is_named(project: Path) -> None:
+    fails = fetching(failures=9)
+    with pytest.raises(ConnectionError):
+        fails.invoke({"pages": 0})
+    looping().invoke(asked())
+
+    answer = introspector().ask("Why did the last execution fail?")
+
+    assert answer.data["execution_id"] == fails.last_execution_id
+    assert answer.data["causes"][0]["node"] == "fetch"
+
+
+def test_the_failure_of_an_inner_graph_is_followed_into_it(project: Path) -> None:
+    inner = fetching(failures=9, attempts=1, name="inner")
+
+    def call(state: Fetch) -> dict[str, object]:
+        return dict(inner.invoke(state))
+
+    graph = StateGraph(Fetch)
+    graph.add_node("call", call)
+    graph.set_entry_point("call")
+    graph.set_finish_point("call")
+    app = graph.compile(name="outer").without_retries()
+    with pytest.raises(ConnectionError):
+        app.invoke({"pages": 0})
+
+    answer = app.ask("Why did the last execution fail?")
+
+    assert answer.data["execution_id"] == app.last_execution_id
+    assert answer.data["causes"][0]["node"] == "fetch"
+    assert answer.data["causes"][0]["execution_id"] == inner.last_execution_id
