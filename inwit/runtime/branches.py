@@ -11,7 +11,6 @@ from inwit.runtime.attempts import after_failure
 from inwit.runtime.context import Context, _current
 from inwit.runtime.program import Node
 from inwit.runtime.record import ENTER, EXIT
-from inwit.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -20,105 +19,140 @@ if TYPE_CHECKING:
 class Branch:
     """One node's visit in a step."""
 
-    __slots__ = ("attempt", "node", "update", "visit")
+    __slots__ = ("attempt", "ctx", "node", "update", "visit")
 
-    def __init__(self, node: Node, visit: int) -> None:
+    def __init__(self, node: Node, visit: int, ctx: Context) -> None:
         self.node = node
         self.visit = visit
+        self.ctx = ctx
         self.attempt = 1
         self.update: Any = None
+
+
+class Step:
+    """The branches that are under way; `done` is set when all are, or one has failed."""
+
+    __slots__ = ("branches", "done", "error", "left", "tasks")
+
+    def __init__(self, branches: list[Branch]) -> None:
+        self.branches = branches
+        self.left = len(branches)
+        self.error: BaseException | None = None
+        self.done: asyncio.Future[None] | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def end(self, error: BaseException | None) -> None:
+        """Note that one branch has ended; the first error counts."""
+        self.left -= 1
+        if error is not None and self.error is None:
+            self.error = error
+        done = self.done
+        if done is not None and not done.done() and (self.left == 0 or self.error is not None):
+            done.set_result(None)
 
 
 async def run_branches(execution: Execution, ready: list[int]) -> list[Branch]:
     """Run the nodes of one step; the first error cancels the others and is raised.
 
-    Sync nodes run in place, one after another, after the async ones have been started.
+    Sync nodes run in place, one after another, after the async ones have begun.
     """
+    nodes, visits, fork = execution.program.nodes, execution.visits, execution.ctx.fork
     branches = []
     for index in ready:
-        execution.visits[index] += 1
-        branches.append(Branch(execution.program.nodes[index], execution.visits[index]))
-    waiting = [branch for branch in branches if branch.node.is_async]
-    width = execution.options.limits.max_parallel
-    gate = asyncio.Semaphore(width) if len(waiting) > width else None
-    tasks = [_start(execution, branch, gate) for branch in waiting]
+        visit = visits[index] = visits[index] + 1
+        branches.append(Branch(nodes[index], visit, fork(nodes[index], visit)))
+    step = Step(branches)
+    execution.ctx.branches = [branch.ctx for branch in branches]
     try:
-        if tasks and len(tasks) < len(branches):
-            await asyncio.sleep(0)
-        for branch in branches:
-            if not branch.node.is_async:
-                await _run(execution, branch)
-        await _all(tasks)
+        await _start(execution, step)
+        if step.left and step.error is None:
+            step.done = asyncio.get_running_loop().create_future()
+            await step.done
     finally:
-        await _give_up(tasks)
+        execution.ctx.branches = ()
+        await _give_up(step)
+    if step.error is not None:
+        raise step.error
     return branches
 
 
-def _start(
-    execution: Execution, branch: Branch, gate: asyncio.Semaphore | None
-) -> asyncio.Task[None]:
-    work = _run(execution, branch) if gate is None else _gated(execution, branch, gate)
-    return asyncio.get_running_loop().create_task(work)
+async def _start(execution: Execution, step: Step) -> None:
+    """Begin the async branches and run the sync ones."""
+    waiting = [branch for branch in step.branches if branch.node.is_async]
+    if waiting:
+        create = asyncio.get_running_loop().create_task
+        width = execution.options.limits.max_parallel
+        gate = asyncio.Semaphore(width) if len(waiting) > width else None
+        for branch in waiting:
+            work = _run if gate is None else _gated(gate)
+            branch.ctx.task = task = create(work(execution, step, branch))
+            step.tasks.append(task)
+        if len(waiting) == len(step.branches):
+            return
+        await asyncio.sleep(0)
+    for branch in step.branches:
+        if not branch.node.is_async and step.error is None:
+            await _run(execution, step, branch)
 
 
-async def _gated(execution: Execution, branch: Branch, gate: asyncio.Semaphore) -> None:
-    async with gate:
-        await _run(execution, branch)
+def _gated(gate: asyncio.Semaphore) -> Any:
+    async def run(execution: Execution, step: Step, branch: Branch) -> None:
+        async with gate:
+            await _run(execution, step, branch)
+
+    return run
 
 
-async def _all(tasks: list[asyncio.Task[None]]) -> None:
-    """Wait until all are done, or one has failed."""
-    if not tasks:
+async def _give_up(step: Step) -> None:
+    """Cancel what still runs and wait for its clean-up."""
+    if step.left == 0:
         return
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    for task in tasks:
-        if task in done:
-            task.result()
-
-
-async def _give_up(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel what still runs, and wait for its clean-up."""
-    open_tasks = [task for task in tasks if not task.done()]
-    for task in open_tasks:
+    still = [task for task in step.tasks if not task.done()]
+    for task in still:
         task.cancel()
-    if open_tasks:
-        await asyncio.wait(open_tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()
+    if still:
+        await asyncio.wait(still)
 
 
-async def _run(execution: Execution, branch: Branch) -> None:
-    """Call one node with its policies; its update is left in the branch."""
-    node = branch.node
-    ctx = execution.ctx.fork(node, branch.visit)
+async def _run(execution: Execution, step: Step, branch: Branch) -> None:
+    """Call one node with its policies; what it returns, or why it failed, is left in the step."""
+    ctx = branch.ctx
     token = _current.set(ctx)
-    watchdog = Watchdog.of_loop() if node.is_async else None
-    if watchdog is not None:
-        watchdog.watch(ctx)
+    error: BaseException | None = None
     try:
-        while True:
-            ctx.started_ns = monotonic_ns()
-            try:
-                await _attempt(execution, branch, ctx)
-                return
-            except (Exception, asyncio.CancelledError) as exc:
-                await after_failure(execution, node, ctx, ctx.started_ns, exc)
+        while not await _attempt(execution, branch):
+            pass
+    except asyncio.CancelledError as exc:
+        error = exc
+        raise
+    except BaseException as exc:  # noqa: BLE001 - the node's border: the step raises it
+        error = exc
     finally:
         ctx.is_closed = True
         _current.reset(token)
-        if watchdog is not None:
-            watchdog.forget(ctx)
+        step.end(error)
 
 
-async def _attempt(execution: Execution, branch: Branch, ctx: Context) -> None:
-    node, rec, t0 = branch.node, execution.recording, ctx.started_ns
-    rec.add(ENTER, node.name, branch.visit, ctx.attempt, t0)
-    update = node.call(execution.schema.view(execution.state), ctx)
-    if node.is_async:
-        update = await update
-    t1 = monotonic_ns()
-    if t1 - t0 > node.limit_ns:
-        raise NodeTimeoutError(node.name, node.limit_ns / 1e9)
-    rec.add(EXIT, node.name, branch.visit, ctx.attempt, t0, t1)
-    branch.update, branch.attempt = update, ctx.attempt
+async def _attempt(execution: Execution, branch: Branch) -> bool:
+    """Call the node once; False when it failed and may be called again."""
+    node, rec, ctx = branch.node, execution.recording, branch.ctx
+    name, visit, attempt = node.name, branch.visit, ctx.attempt
+    t0 = ctx.started_ns = monotonic_ns()
+    # Nothing between a seq and its row gives the interpreter a chance to switch threads.
+    rec.seq = seq = rec.seq + 1
+    rec.rows.append((ENTER, seq, name, visit, attempt, t0))
+    try:
+        given = execution.schema.view(execution.state)
+        update = node.function(given) if node.is_plain else node.call(given, ctx)
+        if node.is_async:
+            update = await update
+        t1 = monotonic_ns()
+        if t1 - t0 > node.limit_ns:
+            raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - as the node's own
+    except (Exception, asyncio.CancelledError) as exc:
+        await after_failure(execution, node, ctx, t0, exc)
+        return False
+    rec.seq = seq = rec.seq + 1
+    rec.rows.append((EXIT, seq, name, visit, attempt, t0, t1))
+    branch.update, branch.attempt = update, attempt
+    return True

@@ -8,7 +8,7 @@ each parallel branch has its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,6 +58,8 @@ class Context:
     write: Callable[[Any], None] | None = None
     """Where a stream of mode ``custom`` reads."""
     task: asyncio.Task[Any] | None = None
+    branches: Sequence[Context] = ()
+    """The contexts of the step's branches, while several run."""
     started_ns = 0
     """When the running attempt began, on the monotonic clock; 0 while none runs."""
     deadline_ns = NEVER_NS

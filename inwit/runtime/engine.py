@@ -24,7 +24,7 @@ from inwit.runtime.attempts import after_failure, own_timeout
 from inwit.runtime.branches import Branch, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.context import Context, _current
-from inwit.runtime.failures import failure_of, mark, node_of
+from inwit.runtime.failures import failure_of, mark, mark_node, node_of
 from inwit.runtime.program import COMPLEX, Edge, Node, Program, Router
 from inwit.runtime.record import APPLY, END, ENTER, ROWS_LIMIT, START, VISIT, Recording
 from inwit.runtime.serial import freeze
@@ -194,20 +194,29 @@ class Execution:
                 else:
                     recorded = self._apply(state, update, name)
             except (Exception, asyncio.CancelledError) as exc:
-                update, attempt, entry, t0 = await self._recover(node, ctx, exc, entry, t0)
+                update, recorded, attempt, entry, t0 = await self._recover(
+                    node, ctx, exc, entry, t0
+                )
                 t1 = monotonic_ns()
-                recorded = self._apply(state, update, name)
             following: int | list[int] = node.next
             edges: tuple[Edge, ...] = node.edges
-            if following == COMPLEX:
-                if node.router is not None:
-                    following, edges = node.router.choose(view(state), state)
-                else:
-                    following, edges = await self._advance(node, state)
-            step_id = None if saving is None else await self._save(recorded, following)
+            step_id = None
+            if following == COMPLEX or saving is not None:
+                try:
+                    if node.router is not None:
+                        following, edges = node.router.choose(view(state), state)
+                    elif following == COMPLEX:
+                        following, edges = await self._advance(node, state)
+                    if saving is not None:
+                        step_id = await self._save(recorded, following)
+                except BaseException as exc:
+                    self._visited(entry, name, visit, attempt, t0, t1, recorded)
+                    mark_node(exc, name)
+                    raise
             seq = rec.seq + 1
             rows.append((VISIT, entry, seq, name, visit, attempt, t0, t1, recorded, edges, step_id))
             rec.seq = seq + (1 if recorded else 0) + len(edges) + (step_id is not None)
+            rec.current = None
             if output is not None:
                 await self._stream({name: update})
             if len(rows) > ROWS_LIMIT:
@@ -216,13 +225,18 @@ class Execution:
                 raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
             if not isinstance(following, int):
                 if len(following) != 1:
-                    rec.current = None
                     return following
                 following = following[0]
             if following < 0:
-                rec.current = None
                 return []
             index = following
+
+    def _visited(self, entry: int, *visit: Any) -> None:
+        """Record a visit that is done, though the way on from it failed."""
+        rec = self.recording
+        rec.rows.append((VISIT, entry, rec.seq + 1, *visit, (), None))
+        rec.seq += 2 if visit[-1] else 1
+        rec.current = None
 
     def _apply(self, state: dict[str, Any], update: Any, name: str) -> dict[str, Any] | None:
         if type(update) is dict:
@@ -240,10 +254,11 @@ class Execution:
 
     async def _recover(
         self, node: Node, ctx: Context, error: BaseException, entry: int, t0: int
-    ) -> tuple[Any, int, int, int]:
+    ) -> tuple[Any, dict[str, Any] | None, int, int, int]:
         """Record a failed attempt and try again as the node's policy says.
 
-        Returns the update, the attempt that gave it, and that attempt's entry seq and start.
+        Returns the update, what is recorded of it, the attempt that gave it, and that attempt's
+        entry seq and start.
         """
         rec, attempt = self.recording, 1
         while True:
@@ -258,8 +273,9 @@ class Execution:
                 update = node.call(self.schema.view(self.state), ctx)
                 if node.is_async:
                     update = await update
+                recorded = self._apply(self.state, update, node.name)
                 ctx.attempt = 1
-                return update, attempt, entry, t0
+                return update, recorded, attempt, entry, t0
             except (Exception, asyncio.CancelledError) as exc:
                 error = exc
 
@@ -312,9 +328,16 @@ class Execution:
         targets: set[int] = set()
         applied: list[tuple[Any, ...]] = []
         for branch in branches:
-            recorded = self._apply(self.state, branch.update, branch.node.name)
-            following, edges = await self._advance(branch.node, self._seen_by(branch, before))
-            targets.update(following)
+            node = branch.node
+            recorded = self._apply(self.state, branch.update, node.name)
+            if node.routers:
+                following, edges = await self._advance(node, self._seen_by(branch, before))
+                targets.update(following)
+            else:
+                edges = node.edges
+                targets.update(node.targets)
+                if node.joins:
+                    targets.update(self._arrive(node))
             applied.append((branch, recorded, edges))
         following = sorted(targets)
         step_id = None
@@ -333,8 +356,6 @@ class Execution:
 
     def _seen_by(self, branch: Branch, before: dict[str, Any]) -> dict[str, Any]:
         """The state that a branch's router reads: the step's, with the branch's own update."""
-        if not branch.node.routers:
-            return before
         own = before.copy()
         self._apply(own, branch.update, branch.node.name)
         return own
@@ -419,9 +440,17 @@ class Execution:
         mark(error, self.recording.execution_id)
         return error
 
+    def _leave_open(self) -> None:
+        """Record the entry of a visit that was cut off before its row was written."""
+        rec = self.recording
+        cut, rec.current = rec.current, None
+        last = next((row for row in reversed(rec.rows) if row[0] in (VISIT, ENTER)), None)
+        if cut is not None and (last is None or last[1] < cut[0]):
+            rec.rows.append((ENTER, *cut))
+
     def _end(self, status: str, error: Exception | None, reason: str) -> None:
         rec = self.recording
-        rec.current = None
+        self._leave_open()
         output = {k: freeze(v) for k, v in self.state.items()} if status == "completed" else None
         failure = failure_of(error, with_traceback=True) if error is not None else None
         node = node_of(error)

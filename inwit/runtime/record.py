@@ -101,10 +101,9 @@ class Recording:
     ) -> int:
         """Append one EVENT row and return its seq. Safe from any thread."""
         with _lock:
+            now = time.monotonic_ns()
             self.seq = seq = self.seq + 1
-            self.rows.append(
-                (EVENT, seq, time.monotonic_ns(), type_name, node, visit, attempt, fields)
-            )
+            self.rows.append((EVENT, seq, now, type_name, node, visit, attempt, fields))
         return seq
 
 

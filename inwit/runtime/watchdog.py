@@ -72,8 +72,8 @@ class Watchdog:
         self._timer = None
         now, soonest = monotonic_ns(), TICK_S
         for ctx in self._contexts:
-            left = self._check(ctx, now)
-            soonest = min(soonest, left)
+            for running in (ctx, *ctx.branches):
+                soonest = min(soonest, self._check(running, now))
         if self._contexts:
             self.look_within(max(soonest, _FASTEST_S))
 

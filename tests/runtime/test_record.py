@@ -433,3 +433,38 @@ def test_a_graph_runs_on_where_nothing_can_be_written(
         Journal.of(Project.find()).flush()
     warnings = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 1
+
+
+def test_a_router_that_fails_leaves_a_whole_record(store: Store) -> None:
+    graph = StateGraph(State)
+    graph.add_node("count", count)
+    graph.set_entry_point("count")
+    graph.add_conditional_edges("count", lambda state: 1 / 0, {"again": "count", "done": END})
+    app = graph.compile(name="undecided")
+
+    with pytest.raises(ZeroDivisionError):
+        app.invoke({"n": 0})
+
+    [visit] = flushed(store).visits(app.last_execution_id)
+    assert visit.status == "completed"
+    assert types_of(store, app)[-1] == "execution_failed"
+    assert store.execution(app.last_execution_id).error_node == "count"
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_an_interrupted_program_leaves_a_whole_record(wide: bool, store: Store) -> None:
+    def interrupted(state: State) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    graph = StateGraph(State)
+    graph.add_node("interrupted", interrupted)
+    graph.set_entry_point("interrupted")
+    if wide:
+        graph.add_node("other", slow_note)
+        graph.set_entry_point("other")
+    app = graph.compile(name="stopped")
+
+    with pytest.raises(KeyboardInterrupt):
+        app.invoke({"n": 0})
+
+    assert types_of(store, app)[-1] == "execution_cancelled"
