@@ -15,7 +15,7 @@ from typing import Any
 
 from inwit.introspection import schedule
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.baseline import FLOOR, Baseline, collect, is_unusual, rarity
+from inwit.introspection.baseline import FLOOR, Baseline, collect, is_slow, is_unusual, rarity
 from inwit.introspection.claims import Draft, Ref, duration, execution_uri, graph_uri, times
 from inwit.introspection.lineage import leads, place
 from inwit.introspection.scene import Scene
@@ -112,15 +112,15 @@ def _say_total(draft: Draft, choice: Choice, shape: Schedule, usual: Baseline) -
 def _causes(
     shape: Schedule, usual: Baseline, excess: float, nodes: set[str]
 ) -> list[tuple[dict[str, Any], Suspect]]:
-    is_slow = is_unusual(shape.total, usual.totals)
-    if not is_slow and not nodes:
+    slow = is_slow(shape.total, usual.totals)
+    if not slow and not nodes:
         return []
     found = []
     for suspect in _suspects(shape, usual):
-        if nodes and not is_slow and suspect.node not in nodes:
+        if nodes and not slow and suspect.node not in nodes:
             continue
         effect = _effect(shape, suspect)
-        is_cause = is_slow and effect["point"] >= CONFIRMING_SHARE * excess
+        is_cause = slow and effect["point"] >= CONFIRMING_SHARE * excess
         if is_cause or (suspect.node in nodes and effect["point"] > 0):
             confirmed = usual.is_enough and is_cause
             cause = {"node": suspect.node, "kind": suspect.kind, "effect": effect}
