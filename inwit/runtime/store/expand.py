@@ -55,15 +55,10 @@ class Expander:
         """
         self._anchor_ns = anchor_ns
         events = [event for row in rows for event in _EXPAND[row[0]](self, row)]
-        if events and events[0].seq < first_seq:
-            events = [event for event in events if event.seq >= first_seq]
-        seq = first_seq
-        for event in events:
-            if event.seq != seq:
-                events = [event for event in events if event.seq >= first_seq]
-                events.sort(key=_seq)
-                break
-            seq += 1
+        for seq, event in enumerate(events, first_seq):
+            if event.seq != seq:  # several threads wrote, or events were given up
+                later = {event.seq: event for event in events if event.seq >= first_seq}
+                return [later[seq] for seq in sorted(later)]
         return events
 
     def _at(self, t: int) -> str:
@@ -179,10 +174,6 @@ def patch_of(update: dict[str, Any]) -> list[Fields]:
         else:
             patch.append({"op": "add", "path": path, "value": value})
     return patch
-
-
-def _seq(event: Event) -> int:
-    return event.seq
 
 
 _EXPAND: Final[tuple[Callable[[Expander, Any], Iterator[Event]], ...]] = (
