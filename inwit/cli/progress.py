@@ -1,4 +1,4 @@
-"""A progress bar on stderr, where a person watches."""
+"""How far something is, on stderr: a bar where a person watches, else a line now and then."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
+STEPS = 10
 
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """Give a function that shows how far something is; silent where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
-        return
+    """Give a function that shows how far something is."""
+    if sys.stderr.isatty():
+        with _bars() as tell:
+            yield tell
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bars() -> Iterator[Tell]:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
@@ -28,3 +37,16 @@ def progress() -> Iterator[Tell]:
             shown.update(bars[what], completed=done, total=total)
 
         yield tell
+
+
+def _lines() -> Tell:
+    """Ten lines at most for each thing that is done."""
+    told: dict[str, int] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        step = done * STEPS // max(total, 1)
+        if step > told.get(what, 0):
+            told[what] = step
+            click.echo(f"{what}: {done:,} of {total:,}", err=True)
+
+    return tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -166,7 +167,8 @@ def _connect(told: Told, url: str) -> dict[str, Any]:
     told.line(f"claude mcp add --transport http inwit {url}/mcp")
     configured = {name: configuration(name, over_stdio(root, name)) for name in CLIENTS}
     for name, (file, _) in CLIENTS.items():
-        told.line(f"inwit mcp config {name} > {file}")
+        told.line(f"{file} for {name} (inwit mcp config {name}):")
+        told.line(f"  {json.dumps(configured[name])}")
     return configured
 
 

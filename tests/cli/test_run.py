@@ -121,3 +121,19 @@ def test_json_output_is_json_alone(inwit, project) -> None:
     said = inwit("run", "loud.py", "--input", '{"n": 0}', "--json")
 
     assert json.loads(said.out)["state"] == {"n": 1}
+
+
+def test_where_nobody_watches_progress_is_ten_lines_at_most(inwit, project) -> None:
+    (project / "measured").mkdir()
+    (project / "measured" / "evaluate.py").write_text(
+        "def evaluate(progress):\n"
+        "    for done in range(1, 1001):\n"
+        "        progress('asking', done, 1000)\n"
+        "    return {'n': 1000}\n"
+    )
+
+    said = inwit("run", "measured", "--evaluate")
+
+    assert said.out == "n: 1000\n"
+    assert said.err.splitlines()[0] == "asking: 100 of 1,000"
+    assert len(said.err.splitlines()) == 10
