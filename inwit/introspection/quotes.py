@@ -17,6 +17,18 @@ def failure(error: Failure | None) -> str:
     return short(f"{error.type}: {error.message}" if error.message else error.type, 240)
 
 
+def being(found: Execution) -> str:
+    """Say how an execution is, as the end of a sentence about it."""
+    return {
+        "completed": "is completed",
+        "failed": "has failed",
+        "cancelled": "was cancelled",
+        "running": "is running",
+        "paused": "is paused",
+        "waiting_for_input": "waits for input",
+    }[found.status]
+
+
 def execution(found: Execution) -> str:
     """Quote an execution's row."""
     parts = [f"execution {found.execution_id} of {found.graph_name}", found.status]

@@ -13,6 +13,7 @@ from inwit.answers import Intent, Level
 from inwit.errors import InwitError, UnknownGraphError
 from inwit.events import Event
 from inwit.introspection.claims import graph_uri
+from inwit.introspection.inputs import INPUT_EVENTS
 from inwit.introspection.resolve import Resolver
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.timing import parse_time
@@ -69,6 +70,7 @@ class Scene:
         self.words = (query.part or query.text).lower()
         self._visits: dict[str, list[Visit]] = {}
         self._events: dict[str, list[Event]] = {}
+        self._inputs: dict[str, list[Event]] = {}
 
     def says(self, pattern: str) -> bool:
         """Whether the question holds a word that `pattern` matches, names of things left out."""
@@ -180,6 +182,13 @@ class Scene:
         if execution_id not in self._events:
             self._events[execution_id] = self.store.events(execution_id)
         return self._events[execution_id]
+
+    def trace_of_inputs(self, execution_id: str) -> list[Event]:
+        """The events of an execution that tell what its nodes were given."""
+        if execution_id not in self._inputs:
+            found = self.store.events(execution_id, types=INPUT_EVENTS)
+            self._inputs[execution_id] = found
+        return self._inputs[execution_id]
 
     def history(
         self, graph: str, version: str | None, *, besides: str | None = None, most: int = HISTORY

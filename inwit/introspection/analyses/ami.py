@@ -98,7 +98,7 @@ def _judge_errors(
     _add(draft, "error_rate", verdict, rate, usual, n=len(past))
     were = f"; of the {len(past)} before, {before} did" if past else ""
     draft.say(
-        f"Errors: {len(bad)} of the last {count(len(recent), 'execution')} of {graph} failed{were}.",
+        f"Errors: of the last {count(len(recent), 'execution')} of {graph} {len(bad)} failed{were}.",
         Ref(uri=graph_uri(graph, "executions"), why="executions by status"),
         *(Ref(uri=one.uri, why="a failed execution") for one in bad[:3]),
     )

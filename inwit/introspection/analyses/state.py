@@ -19,7 +19,7 @@ from inwit.introspection.claims import (
     short,
 )
 from inwit.introspection.lineage import writer
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import choose
 from inwit.runtime.views import Execution
@@ -81,7 +81,7 @@ def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) 
             return nothing_recorded(scene, draft)
         draft.say(
             f"Nothing{about} is {words} now; the last execution, {last.execution_id} of "
-            f"{last.graph_name}, is {last.status}.",
+            f"{last.graph_name}, {being(last)}.",
             last.uri,
         )
         return draft
@@ -93,7 +93,7 @@ def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) 
     for one in found[:LISTED]:
         at = f" at node {one.current_node}" if one.current_node else ""
         draft.say(
-            f"Execution {one.execution_id} of {one.graph_name} is {one.status}{at}, after "
+            f"Execution {one.execution_id} of {one.graph_name} {being(one)}{at}, after "
             f"{count(one.iteration, 'visit')}, since {one.started_at}.",
             one.uri,
         )
@@ -121,7 +121,7 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
     where = live.node(scene.store, one.execution_id)
     draft.data |= {"values": values, "execution": _shown(one), **where}
     at = f" at node {one.current_node}" if one.current_node else ""
-    text = f"{choice.words[:1].upper()}{choice.words[1:]} is {one.status}{at}"
+    text = f"{choice.words[:1].upper()}{choice.words[1:]} {being(one)}{at}"
     if one.error is not None:
         text += f": {failure(one.error).rstrip('.')}"
     draft.say(f"{text}.", one.uri)

@@ -8,7 +8,6 @@ from inwit.introspection.app import label_of
 from inwit.introspection.changes import Change, parse
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
 from inwit.introspection.independence import observed_writes, why_not_removed
-from inwit.introspection.inputs import INPUT_EVENTS
 from inwit.introspection.predict import ENOUGH, Prediction, refused
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule
@@ -76,7 +75,7 @@ def apply(
                 manifest,
                 schedules[:CACHE_LOOKS_AT],
                 change,
-                lambda one: scene.store.events(one, types=INPUT_EVENTS),
+                scene.trace_of_inputs,
             )
         case "parallel":
             return predict.parallel(manifest, schedules, change)

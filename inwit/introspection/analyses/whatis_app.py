@@ -106,7 +106,7 @@ def _graphs(scene: Scene, draft: Draft) -> Draft:
     for one in found[:8]:
         about = f": {short(one.manifest.description, 140)}" if one.manifest.description else ""
         draft.say(
-            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about}",
+            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about.rstrip('.')}.",
             graph_uri(one.name, "nodes"),
         )
     return draft

@@ -18,7 +18,7 @@ from inwit.introspection.claims import (
     node_uri,
     short,
 )
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN, estimate, quantile
 from inwit.introspection.which import Choice, choose
@@ -64,11 +64,12 @@ def _execution(scene: Scene, draft: Draft) -> Draft:
     _time(draft, "started", one.started_at, one.uri)
     text = f"{_upper(choice.words)} started at {one.started_at}"
     if one.ended_at is None:
-        draft.say(f"{text} and is {one.status}.", one.uri)
+        draft.say(f"{text} and {being(one)}.", one.uri)
         return draft
     _time(draft, "ended", one.ended_at, one.uri, one.duration_ms)
     draft.say(
-        f"{text}, took {duration(one.duration_ms)} and was {one.status} at {one.ended_at}.", one.uri
+        f"{text}, took {duration(one.duration_ms)} and ended at {one.ended_at}: it {being(one)}.",
+        one.uri,
     )
     return draft
 
@@ -174,7 +175,7 @@ def _no_errors(scene: Scene, draft: Draft) -> Draft:
         return nothing_recorded(scene, draft)
     about = f" of {scene.scope}" if scene.scope else ""
     draft.say(
-        f"No execution{about}{_span(scene)} failed; the last one is {last.status}.",
+        f"No execution{about}{_span(scene)} failed; the last one {being(last)}.",
         last.uri,
         graph_uri(last.graph_name, "executions"),
     )
@@ -287,7 +288,7 @@ def _eta(scene: Scene, draft: Draft) -> Draft:
         last = scene.store.last_execution(graph=scene.scope)
         if last is None:
             return nothing_recorded(scene, draft)
-        draft.say(f"Nothing is running; the last execution is {last.status}.", last.uri)
+        draft.say(f"Nothing is running; the last execution {being(last)}.", last.uri)
         return draft
     one = choice.execution
     page = scene.store.executions(graph=one.graph_name, status="completed", limit=HISTORY)

@@ -9,6 +9,7 @@ from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri
 from inwit.introspection.lineage import Lead, decisions, writer
+from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose
@@ -104,7 +105,7 @@ def _say_before(
     if choice.execution.status != "completed":
         where = f" in {choice.execution.error_node}" if choice.execution.error_node else ""
         draft.say(
-            f"The execution is {choice.execution.status}{where}, before it came that far.",
+            f"The execution {being(choice.execution)}{where}, before it came that far.",
             choice.execution.uri,
         )
         draft.data["causes"] = [

@@ -10,7 +10,7 @@ from inwit.events import Event
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
 from inwit.introspection.lineage import decisions
-from inwit.introspection.quotes import decision, failure
+from inwit.introspection.quotes import being, decision, failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose
@@ -125,7 +125,7 @@ def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
     about = f" of {scene.scope}" if scene.scope else ""
     draft.say(
         f"No execution{about} failed among {count(number, 'execution')}; "
-        f"the last, {choice.execution.execution_id}, is {choice.execution.status}.",
+        f"the last, {choice.execution.execution_id}, {being(choice.execution)}.",
         choice.execution.uri,
         graph_uri(choice.execution.graph_name, "executions"),
     )
@@ -134,9 +134,7 @@ def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
 
 
 def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
-    draft.say(
-        f"It did not fail: {choice.words} is {choice.execution.status}.", choice.execution.uri
-    )
+    draft.say(f"It did not fail: {choice.words} {being(choice.execution)}.", choice.execution.uri)
     recovered = [
         event
         for event in scene.events(choice.execution.execution_id)
@@ -158,7 +156,7 @@ def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
     newest = scene.store.last_execution(graph=scene.scope)
     if newest is not None and newest.position > choice.execution.position:
         draft.say(
-            f"The last execution, {newest.execution_id}, is {newest.status}; "
+            f"The last execution, {newest.execution_id}, {being(newest)}; "
             f"this is about the last one that failed.",
             newest.uri,
         )

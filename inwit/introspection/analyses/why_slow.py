@@ -18,6 +18,7 @@ from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR, Baseline, collect, is_slow, is_unusual, rarity
 from inwit.introspection.claims import Draft, Ref, duration, execution_uri, graph_uri, times
 from inwit.introspection.lineage import leads, place
+from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule, Task
 from inwit.introspection.stats import BASELINE_MIN, estimate, median_ranks, spread
@@ -86,7 +87,7 @@ def _not_over(scene: Scene, draft: Draft, choice: Choice | None) -> Draft:
     at = f" at {choice.execution.current_node}" if choice.execution.current_node else ""
     draft.data["execution_id"] = choice.execution.execution_id
     draft.say(
-        f"{choice.words} is {choice.execution.status}{at}; it is not over, so it has no duration.",
+        f"{choice.words} {being(choice.execution)}{at}; it is not over, so it has no duration.",
         choice.execution.uri,
     )
     return draft
