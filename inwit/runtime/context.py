@@ -1,13 +1,11 @@
 """What a node may know and do besides reading its state: `ctx`.
 
-A node that has a second parameter named ``ctx`` (or annotated `Context`) is given one; code further
-down finds the same object by `current()`. One context serves the sequential path of an execution,
+A node that has a parameter named ``ctx`` is given one; code further down finds the same object by `current()`. One context serves the sequential path of an execution,
 each parallel branch has its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +14,8 @@ from inwit.runtime.record import Recording
 from inwit.runtime.serial import freeze
 
 if TYPE_CHECKING:
+    import asyncio
+
     from inwit.runtime.capture.client import Messages
 
 NEVER_NS = 1 << 62

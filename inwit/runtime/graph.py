@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
 from inwit.errors import InvalidGraphError, InvalidNameError, NotInThisVersionError
 from inwit.runtime import naming
-from inwit.runtime.checkpoints import Checkpointer
-from inwit.runtime.compiled import CompiledGraph, Options
 from inwit.runtime.manifest import Source
 from inwit.runtime.policies import (
     DEFAULT_RETRY,
@@ -24,8 +22,10 @@ from inwit.runtime.policies import (
 from inwit.runtime.program import COMPLEX, END, START, Join, Node, Program, Router
 from inwit.runtime.source import unwrap
 from inwit.runtime.state import StateSchema, schema_of
-from inwit.runtime.threads import in_thread, with_timeout
-from inwit.runtime.validate import faults
+
+if TYPE_CHECKING:
+    from inwit.runtime.checkpoints import Checkpointer
+    from inwit.runtime.compiled import CompiledGraph
 
 S = TypeVar("S")
 
@@ -203,6 +203,10 @@ class StateGraph(Generic[S]):
         """
         if interrupt_before or interrupt_after:
             raise NotInThisVersionError("interrupt_before and interrupt_after")
+        # Writing a graph needs no event loop: what runs it is imported here.
+        from inwit.runtime.compiled import CompiledGraph, Options
+        from inwit.runtime.validate import faults
+
         found = faults(self) if validate else []
         if found:
             raise InvalidGraphError(found)
@@ -279,6 +283,8 @@ class StateGraph(Generic[S]):
 
 
 def _apply_policies(nodes: Sequence[Node], limits: Limits) -> None:
+    from inwit.runtime.threads import in_thread, with_timeout
+
     for node in nodes:
         timeout_s = node.policy.timeout_s
         if not node.is_async and (node.policy.in_thread or timeout_s is not None):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dis
 import re
-from pathlib import Path
 from types import CodeType, FrameType
 
 _NODE = re.compile(r"[^/:<>\x00-\x1f\x7f]{1,100}")
@@ -49,6 +47,8 @@ def _find_name(frame: FrameType) -> str:
 
 def module_name(frame: FrameType) -> str:
     """The module of a frame; a script's is its file's name."""
+    from pathlib import Path
+
     name = str(frame.f_globals.get("__name__", "graph"))
     file = str(frame.f_globals.get("__file__", ""))
     if name == "__main__":
@@ -58,6 +58,8 @@ def module_name(frame: FrameType) -> str:
 
 def _assigned_name(frame: FrameType) -> str | None:
     """The variable that the running call's result is stored in, read from the bytecode."""
+    import dis
+
     for instruction in dis.get_instructions(frame.f_code):
         if instruction.offset > frame.f_lasti and instruction.opname != "CACHE":
             return instruction.argval if instruction.opname in _STORES else None
