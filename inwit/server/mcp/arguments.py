@@ -56,15 +56,18 @@ class Explain(_Arguments):
     execution_id: Annotated[Text, Meta(description="id, its prefix, or last")]
     mode: Literal["why", "whatif", "howcan"] = "why"
     change: Annotated[Text, Meta(description="for whatif, in words")] | UnsetType = UNSET
+    cursor: Cursor | UnsetType = UNSET
 
 
 class ListPlans(_Arguments):
     status: PlanStatus | UnsetType = UNSET
+    cursor: Cursor | UnsetType = UNSET
 
 
 class SearchPackages(_Arguments):
     query: Text
     kind: Text | UnsetType = UNSET
+    cursor: Cursor | UnsetType = UNSET
 
 
 A = TypeVar("A", bound=_Arguments)
@@ -90,7 +93,7 @@ def input_schema(kind: type[_Arguments]) -> dict[str, Any]:
     """Describe the arguments in few words: what every client carries along must be small."""
     _, components = msgspec.json.schema_components([kind])
     schema: dict[str, Any] = components[kind.__name__]
-    shown = {key: value for key, value in schema.items() if key != "title"}
+    shown = {key: value for key, value in schema.items() if key != "title" and value != []}
     shown["properties"] = {
         name: {key: value for key, value in described.items() if key != "maxLength"}
         for name, described in schema["properties"].items()

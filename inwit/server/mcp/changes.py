@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from mcp.server.subscriptions import (
@@ -12,10 +13,12 @@ from mcp.server.subscriptions import (
     ServerEvent,
 )
 
+from inwit.errors import InwitError
 from inwit.events import Event, GraphRegistered, PlanChanged
 from inwit.server.hub import Hub, Lost
+from inwit.server.mcp.resources import EXECUTION_TOPICS
 
-EXECUTION_TOPICS = ("summary", "node", "state", "history", "metrics", "checkpoint", "events")
+logger = logging.getLogger("inwit.server")
 
 
 class RecordBus(InMemorySubscriptionBus):
@@ -32,7 +35,11 @@ class RecordBus(InMemorySubscriptionBus):
         return super().subscribe(listener)
 
     async def _read(self) -> None:
-        subscription = await self._hub.join(lambda _event: True)
+        try:
+            subscription = await self._hub.join(lambda _event: True)
+        except InwitError as error:
+            logger.warning("No change notices: %s", error)
+            return
         try:
             async for item in subscription:
                 event = item.last.event if isinstance(item, Lost) else item.event

@@ -51,7 +51,7 @@ def create_server(host: Host) -> Protocol:
         version=installed_version(),
         description="What the graphs of this project are, did and could do better.",
         instructions=INSTRUCTIONS,
-        on_list_tools=tools.listing,
+        on_list_tools=tools.offered,
         on_call_tool=partial(tools.call, host),
         on_list_resources=_answered(resources.listing, host),
         on_list_resource_templates=_answered(resources.templates, host),
