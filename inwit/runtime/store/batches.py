@@ -17,6 +17,7 @@ from inwit.runtime.store.redact import Redactor
 
 OFFSET_BITS: Final = 20
 """A position is a batch's number and, in its lowest bits, an event's place in the batch from 1."""
+_PART: Final = 64
 _MASK: Final = (1 << OFFSET_BITS) - 1
 
 
@@ -29,14 +30,20 @@ class Batches:
 
     def of(self, execution_id: str, after: int = 0) -> Iterator[Batch]:
         """One execution's batches that hold events after a seq, in their order."""
-        found = query(
-            self._connection,
-            "SELECT rows, first_seq, last_seq, anchor_ns FROM batches"
-            " WHERE execution = ? AND last_seq > ? ORDER BY first_seq",
-            (execution_id, after),
-        )
-        for packed, first_seq, last_seq, anchor_ns in found:
-            yield self.rows(packed), first_seq, last_seq, anchor_ns
+        begun = 0
+        while True:  # in parts, so that no statement stays open when the caller has enough
+            found = query(
+                self._connection,
+                "SELECT rows, first_seq, last_seq, anchor_ns FROM batches"
+                " WHERE execution = ? AND last_seq > ? AND first_seq > ?"
+                " ORDER BY first_seq LIMIT ?",
+                (execution_id, after, begun, _PART),
+            )
+            for packed, first_seq, last_seq, anchor_ns in found:
+                yield self.rows(packed), first_seq, last_seq, anchor_ns
+            if len(found) < _PART:
+                return
+            begun = found[-1][1]
 
     def rows(self, packed: bytes) -> list[Any]:
         """Decode one batch."""
@@ -85,23 +92,28 @@ class Batches:
 
     def tail(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """Events of all executions after a position, each with its own."""
-        number, found = after >> OFFSET_BITS, list[tuple[int, Event]]()
+        found: list[tuple[int, Event]] = []
         abouts: dict[str, About] = {}
-        for row in self._connection.execute(
-            "SELECT number, execution, first_seq, anchor_ns, rows FROM batches"
-            " WHERE number >= ? AND (number > ? OR last_seq - first_seq >= ?) ORDER BY number",
-            (number, number, after & _MASK),
-        ):
-            number, execution_id, first_seq, anchor_ns, packed = row
-            about = abouts.get(execution_id)
-            if about is None:
-                about = abouts[execution_id] = self.about(execution_id)
-            for event in Expander(about).expand(self.rows(packed), first_seq, anchor_ns):
-                position = number << OFFSET_BITS | (event.seq - first_seq + 1) & _MASK
-                if position > after:
-                    found.append((position, event))
-            if len(found) >= limit:
+        while len(found) < limit:
+            part = query(
+                self._connection,
+                "SELECT number, execution, first_seq, anchor_ns, rows FROM batches"
+                " WHERE number >= ? ORDER BY number LIMIT ?",
+                ((after + 1) >> OFFSET_BITS, _PART),
+            )
+            for number, execution_id, first_seq, anchor_ns, packed in part:
+                about = abouts.get(execution_id)
+                if about is None:
+                    about = abouts[execution_id] = self.about(execution_id)
+                events = Expander(about).expand(self.rows(packed), first_seq, anchor_ns)
+                for position, event in enumerate(events, (number << OFFSET_BITS) + 1):
+                    if position > after:
+                        found.append((position, event))
+                if len(found) >= limit:
+                    break
+            if len(part) < _PART:
                 break
+            after = max(after, part[-1][0] << OFFSET_BITS | _MASK)
         return found[:limit]
 
     def about(self, execution_id: str) -> About:
@@ -120,12 +132,6 @@ class Batches:
         )  # fmt: skip
 
     def position(self) -> int:
-        """The position of the last event."""
-        found = query(
-            self._connection,
-            "SELECT number, last_seq - first_seq + 1 FROM batches ORDER BY number DESC LIMIT 1",
-        )
-        if found:
-            return int(found[0][0]) << OFFSET_BITS | int(found[0][1]) & _MASK
+        """The position after which nothing has been written yet."""
         used = query(self._connection, "SELECT seq FROM sqlite_sequence WHERE name = 'batches'")
         return int(used[0][0]) << OFFSET_BITS | _MASK if used else 0

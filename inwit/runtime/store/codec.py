@@ -80,6 +80,11 @@ def digest_of(content: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
+def sayable(value: Any) -> Any:
+    """A text without the halves of characters that no encoding has a place for."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _refer(content: Any, blobs: Blobs) -> Any:
     data = bytes(content)
     if len(data) <= BLOB_BYTES:

@@ -13,7 +13,7 @@ import msgspec
 from inwit.errors import FencedError
 from inwit.runtime.record import EVENT
 from inwit.runtime.serial import encode_rows
-from inwit.runtime.store.codec import Encoder
+from inwit.runtime.store.codec import Encoder, sayable
 from inwit.runtime.store.connection import query
 from inwit.runtime.store.entry import COLUMNS, Entry, gap_row
 from inwit.runtime.store.heartbeat import Heart
@@ -69,10 +69,12 @@ class Group(msgspec.Struct):
     suspects: set[str]
     """Executions whose earlier events may be in a file that was moved aside."""
     fenced: dict[str, FencedError] = {}
+    has_beaten: bool = False
 
     def write(self, connection: apsw.Connection) -> None:
         """Write everything. Needs a transaction."""
-        if self.entries or self.heart.is_due:
+        self.has_beaten = bool(self.entries) or self.heart.is_due
+        if self.has_beaten:
             self.heart.beat(connection)
         self._write_entries(connection)
         if self.latencies:
@@ -87,17 +89,15 @@ class Group(msgspec.Struct):
             return
         if self.suspects:
             self._mend(connection)
-        entries = self.entries
         connection.execute("SAVEPOINT entries")
         try:
-            connection.executemany(_BATCH, [entry.batch for entry in entries])
-        except apsw.ConstraintError:
+            _write_all(connection, self.heart.id, self.entries)
+        except (apsw.ConstraintError, UnicodeEncodeError):
             connection.execute("ROLLBACK TO entries")
-            entries = self._without_fenced(connection)
-            connection.executemany(_BATCH, [entry.batch for entry in entries])
+            for entry in self.entries:
+                entry.row = tuple(map(sayable, entry.row))
+            _write_all(connection, self.heart.id, self._without_fenced(connection))
         connection.execute("RELEASE entries")
-        connection.executemany(_UPSERT, [(*entry.row, self.heart.id) for entry in entries])
-        _write_blobs(connection, entries)
 
     def _without_fenced(self, connection: apsw.Connection) -> list[Entry]:
         """Leave out the executions with which someone else went on."""
@@ -131,6 +131,12 @@ class Group(msgspec.Struct):
                 connection.execute(
                     _BATCH, (entry.execution_id, found + 1, lost_to, started_ns, data)
                 )
+
+
+def _write_all(connection: apsw.Connection, process: int, entries: list[Entry]) -> None:
+    connection.executemany(_BATCH, [entry.batch for entry in entries])
+    connection.executemany(_UPSERT, [(*entry.row, process) for entry in entries])
+    _write_blobs(connection, entries)
 
 
 def _write_blobs(connection: apsw.Connection, entries: list[Entry]) -> None:

@@ -69,7 +69,7 @@ def open_reader(path: Path) -> apsw.Connection:
 
 def _prepare_reader(connection: apsw.Connection) -> None:
     connection.set_busy_timeout(BUSY_MS)
-    connection.execute("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456")
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -23,8 +24,9 @@ COLUMNS: Final = (
 class Entry:
     """A batch, ready to be written."""
 
-    __slots__ = ("anchor_ns", "blobs", "data", "execution_id", "first_seq", "last_seq", "row",
-                 "rows", "track")  # fmt: skip
+    __slots__ = (
+        "anchor_ns", "blobs", "data", "execution_id", "first_seq", "last_seq", "row", "size", "track",
+    )  # fmt: skip
 
     def __init__(
         self, track: Track, first_seq: int, last_seq: int, rows: list[Row], encoder: Encoder
@@ -34,7 +36,6 @@ class Entry:
         self.first_seq = first_seq
         self.last_seq = last_seq
         self.anchor_ns = track.recording.anchor_ns
-        self.rows = rows
         self.data = encoder.encode(rows)
         self.blobs: Blobs = {}
         if track.blobs:
@@ -42,17 +43,14 @@ class Entry:
             self.blobs = {digest: compress(data) for digest, data in track.blobs.items()}
             track.blobs = {}
         self.row = _row(track, last_seq)
+        self.size = len(self.data) * 2 + sum(map(len, self.blobs.values())) + 500
+        """About how many bytes it holds in memory."""
         track.sums, track.iteration = NOTHING, 0
 
     @property
     def batch(self) -> tuple[Any, ...]:
         """The row of the table of batches."""
         return (self.execution_id, self.first_seq, self.last_seq, self.anchor_ns, self.data)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it holds in memory."""
-        return len(self.data) * 2 + sum(map(len, self.blobs.values())) + 500
 
 
 def gap_row(lost_from: int, lost_to: int, t: int, reason: str) -> Row:
@@ -89,6 +87,11 @@ def end_row(seq: int, t: int, status: str, failure: Any, reason: str) -> Row:
     return (END, seq, t, status, None, failure, reason, None)
 
 
+def _json(failure: Any) -> str:
+    shown = msgspec.to_builtins(failure)
+    return json.dumps(shown, ensure_ascii=False)
+
+
 def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
     recording, sums, end = track.recording, track.sums, track.end
     anchor = recording.anchor_ns
@@ -102,7 +105,7 @@ def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
             ended_ns = end[2] + anchor
             duration_ns = None if track.started_t is None else end[2] - track.started_t
         if end[5] is not None:
-            error, error_node = msgspec.json.encode(end[5]).decode(), end[7]
+            error, error_node = _json(end[5]), end[7]
     return (
         recording.execution_id, track.graph, track.version, recording.thread_id,
         recording.parent_id, track.status, started_ns, last_ns, ended_ns, duration_ns,

@@ -116,10 +116,10 @@ class Journal:
 
     async def afull_wait(self, recording: Recording) -> None:
         """Like `full_wait`, without holding the event loop."""
-        deadline = time.monotonic() + WAIT_S
-        while not self._can_take() and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
-        self._intake.collect(recording)
+        if self._can_take():
+            self._intake.collect(recording)
+        else:
+            await asyncio.to_thread(self.full_wait, recording)
 
     def _can_take(self) -> bool:
         return self._intake.has_room or self._failure is not None
@@ -303,7 +303,8 @@ class Journal:
     def _succeeded(self, group: Group, is_durable: bool) -> None:
         self._is_unsynced = not is_durable
         self._failure = None
-        self._heart.has_beaten()
+        if group.has_beaten:
+            self._heart.has_beaten()
         with self._lock:
             del self._events[: len(group.events)]
         self._intake.written(group.entries)

@@ -10,6 +10,8 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from inwit.runtime.store.codec import sayable
+
 MINUTE_NS: Final = 60_000_000_000
 Key = tuple[str, str, int]
 
@@ -70,11 +72,14 @@ class Rollups:
 
 def write_latencies(connection: apsw.Connection, process: int, rows: list[tuple[Any, ...]]) -> None:
     """Write the histograms of a process as they are now."""
-    connection.executemany(
+    sql = (
         "INSERT OR REPLACE INTO latencies (graph, version, node, minute, counts, total_ns, failed,"
-        f" retries, process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {process})",
-        rows,
+        f" retries, process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {process})"
     )
+    try:
+        connection.executemany(sql, rows)
+    except UnicodeEncodeError:
+        connection.executemany(sql, [tuple(map(sayable, row)) for row in rows])
 
 
 def counts_of(packed: bytes) -> dict[int, int]:

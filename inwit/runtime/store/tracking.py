@@ -6,6 +6,7 @@ visit of a running graph.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from inwit.runtime.store.codec import BLOB_BYTES, Blobs, Row, split
 from inwit.runtime.store.rollups import MINUTE_NS, Cells, Rollups
 from inwit.runtime.views import bucket
 
+_logger = logging.getLogger("inwit")
 _SMALL: Final = frozenset({int, float, bool, type(None)})
 _SIZED: Final = frozenset({str, bytes, msgspec.Raw, Ext})
 _NO_CELLS: Final = Cells()
@@ -83,7 +85,11 @@ class Track:
         if self.taken < 0 and rows:
             self.taken = self.top = _first_seq(rows) - 1
         for index, row in enumerate(rows):
-            changed = _HANDLERS[row[0]](self, row)
+            try:
+                changed = _HANDLERS[row[0]](self, row)
+            except Exception:  # the border to who records: a row that is odd is kept as it is
+                _logger.warning("inwit: warning: an odd row was recorded: %r", row, exc_info=True)
+                continue
             if changed is not None:
                 rows[index] = changed
 

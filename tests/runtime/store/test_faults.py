@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from inwit.errors import (
@@ -22,13 +23,14 @@ from inwit.errors import (
     StoreReadOnlyError,
     StoreVersionError,
 )
-from inwit.events import Gap
+from inwit.events import Failure, Gap
 from inwit.runtime.project import Project
 from inwit.runtime.store import connection as connections
 from inwit.runtime.store import intake
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
+from tests.runtime.store.processes import line, writer
 from tests.runtime.store.rows import end, recording, start, visit, whole
 
 ROOT = Path(__file__).parents[3]
@@ -197,6 +199,86 @@ def test_a_damaged_file_is_moved_aside_named_and_kept(
     events = store.events("cccc1")
     assert events[0].type == "gap"
     assert events[-1].type == "execution_completed"
+
+
+def test_pages_damaged_under_open_connections_cost_no_event_that_comes_later(
+    place: Project, journal: Journal, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(200):
+        journal.begin(whole(f"aaaa{number}", visits=30))
+    journal.flush()
+    connection = apsw.Connection(str(place.database))
+    connection.execute("SELECT count(*) FROM executions")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    connection.close()
+    with place.database.open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(place.database.stat().st_size - 8192))
+    Database.of(place).close()
+
+    for number in range(200):
+        journal.begin(whole(f"bbbb{number}", visits=30))
+    flush_twice(journal)
+
+    assert len(list(place.folder.glob("inwit.db.damaged-*"))) >= 1
+    assert store.executions(status="completed").total_count >= 200
+    assert len(store.events("bbbb199")) == 122
+
+
+def test_two_processes_recover_a_damaged_file_once(
+    project: Path, place: Project, journal: Journal, store: Store
+) -> None:
+    with writer("endless", "child1") as process:
+        line(process)
+        damage(place.database)
+        Database.of(place).close()
+        journal.begin(whole("aaaa1"))
+        flush_twice(journal)
+        while not store.executions(status="running").items:
+            line(process)
+        seen = store.execution("child1").last_seq
+        while (acknowledged := int(line(process))) <= seen:
+            pass
+        events = store.events("child1", limit=3)
+        assert store.event("child1", acknowledged).seq == acknowledged
+
+    kept = [p.name for p in place.folder.glob("inwit.db.damaged-*") if p.suffix[1:3] == "da"]
+    assert len(kept) == 1
+    assert events[0].type == "gap"
+    assert store.execution("aaaa1").status == "completed"
+
+
+def test_texts_with_halves_of_characters_are_recorded(journal: Journal, store: Store) -> None:
+    half = "\ud800"
+    rec = recording("aaaa1", graph=f"graph{half}")
+    start(rec, {f"key{half}": f"value{half}"})
+    visit(rec, f"node{half}", 1, {"text": half})
+    end(rec, "failed", Failure(type="E", message=half))
+    journal.begin(rec)
+    journal.begin(whole("bbbb1"))
+    journal.flush()
+
+    assert store.execution("bbbb1").status == "completed"
+    assert store.execution("aaaa1").graph_name == "graph?"
+    assert msgspec.json.encode(store.events("aaaa1"))
+
+
+def test_an_odd_row_harms_no_other(
+    journal: Journal, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    rec = recording("aaaa1")
+    start(rec)
+    rec.emit("state_changed", None, None, None, {"patch": [7]})
+    rec.emit("llm_completed", None, None, None, {"input_tokens": "many"})
+    rec.emit("no_such_type", "x", 1, 1, {"a": 1})
+    end(rec)
+    journal.begin(rec)
+    journal.begin(whole("bbbb1"))
+    journal.flush()
+
+    assert store.execution("bbbb1").status == "completed"
+    assert [event.seq for event in store.events("aaaa1")] == [1, 2, 3, 4, 5]
+    assert "odd row" in caplog.text
 
 
 def damage(path: Path) -> None:

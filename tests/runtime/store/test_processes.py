@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -19,28 +15,8 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import heartbeat
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
+from tests.runtime.store.processes import line, writer
 from tests.runtime.store.rows import end, recording, start, visit, whole
-
-ROOT = Path(__file__).parents[3]
-
-
-@contextmanager
-def writer(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the writing program in the working directory's project; kill it at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.runtime.store.writer", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "INWIT_HOME": str(Path.cwd() / ".inwit")},
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
 
 
 def test_a_writer_killed_twenty_times_loses_nothing_that_was_acknowledged(
