@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -160,51 +161,64 @@ class CompiledGraph(Answering, Generic[S]):
         execution_id: str | None,
         durability: Durability | None,
     ) -> tuple[Execution, list[int] | None, Mapping[str, Any] | None]:
-        timeout_s = self.options.limits.execution_timeout_s
+        options, limits = self.options, self.options.limits
+        limit, timeout_s = limits.recursion_limit, limits.execution_timeout_s
         if config is None:
             config = _NO_CONFIG
-        elif "configurable" in config:
-            thread_id = thread_id or config["configurable"].get("thread_id")
-        if thread_id is not None:
-            thread_id = check_id("thread", str(thread_id))
-        execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
-        saver = self._saver(thread_id)
-        values, ready, given = self._initial(state, saver, thread_id)
-        recording = self._recording(execution_id, thread_id)
-        ctx = Context(recording, thread_id or execution_id, config, self.options.store)
-        execution = Execution(
-            self.program, self.schema, self.options, recording, self._journal, ctx, values
-        )
-        if config:
-            execution.limit = int(config.get("recursion_limit", execution.limit))
+        else:
+            limit = int(config.get("recursion_limit", limit))
             timeout_s = config.get("timeout_s", timeout_s)
-        execution.limit_time(timeout_s)
-        if saver is not None and thread_id is not None:
-            execution.saving = Saving(
-                saver, thread_id, execution_id, durability or self.options.durability
-            )
+            if "configurable" in config:
+                thread_id = thread_id or config["configurable"].get("thread_id")
+        execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
+        saving, ready = None, None
+        if thread_id is None and state is not None and not self.schema.defaults:
+            thread_id = execution_id
+            given: Mapping[str, Any] | None = self.schema.parse(state)
+            values = dict(given or ())
+        else:
+            saver, values, ready, given = self._remembered(state, thread_id)
+            if thread_id is not None and saver is not None:
+                durability = durability or options.durability
+                saving = Saving(saver, str(thread_id), execution_id, durability)
+            thread_id = str(thread_id or execution_id)
+        recording = self._recording(execution_id, thread_id)
+        ctx = Context(recording, thread_id, config, options.store)
+        execution = Execution(
+            self.program, self.schema, options, recording, self._journal, ctx, values
+        )
+        execution.limit, execution.saving = limit, saving
+        if timeout_s is not None:
+            ctx.budget_s, ctx.deadline_ns = timeout_s, monotonic_ns() + int(timeout_s * 1e9)
         self.last_execution_id = execution_id
         return execution, ready, given
 
-    def _recording(self, execution_id: str, thread_id: str | None) -> Recording:
+    def _recording(self, execution_id: str, thread_id: str) -> Recording:
         if self._journal is None:
             return Unrecorded(execution_id, self.name)
         caller = current()
-        parent_id = caller.execution_id if caller is not None else None
-        return Recording(
-            execution_id, self.name, self.version, thread_id or execution_id, parent_id, anchor()
+        parent_id = None if caller is None else caller.recording.recorded_id
+        recording = Recording(
+            execution_id, self.name, self.version, thread_id, parent_id, anchor()
         )
+        if not self.options.metrics:
+            recording.has_metrics = False
+        return recording
 
     def _saver(self, thread_id: str | None) -> Checkpointer | None:
         if thread_id is None or self.options.checkpointer is False:
             return None
         return self.options.checkpointer or self._memory
 
-    def _initial(
-        self, state: Any, saver: Checkpointer | None, thread_id: str | None
-    ) -> tuple[dict[str, Any], list[int] | None, Mapping[str, Any] | None]:
-        """The state to begin with, the nodes to resume at (None: the entry), and the input."""
-        saved = saver.load(thread_id) if saver is not None and thread_id is not None else ()
+    def _remembered(
+        self, state: Any, thread_id: Any
+    ) -> tuple[Checkpointer | None, dict[str, Any], list[int] | None, Mapping[str, Any] | None]:
+        """Where the thread is kept, the state to begin with, the nodes to resume at (None: the
+        entry), and the input."""
+        if thread_id is not None:
+            thread_id = check_id("thread", str(thread_id))
+        saver = self._saver(thread_id)
+        saved = saver.load(thread_id) if saver is not None else ()
         if state is None:
             if not saved:
                 raise InvalidStateError(
@@ -212,16 +226,14 @@ class CompiledGraph(Answering, Generic[S]):
                     hint="Give a dict, or the thread_id of an execution that stopped.",
                 )
             values, names = resume_point(saved)
-            return values, [self.program.by_name[name] for name in names], None
+            return saver, values, [self.program.by_name[name] for name in names], None
         given = self.schema.parse(state)
         if saved:
             values, _ = resume_point(saved)
-        elif not self.schema.defaults:
-            return given.copy(), None, given
         else:
             values = self.schema.initial()
         self.schema.apply(values, given)
-        return values, None, given
+        return saver, values, None, given
 
     # Saved states
 

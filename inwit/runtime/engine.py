@@ -27,7 +27,7 @@ from inwit.runtime.context import Context, _current
 from inwit.runtime.failures import failure_of, mark, mark_node, node_of
 from inwit.runtime.program import COMPLEX, Edge, Node, Program, Router
 from inwit.runtime.record import APPLY, END, ENTER, ROWS_LIMIT, START, VISIT, Recording
-from inwit.runtime.serial import freeze
+from inwit.runtime.serial import freeze, freeze_all
 from inwit.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -73,12 +73,6 @@ class Execution:
         self.visits = [0] * len(program.nodes)
         self.arrived: dict[int, set[int]] = {}
 
-    def limit_time(self, timeout_s: float | None) -> None:
-        """End the execution after so many seconds from now."""
-        if timeout_s is not None:
-            self.ctx.budget_s = timeout_s
-            self.ctx.deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
-
     async def run(self, ready: list[int] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """Run to the end; `ready` resumes at these nodes instead of the entry.
 
@@ -118,7 +112,7 @@ class Execution:
         rec, state = self.recording, self.state
         now = monotonic_ns()
         rec.seq = 1
-        shown = None if given is None else {key: freeze(value) for key, value in given.items()}
+        shown = None if given is None else freeze_all(given)
         rec.rows.append((START, 1, now, shown))
         if given is None or len(given) != len(state):
             self._record_whole_state(given or {})
@@ -451,7 +445,7 @@ class Execution:
     def _end(self, status: str, error: Exception | None, reason: str) -> None:
         rec = self.recording
         self._leave_open()
-        output = {k: freeze(v) for k, v in self.state.items()} if status == "completed" else None
+        output = freeze_all(self.state) if status == "completed" else None
         failure = failure_of(error, with_traceback=True) if error is not None else None
         node = node_of(error)
         rec.seq += 1

@@ -61,6 +61,8 @@ class Recording:
     seq = 0
     """The last seq that was given out."""
     current: tuple[int, str, int, int, int] | None = None
+    has_metrics = True
+    """False where the graph keeps no latency histograms."""
     is_done = False
     """True once the END row is in `rows`."""
     taken_seq = 0
@@ -83,6 +85,11 @@ class Recording:
         self.parent_id = parent_id
         self.anchor_ns = anchor_ns
         self.rows: list[tuple[Any, ...]] = []
+
+    @property
+    def recorded_id(self) -> str | None:
+        """The execution's id, where readers can find it."""
+        return self.execution_id
 
     def add(self, kind: int, *rest: Any, seqs: int = 1) -> None:
         """Append one row that takes `seqs` seqs. Safe from any thread."""
@@ -113,3 +120,7 @@ class Unrecorded(Recording):
     def __init__(self, execution_id: str, graph_name: str) -> None:
         super().__init__(execution_id, graph_name, str, None, None, 0)
         self.rows = deque(maxlen=0)  # type: ignore[assignment]
+
+    @property
+    def recorded_id(self) -> str | None:
+        return None

@@ -9,7 +9,7 @@ that reading a checkpoint imports and executes nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,6 +50,14 @@ def freeze(value: Any, *, strict: bool = False) -> Any:
     if type(value) in IMMUTABLE:
         return value
     return msgspec.Raw(pack(value, strict=strict))
+
+
+def freeze_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Freeze the values of a mapping, into a dict of its own."""
+    for value in values.values():
+        if type(value) not in IMMUTABLE:
+            return {key: freeze(value) for key, value in values.items()}
+    return dict(values)
 
 
 def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.Ext:
