@@ -468,3 +468,12 @@ def test_an_interrupted_program_leaves_a_whole_record(wide: bool, store: Store) 
         app.invoke({"n": 0})
 
     assert types_of(store, app)[-1] == "execution_cancelled"
+
+
+def test_without_metrics_no_histograms_are_kept(store: Store) -> None:
+    loop().invoke({"n": 0})
+    kept = flushed(store).latencies(graph="loop")
+    loop().without_metrics().invoke({"n": 0})
+
+    assert flushed(store).latencies(graph="loop") == kept
+    assert store.executions(graph="loop").total_count == 2

@@ -239,7 +239,8 @@ class Track:
         anchor = self.recording.anchor_ns
         minute = (t + anchor) // MINUTE_NS
         self.until_t = (minute + 1) * MINUTE_NS - anchor
-        self.cells = self.rollups.at(self.graph, self.version, minute)
+        is_counted = self.recording.has_metrics
+        self.cells = self.rollups.at(self.graph, self.version, minute) if is_counted else Cells()
 
     def _shrink(self, update: dict[str, Any]) -> dict[str, Any] | None:
         """The update without what is big; None where nothing has to change.
