@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FAREWELL_S = 0.2
 
 
 class Drain:
@@ -27,7 +30,8 @@ class Drain:
 
         await self._app(scope, self._until_closing(receive), watched)
         if is_open and self._closing.is_set():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with anyio.move_on_after(FAREWELL_S):  # a client that does not read is not waited for
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _until_closing(self, receive: Receive) -> Receive:
         async def received() -> Message:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -77,6 +79,30 @@ def test_a_port_in_use_is_told_with_a_way_out(project: Path) -> None:
 def test_a_free_port_can_be_asked_for(url: str) -> None:
     assert not url.endswith(":0")
     assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
+
+
+def test_a_client_that_never_reads_does_not_hold_up_the_end(
+    ran: Ran, process: tuple[subprocess.Popen[str], str]
+) -> None:
+    started, url = process
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname or "", place.port or 80)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /mcp/live/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert slow.recv(15) == b"HTTP/1.1 200 OK"
+        for _ in range(250):
+            ran.graph.invoke({"question": "a few words " * 1_000})
+        asyncio.run(ran.graph.flush())
+        with httpx.stream("GET", f"{url}/mcp/live/events?after=0&type=graph_registered") as quick:
+            next(line for line in quick.iter_lines() if line.startswith("data:"))
+        begun = time.monotonic()
+        started.send_signal(signal.SIGTERM)
+        errors = started.communicate(timeout=5)[1]
+        took = time.monotonic() - begun
+
+    assert took < 3
+    assert started.returncode == 0
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
