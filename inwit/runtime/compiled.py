@@ -103,7 +103,7 @@ class CompiledGraph(Answering, Generic[S]):
                 attribute ``execution_id``.
         """
         execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
-        if self.program.is_sync and asyncio._get_running_loop() is None:
+        if self.program.is_sync and not loops.is_in_loop():
             execution.is_blocking = True
             return loops.drive(execution.run(ready, given))
         return loops.run(execution.run(ready, given))
@@ -130,9 +130,11 @@ class CompiledGraph(Answering, Generic[S]):
         stream_mode: StreamMode | Sequence[StreamMode] = "updates",
         durability: Durability | None = None,
     ) -> Iterator[Any]:
-        """Run, and give what `stream_mode` names as it happens: ``values`` (the state after each
-        step), ``updates`` (what each node returned, by its name), ``custom`` (what nodes write) or
-        ``events``. Several modes give (mode, value) pairs. The graph waits for its reader.
+        """Run, and give what `stream_mode` names as it happens.
+
+        ``values`` is the state after each step, ``updates`` what each node returned, by its name,
+        ``custom`` what nodes write. Several modes give (mode, value) pairs. The graph waits for a
+        reader who is behind.
         """
         return stream(
             self.astream(
@@ -198,9 +200,7 @@ class CompiledGraph(Answering, Generic[S]):
             return Unrecorded(execution_id, self.name)
         caller = current()
         parent_id = None if caller is None else caller.recording.recorded_id
-        recording = Recording(
-            execution_id, self.name, self.version, thread_id, parent_id, anchor()
-        )
+        recording = Recording(execution_id, self.name, self.version, thread_id, parent_id, anchor())
         if not self.options.metrics:
             recording.has_metrics = False
         return recording
@@ -213,8 +213,11 @@ class CompiledGraph(Answering, Generic[S]):
     def _remembered(
         self, state: Any, thread_id: Any
     ) -> tuple[Checkpointer | None, dict[str, Any], list[int] | None, Mapping[str, Any] | None]:
-        """Where the thread is kept, the state to begin with, the nodes to resume at (None: the
-        entry), and the input."""
+        """Find where a thread goes on.
+
+        Returns its checkpointer, the state to begin with, the nodes to resume at (None: the entry),
+        and the input.
+        """
         if thread_id is not None:
             thread_id = check_id("thread", str(thread_id))
         saver = self._saver(thread_id)

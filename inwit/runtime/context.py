@@ -1,7 +1,8 @@
 """What a node may know and do besides reading its state: `ctx`.
 
-A node that has a parameter named ``ctx`` is given one; code further down finds the same object by `current()`. One context serves the sequential path of an execution,
-each parallel branch has its own.
+A node that has a parameter named ``ctx`` is given one; code further down finds the same object by
+`current()`. One context serves the sequential path of an execution, each parallel branch has its
+own.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Context:
         branch.at, branch.visit, branch.write = node, visit, self.write
         return branch
 
-    def extra(self, name: str) -> Any:
+    def given(self, name: str) -> Any:
         """What a node's parameter of that name is given."""
         if name == "ctx":
             return self
@@ -127,13 +128,12 @@ class Context:
         stream: bool = False,
         **parameters: Any,
     ) -> Any:
-        """Call a model of an OpenAI-compatible server and give its `Reply`; an awaitable one in an
-        async node.
+        """Call a model of an OpenAI-compatible server and give its `Reply`.
 
-        `messages` is a list of OpenAI's messages or the user's text. What is not given is read from
-        ``OPENAI_MODEL``, ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; `timeout_s` (120) is for each
-        wait, all other `parameters` go to the server. With `stream` the text is recorded as it
-        comes, and the whole reply given at the end.
+        An async node awaits it. `messages` is a list of OpenAI's messages or the user's text. What
+        is not given is read from ``OPENAI_MODEL``, ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``;
+        `timeout_s` (120) is for each wait, all other `parameters` go to the server. With `stream`
+        the text is recorded as it comes, and the whole reply given at the end.
 
         Raises:
             ModelCallError: The server refused, could not be reached or gave no usable answer.

@@ -52,7 +52,7 @@ class Execution:
     is_blocking = False
     """Whether no event loop runs, so that waiting blocks the thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,
         program: Program,
         schema: StateSchema,
@@ -159,7 +159,8 @@ class Execution:
             await self._save(None, ready)
         return ready
 
-    async def _sequence(self, index: int) -> list[int]:
+    # One function, since each call would cost as much as the rest of a visit.
+    async def _sequence(self, index: int) -> list[int]:  # noqa: PLR0912, PLR0915
         """Run nodes one after another, until several are ready or none."""
         nodes, state, ctx, visits = self.program.nodes, self.state, self.ctx, self.visits
         rec, saving, output, limit = self.recording, self.saving, self.output, self.limit
@@ -182,12 +183,12 @@ class Execution:
                     update = await update
                 t1 = monotonic_ns()
                 if t1 - t0 > node.limit_ns:
-                    raise NodeTimeoutError(name, node.limit_ns / 1e9)
+                    raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - the node's
                 if saving is None and type(update) is dict:
                     recorded = apply(state, update)
                 else:
                     recorded = self._apply(state, update, name)
-            except (Exception, asyncio.CancelledError) as exc:
+            except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
                 update, recorded, attempt, entry, t0 = await self._recover(
                     node, ctx, exc, entry, t0
                 )
@@ -268,10 +269,11 @@ class Execution:
                 if node.is_async:
                     update = await update
                 recorded = self._apply(self.state, update, node.name)
+            except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
+                error = exc
+            else:
                 ctx.attempt = 1
                 return update, recorded, attempt, entry, t0
-            except (Exception, asyncio.CancelledError) as exc:
-                error = exc
 
     async def _advance(
         self, node: Node, state: dict[str, Any]
@@ -412,7 +414,7 @@ class Execution:
     async def sleep(self, delay_s: float) -> None:
         """Wait, holding the thread where no event loop runs."""
         if self.is_blocking:
-            time.sleep(delay_s)
+            time.sleep(delay_s)  # noqa: ASYNC251 - no loop runs
         else:
             await asyncio.sleep(delay_s)
 
@@ -438,8 +440,10 @@ class Execution:
         """Record the entry of a visit that was cut off before its row was written."""
         rec = self.recording
         cut, rec.current = rec.current, None
+        if cut is None:
+            return
         last = next((row for row in reversed(rec.rows) if row[0] in (VISIT, ENTER)), None)
-        if cut is not None and (last is None or last[1] < cut[0]):
+        if last is None or last[1] < cut[0]:
             rec.rows.append((ENTER, *cut))
 
     def _end(self, status: str, error: Exception | None, reason: str) -> None:

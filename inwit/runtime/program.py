@@ -62,7 +62,7 @@ def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
         return lambda state, _: function(state)
     if extras == ("ctx",):
         return lambda state, ctx: function(state, ctx=ctx)
-    return lambda state, ctx: function(state, **{name: ctx.extra(name) for name in extras})
+    return lambda state, ctx: function(state, **{name: ctx.given(name) for name in extras})
 
 
 class Router:

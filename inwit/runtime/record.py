@@ -68,7 +68,7 @@ class Recording:
     taken_seq = 0
     """The journal's own: the last seq it has written."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,
         execution_id: str,
         graph_name: str,

@@ -12,7 +12,7 @@ import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FrameType
 from typing import Any
 
@@ -246,7 +246,7 @@ def _hints(cls: type) -> dict[str, Any]:
 def _caller_names(cls: type) -> dict[str, Any]:
     """Names of enclosing functions, for a class that is written inside one."""
     names: dict[str, Any] = {}
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - public in all but name
     while frame is not None:
         if frame.f_globals.get("__name__") == cls.__module__:
             names = {**frame.f_locals, **names}
@@ -276,7 +276,7 @@ def _pydantic_channels(cls: Any) -> dict[str, Channel]:
     for name, field in cls.model_fields.items():
         default: Any = MISSING
         if not field.is_required():
-            default = (lambda f: lambda: f.get_default(call_default_factory=True))(field)
+            default = partial(field.get_default, call_default_factory=True)
         found[name] = _channel(
             name, hints[name], default, field.is_required(), field.description or ""
         )

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import apsw
 
 from inwit.runtime.checkpoints.base import Checkpoint
 from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.project import Project
-from inwit.runtime.store.connection import open_writer, store_errors
+from inwit.runtime.store.connection import open_writer, query, store_errors
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.journal import Journal
 
@@ -72,7 +72,7 @@ class SqliteCheckpointer:
         """Give a thread's checkpoints, newest first."""
         sql = "SELECT data FROM checkpoints WHERE thread_id = ? ORDER BY position DESC LIMIT ?"
         given = (thread_id, -1 if limit is None else limit)
-        rows = self._file.read(lambda connection: connection.execute(sql, given).fetchall())
+        rows = self._file.read(lambda connection: query(connection, sql, given))
         return [decode(cast(bytes, data)) for (data,) in rows]
 
     def delete_thread(self, thread_id: str) -> None:
@@ -93,20 +93,22 @@ def _insert(connection: apsw.Connection, row: tuple[Any, ...]) -> None:
 def _load(
     connection: apsw.Connection, thread_id: str, checkpoint_id: str | None
 ) -> list[Checkpoint]:
-    end = connection.execute(
+    [(end,)] = query(
+        connection,
         "SELECT max(position) FROM checkpoints WHERE thread_id = ?1"
         " AND (?2 IS NULL OR checkpoint_id = ?2)",
         (thread_id, checkpoint_id),
-    ).fetchall()[0][0]
+    )
     if end is None:
         return []
-    rows = connection.execute(
+    rows = query(
+        connection,
         "SELECT data FROM checkpoints WHERE thread_id = ?1 AND position <= ?2 AND position >= ("
         " SELECT max(position) FROM checkpoints"
         " WHERE thread_id = ?1 AND position <= ?2 AND has_state) ORDER BY position",
         (thread_id, end),
-    ).fetchall()
-    return [decode(data) for (data,) in rows]
+    )
+    return [decode(cast(bytes, data)) for (data,) in rows]
 
 
 class _ProjectFile:
@@ -187,7 +189,7 @@ class _OwnFile:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-        except Exception as exc:  # Whoever waits for one of the futures is told.
+        except Exception as exc:  # noqa: BLE001 - whoever waits for one of the futures is told
             for _, done in batch:
                 done.set_exception(exc)
             return
