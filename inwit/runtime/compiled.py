@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
