@@ -1,5 +1,7 @@
-"""The librarian: plans a query, searches by words and by meaning at once, looks again while what it
-found covers too little of the question, and answers with citations.
+"""The librarian answers questions from the books of this machine, with citations.
+
+It plans a query, searches by words and by meaning at once, and looks again while what it found
+covers too little of the question.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from importlib.metadata import Distribution, distributions
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 LIMIT = 10_000
 WORDS = 80
@@ -104,9 +104,12 @@ class Passage:
 
 def passages(limit: int = LIMIT) -> list[Passage]:
     """Read all books, at most `limit` passages: the standard library first."""
-    seen: set[str] = set()
-    unique = (p for p in _all() if not (p.id in seen or seen.add(p.id)))
-    return list(islice(unique, limit))
+    read: dict[str, Passage] = {}
+    for passage in _all():
+        if len(read) == limit:
+            break
+        read.setdefault(passage.id, passage)
+    return list(read.values())
 
 
 def _all() -> Iterator[Passage]:
@@ -163,10 +166,13 @@ def _members(prefix: str, body: ast.Module | ast.ClassDef) -> Iterator[tuple[str
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from _documented(f"{prefix}.{node.name}", "class", node, "")
             yield from _members(f"{prefix}.{node.name}", node)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if not node.name.startswith("_"):
-                signature = f"{node.name}({ast.unparse(node.args)})"
-                yield from _documented(f"{prefix}.{node.name}", "function", node, signature)
+        elif _is_function(node) and not node.name.startswith("_"):
+            signature = f"{node.name}({ast.unparse(node.args)})"
+            yield from _documented(f"{prefix}.{node.name}", "function", node, signature)
+
+
+def _is_function(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def _documented(name: str, kind: str, node: Any, signature: str) -> Iterator[tuple[str, str, str]]:
@@ -206,9 +212,9 @@ def _c_texts(members: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, str
 def _from_distributions(found: Iterable[Distribution]) -> Iterator[tuple[str, str, str]]:
     by_name = {dist.metadata["Name"]: dist for dist in found if dist.metadata["Name"]}
     for name in sorted(by_name, key=str.lower):
-        metadata = by_name[name].metadata
+        metadata = cast(Message, by_name[name].metadata)
         summary = metadata.get("Summary") or ""
-        body = metadata.get_payload() if isinstance(metadata.get_payload(), str) else ""  # type: ignore[attr-defined]
+        body = metadata.get_payload() if isinstance(metadata.get_payload(), str) else ""
         readme = "\n".join(
             line
             for line in str(body or metadata.get("Description") or "").splitlines()[:200]
