@@ -18,6 +18,7 @@ check: lint types layers pytest
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: .venv/.installed-test
 	$(BIN)/mypy

@@ -15,7 +15,7 @@ from .corpus import Passage, passages
 Tell = Callable[[str, int, int], None]
 
 
-OPENING = 320
+OPENING = 240
 """Characters of a passage that its vector is made of: its name and how it begins say what it is about."""
 
 

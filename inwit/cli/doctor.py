@@ -50,7 +50,9 @@ def _word(check: Check) -> str:
 def _python(_project: Project) -> Iterator[Check]:
     from importlib import metadata
 
-    yield Check(name="inwit", found=f"{metadata.version('inwit')} on Python {sys.version.split()[0]}")
+    yield Check(
+        name="inwit", found=f"{metadata.version('inwit')} on Python {sys.version.split()[0]}"
+    )
     version = metadata.version("mcp")
     wrong = not version.startswith("2.")
     yield Check(
@@ -64,7 +66,9 @@ def _folder(project: Project) -> Iterator[Check]:
     if project.is_off():
         yield Check(name="record", found="off", fix="unset INWIT_OFF to record executions")
     if not folder.exists():
-        yield Check(name="folder", found=f"{folder}, not made yet", fix="compile or run a graph here")
+        yield Check(
+            name="folder", found=f"{folder}, not made yet", fix="compile or run a graph here"
+        )
         return
     can_write = os.access(folder, os.W_OK)
     yield Check(
@@ -127,7 +131,9 @@ def _host(project: Project) -> Iterator[Check]:
         answer = httpx.get(f"{host.address}/healthz", timeout=2.0, trust_env=False)
     except httpx.HTTPError as exc:
         fix = f"inwit serve; the last one left {project.folder / hostfile.NAME}"
-        yield Check(name="host", found=f"{host.address} does not answer: {type(exc).__name__}", fix=fix)
+        yield Check(
+            name="host", found=f"{host.address} does not answer: {type(exc).__name__}", fix=fix
+        )
         return
     fix = "" if answer.is_success else "inwit serve; something else listens there"
     yield Check(name="host", found=f"{host.address} answers {answer.status_code}", fix=fix)

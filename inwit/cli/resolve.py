@@ -24,7 +24,9 @@ def look_up(uri: str, view: str) -> Resolved:
     return Introspector.of(Project.find()).resolve(uri, view=view)
 
 
-@click.command("resolve", cls=Command, example="inwit resolve graph://librarian/architecture --json")
+@click.command(
+    "resolve", cls=Command, example="inwit resolve graph://librarian/architecture --json"
+)
 @click.argument("uri")
 @click.option(
     "--view", type=click.Choice(("summary", "skeleton", "full")), default="full", show_default=True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "run", cls=Command, example="inwit run app.py:app --input '{\"question\": \"What is asyncio?\"}'"
+    "run", cls=Command, example='inwit run app.py:app --input \'{"question": "What is asyncio?"}\''
 )
 @click.argument("target", metavar="FILE:GRAPH")
 @click.option("--input", "given", help="The input: JSON, @FILE, or - for standard input.")
@@ -71,7 +71,9 @@ def _invoke(graph: CompiledGraph[Any], value: Any, thread_id: str | None) -> Any
         execution_id = getattr(exc, "execution_id", None)
         if execution_id is None:
             raise
-        click.echo(f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True)
+        click.echo(
+            f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True
+        )
         raise ExecutionFailed(f"{type(exc).__name__}: {exc}") from exc
     finally:
         _make_durable(graph)

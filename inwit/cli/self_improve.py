@@ -45,7 +45,9 @@ def analyze(graph: str | None, as_json: bool) -> None:
 
 
 @command.command("plans", example="inwit self-improve plans --status proposed")
-@click.option("--status", type=click.Choice(get_args(PlanStatus)), help="Only plans of this status.")
+@click.option(
+    "--status", type=click.Choice(get_args(PlanStatus)), help="Only plans of this status."
+)
 def plans(status: Any, as_json: bool) -> None:
     """List plans."""
     from inwit.cli import render
@@ -55,7 +57,8 @@ def plans(status: Any, as_json: bool) -> None:
         render.json({"plans": found, "total_count": len(found)})
     else:
         rows = [
-            (one.id, one.status, one.graph_name, f"{one.confidence:.2f}", one.title) for one in found
+            (one.id, one.status, one.graph_name, f"{one.confidence:.2f}", one.title)
+            for one in found
         ]
         render.table(("PLAN", "STATUS", "GRAPH", "CONFIDENCE", "TITLE"), rows)
 

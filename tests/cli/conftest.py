@@ -72,9 +72,11 @@ def inwit(project: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Inwit]:
     yield run
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if not name.startswith("inwit") and getattr(
-            sys.modules[name], "__file__", None
-        ) is not None and str(project) in str(sys.modules[name].__file__):
+        if (
+            not name.startswith("inwit")
+            and getattr(sys.modules[name], "__file__", None) is not None
+            and str(project) in str(sys.modules[name].__file__)
+        ):
             del sys.modules[name]
 
 

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.anyio
         ("vscode", "servers"),
     ],
 )
-async def test_the_printed_configuration_starts_a_server_that_answers(inwit, counted, client, key) -> None:
+async def test_the_printed_configuration_starts_a_server_that_answers(
+    inwit, counted, client, key
+) -> None:
     entry = inwit("mcp", "config", client).json[key]["inwit"]
     server = StdioServerParameters(command=entry["command"], args=entry["args"], cwd="/")
 
@@ -41,7 +43,9 @@ async def test_a_host_serves_until_it_is_terminated_and_clients_are_told_of_it(
     inwit, project, counted
 ) -> None:
     program = [sys.executable, "-m", "inwit", "serve", "--port", "0", "--token", "s3cret", "--json"]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as host:
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as host:
         try:
             assert host.stdout is not None
             told = b""
@@ -74,7 +78,9 @@ async def test_an_address_in_use_is_an_error(inwit, project) -> None:
 
 
 async def test_an_address_beyond_this_machine_needs_a_token(inwit) -> None:
-    said = await anyio.to_thread.run_sync(lambda: inwit("serve", "--host", "0.0.0.0", "--port", "0"))
+    said = await anyio.to_thread.run_sync(
+        lambda: inwit("serve", "--host", "0.0.0.0", "--port", "0")
+    )
 
     assert said.code == 1
     assert "token" in said.err

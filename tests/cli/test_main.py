@@ -9,7 +9,17 @@ import pytest
 from inwit.cli.frame import Command
 from inwit.cli.main import inwit as root
 
-HEAVY = ("mcp", "pydantic", "httpx", "starlette", "rich", "numpy", "faiss", "onnxruntime", "tantivy")
+HEAVY = (
+    "mcp",
+    "pydantic",
+    "httpx",
+    "starlette",
+    "rich",
+    "numpy",
+    "faiss",
+    "onnxruntime",
+    "tantivy",
+)
 
 
 def commands(
@@ -54,7 +64,9 @@ def test_help_imports_nothing_heavy() -> None:
         f"print(sorted(set(sys.modules) & set({HEAVY!r})), file=sys.stderr); sys.exit(code)"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
 
     assert done.stderr.strip() == "[]"
     assert "ask" in done.stdout

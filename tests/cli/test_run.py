@@ -13,7 +13,9 @@ def test_a_graph_of_a_file_is_run_and_its_final_state_printed(inwit, counter) ->
     assert len(said.json["execution_id"]) == 16
 
 
-def test_without_json_a_person_reads_the_state_and_stderr_names_the_execution(inwit, counter) -> None:
+def test_without_json_a_person_reads_the_state_and_stderr_names_the_execution(
+    inwit, counter
+) -> None:
     said = inwit("run", counter, "--input", '{"n": 0, "limit": 2}')
 
     assert said.out.splitlines() == ["n: 2", "limit: 2"]
@@ -45,12 +47,16 @@ def test_a_package_may_import_from_itself(inwit, counter, project) -> None:
 
 
 def test_a_function_may_make_the_graph(inwit, counter, project) -> None:
-    (project / "made.py").write_text("def make():\n    from counter import graph\n    return graph\n")
+    (project / "made.py").write_text(
+        "def make():\n    from counter import graph\n    return graph\n"
+    )
 
     assert inwit("run", "made.py:make", "--input", '{"limit": 1, "n": 0}').code == 0
 
 
-def test_the_input_may_come_from_a_file_or_standard_input(inwit, counter, project, monkeypatch) -> None:
+def test_the_input_may_come_from_a_file_or_standard_input(
+    inwit, counter, project, monkeypatch
+) -> None:
     (project / "in.json").write_text('{"n": 0, "limit": 2}')
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"n": 0, "limit": 4}'))
 
@@ -84,7 +90,9 @@ def test_a_failed_execution_has_its_own_exit_code_and_can_be_asked_about(inwit, 
         (("empty",), 3, "has no app.py"),
     ],
 )
-def test_what_cannot_be_run_is_said_with_its_exit_code(inwit, counter, project, args, code, told) -> None:
+def test_what_cannot_be_run_is_said_with_its_exit_code(
+    inwit, counter, project, args, code, told
+) -> None:
     (project / "broken.py").write_text("1 / 0\n")
     (project / "empty.py").write_text("")
     (project / "empty").mkdir()

@@ -56,7 +56,9 @@ def test_the_graph_of_the_readme_prints_what_the_readme_shows(project) -> None:
     assert ID.sub("ID", printed).strip() == ID.sub("ID", shown).strip()
 
 
-def test_the_client_configurations_of_the_readme_are_what_the_command_prints(project, capsys) -> None:
+def test_the_client_configurations_of_the_readme_are_what_the_command_prints(
+    project, capsys
+) -> None:
     shown = [json.loads(block) for block in blocks(README, "json")]
     printed = []
     for client in ("claude-code", "claude-desktop", "vscode"):

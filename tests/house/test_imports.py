@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-HEAVY = ("mcp", "starlette", "pydantic", "faiss", "onnxruntime", "httpx", "numpy", "tokenizers", "tantivy")
+HEAVY = (
+    "mcp",
+    "starlette",
+    "pydantic",
+    "faiss",
+    "onnxruntime",
+    "httpx",
+    "numpy",
+    "tokenizers",
+    "tantivy",
+)
 RUN = """
 from typing import TypedDict
 
@@ -45,7 +55,9 @@ def test_help_is_instant() -> None:
 
     def once() -> float:
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "inwit", "--help"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "inwit", "--help"], stdout=subprocess.DEVNULL, check=True
+        )
         return time.perf_counter() - begun
 
     assert min(once() for _ in range(7)) < 0.15

@@ -14,10 +14,21 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TRACKED = subprocess.run(
     ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
 ).stdout.split("\0")[:-1]
-WRITTEN = ("", ".css", ".html", ".js", ".json", ".jsonl", ".md", ".py", ".svg", ".toml", ".txt", ".yml")
-TEXTS = [
-    path for path in map(ROOT.joinpath, TRACKED) if path.suffix in WRITTEN and path.is_file()
-]
+WRITTEN = (
+    "",
+    ".css",
+    ".html",
+    ".js",
+    ".json",
+    ".jsonl",
+    ".md",
+    ".py",
+    ".svg",
+    ".toml",
+    ".txt",
+    ".yml",
+)
+TEXTS = [path for path in map(ROOT.joinpath, TRACKED) if path.suffix in WRITTEN and path.is_file()]
 FOREIGN = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b|(?<![\w.])/(?:wor[k]|roo[t]|hom[e]/\w+)/")
 
 
@@ -60,7 +71,9 @@ def test_every_dependency_has_a_floor_and_a_ceiling() -> None:
     extras = PROJECT["project"]["optional-dependencies"].values()
     every = [*PROJECT["project"]["dependencies"], *(one for extra in extras for one in extra)]
 
-    loose = [one for one in every if "==" not in one and not (">=" in one and "<" in one.split(">=")[1])]
+    loose = [
+        one for one in every if "==" not in one and not (">=" in one and "<" in one.split(">=")[1])
+    ]
 
     assert loose == []
 
@@ -80,7 +93,9 @@ def test_a_version_is_said_once() -> None:
     assert inwit.__version__ == PROJECT["project"]["version"]
 
 
-@pytest.mark.parametrize("name", ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md"]
+)
 def test_the_house_has_its_papers(name) -> None:
     assert len((ROOT / name).read_text()) > 300
 
@@ -97,7 +112,11 @@ def test_no_page_links_to_what_is_not_there() -> None:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    long = [path.name for path in TEXTS if path.suffix == ".py" and len(path.read_text().splitlines()) > 600]
+    long = [
+        path.name
+        for path in TEXTS
+        if path.suffix == ".py" and len(path.read_text().splitlines()) > 600
+    ]
 
     assert long == []
 

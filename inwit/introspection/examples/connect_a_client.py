@@ -8,6 +8,9 @@ import sys
 
 # The same as `inwit mcp config claude-code` in a terminal; other clients: claude-desktop, cursor, vscode.
 shown = subprocess.run(
-    [sys.executable, "-m", "inwit", "mcp", "config", "claude-code"], capture_output=True, text=True, check=True
+    [sys.executable, "-m", "inwit", "mcp", "config", "claude-code"],
+    capture_output=True,
+    text=True,
+    check=True,
 )
 print(shown.stdout)

@@ -23,7 +23,9 @@ def fetch(state: State) -> dict[str, object]:
 
 
 graph = StateGraph(State)
-graph.add_node("fetch", fetch, retry_policy=RetryPolicy(max_attempts=3, initial_interval=0.01), timeout_s=5)
+graph.add_node(
+    "fetch", fetch, retry_policy=RetryPolicy(max_attempts=3, initial_interval=0.01), timeout_s=5
+)
 graph.set_entry_point("fetch")
 graph.set_finish_point("fetch")
 print(graph.compile(name="fetcher").invoke({"pages": 0}))
