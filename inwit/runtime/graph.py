@@ -19,7 +19,7 @@ from inwit.runtime.policies import (
     NodePolicy,
     RetryPolicy,
 )
-from inwit.runtime.program import COMPLEX, END, START, Join, Node, Program, Router
+from inwit.runtime.program import END, START, Router
 from inwit.runtime.source import unwrap
 from inwit.runtime.state import StateSchema, schema_of
 
@@ -63,7 +63,7 @@ class StateGraph(Generic[S]):
         self._routers: list[Router] = []
         self._parallel: set[str] = set()
 
-    def add_node(
+    def add_node(  # noqa: PLR0913 - each policy by its name
         self,
         node: str | Callable[..., Any],
         action: Callable[..., Any] | None = None,
@@ -181,7 +181,7 @@ class StateGraph(Generic[S]):
             router.source == START for router in self._routers
         )
 
-    def compile(
+    def compile(  # noqa: PLR0913 - each option by its name
         self,
         *,
         name: str | None = None,
@@ -204,6 +204,7 @@ class StateGraph(Generic[S]):
         if interrupt_before or interrupt_after:
             raise NotInThisVersionError("interrupt_before and interrupt_after")
         # Writing a graph needs no event loop: what runs it is imported here.
+        from inwit.runtime.assembly import assemble
         from inwit.runtime.compiled import CompiledGraph, Options
         from inwit.runtime.validate import faults
 
@@ -212,12 +213,8 @@ class StateGraph(Generic[S]):
             raise InvalidGraphError(found)
         frame = sys._getframe(1)
         limits, retry = (Limits(), DEFAULT_RETRY) if defaults == "inwit" else (NO_LIMITS, NO_RETRY)
-        if name is not None and not naming.is_graph_name(name):
-            raise InvalidNameError(
-                name, "cannot be a graph's name", "Use letters, digits and _ . : -"
-            )
         options = Options(
-            name=name or naming.name_of(frame),
+            name=_checked_name(name) or naming.name_of(frame),
             source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),
             limits=limits,
             retry=retry,
@@ -226,76 +223,13 @@ class StateGraph(Generic[S]):
             durability=durability,
             metadata=metadata or {},
         )
-        return CompiledGraph(self.schema, self._program(limits), options)
-
-    def _program(self, limits: Limits) -> Program:
-        names = sorted(self.nodes)
-        nodes = [
-            Node(i, n, self.nodes[n].function, self.nodes[n].policy) for i, n in enumerate(names)
-        ]
-        program = Program(nodes)
-        joins: list[Join] = []
-        targets: dict[str, list[int]] = {name: [] for name in (START, *names)}
-        edges: dict[str, list[str]] = {name: [] for name in (START, *names)}
-        for sources, target in self.edges:
-            if len(sources) > 1 and target != END:
-                self._add_join(program, joins, sources, target)
-            for source in sources:
-                edges[source].append(target)
-                if target != END and len(sources) == 1:
-                    targets[source].append(program.by_name[target])
-        program.joins = tuple(joins)
-        program.entry_targets = tuple(dict.fromkeys(targets[START]))
-        program.entry_edges = tuple(edges[START])
-        routers = self._bound_routers(program)
-        program.entry_routers = routers.get(START, ())
-        program.entry = None if program.entry_routers else sorted(program.entry_targets)
-        for node in nodes:
-            node.targets = tuple(dict.fromkeys(targets[node.name]))
-            node.edges = tuple(dict.fromkeys(edges[node.name])) or (
-                () if node.name in routers else (END,)
-            )
-            node.routers = routers.get(node.name, ())
-            node.joins = tuple(i for i, join in enumerate(joins) if node.index in join.needed)
-            is_simple = not node.joins and len(node.targets) <= 1
-            if is_simple and not node.routers:
-                node.next = node.targets[0] if node.targets else -1
-            elif is_simple and not node.targets and len(node.routers) == 1:
-                node.router = None if node.routers[0].is_async else node.routers[0]
-        _apply_policies(nodes, limits)
-        program.is_sync = not any(node.is_async for node in nodes) and not any(
-            router.is_async for router in self._routers
-        )
-        return program
-
-    def _add_join(
-        self, program: Program, joins: list[Join], sources: Sequence[str], target: str
-    ) -> None:
-        joins.append(Join([program.by_name[source] for source in sources], program.by_name[target]))
-
-    def _bound_routers(self, program: Program) -> dict[str, tuple[Router, ...]]:
-        bound: dict[str, list[Router]] = {}
-        for written in self._routers:
-            router = Router(written.source, written.call, written.path_map, written.name)
-            router.targets = {**program.by_name, END: -1}
-            bound.setdefault(written.source, []).append(router)
-        return {source: tuple(routers) for source, routers in bound.items()}
+        return CompiledGraph(self.schema, assemble(self, limits), options)
 
 
-def _apply_policies(nodes: Sequence[Node], limits: Limits) -> None:
-    from inwit.runtime.threads import in_thread, with_timeout
-
-    for node in nodes:
-        timeout_s = node.policy.timeout_s
-        if not node.is_async and (node.policy.in_thread or timeout_s is not None):
-            node.call = in_thread(node.call)
-            node.is_async = True
-            node.is_plain = False
-        if timeout_s is not None:
-            node.is_plain = False
-            node.call = with_timeout(node.call, node.name, timeout_s)
-        elif limits.node_timeout_s is not None:
-            node.limit_ns = int(limits.node_timeout_s * 1e9)
+def _checked_name(name: str | None) -> str | None:
+    if name is not None and not naming.is_graph_name(name):
+        raise InvalidNameError(name, "cannot be a graph's name", "Use letters, digits and _ . : -")
+    return name
 
 
-__all__ = ["COMPLEX", "END", "START", "StateGraph"]
+__all__ = ["END", "START", "StateGraph"]
