@@ -78,34 +78,34 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traceback: str = ""
 
 
-class ExecutionStarted(Event):
+class ExecutionStarted(Event, frozen=True):
     """An execution began, with this input."""
 
     input: Any = None
 
 
-class NodeEntered(Event):
+class NodeEntered(Event, frozen=True):
     """A node was called."""
 
 
-class NodeExited(Event):
+class NodeExited(Event, frozen=True):
     """A node returned; `duration_ms` is the call's."""
 
 
-class NodeFailed(Event):
+class NodeFailed(Event, frozen=True):
     """A node raised or ran out of time."""
 
     error: Failure
 
 
-class RetryScheduled(Event):
+class RetryScheduled(Event, frozen=True):
     """A failed attempt is tried again after `delay_ms`."""
 
     delay_ms: float
     max_attempts: int
 
 
-class EdgeTaken(Event):
+class EdgeTaken(Event, frozen=True):
     """The way on from `node` to `target`.
 
     A branch decision carries its `label`, the state keys that the router's source reads with
@@ -119,48 +119,48 @@ class EdgeTaken(Event):
     unread: str | None = None
 
 
-class StateChanged(Event):
+class StateChanged(Event, frozen=True):
     """What a node's update changed in the state, as an RFC 6902 patch."""
 
     patch: list[dict[str, Any]]
 
 
-class CheckpointCreated(Event):
+class CheckpointCreated(Event, frozen=True):
     """The state after a step was saved under `checkpoint_id`."""
 
     checkpoint_id: str
     step: int = 0
 
 
-class InterruptRaised(Event):
+class InterruptRaised(Event, frozen=True):
     """The execution waits for a person."""
 
     interrupt_id: str
     value: Any = None
 
 
-class InterruptResumed(Event):
+class InterruptResumed(Event, frozen=True):
     """A person answered."""
 
     interrupt_id: str
     value: Any = None
 
 
-class Custom(Event):
+class Custom(Event, frozen=True):
     """What a node wrote by itself."""
 
     name: str = ""
     data: Any = None
 
 
-class TokenChunk(Event):
+class TokenChunk(Event, frozen=True):
     """A piece of a model's streamed output."""
 
     call_id: str
     text: str
 
 
-class LlmStarted(Event):
+class LlmStarted(Event, frozen=True):
     """A model was called. Messages are kept by reference: their content hash.
 
     `new_messages` holds by hash the contents that the execution had not sent before; a hash that is
@@ -175,7 +175,7 @@ class LlmStarted(Event):
     parameters: dict[str, Any] = {}
 
 
-class LlmCompleted(Event):
+class LlmCompleted(Event, frozen=True):
     """A model answered or failed. A figure that is not known is absent; so is an unpriced cost."""
 
     call_id: str
@@ -191,7 +191,7 @@ class LlmCompleted(Event):
     error: Failure | None = None
 
 
-class ToolStarted(Event):
+class ToolStarted(Event, frozen=True):
     """A tool was called."""
 
     call_id: str
@@ -199,7 +199,7 @@ class ToolStarted(Event):
     input: Any = None
 
 
-class ToolCompleted(Event):
+class ToolCompleted(Event, frozen=True):
     """A tool answered."""
 
     call_id: str
@@ -207,7 +207,7 @@ class ToolCompleted(Event):
     output: Any = None
 
 
-class ToolFailed(Event):
+class ToolFailed(Event, frozen=True):
     """A tool raised."""
 
     call_id: str
@@ -215,26 +215,26 @@ class ToolFailed(Event):
     error: Failure
 
 
-class CacheHit(Event):
+class CacheHit(Event, frozen=True):
     """A node's result came from its cache."""
 
     key: str
 
 
-class StatusChanged(Event):
+class StatusChanged(Event, frozen=True):
     """The execution's status moved, and why."""
 
     status: Status
     reason: str = ""
 
 
-class NodeConfigChanged(Event):
+class NodeConfigChanged(Event, frozen=True):
     """A node's configuration has a new version."""
 
     change: dict[str, Any]
 
 
-class Gap(Event):
+class Gap(Event, frozen=True):
     """A slow reader lost the events from `lost_from` to `lost_to`, both included."""
 
     lost_from: int
@@ -242,14 +242,14 @@ class Gap(Event):
     reason: str = ""
 
 
-class GraphRegistered(Event):
+class GraphRegistered(Event, frozen=True):
     """A graph of that structure was compiled for the first time in this project."""
 
     file: str | None = None
     line: int | None = None
 
 
-class PlanChanged(Event):
+class PlanChanged(Event, frozen=True):
     """A plan moved."""
 
     plan_id: str
@@ -258,20 +258,20 @@ class PlanChanged(Event):
     actor: str = ""
 
 
-class ExecutionCompleted(Event):
+class ExecutionCompleted(Event, frozen=True):
     """The execution reached its end, with this output."""
 
     output: Any = None
 
 
-class ExecutionFailed(Event):
+class ExecutionFailed(Event, frozen=True):
     """The execution ended by an error; `reason` is short, such as ``host lost``."""
 
     error: Failure
     reason: str = ""
 
 
-class ExecutionCancelled(Event):
+class ExecutionCancelled(Event, frozen=True):
     """The execution was cancelled."""
 
     reason: str = ""
