@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+_LAYERS = 10
+"""How deep functions may be wrapped; a cycle of wrappers ends here."""
 _READ_METHODS = {"get", "pop", "setdefault"}
 
 
@@ -33,23 +35,25 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 def unwrap(function: Any) -> Any:
     """Find the Python function under partials, bound methods and callable objects."""
-    seen = 0
-    while seen < 10:
-        seen += 1
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif hasattr(function, "__func__"):
-            function = function.__func__
-        elif not hasattr(function, "__code__") and hasattr(type(function), "__call__"):
-            inner = getattr(type(function), "__call__", None)
-            if not hasattr(inner, "__code__"):
-                return function
-            function = inner
-        else:
+    for _ in range(_LAYERS):
+        inner = _beneath(function)
+        if inner is None:
             return function
+        function = inner
     return function
+
+
+def _beneath(function: Any) -> Any:
+    """What is one layer further down, or None where nothing is."""
+    if isinstance(function, functools.partial):
+        return function.func
+    for name in ("__wrapped__", "__func__"):
+        if hasattr(function, name):
+            return getattr(function, name)
+    if hasattr(function, "__code__") or not callable(function):
+        return None
+    call = type(function).__call__
+    return call if hasattr(call, "__code__") else None
 
 
 def read(function: Callable[..., Any]) -> Reading:
@@ -108,16 +112,16 @@ def _tree(
         node
         for node in ast.walk(parsed)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        and (
-            code.co_name in ("<lambda>",)
-            if isinstance(node, ast.Lambda)
-            else node.name == code.co_name
-        )
+        and _name(node) == code.co_name
     ]
     # Two lambdas on one line cannot be told apart by their source.
-    if len(found) != 1 and isinstance(found[0] if found else None, ast.Lambda):
+    if not found or (len(found) > 1 and isinstance(found[0], ast.Lambda)):
         return None
-    return found[0] if found else None
+    return found[0]
+
+
+def _name(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> str:
+    return "<lambda>" if isinstance(node, ast.Lambda) else node.name
 
 
 def _parse_fragment(text: str) -> ast.AST:
