@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -24,11 +25,17 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("A sync execution waited for an event loop.")
 
 
+def is_in_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    return _get_running_loop() is not None
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end: in this thread's own loop, or in a worker thread where a loop
-    runs here already.
+    """Run a coroutine to its end in this thread's own loop.
+
+    Where a loop runs here already, a worker thread runs it.
     """
-    if asyncio._get_running_loop() is None:
+    if not is_in_loop():
         return own_runner().run(work)
     with ThreadPoolExecutor(1, thread_name_prefix="inwit-invoke") as pool:
         return pool.submit(copy_context().run, asyncio.run, work).result()
@@ -40,9 +47,13 @@ class _Runner:
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._runner.get_loop()
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         result = self._runner.run(work, context=copy_context())
-        loop = self._runner.get_loop()
+        loop = self.loop
         left = asyncio.all_tasks(loop)
         if left:
             for task in left:
@@ -53,7 +64,7 @@ class _Runner:
     def __del__(self) -> None:
         if sys.is_finalizing():
             # Closing the runner would start a thread for its executor, which hangs by now.
-            self._runner.get_loop().close()
+            self.loop.close()
         else:
             self._runner.close()
 
@@ -71,4 +82,4 @@ def own_runner() -> _Runner:
 
 def own_loop() -> asyncio.AbstractEventLoop:
     """The loop that this thread's sync calls run in."""
-    return own_runner()._runner.get_loop()
+    return own_runner().loop

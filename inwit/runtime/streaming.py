@@ -78,7 +78,7 @@ async def astream(
 
 def stream(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
     """Read an async stream from sync code, item by item, in this thread's own loop."""
-    if asyncio._get_running_loop() is not None:
+    if loops.is_in_loop():
         yield from loops.run(_collect(items))
         return
     loop = loops.own_loop()

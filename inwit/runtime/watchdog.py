@@ -27,16 +27,16 @@ class Watchdog:
     """Cancels the tasks of contexts that are over their limit; at most a second late."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = ref(loop)
+        self.loop = ref(loop)
         self._contexts: set[Context] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @staticmethod
     def of_loop() -> Watchdog:
         """The watchdog of the running loop."""
-        global _last
+        global _last  # noqa: PLW0603 - each call of a node asks, and no look-up is faster
         loop, last = get_running_loop(), _last
-        if last is not None and last._loop() is loop:
+        if last is not None and last.loop() is loop:
             return last
         found = _by_loop.get(loop)
         if found is None:
@@ -55,7 +55,7 @@ class Watchdog:
 
     def look_within(self, seconds: float) -> None:
         """Look again after at most so long."""
-        loop = self._loop()
+        loop = self.loop()
         if loop is None:
             return
         due = loop.time() + seconds
