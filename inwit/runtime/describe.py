@@ -141,10 +141,7 @@ def _has_cycles(edges: tuple[EdgeFacts, ...]) -> bool:
     for edge in edges:
         ways.setdefault(edge.source, set()).add(edge.target)
     done: set[str] = set()
-    for start in ways:
-        if _finds_cycle(start, ways, done):
-            return True
-    return False
+    return any(_finds_cycle(start, ways, done) for start in ways)
 
 
 def _finds_cycle(start: str, ways: dict[str, set[str]], done: set[str]) -> bool:

@@ -26,7 +26,7 @@ def failure_of(error: BaseException, *, with_traceback: bool = False) -> Failure
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as exc:  # A user's __str__ may raise anything.
+    except Exception as exc:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<unreadable: {type(exc).__name__}>"
 
 

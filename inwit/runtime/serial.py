@@ -119,11 +119,9 @@ def plain_ext(code: int, data: memoryview) -> Any:
     raw = bytes(data)
     if code == DELTA:
         return Delta(plain(raw))
-    if code == _OBJECT:
-        module, name, fields = plain(raw)
-        return fields
-    if code == _ENUM:
-        return plain(raw)[2]
+    if code in (_OBJECT, _ENUM):
+        _module, _name, content = plain(raw)
+        return content
     if code == _INT:
         return int(raw)
     if code == _ARRAY:

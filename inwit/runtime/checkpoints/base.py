@@ -50,8 +50,9 @@ class Checkpointer(Protocol):
         """Keep one checkpoint. A future is done when it is durable; None means at once."""
 
     def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
-        """Give the checkpoints needed to build one state, oldest first, beginning with one that
-        holds the whole state; the last one is the named or newest. Empty when there is none.
+        """Give the checkpoints that build one state, oldest first; empty when there is none.
+
+        The first one holds the whole state, the last one is the named or newest.
         """
 
     def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
@@ -115,7 +116,6 @@ class Saving:
         self._at_exit = durability == "exit"
         self._since_snapshot = SNAPSHOT_EVERY
         self._last: tuple[int, tuple[str, ...]] | None = None
-        self._pending: list[Future[None]] = []
 
     def checkpoint_id(self, step: int) -> str:
         """The id of the checkpoint after a step."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import apsw
 
@@ -73,7 +73,7 @@ class SqliteCheckpointer:
         sql = "SELECT data FROM checkpoints WHERE thread_id = ? ORDER BY position DESC LIMIT ?"
         given = (thread_id, -1 if limit is None else limit)
         rows = self._file.read(lambda connection: query(connection, sql, given))
-        return [decode(cast(bytes, data)) for (data,) in rows]
+        return [decode(data) for (data,) in rows]
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget a thread."""
@@ -108,7 +108,7 @@ def _load(
         " WHERE thread_id = ?1 AND position <= ?2 AND has_state) ORDER BY position",
         (thread_id, end),
     )
-    return [decode(cast(bytes, data)) for (data,) in rows]
+    return [decode(data) for (data,) in rows]
 
 
 class _ProjectFile:
