@@ -90,7 +90,7 @@ def test_an_answer_that_the_path_map_lacks_is_found_before_running(project: Any)
     assert fault.hint == "Did you mean 'agian'?"
 
 
-def route_by_text(state: State):  # type: ignore[no-untyped-def]
+def route_by_text(state: State):
     if state["n"] > 3:
         return "finish"
     return "more"

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -32,8 +31,8 @@ class State(TypedDict, total=False):
 
 
 @pytest.fixture
-def store(project: Path) -> Iterator[Store]:
-    yield Store.of(Project.find())
+def store(project: Path) -> Store:
+    return Store.of(Project.find())
 
 
 def flushed(store: Store) -> Store:
@@ -41,8 +40,14 @@ def flushed(store: Store) -> Store:
     return store
 
 
+def last_id(app: Any) -> str:
+    execution_id = app.last_execution_id
+    assert isinstance(execution_id, str)
+    return execution_id
+
+
 def events_of(store: Store, app: Any) -> list[Event]:
-    events = flushed(store).events(app.last_execution_id)
+    events = flushed(store).events(last_id(app))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     return events
 
@@ -73,7 +78,7 @@ def test_a_loop_is_recorded_visit_by_visit_with_what_its_router_read(store: Stor
 
     events = events_of(store, app)
     edges = [event for event in events if isinstance(event, EdgeTaken)]
-    visits = flushed(store).visits(app.last_execution_id)
+    visits = flushed(store).visits(last_id(app))
 
     assert Counter(event.type for event in events) == {
         "execution_started": 1, "state_changed": 4, "node_entered": 3, "node_exited": 3,
@@ -97,7 +102,7 @@ def test_what_a_list_reducer_appends_is_a_patch_that_appends(store: Store) -> No
             {"op": "add", "path": "/log/-", "value": "2"},
         ]
     ]
-    assert store.state_at(app.last_execution_id) == {"n": 3, "log": ["2"]}
+    assert store.state_at(last_id(app)) == {"n": 3, "log": ["2"]}
 
 
 def test_a_thread_starts_from_its_memory_in_the_record_too(store: Store) -> None:
@@ -105,7 +110,7 @@ def test_a_thread_starts_from_its_memory_in_the_record_too(store: Store) -> None
     app.invoke({"n": 2}, thread_id="t")
     app.invoke({"n": 2}, thread_id="t")
 
-    assert flushed(store).state_at(app.last_execution_id) == {"n": 3, "log": ["2", "2"]}
+    assert flushed(store).state_at(last_id(app)) == {"n": 3, "log": ["2", "2"]}
     assert "checkpoint_created" in types_of(store, app)
 
 
@@ -125,7 +130,7 @@ def test_parallel_branches_are_gapless_across_commits(store: Store) -> None:
     app.invoke({})
 
     events = events_of(store, app)
-    visits = flushed(store).visits(app.last_execution_id)
+    visits = flushed(store).visits(last_id(app))
 
     assert Counter(event.type for event in events)["node_exited"] == 4
     assert sorted(visit.node for visit in visits) == ["a", "b", "c", "join"]
@@ -147,8 +152,8 @@ def test_a_failure_is_recorded_with_each_attempt(store: Store) -> None:
     with pytest.raises(ConnectionError) as caught:
         app.invoke({"n": 1})
 
-    [visit] = flushed(store).visits(app.last_execution_id)
-    execution = store.execution(app.last_execution_id)
+    [visit] = flushed(store).visits(last_id(app))
+    execution = store.execution(last_id(app))
 
     assert caught.value.execution_id == app.last_execution_id  # type: ignore[attr-defined]
     assert types_of(store, app) == [
@@ -178,7 +183,7 @@ async def test_a_cancelled_execution_says_so(store: Store) -> None:
 
     events = events_of(store, app)
     assert events[-1].type == "execution_cancelled"
-    assert store.execution(app.last_execution_id or "").status == "cancelled"
+    assert store.execution(last_id(app)).status == "cancelled"
 
 
 @pytest.mark.anyio
@@ -212,8 +217,8 @@ async def test_a_running_node_is_seen_before_it_ends(store: Store) -> None:
     await asyncio.sleep(0)
     await app.flush()
 
-    execution = store.execution(app.last_execution_id or "")
-    [visit] = store.visits(app.last_execution_id or "")
+    execution = store.execution(last_id(app))
+    [visit] = store.visits(last_id(app))
     go.set()
     await task
 
@@ -253,10 +258,7 @@ def test_a_graph_called_by_a_node_knows_its_parent(store: Store) -> None:
     outer = graph.compile(name="outer")
     outer.invoke({})
 
-    assert (
-        flushed(store).execution(inner.last_execution_id).parent_execution_id
-        == outer.last_execution_id
-    )
+    assert flushed(store).execution(last_id(inner)).parent_execution_id == outer.last_execution_id
 
 
 def test_secrets_are_redacted_for_readers(store: Store) -> None:
@@ -445,10 +447,10 @@ def test_a_router_that_fails_leaves_a_whole_record(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         app.invoke({"n": 0})
 
-    [visit] = flushed(store).visits(app.last_execution_id)
+    [visit] = flushed(store).visits(last_id(app))
     assert visit.status == "completed"
     assert types_of(store, app)[-1] == "execution_failed"
-    assert store.execution(app.last_execution_id).error_node == "count"
+    assert store.execution(last_id(app)).error_node == "count"
 
 
 @pytest.mark.parametrize("wide", [False, True])
