@@ -48,7 +48,7 @@ def until(limit: int) -> Callable[[Any], str]:
 # Graph libraries with the same API: ours and LangGraph's
 
 
-def _chain(library: Any, length: int) -> Any:
+def chain(library: Any, length: int) -> Any:
     graph = library.StateGraph(Plain)
     for i in range(length):
         graph.add_node(f"n{i:03}", increment)
@@ -93,9 +93,9 @@ def _fan_out(library: Any, width: int) -> Any:
 
 
 SHAPES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-    "chain of 3": (_chain, (3,)),
-    "chain of 10": (_chain, (10,)),
-    "chain of 100": (_chain, (100,)),
+    "chain of 3": (chain, (3,)),
+    "chain of 10": (chain, (10,)),
+    "chain of 100": (chain, (100,)),
     "conditional": (_conditional, ()),
     "loop of 1,000": (_loop, (1000,)),
     "fan-out 3": (_fan_out, (3,)),
@@ -190,12 +190,12 @@ class Counter:
 
 
 def pydantic_graph(shape: str) -> Run | None:
-    from pydantic_graph import GraphBuilder, StepContext, reduce_list_extend
+    from pydantic_graph import GraphBuilder, reduce_list_extend
 
     builder = GraphBuilder(state_type=Counter, input_type=int, output_type=Any)
 
     def step(name: str, note_only: bool = False) -> Any:
-        async def call(ctx: StepContext[Counter, None, Any]) -> Any:
+        async def call(ctx: Any) -> Any:
             if note_only:
                 return [1]
             ctx.state.n += 1
