@@ -5,7 +5,7 @@ Order is by seq, never by clock, so a clock that jumps changes no answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,19 @@ def _consume(open_leads: list[Lead]) -> list[Lead]:
             open_leads.remove(lead)
             used.append(lead)
     return used
+
+
+def decision_before(lead: Lead, led: Mapping[Place, list[Lead]]) -> Lead | None:
+    """The last decision on the way to an edge: the edge itself where a condition chose it."""
+    seen = set[Place]()
+    while not lead.is_decision:
+        here = place(lead.source)
+        before = led.get(here)
+        if not before or here in seen:
+            return None
+        seen.add(here)
+        lead = max(before, key=lambda one: one.seq)
+    return lead
 
 
 def writer(visits: Sequence[Visit], key: str, before_seq: int | None = None) -> Visit | None:

@@ -13,10 +13,12 @@ from tests.introspection.planting import (
     Step,
     asked,
     chaining,
+    enough,
     evidence_holds,
     fanning,
     fetching,
     introspector,
+    judge,
     looping,
     reply,
     search,
@@ -55,6 +57,31 @@ def test_a_decision_is_told_with_the_values_it_read_and_who_wrote_them(project: 
     taken = introspector().resolve(second["uri"], "full").data
     assert taken["type"] == "edge_taken" and taken["target"] == "search"
     assert second["uri"] in uris(answer)
+
+
+def test_a_decision_is_found_behind_the_nodes_that_follow_it(project: Path) -> None:
+    graph = StateGraph(Loop)
+    for node in (search, judge, reply):
+        graph.add_node(node.__name__, node)
+    graph.add_node("widen", lambda state: {"query": state["query"] + " more"})
+    graph.add_edge("__start__", "search")
+    graph.add_edge("search", "judge")
+    graph.add_conditional_edges("judge", enough, {"again": "widen", "done": "reply"})
+    graph.add_edge("widen", "search")
+    graph.add_edge("reply", "__end__")
+    app = graph.compile(name="widening")
+    app.invoke(asked())
+
+    answer = app.ask("Why did search run 3 times?")
+
+    assert answer.data["causes"][0]["node"] == "judge"
+    assert answer.data["causes"][0]["kind"] == "branch_decision"
+    assert answer.data["causes"][0]["effect"]["point"] == 2
+    (lead,) = answer.data["decisions"][2]["led_by"]
+    assert (lead["node"], lead["decided_by"]["node"]) == ("widen", "judge")
+    assert lead["decided_by"]["read"] == {"coverage": pytest.approx(2 / 3)}
+    assert lead["decided_by"]["uri"] in uris(answer)
+    assert evidence_holds(answer)
 
 
 def test_a_wrong_count_in_the_question_is_corrected(project: Path) -> None:

@@ -19,7 +19,7 @@ from inwit.introspection.claims import (
     short,
     times,
 )
-from inwit.introspection.lineage import Lead, leads, place, writer
+from inwit.introspection.lineage import Lead, Place, decision_before, leads, place, writer
 from inwit.introspection.quotes import decision
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
@@ -95,10 +95,10 @@ def explain(scene: Scene) -> Draft:
     led = leads(visits)
     entry = _entry(scene, choice.execution.execution_id, node)
     for visit in mine[:VISITS_TOLD]:
-        _say_visit(draft, visit, led[place(visit)], visits, entry)
+        _say_visit(draft, visit, led, visits, entry)
     if len(mine) > VISITS_TOLD:
         draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
-    draft.data["decisions"] = [_told(visit, led[place(visit)], visits) for visit in mine]
+    draft.data["decisions"] = [_told(visit, led, visits) for visit in mine]
     draft.data["causes"] = causes(mine, led)
     return draft
 
@@ -182,26 +182,25 @@ def _tell(draft: Draft, choice: Choice, node: str, visits: list[Visit], asked: i
     )
 
 
-def _told(visit: Visit, led: list[Lead], visits: list[Visit]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "node": visit.node,
-        "visit": visit.visit,
-        "uri": visit.uri,
-        "led_by": [],
+def _told(visit: Visit, led: dict[Place, list[Lead]], visits: list[Visit]) -> dict[str, Any]:
+    led_by = []
+    for lead in led[place(visit)]:
+        chosen = decision_before(lead, led)
+        by = {"decided_by": _told_lead(chosen, visits)} if chosen not in (None, lead) else {}
+        led_by.append(_told_lead(lead, visits) | by)
+    return {"node": visit.node, "visit": visit.visit, "uri": visit.uri, "led_by": led_by}
+
+
+def _told_lead(lead: Lead, visits: list[Visit]) -> dict[str, Any]:
+    return {
+        "node": lead.source.node,
+        "visit": lead.source.visit,
+        "label": lead.edge.get("label"),
+        "read": lead.edge.get("read"),
+        "unread": lead.edge.get("unread"),
+        "uri": lead.uri,
+        "writers": _writers(lead, visits),
     }
-    for lead in led:
-        told["led_by"].append(
-            {
-                "node": lead.source.node,
-                "visit": lead.source.visit,
-                "label": lead.edge.get("label"),
-                "read": lead.edge.get("read"),
-                "unread": lead.edge.get("unread"),
-                "uri": lead.uri,
-                "writers": _writers(lead, visits),
-            }
-        )
-    return told
 
 
 def _entry_words(entry: EdgeTaken | None) -> str:
@@ -214,15 +213,22 @@ def _entry_words(entry: EdgeTaken | None) -> str:
 
 
 def _say_visit(
-    draft: Draft, visit: Visit, led: list[Lead], visits: list[Visit], entry: EdgeTaken | None
+    draft: Draft,
+    visit: Visit,
+    led: dict[Place, list[Lead]],
+    visits: list[Visit],
+    entry: EdgeTaken | None,
 ) -> None:
-    if not led:
+    if not led[place(visit)]:
         uri = event_uri(visit.execution_id, visit.entry_seq)
         draft.say(f"Visit {visit.visit}: {_entry_words(entry)}.", entry.uri if entry else uri)
-    for lead in led:
-        draft.say(
-            f"Visit {visit.visit}: {lead_words(lead, visits)}.", Ref(uri=lead.uri or visit.uri)
-        )
+    for lead in led[place(visit)]:
+        words, uris = lead_words(lead, visits), [lead.uri or visit.uri]
+        chosen = decision_before(lead, led)
+        if chosen is not None and chosen is not lead:
+            words += f", since {lead_words(chosen, visits)}"
+            uris.append(chosen.uri or visit.uri)
+        draft.say(f"Visit {visit.visit}: {words}.", *(Ref(uri=uri) for uri in uris))
 
 
 def lead_words(lead: Lead, visits: list[Visit]) -> str:
@@ -252,13 +258,17 @@ def _writers(lead: Lead, visits: list[Visit]) -> dict[str, dict[str, Any] | None
     return found
 
 
-def causes(mine: list[Visit], led: dict[tuple[str, int], list[Lead]]) -> list[dict[str, Any]]:
+def _cause(way: Lead) -> tuple[str, str, str]:
+    kind = "branch_decision" if way.is_decision else "edge"
+    return way.source.node, kind, str(way.edge.get("label") or "")
+
+
+def causes(mine: list[Visit], led: dict[Place, list[Lead]]) -> list[dict[str, Any]]:
     """The decisions that led to the visits, the most frequent first, then retries."""
     chosen: Counter[tuple[str, str, str]] = Counter()
     for visit in mine:
-        for lead in led[place(visit)]:
-            kind = "branch_decision" if lead.is_decision else "edge"
-            chosen[lead.source.node, kind, str(lead.edge.get("label") or "")] += 1
+        ways = (decision_before(lead, led) or lead for lead in led[place(visit)])
+        chosen.update({_cause(way) for way in ways})
     found: list[dict[str, Any]] = [
         {"node": node, "kind": kind, "label": label, "confirmed": True}
         | {"effect": exactly(number, "visits")}
