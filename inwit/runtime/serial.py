@@ -30,7 +30,12 @@ _OPTIONS = (
 )
 IMMUTABLE = frozenset({type(None), bool, float, bytes, int, str})
 _ISO_TYPES = ("datetime", "date", "time")
-_TEXT_TYPES = ("UUID", "Decimal", "PosixPath", "WindowsPath", "Fraction")
+_TEXT_TYPES = {
+    "uuid": ("UUID",),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+}
 
 
 class Delta(NamedTuple):
@@ -79,8 +84,26 @@ def pack(value: Any, *, strict: bool = True) -> bytes:
 
 
 def unpack(data: bytes) -> Any:
-    """Decode what `pack` made, with the classes of the program."""
-    return ormsgpack.unpackb(data, ext_hook=_decode, option=ormsgpack.OPT_NON_STR_KEYS)
+    """Decode what `pack` made, with the classes of the program.
+
+    Raises:
+        UnserialisableError: A class is not imported here, or is none that `pack` writes.
+    """
+    refused: list[UnserialisableError] = []
+
+    def decode(code: int, raw: bytes) -> Any:
+        try:
+            return _decode(code, raw)
+        except UnserialisableError as exc:
+            refused.append(exc)
+            raise
+
+    try:
+        return ormsgpack.unpackb(data, ext_hook=decode, option=ormsgpack.OPT_NON_STR_KEYS)
+    except ValueError:
+        if refused:  # ormsgpack does not say what its hook raised
+            raise refused[0] from None
+        raise
 
 
 def thaw(frozen: Any) -> Any:
@@ -172,7 +195,7 @@ def _encode_class(value: Any, kind: type, hook: Callable[[Any], Any]) -> ormsgpa
     place = [kind.__module__, kind.__qualname__]
     if kind.__name__ in _ISO_TYPES and kind.__module__ == "datetime":
         return _ext(_ISO, [kind.__name__, value.isoformat()], hook)
-    if kind.__name__ in _TEXT_TYPES:
+    if _is_text_type(kind):
         return _ext(_TEXT, [f"{kind.__module__}.{kind.__name__}", str(value)], hook)
     if "enum" in sys.modules and isinstance(value, sys.modules["enum"].Enum):
         return _ext(_ENUM, [*place, value.value], hook)
@@ -180,6 +203,11 @@ def _encode_class(value: Any, kind: type, hook: Callable[[Any], Any]) -> ormsgpa
         return _encode_array(value, hook)
     fields = _fields(value, kind)
     return None if fields is None else _ext(_OBJECT, [*place, fields], hook)
+
+
+def _is_text_type(kind: type) -> bool:
+    # Some Pythons define paths in `pathlib._local`.
+    return kind.__name__ in _TEXT_TYPES.get(kind.__module__.partition(".")[0], ())
 
 
 def _fields(value: Any, kind: type) -> Any:
@@ -228,7 +256,9 @@ def _decode(code: int, raw: bytes) -> Any:
     if code == _ISO:
         return getattr(sys.modules["datetime"], content[0]).fromisoformat(content[1])
     if code == _ARRAY:
-        numpy = sys.modules["numpy"]
+        numpy = sys.modules.get("numpy")
+        if numpy is None:
+            raise UnserialisableError("numpy.ndarray", "its module is not imported here")
         return numpy.frombuffer(content[2], dtype=content[0]).reshape(content[1]).copy()
     if code == _OPAQUE:
         return content
@@ -238,26 +268,37 @@ def _decode(code: int, raw: bytes) -> Any:
 def _decode_class(code: int, content: list[Any]) -> Any:
     if code == _TEXT:
         module, _, name = content[0].rpartition(".")
-        return _find_class(module, name)(content[1])
+        kind = _find_class(module, name)
+        return kind(content[1]) if _is_text_type(kind) else _refuse(kind)
     kind = _find_class(content[0], content[1])
     if code == _ENUM:
-        return kind(content[2])
+        return kind(content[2]) if issubclass(kind, sys.modules["enum"].Enum) else _refuse(kind)
     return _build(kind, content[2])
 
 
 def _build(kind: Any, fields: Any) -> Any:
-    if hasattr(kind, "model_construct"):
-        return kind.model_construct(**fields)
+    """Make an object of a class that `_fields` knows; a file can have nothing else called."""
     if hasattr(kind, "__dataclass_fields__"):
         made = object.__new__(kind)
         for name, value in fields.items():
             object.__setattr__(made, name, value)
         return made
-    if isinstance(kind, type) and issubclass(kind, dict):
+    if hasattr(kind, "model_fields"):
+        return kind.model_construct(**fields)
+    if issubclass(kind, dict):
         made = kind.__new__(kind)
         made.update(fields)
         return made
-    return kind(**fields) if isinstance(fields, dict) else kind(fields)
+    is_record = issubclass(kind, msgspec.Struct) or (
+        issubclass(kind, tuple) and hasattr(kind, "_fields")
+    )
+    if is_record or (kind.__module__, kind.__name__) == ("datetime", "timedelta"):
+        return kind(**fields)
+    return kind(fields) if issubclass(kind, list | str | int | float) else _refuse(kind)
+
+
+def _refuse(kind: type) -> Any:
+    raise UnserialisableError(kind, "it holds no data")
 
 
 def _find_class(module: str, qualname: str) -> Any:
