@@ -18,6 +18,10 @@ import ormsgpack
 from inwit.errors import UnserialisableError
 
 _TUPLE, _SET, _FROZENSET, _ISO, _TEXT, _OBJECT, _ENUM, _INT, _ARRAY, _OPAQUE, DELTA = range(1, 12)
+_HALVES = 12
+"""A text with lone surrogates, which UTF-8 has no place for."""
+_DIGITS = 4300
+"""Python writes no longer number in decimal digits."""
 _OPTIONS = (
     ormsgpack.OPT_PASSTHROUGH_TUPLE
     | ormsgpack.OPT_PASSTHROUGH_DATACLASS
@@ -72,12 +76,14 @@ def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.E
 
 def pack(value: Any, *, strict: bool = True) -> bytes:
     """Encode any value."""
-    hook = _encode_strict if strict else _encode
     try:
-        return ormsgpack.packb(value, hook, _OPTIONS)
-    except TypeError as exc:
-        if "surrogate" in str(exc):
-            return ormsgpack.packb(value, hook, _OPTIONS | ormsgpack.OPT_REPLACE_SURROGATES)
+        return ormsgpack.packb(value, _encode_strict if strict else _encode, _OPTIONS)
+    except TypeError:
+        pass
+    hook = _encode_odd_strict if strict else _encode_odd
+    try:
+        return ormsgpack.packb(_sayable(value), hook, _OPTIONS)
+    except (TypeError, RecursionError) as exc:
         if strict:
             raise UnserialisableError(str(exc).rpartition(": ")[2]) from exc
         return ormsgpack.packb(_opaque(value), hook, _OPTIONS)
@@ -146,7 +152,9 @@ def plain_ext(code: int, data: memoryview) -> Any:
         _module, _name, content = plain(raw)
         return content
     if code == _INT:
-        return int(raw)
+        return raw.decode() if raw.startswith((b"0x", b"-0x")) else int(raw)
+    if code == _HALVES:
+        return _shown(raw.decode("utf-8", "surrogatepass"))
     if code == _ARRAY:
         dtype, shape, _ = plain(raw)
         return f"<array {dtype} {'×'.join(str(n) for n in shape)}>"
@@ -165,6 +173,8 @@ def plain(data: bytes) -> Any:
 
 
 def _ext(code: int, value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext:
+    if hook in (_encode_odd, _encode_odd_strict):
+        value = _sayable(value)
     return ormsgpack.Ext(code, ormsgpack.packb(value, hook, _OPTIONS))
 
 
@@ -180,6 +190,50 @@ def _encode_strict(value: Any) -> Any:
     return found
 
 
+def _encode_odd(value: Any) -> Any:
+    """Like `_encode`, for values in which a text was met that UTF-8 has no place for."""
+    found = _encode_known(value, _encode_odd)
+    return found if found is not None else _ext(_OPAQUE, _opaque(value), _encode_odd)
+
+
+def _encode_odd_strict(value: Any) -> Any:
+    found = _encode_known(value, _encode_odd_strict)
+    if found is None:
+        raise TypeError
+    return found
+
+
+def _sayable(value: Any) -> Any:
+    """The same lists and dicts with texts that can be encoded; other containers come by the hook.
+
+    A key loses its lone surrogates: msgpack's keys cannot be extension values here.
+    """
+    kind = type(value)
+    if kind is str:
+        if _is_sayable(value):
+            return value
+        return ormsgpack.Ext(_HALVES, value.encode("utf-8", "surrogatepass"))
+    if kind is list:
+        return [_sayable(item) for item in value]
+    if kind is dict:
+        return {_sayable_key(key): _sayable(item) for key, item in value.items()}
+    return value
+
+
+def _sayable_key(key: Any) -> Any:
+    if type(key) is str and not _is_sayable(key):
+        return _shown(key)
+    return key
+
+
+def _is_sayable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
 def _encode_known(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | None:
     kind = type(value)
     if kind is tuple:
@@ -187,7 +241,8 @@ def _encode_known(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | Non
     if kind is set or kind is frozenset:
         return _ext(_SET if kind is set else _FROZENSET, list(value), hook)
     if kind is int:
-        return ormsgpack.Ext(_INT, str(value).encode())
+        is_long = value.bit_length() > _DIGITS * 3
+        return ormsgpack.Ext(_INT, (hex(value) if is_long else str(value)).encode())
     return _encode_class(value, kind, hook)
 
 
@@ -243,7 +298,9 @@ def _opaque(value: Any) -> str:
 
 def _decode(code: int, raw: bytes) -> Any:
     if code == _INT:
-        return int(raw)
+        return int(raw, 0)
+    if code == _HALVES:
+        return raw.decode("utf-8", "surrogatepass")
     content = unpack(raw)
     if code == DELTA:
         return Delta(content)

@@ -78,6 +78,10 @@ class Share:
         Pair({1}, Pair(None)),
         Share.Fraction("the cake"),
         OrderedDict(b=1, a=2),
+        10**5000,
+        -(10**5000),
+        "half \ud800",
+        {"a": ["half \ud800"], "b": ({"half \udfff"}, Pair("\ud800"), Title("\ud801"))},
         Counter("aab"),
     ],
     ids=lambda value: type(value).__qualname__,
@@ -118,3 +122,22 @@ def test_a_class_whose_module_is_not_imported_is_named_and_not_imported() -> Non
 
     with pytest.raises(UnserialisableError, match=r"antigravity\.Flight"):
         unpack(packed)
+
+
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_key_with_half_a_character_is_kept_without_it(is_strict: bool) -> None:
+    packed = pack({"half \ud800": 1, "whole": (2,)}, strict=is_strict)
+
+    assert unpack(packed) == {"half ?": 1, "whole": (2,)}
+
+
+def test_a_reader_sees_half_a_character_and_a_number_beyond_all_digits_as_json_values() -> None:
+    shown = serial.plain(pack({"text": ("half \ud800",), "number": 10**5000}))
+
+    assert shown == {"text": ["half ?"], "number": hex(10**5000)}
+
+
+def test_what_surrounds_an_odd_value_is_kept_beside_it() -> None:
+    shown = serial.plain(pack({"text": "half \ud800", "odd": object()}, strict=False))
+
+    assert shown == {"text": "half ?", "odd": "<builtins.object>"}
