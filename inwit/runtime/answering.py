@@ -44,7 +44,7 @@ class Answering:
         )
 
     def introspect(self) -> Any:
-        """Facts of this graph: ``.architecture()``, ``.capabilities()``, ``.nodes()``, …"""
+        """Facts of this graph: ``.architecture()``, ``.capabilities()``, ``.nodes()`` and more."""
         return companion.introspection().introspect(self)
 
     def platform(self) -> dict[str, Any]:

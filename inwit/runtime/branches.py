@@ -148,7 +148,7 @@ async def _attempt(execution: Execution, branch: Branch) -> bool:
             update = await update
         t1 = monotonic_ns()
         if t1 - t0 > node.limit_ns:
-            raise NodeTimeoutError(name, node.limit_ns / 1e9)
+            raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - it fails like a node
     except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - what a node may raise
         await after_failure(execution, node, ctx, t0, exc)
         return False

@@ -211,7 +211,7 @@ class StateGraph(Generic[S]):
         found = faults(self) if validate else []
         if found:
             raise InvalidGraphError(found)
-        frame = sys._getframe(1)
+        frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
         limits, retry = (Limits(), DEFAULT_RETRY) if defaults == "inwit" else (NO_LIMITS, NO_RETRY)
         options = Options(
             name=_checked_name(name) or naming.name_of(frame),
