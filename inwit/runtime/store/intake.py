@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from inwit.runtime.record import ENTER, VISIT, Recording
 from inwit.runtime.store.codec import Encoder, Row
 from inwit.runtime.store.entry import Entry, fill, gap_row
-from inwit.runtime.store.rollups import Rollups
+from inwit.runtime.store.rollups import Key, Rollups
 from inwit.runtime.store.tracking import Track
 
 BACKLOG_BYTES: Final = 64 << 20
@@ -59,10 +59,14 @@ class Intake:
     def collect_all(self) -> None:
         """Take what every execution has; what is over is let go."""
         with self._lock:
-            self._admit()
             over = [recording for recording, track in self._tracks.items() if self._collect(track)]
             for recording in over:
                 del self._tracks[recording]
+            for _ in range(len(self.new)):  # and not those that come meanwhile
+                recording = self.new.popleft()
+                track = self._track(recording)
+                if not self._collect(track):
+                    self._tracks[recording] = track
 
     def collect(self, recording: Recording) -> None:
         """Take what one execution has, in its producer's thread."""
@@ -74,10 +78,10 @@ class Intake:
             elif self._collect(track):
                 del self._tracks[recording]
 
-    def take(self) -> list[Entry]:
-        """The entries to write; they stay until `written`."""
+    def take(self) -> tuple[list[Entry], set[Key], list[tuple[Any, ...]]]:
+        """The entries to write, which stay until `written`, and what `Rollups.take` gives."""
         with self._lock:
-            return self.entries.copy()
+            return (self.entries.copy(), *self.rollups.take())
 
     def written(self, entries: list[Entry]) -> None:
         """Let go of entries, which are the oldest ones."""
@@ -96,11 +100,14 @@ class Intake:
     def _admit(self) -> None:
         while self.new:
             recording = self.new.popleft()
-            version = recording.version()
-            name = recording.graph_name
-            if self.aliases:
-                name = self.aliases.get((name, version), name)
-            self._tracks[recording] = Track(recording, name, version, self.rollups)
+            self._tracks[recording] = self._track(recording)
+
+    def _track(self, recording: Recording) -> Track:
+        version = recording.version()
+        name = recording.graph_name
+        if self.aliases:
+            name = self.aliases.get((name, version), name)
+        return Track(recording, name, version, self.rollups)
 
     def _collect(self, track: Track) -> bool:
         """Take one execution's rows; True when it is over."""
@@ -125,7 +132,7 @@ class Intake:
         del recording.rows[:many]
         if rows:
             track.take_in(rows)
-            track.held += rows
+            track.held = track.held + rows if track.held else rows
         is_whole = bool(track.held) and track.taken + track.count == track.top
         if current is None or current is not recording.current or current[0] <= track.taken:
             return is_whole

@@ -272,8 +272,7 @@ class Journal:
             writes, self._writes = self._writes, []
             self._is_unsynced |= bool(writes)  # a flush in this moment waits for them
             events = self._events.copy()
-        keys, latencies = self._intake.rollups.take()
-        entries = self._intake.take()
+        entries, keys, latencies = self._intake.take()
         group = Group(self._heart, entries, writes, events, latencies, self._suspects)
         is_beat = self._heart.is_due and self._intake.is_open
         if not (entries or writes or events or latencies or is_beat):

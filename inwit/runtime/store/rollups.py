@@ -5,12 +5,15 @@ Each process keeps its own and writes them whole; readers add them up.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any, Final
 
 import apsw
 import msgspec
 
 from inwit.runtime.store.codec import sayable
+from inwit.runtime.views import bucket
 
 MINUTE_NS: Final = 60_000_000_000
 Key = tuple[str, str, int]
@@ -27,13 +30,59 @@ class Cell:
         self.failed = 0
         self.retries = 0
 
+    def add(self, taken_ns: int) -> None:
+        """Count one duration."""
+        index = bucket(taken_ns)
+        self.counts[index] = self.counts.get(index, 0) + 1
+        self.total_ns += taken_ns
 
-class Cells(dict[str, Cell]):
-    """The cells of one graph's version in one minute, by node; made when first asked for."""
+    def add_all(self, durations: list[int]) -> None:
+        """Count many durations, by sorting them: most fall into few buckets."""
+        self.total_ns += sum(durations)
+        durations.sort()
+        counts, begin = self.counts, 0
+        while begin < len(durations):
+            index = bucket(durations[begin])
+            end = bisect_left(durations, _next_bucket(durations[begin]), begin + 1)
+            counts[index] = counts.get(index, 0) + end - begin
+            begin = end
 
-    def __missing__(self, node: str) -> Cell:
-        cell = self[node] = Cell()
+    def take_back(self, taken_ns: int) -> None:
+        """Uncount a failure, when the visit is tried again."""
+        index = bucket(taken_ns)
+        if self.counts.get(index):
+            self.counts[index] -= 1
+            self.total_ns -= taken_ns
+            self.failed -= 1
+
+
+class Cells(dict[str, list[int]]):
+    """One graph's version in one minute: durations that are not counted yet, by node."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: dict[str, Cell] = {}
+
+    def __missing__(self, node: str) -> list[int]:
+        durations = self[node] = []
+        return durations
+
+    def cell(self, node: str) -> Cell:
+        """The node's cell, to be written at the next commit."""
+        self[node]  # noqa: B018 - so that `take` gives it
+        cell = self.counted.get(node)
+        if cell is None:
+            cell = self.counted[node] = Cell()
         return cell
+
+    def take(self) -> Iterator[tuple[str, Cell]]:
+        """Count what is not counted yet; the nodes that have changed."""
+        taken = self.copy()
+        for node, durations in taken.items():
+            cell = self.cell(node)
+            cell.add_all([one for one in durations if type(one) is int])
+            yield node, cell
+        self.clear()
 
 
 class Rollups:
@@ -58,7 +107,7 @@ class Rollups:
         rows = [
             (*key[:2], node, key[2], msgspec.msgpack.encode(cell.counts), cell.total_ns,
              cell.failed, cell.retries)
-            for key in keys for node, cell in self._minutes[key].items()
+            for key in keys for node, cell in self._minutes[key].take()
         ]  # fmt: skip
         newest = max((key[2] for key in keys), default=0)
         for key in [key for key in self._minutes if key[2] < newest - 1 and key not in keys]:
@@ -67,7 +116,17 @@ class Rollups:
 
     def give_back(self, keys: set[Key]) -> None:
         """Note that what was taken could not be written."""
-        self._dirty |= keys & self._minutes.keys()
+        for key in keys & self._minutes.keys():
+            self._dirty.add(key)
+            cells = self._minutes[key]
+            for node in cells.counted:
+                cells.cell(node)
+
+
+def _next_bucket(duration_ns: int) -> int:
+    """The shortest duration that falls into a later bucket."""
+    shift = max(duration_ns.bit_length() - 4, 0)
+    return (duration_ns >> shift) + 1 << shift
 
 
 def write_latencies(connection: apsw.Connection, process: int, rows: list[tuple[Any, ...]]) -> None:

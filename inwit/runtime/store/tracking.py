@@ -17,7 +17,6 @@ from inwit.runtime.record import APPLY, END, ENTER, EVENT, EXIT, START, VISIT, R
 from inwit.runtime.serial import DELTA
 from inwit.runtime.store.codec import BLOB_BYTES, Blobs, Row, split
 from inwit.runtime.store.rollups import MINUTE_NS, Cells, Rollups
-from inwit.runtime.views import bucket
 
 _logger = logging.getLogger("inwit")
 _SMALL: Final = frozenset({int, float, bool, type(None)})
@@ -43,42 +42,39 @@ NOTHING: Final = Sums()
 class Track:
     """One execution under way. `take_in` is given its rows in the order in which they came."""
 
-    __slots__ = (
-        "blobs", "cells", "count", "current_node", "end", "failing", "graph", "held", "is_fenced",
-        "iteration", "keys", "last_t", "lost_from", "opened", "recording", "rollups", "started_t", "status",
-        "sums", "taken", "top", "until_t", "version",
-    )  # fmt: skip
+    # What is the same at every beginning is the class's: most executions need little of it.
+    taken = -1
+    """The last seq that is in a batch; -1 until the first row shows where this one begins."""
+    top = 0
+    """The highest seq seen."""
+    count = 0
+    """How many seqs above `taken` were seen. No seq is missing when `taken + count == top`."""
+    lost_from: int | None = None
+    is_fenced = False
+    started_t: int | None = None
+    last_t = 0
+    status = "running"
+    end: Row | None = None
+    current_node: str | None = None
+    keys: set[str] | None = None
+    sums = NOTHING
+    iteration = 0
+    """Visits that ended since the last batch."""
+    cells = _NO_CELLS
+    until_t = 0
+    """When the minute of `cells` is over."""
 
     def __init__(self, recording: Recording, graph: str, version: str, rollups: Rollups) -> None:
         self.recording = recording
         self.graph = graph
         self.version = version
         self.rollups = rollups
-        self.taken = -1
-        """The last seq that is in a batch; -1 until the first row shows where this one begins."""
-        self.top = 0
-        """The highest seq seen."""
-        self.count = 0
-        """How many seqs above `taken` were seen. No seq is missing when `taken + count == top`."""
         self.held: list[Row] = []
         """Rows that wait for one with a lower seq."""
-        self.lost_from: int | None = None
-        self.is_fenced = False
-        self.started_t: int | None = None
-        self.last_t = 0
-        self.status = "running"
-        self.end: Row | None = None
-        self.current_node: str | None = None
         self.opened: dict[tuple[str, int], int] = {}
         """When each unfinished visit began, where an ENTER row tells."""
         self.failing: dict[tuple[str, int], int] = {}
-        self.keys: set[str] | None = None
-        self.sums = NOTHING
-        self.iteration = 0
-        """Visits that ended since the last batch."""
         self.blobs: Blobs = {}
-        self.cells = _NO_CELLS
-        self.until_t = 0
 
     def take_in(self, rows: list[Row]) -> None:
         """Count rows, and replace in the list those that hold something big."""
@@ -93,18 +89,33 @@ class Track:
             if changed is not None:
                 rows[index] = changed
 
+    # One function, since each call would cost as much as the rest of a visit.
     def on_visit(self, row: Row) -> Row | None:
         _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
-        top = seq + len(edges)
+        top, is_big = seq + len(edges), False
         if update:
             top += 1
+            keys = self.keys
+            for key, value in update.items():
+                if type(value) not in _SMALL:
+                    is_big = True
+                elif keys is not None and key not in keys:
+                    keys.add(key)
         if checkpoint is not None:
             top += 1
         self.count += top - seq + (2 if entry > self.taken else 1)
-        self.top = max(self.top, top)
+        if top > self.top:
+            self.top = top
         self.current_node = node
-        self._count(node, visit, t0, t1)
-        smaller = self._shrink(update) if update else None
+        if self.opened:
+            t0 = self.opened.pop((node, visit), t0)
+            self.failing.pop((node, visit), None)
+        if t1 >= self.until_t:
+            self._next_minute(t1)
+        self.cells[node].append(t1 - t0)
+        self.iteration += 1
+        self.last_t = t1
+        smaller = self._shrink(update) if is_big else None
         for edge in edges:
             if type(edge) is not str:
                 edges = split(edges, self.blobs)
@@ -118,13 +129,7 @@ class Track:
             self.failing.pop((node, visit), None)
         if t1 >= self.until_t:
             self._next_minute(t1)
-        cell = self.cells[node]
-        taken_ns = t1 - t0
-        bits = taken_ns.bit_length()
-        index = bits * 8 + ((taken_ns >> bits - 4) & 7) if bits > 3 else bucket(taken_ns)
-        counts = cell.counts
-        counts[index] = counts.get(index, 0) + 1
-        cell.total_ns += taken_ns
+        self.cells[node].append(t1 - t0)
         self.iteration += 1
         self.last_t = t1
 
@@ -173,9 +178,11 @@ class Track:
         self.status, self.end = status, row
         self.current_node = node if status in OPEN_STATUSES else None
         if self.started_t is not None and status not in OPEN_STATUSES:
-            self._count("", 0, self.started_t, t)
-            self.iteration -= 1
-            self.cells[""].failed += status == "failed"
+            if t >= self.until_t:
+                self._next_minute(t)
+            self.cells[""].append(t - self.started_t)
+            if status == "failed":
+                self.cells.cell("").failed += 1
         return (*row[:4], split(output, self.blobs), *row[5:]) if _may_be_big(output) else None
 
     def _seen(self, seq: int) -> None:
@@ -189,9 +196,8 @@ class Track:
         t0 = self.opened.get(key, t)
         if t >= self.until_t:
             self._next_minute(t)
-        cell, index = self.cells[node], bucket(t - t0)
-        cell.counts[index] = cell.counts.get(index, 0) + 1
-        cell.total_ns += t - t0
+        cell = self.cells.cell(node)
+        cell.add(t - t0)
         cell.failed += 1
         self.failing[key] = t
 
@@ -199,17 +205,11 @@ class Track:
         self._add().retries += 1
         if t >= self.until_t:
             self._next_minute(t)
-        cell = self.cells[node]
+        cell = self.cells.cell(node)
         cell.retries += 1
         failed_t = self.failing.pop((node, visit), None)
-        if failed_t is None:
-            return
-        t0 = self.opened.get((node, visit), failed_t)
-        index = bucket(failed_t - t0)
-        if cell.counts.get(index):
-            cell.counts[index] -= 1
-            cell.total_ns -= failed_t - t0
-            cell.failed -= 1
+        if failed_t is not None:
+            cell.take_back(failed_t - self.opened.get((node, visit), failed_t))
 
     def on_llm_completed(self, _t: int, _node: Any, _visit: Any, fields: dict[str, Any]) -> None:
         sums = self._add()
