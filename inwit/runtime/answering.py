@@ -28,7 +28,9 @@ class Answering:
         """What is known of the graph without running it."""
         raise NotImplementedError
 
-    def ask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
+    def ask(
+        self, question: str, *, level: str | None = None, execution_id: str | None = None
+    ) -> Answer:
         """Ask about this graph, its executions, the platform or the network, in plain language.
 
         What happened before the question is seen by it.
@@ -37,7 +39,9 @@ class Answering:
             self.project, question, graph=self.name, level=level, execution_id=execution_id
         )
 
-    async def aask(self, question: str, *, level: str | None = None, execution_id: str | None = None) -> Answer:
+    async def aask(
+        self, question: str, *, level: str | None = None, execution_id: str | None = None
+    ) -> Answer:
         """Ask without holding the event loop; see `ask`."""
         return await asyncio.to_thread(
             lambda: self.ask(question, level=level, execution_id=execution_id)
@@ -94,7 +98,12 @@ class Answering:
             await self._journal.aflush()
 
     def serve(
-        self, port: int = 8765, *, host: str = "127.0.0.1", token: str | None = None, background: bool = False
+        self,
+        port: int = 8765,
+        *,
+        host: str = "127.0.0.1",
+        token: str | None = None,
+        background: bool = False,
     ) -> Any:
         """Serve the project of this graph; see ``inwit serve``."""
         return companion.server().serve(
