@@ -46,60 +46,67 @@ class State(TypedDict, total=False):
     history: Annotated[list[dict[str, Any]], operator.add]
 
 
-def build(catalogue: Catalogue, *, checkpointer: Any = None) -> CompiledGraph[State]:
-    """Build the graph over an open catalogue."""
+def plan(state: State) -> dict[str, Any]:
+    """Turn the question into a query; a short follow-up takes the words of the one before."""
+    words = key_words(state["question"])
+    history = state.get("history") or []
+    if len(words) < 2 and history:
+        words = [*key_words(history[-1]["question"]), *words]
+    return {"query": " ".join(words), "round": 0, "ranked": [], "scores": {}, "coverage": 0.0}
 
-    def plan(state: State) -> dict[str, Any]:
-        """Turn the question into a query; a short follow-up takes the words of the one before."""
-        words = key_words(state["question"])
-        history = state.get("history") or []
-        if len(words) < 2 and history:
-            words = [*key_words(history[-1]["question"]), *words]
-        return {"query": " ".join(words), "round": 0, "ranked": [], "scores": {}, "coverage": 0.0}
 
-    def search(state: State) -> dict[str, Any]:
-        """Begin a round of search."""
-        return {"round": state["round"] + 1}
+def search(state: State) -> dict[str, Any]:
+    """Begin a round of search."""
+    return {"round": state["round"] + 1}
 
-    async def search_words(state: State) -> dict[str, Any]:
+
+def fuse(state: State) -> dict[str, Any]:
+    """Merge both rankings, and the rounds before, by reciprocal ranks."""
+    scores = dict(state["scores"])
+    for found, weight in ((state["by_words"], 1.0), (state["by_meaning"], MEANING_WEIGHT)):
+        for rank, (passage, _) in enumerate(found):
+            gain = weight / (RANK_OFFSET + rank) / state["round"]
+            scores[passage] = scores.get(passage, 0.0) + gain
+    ranked = sorted(scores, key=lambda passage: (-scores[passage], passage))
+    return {"scores": scores, "ranked": ranked[:CANDIDATES]}
+
+
+def is_enough(state: State) -> str:
+    if state["coverage"] >= ENOUGH or state["round"] >= ROUNDS:
+        return "answer"
+    return "refine"
+
+
+class Librarian:
+    """The nodes that read the books."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def search_words(self, state: State) -> dict[str, Any]:
         """Find passages that hold the query's words (BM25)."""
-        return {"by_words": catalogue.by_words(state["query"], CANDIDATES)}
+        return {"by_words": self._catalogue.by_words(state["query"], CANDIDATES)}
 
-    async def search_meaning(state: State) -> dict[str, Any]:
+    async def search_meaning(self, state: State) -> dict[str, Any]:
         """Find passages that mean what the question asks (vectors)."""
         text = state["question"] if state["round"] == 1 else f"{state['question']} {state['query']}"
-        return {"by_meaning": catalogue.by_meaning(text, CANDIDATES)}
+        return {"by_meaning": self._catalogue.by_meaning(text, CANDIDATES)}
 
-    def fuse(state: State) -> dict[str, Any]:
-        """Merge both rankings, and the rounds before, by reciprocal ranks."""
-        scores = dict(state["scores"])
-        for found, weight in ((state["by_words"], 1.0), (state["by_meaning"], MEANING_WEIGHT)):
-            for rank, (passage, _) in enumerate(found):
-                gain = weight / (RANK_OFFSET + rank) / state["round"]
-                scores[passage] = scores.get(passage, 0.0) + gain
-        ranked = sorted(scores, key=lambda passage: (-scores[passage], passage))
-        return {"scores": scores, "ranked": ranked[:CANDIDATES]}
-
-    def judge(state: State) -> dict[str, Any]:
+    def judge(self, state: State) -> dict[str, Any]:
         """Measure how much of the question the best passages cover."""
-        best = [catalogue.books[i] for i in state["ranked"][:CITED]]
+        best = [self._catalogue.books[i] for i in state["ranked"][:CITED]]
         texts = [f"{passage.name} {passage.text}" for passage in best]
         return {"coverage": round(coverage(state["question"], texts), 3)}
 
-    def is_enough(state: State) -> str:
-        if state["coverage"] >= ENOUGH or state["round"] >= ROUNDS:
-            return "answer"
-        return "refine"
-
-    def refine(state: State) -> dict[str, Any]:
+    def refine(self, state: State) -> dict[str, Any]:
         """Widen the query by words that the best passages share."""
-        texts = [catalogue.books[i].text for i in state["ranked"][:CITED]]
+        texts = [self._catalogue.books[i].text for i in state["ranked"][:CITED]]
         known = state["query"].split()
         return {"query": " ".join([*known, *telling_words(texts, known, 3)])}
 
-    async def answer(state: State, ctx: Context) -> dict[str, Any]:
+    async def answer(self, state: State, ctx: Context) -> dict[str, Any]:
         """Answer from the best passages, and cite them."""
-        cited = [catalogue.books[i] for i in state["ranked"][:CITED]]
+        cited = [self._catalogue.books[i] for i in state["ranked"][:CITED]]
         citations = list(dict.fromkeys(passage.name for passage in cited))
         text = await _compose(state["question"], [(p.name, p.text) for p in cited], ctx)
         if state.get("bookmark"):
@@ -107,10 +114,22 @@ def build(catalogue: Catalogue, *, checkpointer: Any = None) -> CompiledGraph[St
         said = {"question": state["question"], "citations": citations}
         return {"answer": text, "citations": citations, "history": [said]}
 
+
+def build(catalogue: Catalogue, *, checkpointer: Any = None) -> CompiledGraph[State]:
+    """Build the graph over an open catalogue."""
+    librarian = Librarian(catalogue)
     graph = StateGraph(State)
-    for pure in (plan, search, search_words, search_meaning, fuse, judge, refine):
+    for pure in (
+        plan,
+        search,
+        librarian.search_words,
+        librarian.search_meaning,
+        fuse,
+        librarian.judge,
+        librarian.refine,
+    ):
         graph.add_node(pure.__name__, pure, pure=True)
-    graph.add_node("answer", answer)
+    graph.add_node("answer", librarian.answer)
     graph.set_entry_point("plan")
     graph.add_edge("plan", "search")
     graph.add_parallel_edges("search", ["search_words", "search_meaning"])
