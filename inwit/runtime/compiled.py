@@ -132,8 +132,8 @@ class CompiledGraph(Answering, Generic[S]):
         """Run, and give what `stream_mode` names as it happens.
 
         ``values`` is the state after each step, ``updates`` what each node returned, by its name,
-        ``custom`` what nodes write. Several modes give (mode, value) pairs. The graph waits for a
-        reader who is behind.
+        ``custom`` what nodes write, ``events`` the record's events as they become durable. Several
+        modes give (mode, value) pairs. The graph waits for a reader who is behind.
         """
         return stream(
             self.astream(
@@ -152,7 +152,7 @@ class CompiledGraph(Answering, Generic[S]):
     ) -> AsyncGenerator[Any, None]:
         """Run, and give what happens; see `stream`."""
         execution, ready, given = self._begin(state, config, thread_id, None, durability)
-        return astream(execution, execution.run(ready, given), stream_mode)
+        return astream(execution, lambda: execution.run(ready, given), stream_mode)
 
     def _begin(
         self,

@@ -20,7 +20,9 @@ from inwit.errors import (
     InvalidRouteError,
     InvalidStateError,
     InvalidUpdateError,
+    MalformedInputError,
     NodeTimeoutError,
+    NotInThisVersionError,
 )
 
 
@@ -391,3 +393,29 @@ def test_wide_steps_run_at_most_so_many_at_once(project: Any) -> None:
 
     assert len(result["log"]) == 200
     assert running[1] <= 64
+
+
+@pytest.mark.anyio
+async def test_events_are_streamed_to_the_last(project: Any) -> None:
+    app = loop()
+
+    types = [event.type async for event in app.astream({"n": 3}, stream_mode="events")]
+
+    assert types[0] == "execution_started"
+    assert types[-1] == "execution_completed"
+    assert types.count("node_exited") == 2
+
+
+def test_a_stream_mode_that_is_unknown_or_not_built_says_so(project: Any) -> None:
+    with pytest.raises(MalformedInputError, match="No stream mode 'vales'"):
+        loop().stream({"n": 0}, stream_mode="vales")
+    with pytest.raises(NotInThisVersionError):
+        loop().astream({"n": 0}, stream_mode="messages")
+
+
+def test_a_stream_that_nobody_reads_runs_nothing(project: Any) -> None:
+    app = loop()
+
+    app.stream({"n": 0})
+
+    assert app.invoke({"n": 0})["n"] == 5
