@@ -24,9 +24,12 @@ _ADDED = (
 )  # fmt: skip
 _LATEST = ("status", "last_ns", "ended_ns", "current_node", "last_seq", "error", "error_node",
            "reason", "process")  # fmt: skip
-_UPSERT = (
+_INSERT = (
     f"INSERT INTO executions ({', '.join(COLUMNS)}, process)"
-    f" VALUES ({', '.join('?' for _ in COLUMNS)}, ?) ON CONFLICT (id) DO UPDATE SET "
+    f" VALUES ({', '.join('?' for _ in COLUMNS)}, {{process}})"
+)
+_UPSERT = (
+    f"{_INSERT} ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _LATEST)
     + ", "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in _ADDED)
@@ -91,12 +94,13 @@ class Group(msgspec.Struct):
             self._mend(connection)
         connection.execute("SAVEPOINT entries")
         try:
-            _write_all(connection, self.heart.id, self.entries)
+            new = [entry for entry in self.entries if entry.first_seq == 1]
+            _write_all(connection, self.heart.id, self.entries, new)
         except (apsw.ConstraintError, UnicodeEncodeError):
             connection.execute("ROLLBACK TO entries")
             for entry in self.entries:
                 entry.row = tuple(map(sayable, entry.row))
-            _write_all(connection, self.heart.id, self._without_fenced(connection))
+            _write_all(connection, self.heart.id, self._without_fenced(connection), [])
         connection.execute("RELEASE entries")
 
     def _without_fenced(self, connection: apsw.Connection) -> list[Entry]:
@@ -133,9 +137,16 @@ class Group(msgspec.Struct):
                 )
 
 
-def _write_all(connection: apsw.Connection, process: int, entries: list[Entry]) -> None:
+def _write_all(
+    connection: apsw.Connection, process: int, entries: list[Entry], new: list[Entry]
+) -> None:
+    """Write entries; those that are thought to begin an execution with less ado."""
     connection.executemany(_BATCH, [entry.batch for entry in entries])
-    connection.executemany(_UPSERT, [(*entry.row, process) for entry in entries])
+    if new:
+        connection.executemany(_INSERT.format(process=process), [entry.row for entry in new])
+    if len(new) < len(entries):
+        rows = [entry.row for entry in entries if not new or entry.first_seq != 1]
+        connection.executemany(_UPSERT.format(process=process), rows)
     _write_blobs(connection, entries)
 
 

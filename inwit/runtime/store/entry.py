@@ -19,6 +19,7 @@ COLUMNS: Final = (
     "duration_ns", "current_node", "iteration", "last_seq", "error", "error_node", "reason",
     "llm_calls", "tool_calls", "retries", "input_tokens", "output_tokens", "cost_usd",
 )  # fmt: skip
+_NO_BLOBS: Final[Blobs] = {}
 
 
 class Entry:
@@ -37,14 +38,15 @@ class Entry:
         self.last_seq = last_seq
         self.anchor_ns = track.recording.anchor_ns
         self.data = encoder.encode(rows)
-        self.blobs: Blobs = {}
+        self.size = len(self.data) * 2 + 500
+        """About how many bytes it holds in memory."""
+        self.blobs: Blobs = _NO_BLOBS
         if track.blobs:
             compress = encoder.compress
             self.blobs = {digest: compress(data) for digest, data in track.blobs.items()}
             track.blobs = {}
+            self.size += sum(map(len, self.blobs.values()))
         self.row = _row(track, last_seq)
-        self.size = len(self.data) * 2 + sum(map(len, self.blobs.values())) + 500
-        """About how many bytes it holds in memory."""
         track.sums, track.iteration = NOTHING, 0
 
     @property

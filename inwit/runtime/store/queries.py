@@ -35,10 +35,10 @@ class Filter:
         self._values: list[Any] = []
 
     def add(self, condition: str, value: Any) -> None:
-        """Ask for a condition, if a value is given for it."""
+        """Ask for a condition, if a value is given for it; each of its marks stands for that."""
         if value is not None:
             self._parts.append(condition)
-            self._values.append(value)
+            self._values += [value] * condition.count("?")
 
     def add_any(self, column: str, values: str | Iterable[str] | None) -> None:
         """Ask for one of several values."""

@@ -137,7 +137,7 @@ class Store:
         wanted.add("graph = ?", graph)
         wanted.add("version = ?", version)
         wanted.add_any("status", status)
-        wanted.add("thread = ?", thread_id)
+        wanted.add("(thread = ? AND thread <> id OR id = ? AND thread = id)", thread_id)
         wanted.add("parent = ?", parent_id)
         wanted.add("started_ns >= ?", since_ns)
         wanted.add("started_ns < ?", until_ns)

@@ -69,6 +69,12 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (name, kind, labels)
     ) WITHOUT ROWID;
     """,
+    # An execution that was given no thread is its own, which its id finds.
+    """
+    DROP INDEX executions_by_thread;
+    CREATE INDEX executions_by_thread ON executions (thread, number)
+        WHERE thread IS NOT NULL AND thread <> id;
+    """,
 )
 
 
