@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -16,13 +16,13 @@ from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.checkpoints.snapshots import history_of, resume_point, snapshot_of
 from inwit.runtime.companion import HelpLevel
-from inwit.runtime.context import Context, current
+from inwit.runtime.context import Context, _current
 from inwit.runtime.engine import Execution
 from inwit.runtime.manifest import GraphManifest, Source
 from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
 from inwit.runtime.program import Program
 from inwit.runtime.project import Project
-from inwit.runtime.record import Recording, Unrecorded, anchor
+from inwit.runtime.record import Recording, Unrecorded
 from inwit.runtime.state import StateSchema
 from inwit.runtime.streaming import StreamMode, astream, stream
 
@@ -197,9 +197,11 @@ class CompiledGraph(Answering, Generic[S]):
     def _recording(self, execution_id: str, thread_id: str) -> Recording:
         if self._journal is None:
             return Unrecorded(execution_id, self.name)
-        caller = current()
+        caller = _current.get()
         parent_id = None if caller is None else caller.recording.recorded_id
-        recording = Recording(execution_id, self.name, self.version, thread_id, parent_id, anchor())
+        recording = Recording(
+            execution_id, self.name, self.version, thread_id, parent_id, time_ns() - monotonic_ns()
+        )
         if not self.options.metrics:
             recording.has_metrics = False
         return recording

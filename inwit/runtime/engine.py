@@ -80,10 +80,8 @@ class Execution:
             ExecutionError: A limit was reached; whatever a node raised is raised as it is.
         """
         token = _current.set(self.ctx)
-        watchdog = None if self.is_blocking else Watchdog.of_loop()
+        watchdog = None if self.is_blocking else Watchdog.watch(self.ctx)
         try:
-            if watchdog is not None:
-                watchdog.watch(self.ctx)
             self._begin(given)
             if ready is None:
                 ready = self.program.entry
@@ -440,18 +438,18 @@ class Execution:
         """Record the entry of a visit that was cut off before its row was written."""
         rec = self.recording
         cut, rec.current = rec.current, None
-        if cut is None:
-            return
         last = next((row for row in reversed(rec.rows) if row[0] in (VISIT, ENTER)), None)
-        if last is None or last[1] < cut[0]:
+        if cut is not None and (last is None or last[1] < cut[0]):
             rec.rows.append((ENTER, *cut))
 
     def _end(self, status: str, error: Exception | None, reason: str) -> None:
-        rec = self.recording
-        self._leave_open()
-        output = freeze_all(self.state) if status == "completed" else None
-        failure = failure_of(error, with_traceback=True) if error is not None else None
-        node = node_of(error)
+        rec, output, failure, node = self.recording, None, None, None
+        if rec.current is not None:
+            self._leave_open()
+        if status == "completed":
+            output = freeze_all(self.state)
+        elif error is not None:
+            failure, node = failure_of(error, with_traceback=True), node_of(error)
         rec.seq += 1
         rec.rows.append((END, rec.seq, monotonic_ns(), status, output, failure, reason, node))
         rec.is_done = True

@@ -28,30 +28,26 @@ class Watchdog:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = ref(loop)
-        self._contexts: set[Context] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self.contexts: set[Context] = set()
+        self.timer: asyncio.TimerHandle | None = None
 
     @staticmethod
-    def of_loop() -> Watchdog:
-        """The watchdog of the running loop."""
-        global _last  # noqa: PLW0603 - each call of a node asks, and no look-up is faster
-        loop, last = get_running_loop(), _last
-        if last is not None and last.loop() is loop:
-            return last
-        found = _by_loop.get(loop)
-        if found is None:
-            found = _by_loop[loop] = Watchdog(loop)
-        _last = found
-        return found
-
-    def watch(self, ctx: Context) -> None:
-        """Watch a context that runs in the current task."""
-        ctx.task = current_task()
-        self._contexts.add(ctx)
-        if self._timer is None:
-            self.look_within(TICK_S)
+    def watch(ctx: Context) -> Watchdog:
+        """Watch a context that runs in the current task; gives the watchdog of its loop."""
+        global _last  # noqa: PLW0603 - each execution asks, and no look-up is faster
+        loop, found = get_running_loop(), _last
+        if found is None or found.loop() is not loop:
+            found = _by_loop.get(loop)
+            if found is None:
+                found = _by_loop[loop] = Watchdog(loop)
+            _last = found
+        ctx.task = current_task(loop)
+        found.contexts.add(ctx)
+        if found.timer is None:
+            found.look_within(TICK_S)
         if ctx.budget_s is not None and ctx.budget_s < TICK_S:
-            self.look_within(ctx.budget_s)
+            found.look_within(ctx.budget_s)
+        return found
 
     def look_within(self, seconds: float) -> None:
         """Look again after at most so long."""
@@ -59,22 +55,22 @@ class Watchdog:
         if loop is None:
             return
         due = loop.time() + seconds
-        if self._timer is None or self._timer.when() > due + 0.001:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_at(due, self._look)
+        if self.timer is None or self.timer.when() > due + 0.001:
+            if self.timer is not None:
+                self.timer.cancel()
+            self.timer = loop.call_at(due, self._look)
 
     def forget(self, ctx: Context) -> None:
         """Stop watching a context."""
-        self._contexts.discard(ctx)
+        self.contexts.discard(ctx)
 
     def _look(self) -> None:
-        self._timer = None
+        self.timer = None
         now, soonest = monotonic_ns(), TICK_S
-        for ctx in self._contexts:
+        for ctx in self.contexts:
             for running in (ctx, *ctx.branches):
                 soonest = min(soonest, self._check(running, now))
-        if self._contexts:
+        if self.contexts:
             self.look_within(max(soonest, _FASTEST_S))
 
     def _check(self, ctx: Context, now: int) -> float:
