@@ -183,24 +183,25 @@ class CompiledGraph(Answering, Generic[S]):
                 durability = durability or options.durability
                 saving = Saving(saver, str(thread_id), execution_id, durability)
             thread_id = str(thread_id or execution_id)
-        recording = self._recording(execution_id, thread_id)
+        now = monotonic_ns()
+        recording = self._recording(execution_id, thread_id, now)
         ctx = Context(recording, thread_id, config, options.store)
         execution = Execution(
             self.program, self.schema, options, recording, self._journal, ctx, values
         )
-        execution.limit, execution.saving = limit, saving
+        execution.limit, execution.saving, execution.started_ns = limit, saving, now
         if timeout_s is not None:
-            ctx.budget_s, ctx.deadline_ns = timeout_s, monotonic_ns() + int(timeout_s * 1e9)
+            ctx.budget_s, ctx.deadline_ns = timeout_s, now + int(timeout_s * 1e9)
         self.last_execution_id = execution_id
         return execution, ready, given
 
-    def _recording(self, execution_id: str, thread_id: str) -> Recording:
+    def _recording(self, execution_id: str, thread_id: str, now_ns: int) -> Recording:
         if self._journal is None:
             return Unrecorded(execution_id, self.name)
         caller = _current.get()
         parent_id = None if caller is None else caller.recording.recorded_id
         recording = Recording(
-            execution_id, self.name, self.version, thread_id, parent_id, time_ns() - monotonic_ns()
+            execution_id, self.name, self.version, thread_id, parent_id, time_ns() - now_ns
         )
         if not self.options.metrics:
             recording.has_metrics = False

@@ -43,6 +43,7 @@ class Execution:
     """One invocation of a compiled graph."""
 
     step = 0
+    started_ns = 0
     saving: Saving | None = None
     last_save: Future[None] | None = None
     """Done when what durability `exit` kept back is durable."""
@@ -108,10 +109,9 @@ class Execution:
 
     def _begin(self, given: Mapping[str, Any] | None) -> None:
         rec, state = self.recording, self.state
-        now = monotonic_ns()
         rec.seq = 1
         shown = None if given is None else freeze_all(given)
-        rec.rows.append((START, 1, now, shown))
+        rec.rows.append((START, 1, self.started_ns, shown))
         if given is None or len(given) != len(state):
             self._record_whole_state(given or {})
         if self.journal is not None:
