@@ -102,15 +102,16 @@ def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
     ended_ns = duration_ns = error = error_node = None
     reason = ""
     if end is not None:
-        reason = end[6] or ""
-        if end[3] not in OPEN_STATUSES:
-            ended_ns = end[2] + anchor
-            duration_ns = None if track.started_t is None else end[2] - track.started_t
-        if end[5] is not None:
-            error, error_node = _json(end[5]), end[7]
+        _, _, t, status, _, failure, reason, node = end
+        if status not in OPEN_STATUSES:
+            ended_ns = t + anchor
+            duration_ns = None if track.started_t is None else t - track.started_t
+        if failure is not None:
+            error, error_node = _json(failure), node
     return (
         recording.execution_id, track.graph, track.version, recording.thread_id,
         recording.parent_id, track.status, started_ns, last_ns, ended_ns, duration_ns,
-        track.current_node, track.iteration, last_seq, error, error_node, reason, sums.llm_calls,
-        sums.tool_calls, sums.retries, sums.input_tokens, sums.output_tokens, sums.cost_usd,
+        track.current_node, track.iteration, last_seq, error, error_node, reason or "",
+        sums.llm_calls, sums.tool_calls, sums.retries, sums.input_tokens, sums.output_tokens,
+        sums.cost_usd,
     )  # fmt: skip

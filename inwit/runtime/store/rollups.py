@@ -69,7 +69,7 @@ class Cells(dict[str, list[int]]):
 
     def cell(self, node: str) -> Cell:
         """The node's cell, to be written at the next commit."""
-        self[node]  # noqa: B018 - so that `take` gives it
+        self[node]  # made, so that `take` gives it
         cell = self.counted.get(node)
         if cell is None:
             cell = self.counted[node] = Cell()

@@ -7,6 +7,7 @@ visit of a running graph.
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -80,47 +81,70 @@ class Track:
         """Count rows, and replace in the list those that hold something big."""
         if self.taken < 0 and rows:
             self.taken = self.top = _first_seq(rows) - 1
-        for index, row in enumerate(rows):
+        index = 0
+        while index < len(rows):
+            row = rows[index]
             try:
+                if row[0] == VISIT:
+                    index = self._take_visits(rows, index)
+                    continue
                 changed = _HANDLERS[row[0]](self, row)
             except Exception:  # the border to who records: a row that is odd is kept as it is
                 _logger.warning("inwit: warning: an odd row was recorded: %r", row, exc_info=True)
-                continue
-            if changed is not None:
-                rows[index] = changed
+            else:
+                if changed is not None:
+                    rows[index] = changed
+            index += 1
 
     # One function, since each call would cost as much as the rest of a visit.
-    def on_visit(self, row: Row) -> Row | None:
-        _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
-        top, is_big = seq + len(edges), False
-        if update:
-            top += 1
-            keys = self.keys
-            for key, value in update.items():
-                if type(value) not in _SMALL:
-                    is_big = True
-                elif keys is not None and key not in keys:
-                    keys.add(key)
-        if checkpoint is not None:
-            top += 1
-        self.count += top - seq + (2 if entry > self.taken else 1)
-        if top > self.top:  # noqa: PLR1730 - a call costs three times as much
-            self.top = top
-        self.current_node = node
-        if self.opened:
-            t0 = self.opened.pop((node, visit), t0)
-            self.failing.pop((node, visit), None)
-        if t1 >= self.until_t:
-            self._next_minute(t1)
-        self.cells[node].append(t1 - t0)
-        self.iteration += 1
-        self.last_t = t1
-        smaller = self._shrink(update) if is_big else None
-        for edge in edges:
-            if type(edge) is not str:
-                edges = split(edges, self.blobs)
-                return (*row[:8], smaller or update, edges, checkpoint)
-        return None if smaller is None else (*row[:8], smaller, edges, checkpoint)
+    def _take_visits(self, rows: list[Row], begin: int) -> int:  # noqa: C901, PLR0912
+        """Count whole visits from an index on; the index of the first row that is not plain."""
+        count, top, taken, keys = self.count, self.top, self.taken, self.keys
+        cells, until_t, opened, index = self.cells, self.until_t, self.opened, begin
+        try:
+            for row in islice(rows, begin, None):
+                if row[0] != VISIT:
+                    break
+                _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
+                last, is_big = seq + len(edges), checkpoint is not None
+                last += is_big
+                if update:
+                    last += 1
+                    for key, value in update.items():
+                        if type(value) not in _SMALL:
+                            is_big = True
+                        elif keys is not None and key not in keys:
+                            keys.add(key)
+                for edge in edges:
+                    if type(edge) is not str:
+                        is_big = True
+                if opened:
+                    t0 = opened.pop((node, visit), t0)
+                    self.failing.pop((node, visit), None)
+                if t1 >= until_t:
+                    self._next_minute(t1)
+                    cells, until_t = self.cells, self.until_t
+                cells[node].append(t1 - t0)
+                count += last - seq + (2 if entry > taken else 1)
+                if last > top:
+                    top = last
+                if is_big:
+                    smaller = self._shrink(update) if update else None
+                    rows[index] = (
+                        *row[:8],
+                        smaller or update,
+                        split(edges, self.blobs),
+                        checkpoint,
+                    )
+                index += 1
+        except Exception:
+            if index == begin:
+                raise
+        if index > begin:
+            self.iteration += index - begin
+            self.current_node, self.last_t = rows[index - 1][3], rows[index - 1][7]
+            self.count, self.top = count, top
+        return index
 
     def _count(self, node: str, visit: int, t0: int, t1: int) -> None:
         """Count a visit that ended well, and how long it took."""
@@ -286,6 +310,6 @@ _EVENTS: Final = {
     "state_changed": Track.on_state_changed,
 }
 _HANDLERS: Final = {
-    START: Track.on_start, VISIT: Track.on_visit, ENTER: Track.on_enter, EXIT: Track.on_exit,
+    START: Track.on_start, ENTER: Track.on_enter, EXIT: Track.on_exit,
     APPLY: Track.on_apply, EVENT: Track.on_event, END: Track.on_end,
 }  # fmt: skip
