@@ -31,16 +31,21 @@ class Inwit(LazyGroup):
     }
 
 
-@click.command("inwit", cls=Inwit, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Graphs that can look into themselves, and a host that answers for them.
+
+\b
+  inwit run app.py:app --input '{"question": "…"}'
+  inwit ask "Why did the last execution fail?"
+  inwit serve
+"""
+
+
+@click.command(
+    "inwit", cls=Inwit, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="inwit", message="%(prog)s %(version)s")
 def inwit() -> None:
-    r"""Graphs that can look into themselves, and a host that answers for them.
-
-    \b
-      inwit run app.py:app --input '{"question": "…"}'
-      inwit ask "Why did the last execution fail?"
-      inwit serve
-    """
+    """Show what the commands are for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

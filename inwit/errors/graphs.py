@@ -45,7 +45,12 @@ class UnknownGraphError(GraphError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
-        super().__init__(f"No graph {name!r}.", hint=nearest(name, known))
+        names = tuple(known)
+        if not names:
+            message = f"No graph {name!r}: none is on record." if name else "No graph is on record."
+            super().__init__(message, hint="A graph registers itself when it is compiled.")
+            return
+        super().__init__(f"No graph {name!r}.", hint=nearest(name, names))
 
 
 class DuplicateNodeError(GraphError):

@@ -106,7 +106,9 @@ def check_question(value: Any, name: str = "question") -> str:
         TooLargeError: It is longer than any question.
     """
     if not isinstance(value, str) or not value.strip():
-        raise MalformedInputError("There is no question.", hint=f"Give one as `{name}`.")
+        where = "`question` of a body, or as `q`" if name == "q" else f"`{name}`"
+        told = "There is no question." if value is None else f"The question is {shorten(value)}."
+        raise MalformedInputError(told, hint=f"Give a text as {where}.")
     try:
         size = len(value.encode())
     except UnicodeEncodeError as exc:
@@ -127,7 +129,9 @@ def decode_body(body: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise MalformedInputError(f"The body is not JSON: {exc}.") from exc
+        raise MalformedInputError(
+            f"The body {shorten(body)} is not JSON: {exc}.", hint='Send {"question": "…"}.'
+        ) from exc
     if not isinstance(value, dict):
         raise MalformedInputError("The body is no JSON object.", hint='Send {"question": "…"}.')
     return value

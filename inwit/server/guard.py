@@ -28,6 +28,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
 HEAD_LIMIT = 64 * 1024
 DEPTH_LIMIT = 64
+DISCARD_S, DISCARD_IDLE_S = 3.0, 0.25
+"""How long the rest of a refused body is read, and how long one waits for more of it."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/@\s]+)(?::(\d{1,5}))?")
@@ -78,6 +80,7 @@ class Guard:
             self._check_sender(scope)
             body = await self._body(scope, receive)
         except InwitError as error:
+            await _discard(scope, receive)
             await problem(error)(scope, receive, send)
             return
         if body is None:
@@ -204,6 +207,25 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+async def _discard(scope: Scope, receive: Receive) -> None:
+    """Read on for a while, so that a client that still sends comes to read why it is refused.
+
+    A connection closed with unread bytes is reset, and what was answered is lost with it.
+    """
+    if not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]):
+        return
+    if _only(scope, b"expect") is not None:  # it waits for a word before it sends
+        return
+    has_more = True
+    with anyio.move_on_after(DISCARD_S):
+        while has_more:
+            with anyio.move_on_after(DISCARD_IDLE_S) as idle:
+                message = await receive()
+            if idle.cancelled_caught:
+                return
+            has_more = message["type"] != "http.disconnect" and message.get("more_body", False)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -58,6 +58,13 @@ def test_every_option_says_what_it_is_for(path, command) -> None:
     assert unexplained == []
 
 
+def test_help_begins_with_three_lines_that_can_be_typed(inwit) -> None:
+    said = inwit("--help")
+
+    assert '\n    inwit ask "Why did the last execution fail?"\n    inwit serve\n' in said.out
+    assert "\\b" not in said.out
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from inwit.cli.main import main; code = main(['--help'])\n"

@@ -100,13 +100,31 @@ def test_a_chunked_body_over_the_limit_is_refused(client: httpx.Client, path: st
         for _ in range(65):
             yield b" " * 65536
 
-    headers = {"Content-Type": "application/json"}
-    try:
-        response = client.post(path, content=chunks(), headers=headers)
-    except httpx.WriteError:
-        return  # The host closed while we were still sending.
+    response = client.post(path, content=chunks(), headers={"Content-Type": "application/json"})
 
     assert problem(response)["code"] == "request.too_large"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Content-Length: 9000000", 413),
+        ("Transfer-Encoding: chunked", 413),
+        ("Content-Length: 9000000\nOrigin: http://evil.com", 403),
+    ],
+)
+def test_a_client_that_sends_all_before_it_reads_still_learns_why_it_is_refused(
+    raw: Raw, header: str, status: int
+) -> None:
+    body = b" " * 9_000_000
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if "chunked" in header else body
+
+    got, told = raw(
+        f"POST /mcp/introspect HTTP/1.1\nContent-Type: application/json\n{header}",
+        sent,
+    )
+
+    assert (got, json.loads(told)["status"]) == (status, status)
 
 
 def test_a_question_of_a_megabyte_is_refused(client: httpx.Client) -> None:
@@ -162,14 +180,19 @@ def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, body: by
     )
 
     assert response.status_code == 400
-    assert problem(response)["code"] == "request.malformed"
+    told = problem(response)
+    assert told["code"] == "request.malformed"
+    assert told["hint"]
 
 
 @pytest.mark.parametrize("question", [None, 5, "", "  ", ["why"], {"a": 1}])
 def test_a_question_that_is_no_text_is_refused(client: httpx.Client, question: Any) -> None:
     response = client.post("/mcp/introspect", json={"question": question})
 
-    assert (response.status_code, problem(response)["code"]) == (400, "request.malformed")
+    told = problem(response)
+    assert (response.status_code, told["code"]) == (400, "request.malformed")
+    assert question is None or repr(question) in told["title"]
+    assert "`question`" in told["hint"]
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/introspect"])

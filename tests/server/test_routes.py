@@ -172,7 +172,9 @@ def test_what_is_not_there_is_named_with_a_way_out(
 def test_a_project_without_graphs_says_so(client: httpx.Client) -> None:
     response = client.get("/mcp/about")
 
-    assert (response.status_code, response.json()["code"]) == (404, "graph.unknown")
+    told = response.json()
+    assert (response.status_code, told["code"]) == (404, "graph.unknown")
+    assert told["detail"].startswith("No graph is on record. A graph registers itself")
     assert client.get("/mcp/live/executions").json()["executions"] == []
     assert client.get("/mcp/plans").json()["plans"] == []
     assert client.get("/metrics").status_code == 200

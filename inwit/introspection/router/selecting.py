@@ -48,6 +48,8 @@ _AS_VERB = re.compile(
     r"\b(?:did|does|has|have)\s+(?:the\s+)?(?!the\s|my\s|our\s)[\w-]+\s+$", re.IGNORECASE
 )
 
+_COUNTED = r"\s+(?:times|visits|steps|rounds|nodes|ms|milliseconds|s|seconds|minutes|hours)\b"
+"""What makes a number a figure: "why did search run 20000 times"."""
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}"
 _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
     ("exec", 1.0, re.compile(r"execution://([A-Za-z0-9][\w.:~@-]{0,199})")),
@@ -69,7 +71,11 @@ _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
             re.IGNORECASE,
         ),
     ),
-    ("exec", 1.0, re.compile(rf"\b{_NOUN}(?: id)?\s+#?(\d{{4,20}})(?![\w:.-])", re.IGNORECASE)),
+    (
+        "exec",
+        1.0,
+        re.compile(rf"\b{_NOUN}(?: id)?\s+#?(\d{{4,20}})(?![\w:.-])(?!{_COUNTED})", re.IGNORECASE),
+    ),
     (
         "exec",
         0.9,

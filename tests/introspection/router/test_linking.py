@@ -41,6 +41,8 @@ def found(question: str, catalogue: Catalogue) -> list[str]:
         ("почему поиск упал", ["node:поиск"]),
         ("检索为什么运行了三次", ["node:检索"]),
         ("why did run 7f3a fail", ["exec:7f3a"]),
+        ("why did run 20417 fail", ["exec:20417"]),
+        ("why did search run 20000 times", ["node:search"]),
         ("explain exec-19c2 in thread t-42", ["exec:exec-19c2", "thread:t-42"]),
         ("state of execution 'order 17' or execution `order-17`", ["exec:order-17"]),
         ("execution://0011223344556677/state", ["exec:0011223344556677"]),
