@@ -11,7 +11,7 @@ from inwit.cli.frame import Group
 STATUSES = ("running", "paused", "waiting_for_input", "completed", "failed", "cancelled")
 
 
-@click.group("executions", cls=Group)
+@click.group("executions", cls=Group, example="inwit executions list --status failed")
 def command() -> None:
     """List executions and look into one of them."""
 

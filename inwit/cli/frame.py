@@ -50,15 +50,28 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example below the options."""
-        with formatter.section("Example"):
-            for line in self.example.splitlines():
-                formatter.write(f"{'':{formatter.current_indent}}$ {line}\n")
+        _write_example(self.example, formatter)
+
+
+def _write_example(example: str, formatter: click.HelpFormatter) -> None:
+    with formatter.section("Example"):
+        for line in example.splitlines():
+            formatter.write(f"{'':{formatter.current_indent}}$ {line}\n")
 
 
 class Group(click.Group):
     """Commands under one name; an unknown one is answered by the nearest."""
 
     command_class = Command
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example below the commands."""
+        if self.example:
+            _write_example(self.example, formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

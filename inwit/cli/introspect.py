@@ -15,7 +15,7 @@ TOPICS = (
 )  # fmt: skip
 
 
-@click.group("introspect", cls=Group)
+@click.group("introspect", cls=Group, example="inwit introspect show architecture")
 def command() -> None:
     """Look into graphs, executions and inwit itself."""
 

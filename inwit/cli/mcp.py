@@ -22,7 +22,7 @@ CLIENTS = {
 """The file in which each client keeps its servers, and the key that they stand under."""
 
 
-@click.group("mcp", cls=Group)
+@click.group("mcp", cls=Group, example="inwit mcp config claude-code")
 def command() -> None:
     """Answer Claude, Cursor and other clients of the Model Context Protocol."""
 

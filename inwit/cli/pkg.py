@@ -9,7 +9,7 @@ import click
 from inwit.cli.frame import Group
 
 
-@click.group("pkg", cls=Group)
+@click.group("pkg", cls=Group, example='inwit pkg search "answer questions over documents"')
 def command() -> None:
     """Find packages: graph templates, node libraries, tools, prompts, checkpointers."""
 

@@ -10,7 +10,7 @@ from inwit.cli.frame import Group
 from inwit.plans import PlanStatus
 
 
-@click.group("self-improve", cls=Group)
+@click.group("self-improve", cls=Group, example="inwit self-improve analyze")
 def command() -> None:
     """Read the traces, find what is wrong, propose plans with evidence."""
 

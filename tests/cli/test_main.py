@@ -49,6 +49,14 @@ def test_every_command_takes_json_and_shows_an_example(path, command, inwit) -> 
     assert f"inwit {' '.join(path)}" in command.example
 
 
+@pytest.mark.parametrize("name", ["pkg", "mcp", "executions", "introspect", "self-improve"])
+def test_a_group_of_commands_shows_one_of_them(name, inwit) -> None:
+    said = inwit(name, "--help")
+
+    assert said.code == 0
+    assert f"$ inwit {name} " in said.out
+
+
 @pytest.mark.parametrize(("path", "command"), ALL)
 def test_every_option_says_what_it_is_for(path, command) -> None:
     options = [param for param in command.params if isinstance(param, click.Option)]
