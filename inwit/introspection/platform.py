@@ -293,8 +293,9 @@ def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, st
             continue
         given = decorator.args[0] if decorator.args else None
         name = str(given.value) if isinstance(given, ast.Constant) else node.name.replace("_", "-")
-        if isinstance(decorator.func, ast.Name) and node.name == "command":
-            return name, "command", False
+        is_top = node.name == "command"
+        if isinstance(decorator.func, ast.Name) and (is_top or isinstance(given, ast.Constant)):
+            return name, "command", not is_top
         if isinstance(decorator.func, ast.Attribute) and decorator.func.attr in (
             "command",
             "group",

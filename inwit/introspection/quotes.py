@@ -59,11 +59,15 @@ def event(found: Event) -> str:
 
 
 def decision(edge: dict[str, Any]) -> str:
-    """Quote the values that a branch decision read, or why they are not known."""
+    """Quote the values that a branch decision read, and why some are not known.
+
+    It stands after "having read".
+    """
     read = edge.get("read")
     parts = [f"{key}={short(value, 60)}" for key, value in (read or {}).items()]
     if edge.get("unread"):
-        parts.append(str(edge["unread"]))
+        what = "perhaps more" if parts else "values that are not known"
+        parts.append(f"{what}, since {edge['unread']}")
     return ", ".join(parts)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import inwit
+from inwit.cli.main import inwit as root
 from inwit.introspection import platform
 
 FEATURES = platform.features()["features"]
@@ -86,3 +89,20 @@ def test_commands_are_read_from_their_source() -> None:
     names = {one["name"] for one in platform.commands()["cli"]}
 
     assert {"ask", "mcp serve", "executions list"} <= names
+
+
+def commands(found: click.Command, path: str = "") -> Iterator[str]:
+    if path:
+        yield path
+    if isinstance(found, click.Group):
+        context = click.Context(found)
+        for name in found.list_commands(context):
+            inner = found.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, f"{path} {name}".strip())
+
+
+def test_every_command_is_known_and_no_other() -> None:
+    names = [one["name"] for one in platform.commands()["cli"]]
+
+    assert sorted(names) == sorted(commands(root))
