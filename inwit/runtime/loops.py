@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import threading
 from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
@@ -53,13 +54,17 @@ class _Runner:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         result = self._runner.run(work, context=copy_context())
+        self.settle()
+        return result
+
+    def settle(self) -> None:
+        """Cancel what still runs in the loop and wait for its clean-up."""
         loop = self.loop
         left = asyncio.all_tasks(loop)
         if left:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        return result
 
     def __del__(self) -> None:
         if sys.is_finalizing():
@@ -77,6 +82,9 @@ def own_runner() -> _Runner:
     found: _Runner | None = getattr(_local, "runner", None)
     if found is None:
         found = _local.runner = _Runner()
+        if threading.current_thread() is threading.main_thread():
+            # A stream that nobody read to its end ends here, while the journal still hears of it.
+            atexit.register(found.settle)
     return found
 
 

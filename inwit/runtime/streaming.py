@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,7 +132,10 @@ def stream(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
             except StopAsyncIteration:
                 return
     finally:
-        loop.run_until_complete(items.aclose())
+        # A reader who left this open has it closed when its thread, or the interpreter, ends; by
+        # then the loop is closed, or its callbacks have lost their modules.
+        if not (loop.is_closed() or sys.is_finalizing()):
+            loop.run_until_complete(items.aclose())
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:

@@ -479,3 +479,37 @@ def test_without_metrics_no_histograms_are_kept(store: Store) -> None:
 
     assert flushed(store).latencies(graph="loop") == kept
     assert store.executions(graph="loop").total_count == 2
+
+
+LEAVER = """
+import asyncio, sys
+from typing import TypedDict
+from inwit import StateGraph
+
+class State(TypedDict):
+    n: int
+
+async def count(state):
+    await asyncio.sleep(0)
+    return {"n": state["n"] + 1}
+
+graph = StateGraph(State)
+graph.add_node("count", count)
+graph.set_entry_point("count")
+graph.add_conditional_edges("count", lambda state: "count", ["count"])
+app = graph.compile(name="left", validate=False)
+stream = app.stream({"n": 0})
+next(stream)
+print(app.last_execution_id)
+"""
+
+
+def test_a_stream_left_open_at_exit_ends_without_noise(project: Path, store: Store) -> None:
+    (project / "leaver.py").write_text(LEAVER)
+
+    done = subprocess.run(
+        [sys.executable, "leaver.py"], cwd=project, capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr == ""
+    assert store.execution(done.stdout.strip()).status == "cancelled"
