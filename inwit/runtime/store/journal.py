@@ -39,7 +39,11 @@ RETRY_S: Final = 0.25
 """How often a disk that took nothing is tried again."""
 WAIT_S: Final = 10.0
 """How long a producer with a full buffer waits for a disk that neither takes nor fails."""
-PILE: Final = 4096
+PILE: Final = 256
+"""How many executions may begin before their producer itself takes rows from its and others'."""
+CROWD: Final = 512
+"""How many batches may wait for the disk before those who begin executions wait as well."""
+CROWD_S: Final = 0.05
 EXIT_S: Final = 5.0
 _logger = logging.getLogger("inwit")
 _journals: dict[Path, Journal] = {}
@@ -97,7 +101,7 @@ class Journal:
         if self._is_idle or self._thread is None:
             self._rouse()
         elif len(new) > PILE:
-            self.full_wait(recording)
+            self._help()
 
     def full_wait(self, recording: Recording) -> None:
         """Make room in a recording whose buffer is full.
@@ -120,6 +124,13 @@ class Journal:
             self._intake.collect(recording)
         else:
             await asyncio.to_thread(self.full_wait, recording)
+
+    def _help(self) -> None:
+        """Do a part of the thread's work, which a busy program lets run too seldom."""
+        self._collect()
+        if len(self._intake.entries) > CROWD and self._failure is None:
+            self._wake.set()
+            self._moved.wait(CROWD_S)
 
     def _can_take(self) -> bool:
         return self._intake.has_room or self._failure is not None
@@ -247,11 +258,7 @@ class Journal:
         with self._lock:
             is_urgent, self._is_urgent = self._is_urgent, False
             waiters, self._waiters = self._waiters, []
-        try:
-            self._registrar.run(is_all=bool(waiters) or is_last)
-            self._intake.collect_all()
-        except Exception:  # the border of the thread: the program goes on, whatever a row holds
-            _logger.exception("inwit: some rows could not be taken into the record.")
+        self._collect(lambda: self._registrar.run(is_all=bool(waiters) or is_last))
         is_hopeless = self._failure is not None and time.monotonic() < self._retry_at
         if is_hopeless and not (is_urgent or is_last):
             return
@@ -265,6 +272,13 @@ class Journal:
             _resolve(waiter, None, error)
         self._moved.set()
         self._moved.clear()
+
+    def _collect(self, before: Callable[[], None] = lambda: None) -> None:
+        try:
+            before()
+            self._intake.collect_all()
+        except Exception:  # a border: the program goes on, whatever a row holds
+            _logger.exception("inwit: some rows could not be taken into the record.")
 
     def _commit(self, is_durable: bool) -> BaseException | None:
         """Write everything that waits; the error if that failed."""

@@ -97,53 +97,51 @@ class Track:
             index += 1
 
     # One function, since each call would cost as much as the rest of a visit.
-    def _take_visits(self, rows: list[Row], begin: int) -> int:  # noqa: C901, PLR0912
-        """Count whole visits from an index on; the index of the first row that is not plain."""
-        count, top, taken, keys = self.count, self.top, self.taken, self.keys
-        cells, until_t, opened, index = self.cells, self.until_t, self.opened, begin
+    def _take_visits(self, rows: list[Row], begin: int) -> int:  # noqa: PLR0912
+        """Count whole visits from an index on; the index of the first row that is none."""
+        pieces, keys, opened, cells = 0, self.keys, self.opened, self.cells
+        until_t, index = self.until_t, begin
+        end = len(rows) - (rows[-1][0] != VISIT)
         try:
-            for row in islice(rows, begin, None):
-                if row[0] != VISIT:
-                    break
-                _, entry, seq, node, visit, _, t0, t1, update, edges, checkpoint = row
-                last, is_big = seq + len(edges), checkpoint is not None
-                last += is_big
+            for _, _, _, node, visit, _, t0, t1, update, edges, checkpoint in islice(
+                rows, begin, end
+            ):
+                is_big = False
                 if update:
-                    last += 1
+                    pieces += 1
                     for key, value in update.items():
                         if type(value) not in _SMALL:
                             is_big = True
                         elif keys is not None and key not in keys:
                             keys.add(key)
+                pieces += len(edges)
                 for edge in edges:
-                    if type(edge) is not str:
+                    if type(edge) is not str and not _is_small(edge):
                         is_big = True
+                if checkpoint is not None:
+                    pieces += 1
                 if opened:
-                    t0 = opened.pop((node, visit), t0)
+                    t0 = opened.pop((node, visit), t0)  # noqa: PLW2901
                     self.failing.pop((node, visit), None)
                 if t1 >= until_t:
                     self._next_minute(t1)
                     cells, until_t = self.cells, self.until_t
                 cells[node].append(t1 - t0)
-                count += last - seq + (2 if entry > taken else 1)
-                if last > top:
-                    top = last
                 if is_big:
                     smaller = self._shrink(update) if update else None
-                    rows[index] = (
-                        *row[:8],
-                        smaller or update,
-                        split(edges, self.blobs),
-                        checkpoint,
-                    )
+                    parts = split(edges, self.blobs)
+                    rows[index] = (*rows[index][:8], smaller or update, parts, checkpoint)
                 index += 1
-        except Exception:
+        except Exception:  # a row of another kind, or an odd one
             if index == begin:
                 raise
+            pieces = sum(_pieces(row) for row in rows[begin:index])
         if index > begin:
+            self.count += 2 * (index - begin) + pieces - (rows[begin][1] <= self.taken)
+            last = rows[index - 1]
+            self.top = max(self.top, last[2] + _pieces(last))
+            self.current_node, self.last_t = last[3], last[7]
             self.iteration += index - begin
-            self.current_node, self.last_t = rows[index - 1][3], rows[index - 1][7]
-            self.count, self.top = count, top
         return index
 
     def _count(self, node: str, visit: int, t0: int, t1: int) -> None:
@@ -281,6 +279,17 @@ class Track:
         if _may_be_big(update):
             return {key: split(value, self.blobs) for key, value in update.items()}
         return update if is_changed else None
+
+
+def _is_small(edge: Any) -> bool:
+    """Whether a conditional edge holds nothing big; cheap, and never wrongly yes."""
+    _, label, read, unread = edge
+    return len(label or "") + len(unread or "") < BLOB_BYTES // 4 and not _may_be_big(read)
+
+
+def _pieces(row: Row) -> int:
+    """How many events follow a visit's exit."""
+    return bool(row[8]) + len(row[9]) + (row[10] is not None)
 
 
 def _may_be_big(values: Any) -> bool:
