@@ -16,10 +16,12 @@ import apsw
 from inwit.errors import StoreCorruptError, StoreLockedError, StoreReadOnlyError
 from inwit.runtime.project import Project
 from inwit.runtime.store.connection import BUSY_MS, open_reader, open_writer, store_errors
-from inwit.runtime.store.recovery import move_aside
+from inwit.runtime.store.recovery import is_emptied, move_aside
 from inwit.runtime.store.schema import is_migrated, migrate, migrate_room
 
 T = TypeVar("T")
+Inode = tuple[int, int, bool]
+"""Which file it is: its device, its number there, and whether it is empty."""
 _databases: dict[Path, Database] = {}
 _databases_lock = threading.Lock()
 _left_behind: list[object] = []
@@ -37,10 +39,10 @@ class Database:
         self._lock = threading.RLock()
         self._lock_file: int | None = None
         self._writer: apsw.Connection | None = None
-        self._inode: tuple[int, int] | None = None
+        self._inode: Inode | None = None
         self._synchronous = ""
         self._rooms: dict[str, Sequence[str]] = {}
-        self._readers: list[tuple[tuple[int, int], apsw.Connection]] = []
+        self._readers: list[tuple[Inode, apsw.Connection]] = []
         self._empty: apsw.Connection | None = None
 
     @classmethod
@@ -99,12 +101,12 @@ class Database:
     def recover(self) -> None:
         """Move a damaged file aside, unless another process has done so already."""
         with self._lock:
-            self._forget_writer()
             try:
                 self._flock(fcntl.LOCK_EX)
                 with store_errors(self.path):
                     move_aside(self.path)
             finally:
+                self._forget_writer()
                 self._unlock()
 
     def close(self) -> None:
@@ -131,8 +133,10 @@ class Database:
         return writer
 
     def _reopen(self) -> apsw.Connection:
-        self._forget_writer()
         self._flock(fcntl.LOCK_EX)
+        if is_emptied(self.path):
+            move_aside(self.path)
+        self._forget_writer()  # not before: the last one to close a file removes its log
         connection = open_writer(self.path)
         try:
             migrate(connection, self.path)
@@ -195,7 +199,7 @@ class Database:
             finally:
                 self._readers.append((inode, reader))
 
-    def _take_reader(self, inode: tuple[int, int]) -> apsw.Connection:
+    def _take_reader(self, inode: Inode) -> apsw.Connection:
         while self._readers:
             try:
                 found, connection = self._readers.pop()
@@ -204,6 +208,8 @@ class Database:
             if found == inode:
                 return connection
             connection.close(True)
+        if is_emptied(self.path):
+            raise StoreCorruptError(self.path, "it was cut to nothing")
         connection = open_reader(self.path)
         if not is_migrated(connection, self.path):
             connection.close(True)
@@ -231,14 +237,14 @@ def _immediate(connection: apsw.Connection) -> Iterator[apsw.Connection]:
         raise
 
 
-def _inode_of(path: Path) -> tuple[int, int] | None:
+def _inode_of(path: Path) -> Inode | None:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise StoreReadOnlyError(path, exc.strerror or str(exc)) from exc
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_size == 0
 
 
 def _after_fork() -> None:

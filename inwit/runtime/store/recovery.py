@@ -29,8 +29,18 @@ def move_aside(path: Path) -> Path | None:
     return target
 
 
+def is_emptied(path: Path) -> bool:
+    """Whether somebody cut the file to nothing while it was in use.
+
+    To open it would remove the log that still holds what was committed last.
+    """
+    return path.exists() and path.stat().st_size == 0 and Path(f"{path}-shm").exists()
+
+
 def is_whole(path: Path) -> bool:
     """Check every page of the file."""
+    if is_emptied(path):
+        return False
     connection = None
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)

@@ -225,6 +225,29 @@ def test_pages_damaged_under_open_connections_cost_no_event_that_comes_later(
     assert len(store.events("bbbb199")) == 122
 
 
+def test_a_file_that_is_cut_to_nothing_while_all_have_it_open_is_moved_aside_with_its_log(
+    project: Path, place: Project, journal: Journal, store: Store
+) -> None:
+    journal.begin(whole("aaaa1"))
+    journal.flush()
+    log = Path(f"{place.database}-wal").stat().st_size
+    with writer("endless", "child1") as process:
+        line(process)
+        assert store.execution("aaaa1").iteration == 3
+        os.truncate(place.database, 0)
+
+        journal.begin(whole("bbbb1"))
+        flush_twice(journal)
+        assert store.execution("bbbb1").status == "completed"
+        seen = max((one.last_seq for one in store.executions(status="running").items), default=0)
+        while int(line(process)) <= seen:
+            pass
+
+    kept = list(place.folder.glob("inwit.db.damaged-*-wal"))
+    assert len(kept) == 1
+    assert kept[0].stat().st_size >= log > 0
+
+
 def test_two_processes_recover_a_damaged_file_once(
     project: Path, place: Project, journal: Journal, store: Store
 ) -> None:
