@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inwit.errors import MalformedInputError
+from inwit.events import Status
 from inwit.introspection import pages, quotes
 from inwit.introspection.claims import graph_uri, node_uri, short
 from inwit.registry.encoder import default_encoder
@@ -24,6 +25,10 @@ _kept: dict[str, Any] = {}
 _lock = threading.Lock()
 LOOKED_AT = 500
 """Executions whose errors and ids are looked through."""
+READ_THROUGH = 100
+"""The newest of them, whose inputs and outputs are looked through too."""
+TEXT_TAKEN = 2_000
+"""Characters of an input or output that are looked through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,21 +107,45 @@ def _index(manifests: list[GraphManifest], folder: Path | None) -> HybridIndex:
     return HybridIndex(entries, encoder=default_encoder(), folder=folder)
 
 
-def executions(store: Store, query: str, limit: int) -> list[SearchHit]:
-    """Find executions by the words of their errors, graphs, threads and ids."""
-    asked = set(re.findall(r"\w{3,}", query.lower()))
+def executions(
+    store: Store, query: str, limit: int, *, graph: str | None = None,
+    status: Status | None = None, thread_id: str | None = None,
+) -> list[SearchHit]:  # fmt: skip
+    """Find executions by the words of their errors, graphs, threads, ids, inputs and outputs.
+
+    Inputs and outputs are read for the newest ones. Without a query all fit.
+    """
+    asked = _words(query)
+    page = store.executions(graph=graph, status=status, thread_id=thread_id, limit=LOOKED_AT)
     found = []
-    for one in store.executions(limit=LOOKED_AT).items:
-        shared = asked & set(re.findall(r"\w{3,}", _text(one).lower()))
-        if shared:
+    for number, one in enumerate(page.items):
+        text = _text(one) + (_given(store, one) if asked and number < READ_THROUGH else "")
+        shared = asked & _words(text)
+        if shared or not asked:
+            score = 0.7 * len(shared) / len(asked) if asked else 0.7
+            why = f"has the words {', '.join(sorted(shared)[:5])}" if asked else one.status
             found.append(
                 SearchHit(
                     uri=one.uri, title=f"execution {one.execution_id}", text=quotes.execution(one),
-                    kind="execution", score=round(0.7 * len(shared) / len(asked), 4),
-                    why=f"has the words {', '.join(sorted(shared)[:5])}",
+                    kind="execution", score=round(score, 4), why=why,
                 )
             )  # fmt: skip
-    return sorted(found, key=lambda hit: -hit.score)[:limit]
+    best = max((hit.score for hit in found), default=0.0)
+    return sorted((hit for hit in found if hit.score >= best / 2), key=lambda hit: -hit.score)[
+        :limit
+    ]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]{2,}", text.lower()))
+
+
+def _given(store: Store, one: Execution) -> str:
+    """What an execution was given and what it returned, as text."""
+    types = ("execution_started", "execution_completed")
+    found = store.events(one.execution_id, types=types)
+    said = [getattr(event, "input", None) or getattr(event, "output", None) for event in found]
+    return " ".join(short(value, TEXT_TAKEN) for value in said if value is not None)
 
 
 def _text(one: Execution) -> str:
@@ -129,7 +158,7 @@ def _text(one: Execution) -> str:
     ]
     if one.error is not None:
         parts += [one.error.type, one.error.message]
-    return " ".join(parts)
+    return " ".join(parts) + " "
 
 
 def _packages(project: Project, query: str, limit: int) -> list[SearchHit]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from inwit.introspection import pages, platform
 from inwit.introspection.analyses import whatis_platform
 from inwit.introspection.claims import Draft, Ref, platform_uri
 from inwit.introspection.scene import Scene
+from inwit.registry.search import Match
 
 NEAR_FROM = 0.3
 """The score from which on a public name or command is worth pointing at."""
 MIXED_FROM = 0.12
 """The score under which no example is near enough to be quoted."""
+SURE_FROM = 0.45
+"""The score from which on an example is quoted though it does not name what is asked for."""
+_OFF = r"turn(?:ing)? off|disabl|switch(?:ing)? off|opt(?:ing)? out|deactivat|without\b|get rid|stop\b|remove\b"
 _ASKING = re.compile(
     r"\b(?:how|do|does|can|could|would|should|to|i|one|you|we|please|is|are|the|a|an|show|me|give"
     r"|steps|guide|syntax|code|sample|example|examples|of|for|it|that|written|where|my)\b"
@@ -22,10 +27,18 @@ _ASKING = re.compile(
 def answer(scene: Scene) -> Draft:
     """Quote the example that does what is asked; say so where the version cannot do it."""
     draft = Draft(data={"examples": [], "api": []})
+    named = whatis_platform.named_features(scene)
+    feature = platform.entry("features", named[0]) if named else None
+    if feature is not None and feature["opt_out_method"] and scene.says(_OFF):
+        _say_off(draft, feature)
+        return draft
     query = " ".join(_ASKING.sub(" ", re.sub(r"[?!.,]", " ", scene.words)).split()) or scene.words
-    examples = pages.find(scene.project, query, kind="example", limit=3)
+    examples = pages.find(scene.project, query, kind="example", limit=20)
     features = pages.find(scene.project, query, kind="feature", limit=1)
     missing = _missing(features[0].id) if features else None
+    if feature is not None and feature["implemented"]:
+        examples = _about(examples, feature)
+        _say_feature(draft, feature)
     near = examples[0].score if examples else 0.0
     if missing and features[0].score > near:
         return whatis_platform.answer_feature(draft, missing)
@@ -33,7 +46,7 @@ def answer(scene: Scene) -> Draft:
         name = examples[0].id.rpartition("/")[2]
         found = platform.entry("examples", name)
         if found is not None:
-            draft.data |= {"examples": [match.id for match in examples], "code": found["code"]}
+            draft.data |= {"examples": [match.id for match in examples[:3]], "code": found["code"]}
             draft.say(
                 f"{found['description']}\n\n```python\n{found['code']}\n```",
                 Ref(
@@ -45,6 +58,38 @@ def answer(scene: Scene) -> Draft:
     if not draft.claims:
         return whatis_platform.answer(scene)
     return draft
+
+
+def _say_off(draft: Draft, feature: dict[str, Any]) -> None:
+    method = str(feature["opt_out_method"])
+    uri = platform_uri("features", str(feature["name"]))
+    name = str(feature["name"]).replace("-", " ")
+    first, _, rest = method.partition(", ")
+    is_method = first.startswith("without_")
+    how = f"`app.{first}` gives the same graph without" if is_method else f"`{first}` switches off"
+    name += f", {rest}" if rest else ""
+    draft.data |= {"opt_out_method": method, "feature": feature["name"]}
+    draft.say(f"{how} {name}. {feature['description']}", Ref(uri=uri, why="how to switch it off"))
+
+
+def _say_feature(draft: Draft, feature: dict[str, Any]) -> None:
+    uri = platform_uri("features", str(feature["name"]))
+    name = str(feature["name"]).replace("-", " ")
+    draft.data["feature"] = feature["name"]
+    draft.say(f"{name.capitalize()}: {feature['description']}", Ref(uri=uri, why="what there is"))
+
+
+def _about(examples: list[Match], feature: dict[str, Any]) -> list[Match]:
+    """The examples that speak of a feature; else those that are near by meaning."""
+    words = {str(name).lower().replace("-", " ") for name in (*feature["also"], feature["name"])}
+    texts = {one.id: _text(one.id) for one in examples}
+    speak = [one for one in examples if any(word in texts[one.id] for word in words)]
+    return speak or [one for one in examples if one.score >= SURE_FROM]
+
+
+def _text(uri: str) -> str:
+    found = platform.entry("examples", uri.rpartition("/")[2]) or {}
+    return f"{found.get('name')} {found.get('description')} {found.get('keywords')}".lower()
 
 
 def _missing(uri: str) -> str | None:

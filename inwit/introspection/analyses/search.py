@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
+from inwit.events import Status
 from inwit.introspection import finding, network
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
 from inwit.introspection.scene import Scene
+from inwit.introspection.which import thread_of
 
 SHOWN = 8
 _PUBLISHED = r"who (?:published|wrote|made|makes|maintains|owns|created|is behind)|author|publisher|maintainer|published by|written by"
 _VERSION = r"version|newest|latest|newer|release|update"
 _POPULAR = r"popular|downloads?|downloaded|most used|top\b|stars"
+_RUNS = r"executions?\b|runs?\b|traces?\b|invocations?\b"
+_ENDED: tuple[tuple[str, Status], ...] = (
+    (r"failed|failing|that fail|crashed|broken|errored", "failed"),
+    (r"cancel", "cancelled"),
+    (r"completed|successful|succeeded|finished", "completed"),
+    (r"running|active|ongoing", "running"),
+)
+_NO_CONTENT = re.compile(
+    r"\b(?:executions?|runs?|traces?|invocations?|fail(?:ed|ing|s)?|crashed|broken|errored|running"
+    r"|active|ongoing|cancell?ed|completed|successful|succeeded|finished|where|whose|which|contain"
+    r"|contains|containing|mention|mentions|mentioning|error|errors|input|output|text|word|words"
+    r"|all|on|from|by|at|was|were|had|this|my|and|or|like|give|ones?|every)\b"
+)
+_SOUGHT = re.compile(r"[\w.@-]{2,}")
+_DESCRIBED = r"licen[cs]e|provid|requir|contain|depend|what is in|do(?:es)?\b|describe|details?"
+_SINGLE = re.compile(r"\b(?:it|the [\w-]+ (?:package|template|pack|library))\b")
+PACKAGE_ID = re.compile(r"(?<![\w/.:])([a-z0-9][\w-]*/[a-z0-9][\w-]*)(?![\w/])")
 _FILLER = re.compile(
-    r"\b(?:what|which|are|is|there|any|a|an|the|find|me|search|look|looking|for|in|registry|packages?"
+    r"\b(?:how many|number of|count of|what|which|are|is|there|any|a|an|the|find|me|search|look|looking|for|in|registry|packages?"
     r"|pkg|exist|exists|offer|offers|have|has|got|something|need|that|can|does|do|you|i|know|of|list"
     r"|show|available|please|modules?|library|libraries|recommend|to|with|about|some|anybody|publish)\b"
 )
@@ -22,13 +42,42 @@ _FILLER = re.compile(
 
 def answer(scene: Scene) -> Draft:
     """Find packages, or on the live level what is on record."""
-    if scene.query.level != "network":
-        return _recorded(scene)
+    if scene.query.level in ("live", "app"):
+        return _executions(scene) if scene.says(_RUNS) else _recorded(scene)
     if scene.says(_PUBLISHED):
         return _publisher(scene)
     if scene.says(_VERSION) and (scene.named("package") or scene.last_package):
         return _versions(scene)
+    names_one = scene.named("package") or PACKAGE_ID.search(scene.words)
+    if names_one or (scene.says(_DESCRIBED) and _SINGLE.search(scene.words)):
+        return _described(scene)
     return _packages(scene)
+
+
+def _executions(scene: Scene) -> Draft:
+    """Find executions by the words of their errors, inputs and outputs, or by how they ended."""
+    draft = Draft(data={"results": []})
+    status = next((name for said, name in _ENDED if scene.says(said)), None)
+    query = " ".join(_SOUGHT.findall(_FILLER.sub(" ", _NO_CONTENT.sub(" ", scene.words))))
+    found = finding.executions(
+        scene.store, query, SHOWN, graph=scene.scope, status=status, thread_id=thread_of(scene)
+    )
+    draft.data |= {"query": query, "status": status}
+    draft.data["results"] = [
+        {"uri": hit.uri, "title": hit.title, "kind": hit.kind, "score": hit.score} for hit in found
+    ]
+    said = f" {status}" if status else ""
+    about = f" with {short(query, 80)!r}" if query else ""
+    uri = scene.graph_uri("executions") or platform_uri("project")
+    if not found:
+        draft.say(f"No{said} execution{about} is on record.", uri)
+        return draft
+    more = " or more" if len(found) == SHOWN else ""
+    fit = "fits" if len(found) == 1 else "fit"
+    draft.say(f"{count(len(found), f'{said} execution'.strip())}{more} {fit}{about}.", uri)
+    for hit in found:
+        draft.say(f"{short(hit.text, 240)} ({hit.why}).", Ref(uri=hit.uri, why=hit.why))
+    return draft
 
 
 def _recorded(scene: Scene) -> Draft:
@@ -59,6 +108,9 @@ def _packages(scene: Scene) -> Draft:
             f"{count(len(known), 'package')}.",
             platform_uri("project"),
         )
+        if not scene.says(r"packages?\b|pkg|registry|template|librar"):
+            for hit in finding.executions(scene.store, query, 3):
+                draft.say(f"On record is {short(hit.text, 240)}.", Ref(uri=hit.uri, why=hit.why))
         return draft
     scene.note_package(str(found[0]["id"]))
     draft.say(
@@ -90,6 +142,42 @@ def _meant(scene: Scene) -> tuple[dict[str, Any] | None, str]:
         network.packages(scene.project, query, limit=1)["packages"] if query.strip(" ?!.") else []
     )
     return (hits[0] if hits else None), "the nearest to the question"
+
+
+def _described(scene: Scene) -> Draft:
+    """Tell what one package is, or that there is none of that name, and which is near."""
+    draft = Draft(data={"results": []})
+    given = PACKAGE_ID.search(scene.words)
+    if given is not None and not scene.named("package"):
+        known = network.package_ids(scene.project)
+        near = [one for one in known if one.startswith(given[1])]
+        near += get_close_matches(given[1], known, n=1, cutoff=0.5)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        draft.say(
+            f"No package {short(given[1], 80)!r} is known here.{meant}", platform_uri("project")
+        )
+        return draft
+    found, how = _meant(scene)
+    if found is None:
+        return _packages(scene)
+    scene.note_package(str(found["id"]))
+    draft.data |= {"results": [found], "package": found["id"]}
+    draft.say(
+        f"{found['id']} {found['version']} ({how}) is a {found['kind']}: "
+        f"{short(found['description'], 300)}",
+        str(found["uri"]),
+    )
+    told = [
+        f"{name} {listed(map(str, found[name]))}"
+        for name in ("provides", "requires")
+        if found.get(name)
+    ]
+    draft.say(
+        f"It {'; it '.join(told) or 'names nothing that it provides or requires'}; its licence is "
+        f"{found['licence'] or 'unknown'}.",
+        str(found["uri"]),
+    )
+    return draft
 
 
 def _publisher(scene: Scene) -> Draft:

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from inwit.introspection import network, pages, platform
+from inwit.introspection.analyses import search
+from inwit.introspection.analyses.search import PACKAGE_ID
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
 from inwit.introspection.scene import Scene
 
@@ -23,21 +25,25 @@ _TOPICS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _ALL = r"what features|which features|list (?:of |the |all )?features|able to do|what can (?:you|it|inwit|this)|capabilit|features (?:does|do|are)"
 _VERSION = r"version|release\b"
+_OPEN = r"(?:\w+\W+){0,2}?(?:what|which|how|who|where|why|when|explain|describe|help)\b"
+_SELF = r"who are you|what are you|introduce yourself|what is (?:inwit|this)|your name"
 _STORAGE = r"checkpointers?\b.*(?:available|exist|are there|support)|storage backends?|(?:which|what) checkpointers?"
 
 
 def answer(scene: Scene) -> Draft:
     """Answer from the manifest of features and the package's own API."""
     draft = Draft()
+    if PACKAGE_ID.search(scene.words):
+        return search.answer(scene)
     topic = next((name for name, said in _TOPICS if re.search(rf"\b(?:{said})", scene.words)), None)
     if re.search(rf"\b(?:{_STORAGE})", scene.words):
         return _features(draft, ["checkpointing", "sqlite-checkpointer", "network-checkpointers"])
-    named = _named_feature(scene)
-    if named is not None:
-        return _features(draft, [named])
+    named = named_features(scene)
+    if named:
+        return _features(draft, named[:1], says_yes=_is_yes_or_no(scene))
     if topic is not None:
         return _topic(scene, draft, topic)
-    if scene.says(_ALL):
+    if scene.says(_ALL) or re.search(rf"\b(?:{_SELF})", scene.words):
         return _all(draft)
     if scene.says(_VERSION):
         return _version(draft)
@@ -89,24 +95,44 @@ def _topic(scene: Scene, draft: Draft, topic: str) -> Draft:
     return draft
 
 
-def _named_feature(scene: Scene) -> str | None:
-    """The feature whose name or other name stands in the question, the longest first."""
-    words = re.sub(r"[-_]", " ", scene.words)
+def named_features(scene: Scene) -> list[str]:
+    """The features whose names or other names stand in the question; what is missing comes first.
+
+    Where one name lies within another ("sqlite checkpointer"), the longer one is meant. "Redis
+    checkpoints" names two features: whether the missing one is there is what is asked.
+    """
+    return features_in(scene.words)
+
+
+def features_in(words: str) -> list[str]:
+    """The features that words name, as `named_features` orders them."""
+    words = re.sub(r"[-_]", " ", words)
     known = {
-        name.replace("-", " ").lower(): one["name"]
+        name.replace("-", " ").replace("_", " ").lower(): one["name"]
         for one in platform.features()["features"]
         for name in (*one["also"], one["name"])
     }
-    for name in sorted(known, key=len, reverse=True):
-        if len(name) > 3 and re.search(rf"\b{re.escape(name)}(?:s|es|d|ed|ing)?\b", words):
-            return str(known[name])
-    said = re.findall(r"[a-z]{6,}", words)
+    found: list[str] = []
+    for name in sorted((name for name in known if len(name) > 2), key=len, reverse=True):
+        said = re.search(rf"\b{re.escape(name)}(?:s|es|d|ed|ing)?\b", words)
+        if said is not None:
+            words = words[: said.start()] + " " * len(said[0]) + words[said.end() :]
+            found.append(str(known[name]))
+    return sorted(dict.fromkeys(found), key=_is_there) or _nearly_named(words, known)
+
+
+def _is_there(name: str) -> bool:
+    feature = platform.entry("features", name)
+    return feature is not None and bool(feature["implemented"])
+
+
+def _nearly_named(words: str, known: dict[str, str]) -> list[str]:
     single = [name for name in known if " " not in name and len(name) >= 6]
-    for word in said:
+    for word in re.findall(r"[a-z]{6,}", words):
         near = get_close_matches(word, single, n=1, cutoff=0.85)
         if near:
-            return str(known[near[0]])
-    return None
+            return [str(known[near[0]])]
+    return []
 
 
 def answer_feature(draft: Draft, name: str) -> Draft:
@@ -114,10 +140,15 @@ def answer_feature(draft: Draft, name: str) -> Draft:
     return _features(draft, [name])
 
 
-def _features(draft: Draft, names: list[str]) -> Draft:
+def _is_yes_or_no(scene: Scene) -> bool:
+    words = scene.words.strip()
+    return not re.match(_OPEN, words) and not re.search(r"\b(?:than|better|worse|vs)\b", words)
+
+
+def _features(draft: Draft, names: list[str], *, says_yes: bool = True) -> Draft:
     found = [one for name in names if (one := platform.entry("features", name))]
     for feature in found:
-        _say_feature(draft, feature)
+        _say_feature(draft, feature, says_yes=says_yes)
     first = found[0]
     draft.data |= {
         "available": any(one["implemented"] for one in found),
@@ -132,12 +163,13 @@ def _features(draft: Draft, names: list[str]) -> Draft:
     return draft
 
 
-def _say_feature(draft: Draft, feature: dict[str, Any]) -> None:
+def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True) -> None:
     uri = platform_uri("features", feature["name"])
     name = feature["name"].replace("-", " ")
+    verb = "are" if name.endswith("s") else "is"
     if not feature["implemented"]:
         draft.say(
-            f"No: {name} is not implemented in inwit {platform.installed_version()}. It would be: "
+            f"{'No: ' if says_yes else ''}{name} {verb} not implemented in inwit {platform.installed_version()}. It would be: "
             f"{_lower(feature['description'])}",
             Ref(uri=uri, why="not implemented"),
         )
@@ -152,7 +184,7 @@ def _say_feature(draft: Draft, feature: dict[str, Any]) -> None:
     )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
     draft.say(
-        f"Yes: {name} is implemented{state}. {feature['description']}{off}",
+        f"{'Yes: ' if says_yes else ''}{name} {verb} implemented{state}. {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),
     )
 
