@@ -36,7 +36,7 @@ _PREDICATES = word_set(
     stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds empty
+    hold holds empty not still only even ever suddenly actually also just
     """
 )
 _FINITE = word_set(
@@ -82,6 +82,10 @@ _GLUE = word_set("why how when where what who which if and or to of with")
 _DOING = word_set("did does do was were if after before without")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
+_COUNTABLE = word_set(
+    "state error execution graph node step list value version key host entry tool start end call "
+    "package peer thread thing"
+)
 
 
 class Named(Protocol):
@@ -135,9 +139,11 @@ def _is_called(kind: EntityKind, span: Span) -> bool:
     """Whether a word that questions are made of can be nothing but a name here."""
     if span.right in _NOUNS.get(kind, ()) and (span.left in _ARTICLES or kind == "package"):
         return True
-    # "did why fail" is no English unless `why` is a name.
-    glue = all(word in _GLUE for word in span.spelt)
-    return glue and span.left in _DOING and (not span.right or span.right in _PREDICATES)
+    if kind == "key" and _is_key(span) and span.left not in _ARTICLES:
+        return all(word in _COUNTABLE for word in span.spelt)
+    # "did why fail" and "did state run" are no English unless `why` and `state` are names.
+    bare = all(word in _GLUE or word in _COUNTABLE for word in span.spelt)
+    return bare and span.left in _DOING and (not span.right or span.right in _PREDICATES)
 
 
 def _is_key(span: Span) -> bool:

@@ -170,6 +170,8 @@ def _is_meant(span: Span, name: Name) -> bool:
         return True
     if all(word in HARD for word in spelt):
         return is_named(name.kind, span, hard=True)
+    if len(spelt) == len(span.words):
+        return True
     is_word = len(spelt) == 1 and (spelt[0] in COMMON or name.key in COMMON)
     return not is_word or is_named(name.kind, span, hard=False)
 
@@ -242,9 +244,12 @@ def _partly_named(
 
 
 def _apart(entities: list[Entity]) -> list[Entity]:
-    """Keep of overlapping entities the surer, then the longer; in the question's order."""
+    """Keep of overlapping entities the surer, then the longer; in the question's order.
+
+    A name in another notation ("grade hits") is as sure as one that is written as it is ("hits").
+    """
     kept: list[Entity] = []
-    for one in sorted(entities, key=lambda e: (-e.score, e.start - e.end, e.start)):
+    for one in sorted(entities, key=lambda e: (-min(e.score, 0.9), e.start - e.end, e.start)):
         if all(one.end <= other.start or other.end <= one.start for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda entity: entity.start)

@@ -24,6 +24,9 @@ from inwit.introspection.router.records import Catalogue, Entity, Reading, Routi
 LONGEST = 2_000
 """Characters of a question that are read; what follows is not, and the routing says so."""
 
+_WHY = re.compile(r"\by(?= (?:did|does|do|is|was|are|were|has|have)\b)", re.IGNORECASE)
+"""The letter by which some write "why"."""
+
 SURE = 0.5
 """How likely the readings of two parts must be for a question to count as two."""
 
@@ -91,8 +94,8 @@ class Router:
 
 def prepare(text: str, entities: Sequence[Entity], unknown: Sequence[str]) -> Asked:
     """Mask a question and cut it into pieces."""
-    masked = mask(text, entities, unknown)
-    return Asked(text, masked, pieces(masked, entities))
+    masked = _WHY.sub("why", mask(text, entities, unknown))
+    return Asked(_WHY.sub("why", text), masked, pieces(masked, entities))
 
 
 def split(text: str) -> list[tuple[int, int]]:
