@@ -24,7 +24,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
     (
         "removed",
-        r"remov|drop|skip|without|delet|no\b|disabl|eliminat|(?:left|leave|cut) out|gone|rid of",
+        r"remov|drop|skip|without|delet|no\b|never (?:ran|run)|n[o']t (?:exist|there|run|ran)|disabl|eliminat|(?:left|leave|cut) out|gone|rid of",
     ),
     (
         "faster",
@@ -44,7 +44,9 @@ _FACTOR = re.compile(
     rf"\b(?:{_NUMBER} ?(?:x|times|fold)(?:\b|$)|(twice|double|thrice|triple|half|halve[sd]?))"
 )
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent)")
-_OFF = re.compile(r"\b(?:off|no retr|without retr|disabl|remov|never retr|zero retr|drop)")
+_OFF = re.compile(
+    r"\b(?:off|(?:did|do|does|would)(?:n't| not)|stopp?(?:ed|ing)?|no retr|without retr|disabl|remov|never retr|zero retr|drop)"
+)
 _TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tries|try)\b")
 _LIMIT = re.compile(rf"\b(?:retr(?:y|ies)|attempts?)\b[^.?]*?\b{_NUMBER}\b")
 

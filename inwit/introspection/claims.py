@@ -45,8 +45,8 @@ class Draft:
     """An answer before its evidence is checked.
 
     `certainty` is how far the claims follow from their evidence: 1.0 where facts are read or
-    counted; a measured share (of usual executions that lie below, of the baseline there should be)
-    where they are inferred; the search's own score where they were searched for.
+    counted; a measured share (of usual executions that lie below) or `stats.holds_for_next` where
+    they are inferred; the search's own score where they were searched for.
     """
 
     claims: list[Claim] = field(default_factory=list)

@@ -47,6 +47,21 @@ def _reach(manifest: GraphManifest, name: str, *, backwards: bool, stop: str) ->
     return seen
 
 
+def runs_beside(manifest: GraphManifest, first: str, second: str) -> bool:
+    """Whether two nodes are on different branches of one fork, so that they run together already."""
+    forks: dict[str, list[str]] = {}
+    for edge in manifest.edges:
+        if not edge.is_conditional:
+            forks.setdefault(edge.source, []).append(edge.target)
+    for source, targets in forks.items():
+        branches = [_reach(manifest, one, backwards=False, stop=source) for one in targets]
+        on_first = {number for number, branch in enumerate(branches) if first in branch}
+        on_second = {number for number, branch in enumerate(branches) if second in branch}
+        if on_first and on_second and not on_first & on_second:
+            return True
+    return False
+
+
 def why_not_parallel(
     manifest: GraphManifest, first: str, second: str, seen: dict[str, set[str]]
 ) -> str | None:

@@ -105,6 +105,10 @@ def removed(manifest: GraphManifest, schedules: Sequence[Schedule], change: Chan
 def parallel(manifest: GraphManifest, schedules: Sequence[Schedule], change: Change) -> Prediction:
     """Start two nodes together, where neither depends on the other."""
     first, second = _in_order(schedules, *change.nodes[:2])
+    if independence.runs_beside(manifest, first, second):
+        prediction = rescheduled(schedules, lambda task: task.duration)
+        prediction.notes.append(f"{first} and {second} run in parallel already.")
+        return prediction
     reason = independence.why_not_parallel(manifest, first, second, _seen(schedules))
     if reason is not None:
         return refused(reason)

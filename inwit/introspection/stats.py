@@ -96,3 +96,12 @@ def blocks(values: Sequence[float], size: int = 5) -> list[float]:
     """Medians of consecutive blocks, which neighbours in a burst cannot dominate."""
     whole = len(values) // size * size
     return [median(values[start : start + size]) for start in range(0, whole, size)]
+
+
+def holds_for_next(n: int) -> float:
+    """The chance that the next value does not go beyond the largest of `n` recorded ones.
+
+    Where the values come from one distribution this is exact, whatever its shape: any of the n + 1
+    is equally likely to be the largest. It is how sure a forecast from n executions can be.
+    """
+    return n / (n + 1)

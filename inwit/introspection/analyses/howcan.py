@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from statistics import mean
 from typing import Any
 
-from inwit.introspection import plan_rows, predict
+from inwit.introspection import plan_rows
 from inwit.introspection.analyses import whatif, why_cost
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changes import Change
@@ -16,7 +16,7 @@ from inwit.introspection.predict import Prediction
 from inwit.introspection.quotes import failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.schedule import Schedule
-from inwit.introspection.stats import estimate, exactly
+from inwit.introspection.stats import estimate, exactly, holds_for_next
 from inwit.runtime.views import RegisteredGraph, Visit
 
 TOLD = 5
@@ -72,7 +72,7 @@ def _faster(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
         )
     for change, prediction in ranked:
         _add(draft, graph, change, prediction)
-    draft.certainty = min(1.0, len(schedules) / predict.ENOUGH)
+    draft.certainty = holds_for_next(len(schedules))
 
 
 def _candidates(
@@ -200,9 +200,10 @@ def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
     looked = len({one.execution_id for one in visits})
     draft.data["n"] = looked
     if not bad:
-        who = " and ".join(wanted) or f"no node of {graph.name}"
+        who = " and ".join(wanted)
+        said = f"{who} neither failed nor was" if who else f"no node of {graph.name} failed or was"
         draft.say(
-            f"In the last {count(looked, 'execution')} {who} neither failed nor was tried again.",
+            f"In the last {count(looked, 'execution')} {said} tried again.",
             graph_uri(graph.name, "metrics"),
         )
         return

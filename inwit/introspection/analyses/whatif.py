@@ -11,7 +11,8 @@ from inwit.introspection.independence import observed_writes, why_not_removed
 from inwit.introspection.predict import ENOUGH, Prediction, refused
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule
-from inwit.introspection.which import choose
+from inwit.introspection.stats import holds_for_next
+from inwit.introspection.which import choose, names_one
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.views import RegisteredGraph
 
@@ -61,7 +62,7 @@ def tell(scene: Scene, graph: RegisteredGraph, schedules: list[Schedule], change
     if not prediction.feasible:
         _say_refused(draft, graph, change, prediction, schedules)
         return draft
-    _say_predicted(draft, graph, change, prediction, schedules, names_one=_names_one(scene))
+    _say_predicted(draft, graph, change, prediction, schedules, is_one=_names_one(scene))
     return draft
 
 
@@ -123,8 +124,7 @@ def _recorded(scene: Scene, graph: RegisteredGraph) -> list[Schedule]:
 
 def _names_one(scene: Scene) -> bool:
     """Whether one execution is asked about, and not the graph's whole record."""
-    named = scene.query.execution_id or scene.named("exec")
-    return bool(named) or scene.says(r"(?:last|latest|previous|this|that) (?:run|execution)\b")
+    return names_one(scene) or scene.says(r"(?:last|latest|previous|this|that) (?:run|execution)\b")
 
 
 def recorded(scene: Scene, graph: RegisteredGraph) -> list[Schedule]:
@@ -158,7 +158,7 @@ def _say_refused(
 
 def _say_predicted(
     draft: Draft, graph: RegisteredGraph, change: Change, prediction: Prediction,
-    schedules: list[Schedule], *, names_one: bool,
+    schedules: list[Schedule], *, is_one: bool,
 ) -> None:  # fmt: skip
     before, after, gain = prediction.baseline, prediction.predicted, prediction.gain
     if before is None or after is None or gain is None:
@@ -175,12 +175,12 @@ def _say_predicted(
     )
     for note in prediction.notes:
         draft.say(note, *refs)
-    if names_one:
+    if is_one:
         draft.admit("That is this execution alone; others may differ.")
         return
     if len(schedules) < ENOUGH:
         draft.admit(f"{ENOUGH} executions would make this firm; there are {len(schedules)}.")
-    draft.certainty = min(1.0, before.n / ENOUGH)
+    draft.certainty = holds_for_next(before.n)
 
 
 def breaks(scene: Scene, graph: RegisteredGraph) -> Draft:
