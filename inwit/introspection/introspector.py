@@ -1,9 +1,10 @@
 """The one door of questions: reads them, has them analysed, checks the evidence, answers.
 
 An answer's `confidence` is the router's calibrated probability that the question was read rightly,
-times how far the claims follow from the record (1.0 where facts are read or counted; a measured
-share where they are inferred), times the share of claims whose evidence resolved. It is 0.0 where
-nothing is claimed.
+times how far the claims follow from the record (1.0 where facts are read or counted; n / (n + 1)
+where n executions foretell the next; the share of usual executions below a slow one; the search's
+score where something was searched for), times the share of claims whose evidence resolved. It is
+0.0 where nothing is claimed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -54,6 +56,19 @@ QUESTION_LIMIT = 16 * 1024
 EVIDENCE_MOST = 24
 PARTS_MOST = 2
 Analysis = Callable[[Scene], Draft]
+_OF_PACKAGE = re.compile(
+    r"publish|wrote|written|author|maintain|licen[cs]e|made|make|own|version|newest|latest|install"
+    r"|provid|requir|depend|downloads?|popular|package",
+    re.IGNORECASE,
+)
+_EMPTY: dict[str, dict[str, Any]] = {
+    "why": {"causes": (), "execution_id": None},
+    "howcan": {"interventions": ()},
+    "ami": {"verdicts": ()},
+    "when": {"times": ()},
+    "search": {"results": ()},
+    "state": {"values": None},
+}
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 _BY_INTENT: dict[str, Analysis] = {
@@ -127,6 +142,8 @@ class Introspector:
             execution_id = self.store.execution(execution_id).execution_id
         routing = self._routing(question)
         readings = _readings(routing, wanted)
+        if wanted is None:
+            readings = [_within_project(one, question, routing) for one in readings]
         queries = [
             Query(
                 text=question, part=one.part, unknown=routing.unknown, level=one.level,
@@ -148,7 +165,7 @@ class Introspector:
     def _routing(self, question: str) -> Routing:
         """Read a question; one that is about "it" alone is read with the last package in its place."""
         routing = self.route(question)
-        if not routing.abstained or not _IT.search(question):
+        if not routing.abstained or not _IT.search(question) or not _OF_PACKAGE.search(question):
             return routing
         meant = last_package(self.project) or "the package"
         again = self.route(_IT.sub(meant, question))
@@ -219,7 +236,7 @@ class Introspector:
             intent=scene.query.intent,
             evidence=tuple(evidence.values())[:EVIDENCE_MOST],
             confidence=round(max(0.0, min(1.0, confidence)), 4),
-            data=draft.data,
+            data=empty_data(scene.query.intent) | draft.data,
             follow_ups=follow_ups(scene),
             levels_tried=(scene.query.level,),
         )
@@ -233,6 +250,14 @@ class Introspector:
                 continue
             shown.append(Evidence(uri=ref.uri, quote=found.quote, why=ref.why))
         return shown
+
+
+def empty_data(intent: Intent) -> dict[str, Any]:
+    """The fields that an answer's `data` has in any case, by intent, where nothing fills them."""
+    if intent == "whatif":
+        nothing = {"baseline": None, "predicted": None}
+        return {"feasible": False, "reason": "not known", "n": 0, **nothing}
+    return {name: [] if value == () else value for name, value in _EMPTY.get(intent, {}).items()}
 
 
 def checked(question: str) -> str:
@@ -286,6 +311,16 @@ def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
     best = next((one for one in routing.readings if one.level != "none"), None)
     intent: Intent = best.intent if best is not None else "whatis"
     return [Reading(level=wanted, intent=intent, probability=best.probability if best else 0.0)]
+
+
+def _within_project(reading: Reading, question: str, routing: Routing) -> Reading:
+    """A question about the platform that names a part of a graph, and no feature, is about that."""
+    names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
+    if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not names_own:
+        return reading
+    if whatis_platform.features_in(question.lower()):
+        return reading
+    return msgspec.structs.replace(reading, level="app", intent="whatis")
 
 
 def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:

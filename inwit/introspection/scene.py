@@ -124,7 +124,21 @@ class Scene:
         named = next(iter(self.named("graph")), None)
         if named is None and self.query.execution_id:
             return self.store.execution(self.query.execution_id).graph_name
-        return named or self._holder() or self.query.graph
+        return named or self._graph_of_run() or self._holder() or self.query.graph
+
+    def _graph_of_run(self) -> str | None:
+        """The graph of the execution or thread that is named, unless the caller is one of them."""
+        for name in self.named("exec"):
+            try:
+                return self.store.execution(name).graph_name
+            except InwitError:
+                continue
+        for thread in self.named("thread"):
+            found = self.store.executions(thread_id=thread, limit=HISTORY).items
+            graphs = dict.fromkeys(one.graph_name for one in found if not one.parent_execution_id)
+            if len(graphs) == 1 or (graphs and self.query.graph not in graphs):
+                return next(iter(graphs))
+        return None
 
     @cached_property
     def graph(self) -> RegisteredGraph | None:
@@ -151,10 +165,12 @@ class Scene:
         best: tuple[int, str] | None = None
         order = sorted(self.graphs, key=lambda graph: graph.name != self.query.graph)
         for graph in order:
-            held = nodes & {node.name for node in graph.manifest.nodes}
-            held |= keys & {field.name for field in graph.manifest.fields}
-            if held and (best is None or len(held) > best[0]):
-                best = (len(held), graph.name)
+            held = 2 * len(nodes & {node.name for node in graph.manifest.nodes})
+            held += 2 * len(keys & {field.name for field in graph.manifest.fields})
+            used = {key for node in graph.manifest.nodes for key in (*node.reads, *node.writes)}
+            held += len(keys & used)
+            if held and (best is None or held > best[0]):
+                best = (held, graph.name)
         return best[1] if best else None
 
     def graph_uri(self, topic: str = "about") -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from inwit.errors import UnknownExecutionError
 from inwit.events import OPEN_STATUSES, Status
@@ -14,11 +15,22 @@ from inwit.runtime.views import Execution
 
 LOOKED_AT = 200
 """Executions that are looked through for one that fits what the question takes for granted."""
+WORDS_TRIED = 5
+"""Words of a question that are looked up as the id of a thread."""
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
-_PREVIOUS = re.compile(r"\b(?:previous|before (?:that|last)|second[- ]to[- ]last|penultimate)\b")
-_FIRST = re.compile(r"\b(?:first|earliest|oldest) (?:execution|run|invocation|call|time)\b")
-_THREAD = re.compile(r"\bthread (?:id )?['\"]?([A-Za-z0-9][\w.:-]*)")
+_RUN = r"(?:execution|run|invocation|call|time|one)"
+_PREVIOUS = re.compile(
+    rf"\b(?:previous|penultimate|second[- ](?:to[- ])?last|last but one"
+    rf"|before (?:that|last)|(?:{_RUN}|the) before(?: (?:it|the last(?: {_RUN})?)\b|\W*$))"
+)
+_THIRD_LAST = re.compile(r"\bthird[- ](?:to[- ])?last\b")
+_FIRST = re.compile(rf"\b(?:first|earliest|oldest) (?:\w+ )?{_RUN}\b")
+_THREAD = re.compile(r"\bthread (?:id )?['\"`]?([A-Za-z0-9][\w.:@-]*)")
+_WORD_LIKE_ID = re.compile(r"(?<![\w./:-])(?=[\w.:@-]*[\d_@-])[A-Za-z0-9][\w.:@-]{1,80}\w(?![\w/])")
 _NOW = r"(?:currently|right now|at the moment|running|current|in progress|ongoing|active)\b"
+
+
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +63,32 @@ def choose(
     Raises:
         UnknownExecutionError: The question names an id that no execution has.
     """
-    return _named(scene) or _listed(scene, _status(scene, status), fits, fitting)
+    named = _named(scene)
+    if named is not None:
+        return named
+    if status is not None and _PREVIOUS.search(scene.words) and not _said(scene):
+        before = _listed(scene, None, None, "")
+        if before is not None and before.execution.status == status:
+            return before
+    statuses = _status(scene, status)
+    found = _listed(scene, statuses, fits, fitting)
+    if found is not None or status is not None or statuses is not OPEN_STATUSES:
+        return found
+    last = _listed(scene, None, fits, fitting)
+    return last and replace(last, how=f"none is running now; {last.how}")
+
+
+def names_one(scene: Scene) -> bool:
+    """Whether the question, or who asks it, names a certain execution."""
+    return bool(scene.query.execution_id or set(scene.named("exec")) - set(_STATUSES))
 
 
 def _named(scene: Scene) -> Choice | None:
     if scene.query.execution_id:
         found = scene.store.execution(scene.query.execution_id)
         return Choice(execution=found, how="the one asked for", others=0)
-    given = scene.named("exec") or _ID.findall(scene.words)
+    given = [one for one in scene.named("exec") if one not in _STATUSES]
+    given = given or _ID.findall(scene.words)
     if not given:
         return None
     prefix = given[0]
@@ -77,7 +107,15 @@ def _named(scene: Scene) -> Choice | None:
 def _status(scene: Scene, status: Status | None) -> tuple[Status, ...] | None:
     if status is not None:
         return (status,)
+    said = _said(scene)
+    if said and said[0] not in OPEN_STATUSES:
+        return (said[0],)
     return OPEN_STATUSES if scene.says(_NOW) else None
+
+
+def _said(scene: Scene) -> list[Status]:
+    """The statuses that the question gives an execution: "the last failed run"."""
+    return [one for one in _STATUSES if one in scene.named("exec")]
 
 
 def _listed(
@@ -87,7 +125,7 @@ def _listed(
     fitting: str,
 ) -> Choice | None:
     graph = scene.scope
-    thread = next(iter(scene.named("thread")), None) or _thread(scene)
+    thread = thread_of(scene)
     span = scene.window
     found: list[Execution] = []
     total = 0
@@ -116,17 +154,26 @@ def _listed(
     return Choice(execution=picked[index], how=how, others=others)
 
 
-def _thread(scene: Scene) -> str | None:
-    """A word after "thread" that is the id of one on record."""
-    found = _THREAD.search(scene.query.part or scene.query.text)
-    if found is None:
-        return None
-    return found[1] if scene.store.executions(thread_id=found[1], limit=1).items else None
+def thread_of(scene: Scene) -> str | None:
+    """The thread that the question names: called one, or a word that is the id of one on record."""
+    named = next(iter(scene.named("thread")), None)
+    if named is not None:
+        return named
+    said = scene.query.part or scene.query.text
+    after = _THREAD.search(said)
+    names = {one.text for one in scene.query.entities if one.kind not in ("exec", "thread", "time")}
+    likely = [match[0] for match in _WORD_LIKE_ID.finditer(said) if match[0] not in names]
+    for word in ([after[1]] if after else []) + likely[:WORDS_TRIED]:
+        if scene.store.executions(thread_id=word, limit=1).items:
+            return word
+    return None
 
 
 def _ordinal(scene: Scene, number: int) -> tuple[int, str]:
     if _FIRST.search(scene.words):
         return number - 1, "the first"
+    if _THIRD_LAST.search(scene.words) and number > 2:
+        return 2, "the third to last"
     if _PREVIOUS.search(scene.words) and number > 1:
         return 1, "the one before the last"
     return 0, "the last"

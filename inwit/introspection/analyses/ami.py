@@ -11,6 +11,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
+from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR
 from inwit.introspection.claims import (
     Draft,
@@ -55,6 +56,8 @@ def answer(scene: Scene) -> Draft:
         )
         return draft
     recent, past = _split(scene, list(page.items))
+    if not recent and scene.window is not None:
+        return nothing_recorded(scene, draft)
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
     asks_loop, asks_cost = scene.says(_LOOP), scene.says(_COST)
     if asks_loop:

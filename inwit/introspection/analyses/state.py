@@ -7,6 +7,7 @@ from typing import Any
 
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
+from inwit.introspection.analyses import figures, whatis_app, why_failed
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -17,12 +18,14 @@ from inwit.introspection.claims import (
     graph_uri,
     platform_uri,
     short,
+    times,
 )
 from inwit.introspection.lineage import writer
+from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import choose
-from inwit.runtime.views import Execution
+from inwit.introspection.which import choose, names_one, thread_of
+from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
 _RUNNING = (
@@ -36,14 +39,25 @@ _RATE = (
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
 _LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
-_COUNT = re.compile(r"\b(\d{1,3}|ten|five|twenty|three)\b")
-_WORDS = {"three": 3, "five": 5, "ten": 10, "twenty": 20}
+_LIST_FAILED = (
+    r"(?:which|what|list|show|name|all|give me)\b.*\b(?:failed|failing|crashed|broken|errored)"
+    r"|(?:which|what) (?:executions|runs)\b.*\b(?:fail|crash|error)"
+)
+_THE_ERROR = (
+    r"what (?:was|is|were|went)\b.*\b(?:error|exception|failure|wrong)\b(?! rate)"
+    r"|(?:error|exception) (?:message|text)|what broke|what failed"
+)
+_COUNT = re.compile(r"\b(\d{1,3}|two|ten|five|twenty|three)\b")
+_WORDS = {"two": 2, "three": 3, "five": 5, "ten": 10, "twenty": 20}
 
 
 def answer(scene: Scene) -> Draft:
     """Tell values: of running executions, of keys, of figures."""
     draft = Draft(data={"values": {}})
-    if scene.says(_WAITING):
+    of_others = _of_others(scene)
+    if of_others is not None:
+        return of_others
+    if scene.says(_WAITING) and not scene.nodes:
         return _open(
             scene, draft, ("waiting_for_input", "paused"), "waiting for a person or paused"
         )
@@ -53,13 +67,34 @@ def answer(scene: Scene) -> Draft:
         return _keys(scene, draft)
     if scene.node is not None and scene.says(_INPUT):
         return _given(scene, draft)
+    return _figures(scene, draft)
+
+
+def _of_others(scene: Scene) -> Draft | None:
+    """What is asked in the words of a state, and answered by another analysis."""
+    figure = figures.asked(scene)
+    if figure is not None:
+        return figure
+    if scene.says(_THE_ERROR):
+        return why_failed.explain(scene)
+    if scene.node is not None and scene.says(r"waits? for|wait on|waiting for"):
+        return whatis_app.answer(scene)
+    return None
+
+
+def _figures(scene: Scene, draft: Draft) -> Draft:
+    if scene.says(_LIST_FAILED):
+        return _recent(scene, draft, "failed")
     if scene.says(_RATE):
-        return _rates(scene, draft)
-    names_one = bool(scene.query.execution_id or scene.named("exec") or scene.named("thread"))
-    if not names_one and scene.says(_LIST):
+        is_node = scene.node is not None and scene.says(r"rate|fail|error")
+        return figures.failure_rate(scene) if is_node else _rates(scene, draft)
+    is_one = names_one(scene) or thread_of(scene) is not None
+    if not is_one and scene.says(_LIST):
         return _recent(scene, draft)
-    if not names_one and (scene.says(_RUNNING) or scene.says(r"how many|number of")):
+    if not is_one and scene.says(_RUNNING):
         return _open(scene, draft, OPEN_STATUSES, "running")
+    if scene.says(r"(?:how many|number of) (?:\w+ )?(?:executions|runs|invocations)"):
+        return _rates(scene, draft)
     if scene.node is not None:
         return _given(scene, draft)
     return _whole(scene, draft)
@@ -124,6 +159,8 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
     text = f"{choice.words[:1].upper()}{choice.words[1:]} {being(one)}{at}"
     if one.error is not None:
         text += f": {failure(one.error).rstrip('.')}"
+    if scene.says(r"version"):
+        text += f"; it ran version {one.graph_version} of {one.graph_name}"
     draft.say(f"{text}.", one.uri)
     told = "; ".join(f"{key} = {short(value, 80)}" for key, value in list(values.items())[:LISTED])
     draft.say(
@@ -138,12 +175,19 @@ def _keys(scene: Scene, draft: Draft) -> Draft:
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
-    state = scene.store.state_at(one.execution_id)
     visits = scene.visits(one.execution_id)
     draft.data["execution_id"] = one.execution_id
+    number = visit_number(scene.words)
     for key in scene.named("key"):
+        moment = None if number is None else _after(scene, visits, key, number)
+        if number is not None and moment is None:
+            draft.say(f"No node that writes {key} had a visit {number} in {choice.words}.", one.uri)
+            continue
+        seq = moment.exit_seq if moment else None
+        state = scene.store.state_at(one.execution_id, _settled(visits, moment))
         draft.data["values"][key] = state.get(key)
-        by = writer(visits, key)
+        by = writer(visits, key, None if seq is None else seq + 1)
+        when = f" after visit {number} of {moment.node}" if moment else ""
         if key not in state:
             draft.say(
                 f"{key} holds nothing in {choice.words}.", execution_uri(one.execution_id, "state")
@@ -151,11 +195,27 @@ def _keys(scene: Scene, draft: Draft) -> Draft:
             continue
         source = f"written by {by.node} (visit {by.visit})" if by else "given as input"
         draft.say(
-            f"{key} is {short(state[key], 200)} in {choice.words}, {source}.",
+            f"{key} {'was' if when else 'is'} {short(state[key], 200)}{when} in {choice.words}, "
+            f"{source}.",
             Ref(uri=execution_uri(one.execution_id, "state"), why=f"the value of {key}"),
             Ref(uri=by.uri, why=f"the visit that wrote {key}") if by else None,
         )
     return draft
+
+
+def _after(scene: Scene, visits: list[Visit], key: str, number: int) -> Visit | None:
+    """The visit with a number: of the node that is named, else of the last one that wrote a key."""
+    by = writer(visits, key)
+    node = scene.node or (by.node if by else None)
+    return next((v for v in visits if v.node == node and v.visit == number), None)
+
+
+def _settled(visits: list[Visit], moment: Visit | None) -> int | None:
+    """The seq by which a visit's update is in the state: the last one before the next entry."""
+    if moment is None or moment.exit_seq is None:
+        return None
+    later = [one.entry_seq for one in visits if one.entry_seq > moment.exit_seq]
+    return min(later) - 1 if later else None
 
 
 def _given(scene: Scene, draft: Draft) -> Draft:
@@ -176,7 +236,12 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     if not mine:
         draft.say(f"{node} did not run in {choice.words}.", one.uri)
         return draft
-    last = mine[-1]
+    number = visit_number(scene.words)
+    last = mine[-1] if number is None else next((v for v in mine if v.visit == number), None)
+    if last is None:
+        ran = times(len(mine))
+        draft.say(f"{node} ran {ran} in {choice.words}; it had no visit {number}.", mine[-1].uri)
+        return draft
     facts = scene.store.graph(one.graph_name, one.graph_version).manifest.node(node)
     state = scene.store.state_at(one.execution_id, last.entry_seq)
     given = {key: state.get(key) for key in facts.reads} if facts and facts.reads else state
@@ -189,11 +254,12 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     )
     if last.status == "running":
         draft.say(f"It is still running, for {count(last.attempts, 'attempt')}.", last.uri)
-    elif last.error is not None:
+    elif last.status == "failed":
         draft.say(f"It failed: {failure(last.error).rstrip('.')}.", last.uri)
     else:
         took = duration(last.duration_ms)
-        draft.say(f"It returned {short(last.update, 200)} after {took}.", last.uri)
+        tried = f" and {last.attempts} attempts" if last.attempts > 1 else ""
+        draft.say(f"It returned {short(last.update, 200)} after {took}{tried}.", last.uri)
     return draft
 
 
@@ -228,8 +294,7 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
 
 
 def _tokens(scene: Scene, draft: Draft) -> Draft:
-    names_one = bool(scene.query.execution_id or scene.named("exec") or scene.says(r"last|current"))
-    if names_one:
+    if names_one(scene) or scene.says(r"last|current"):
         choice = choose(scene)
         found = [choice.execution] if choice else []
     else:
@@ -268,16 +333,21 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
     return draft
 
 
-def _recent(scene: Scene, draft: Draft) -> Draft:
+def _recent(scene: Scene, draft: Draft, status: Status | None = None) -> Draft:
     found = _COUNT.search(scene.plain_words)
     number = int(_WORDS.get(found[1], 0) or found[1]) if found else LISTED
     span = scene.window
     page = scene.store.executions(
         graph=scene.scope,
+        status=status,
+        thread_id=thread_of(scene),
         since_ns=span.since_ns if span else None,
         until_ns=span.until_ns if span else None,
         limit=max(1, min(number, 100)),
     )
+    if not page.items and status is not None:
+        draft.data["values"] = {"executions": [], "total_count": 0}
+        return _rates(scene, draft)
     if not page.items:
         return nothing_recorded(scene, draft)
     draft.data["values"] = {
@@ -285,13 +355,15 @@ def _recent(scene: Scene, draft: Draft) -> Draft:
         "total_count": page.total_count,
     }
     draft.say(
-        f"The last {count(len(page.items), 'execution')} of {page.total_count}:",
+        f"The last {count(len(page.items), 'execution')} of {page.total_count}"
+        f"{' that ' + status if status else ''}:",
         graph_uri(page.items[0].graph_name, "executions"),
     )
     for one in page.items[:LISTED]:
         took = f", {duration(one.duration_ms)}" if one.duration_ms is not None else ""
+        error = f": {failure(one.error).rstrip('.')}" if one.error is not None else ""
         draft.say(
-            f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}.",
+            f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}{error}.",
             one.uri,
         )
     return draft

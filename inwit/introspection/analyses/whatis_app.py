@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inwit.introspection import app, network
+from inwit.introspection.analyses import figures, whatis_platform
 from inwit.introspection.app import START, label_of
 from inwit.introspection.claims import (
     Draft,
@@ -16,7 +17,7 @@ from inwit.introspection.claims import (
     platform_uri,
     short,
 )
-from inwit.introspection.independence import paths_between
+from inwit.introspection.independence import paths_between, runs_beside
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import EdgeFacts, NodeFacts
 from inwit.runtime.views import RegisteredGraph
@@ -30,6 +31,8 @@ _AFTER = (
 )
 _BEFORE = r"before|feed|precede|preceding|upstream|predecessor|into\b|prior|incoming|comes? in"
 _BETWEEN = r"between|from .* to"
+_BESIDE = r"parallel|same time|concurrent|simultaneous|alongside|beside"
+_WAITS = r"waits? for|wait on|waiting for|blocks? on"
 _TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
 _SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
 _VERSIONS = r"versions?\b|changed|history"
@@ -47,6 +50,11 @@ _FEATURES = r"features?\b|enabled|switched|turned|checkpoint|retries|capabilit"
 def answer(scene: Scene) -> Draft:
     """Answer a question of structure from the manifests."""
     draft = Draft()
+    figure = figures.asked(scene) if scene.query.level == "app" else None
+    if figure is not None:
+        return figure
+    if scene.says(r"(?:node|edge) (?:types|kinds)|(?:types|kinds) of (?:node|edge)s?"):
+        return whatis_platform.answer(scene)
     if scene.says(_PACKAGES):
         return _packages(scene, draft)
     graph = scene.graph
@@ -59,7 +67,7 @@ def answer(scene: Scene) -> Draft:
     if len(scene.nodes) > 1 and scene.says(_BETWEEN):
         return _between(scene, graph, draft)
     if scene.named("key"):
-        return _key(scene, graph, draft)
+        return _say_elsewhere(scene, graph, _key(scene, graph, draft))
     if scene.node is not None:
         return _node(scene, graph, draft, scene.node)
     if scene.named("node"):
@@ -328,6 +336,23 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
+def _say_elsewhere(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Name the other graphs that have the key too, where the question names no graph."""
+    key = draft.data["key"]
+    others = [
+        one.name
+        for one in scene.graphs
+        if one.name != graph.name and any(field.name == key for field in one.manifest.fields)
+    ]
+    if others and not scene.named("graph"):
+        draft.say(
+            f"That is {graph.name}; {listed(others)} {'has' if len(others) == 1 else 'have'} "
+            f"{key} too.",
+            *(graph_uri(name, "state-schema") for name in others[:4]),
+        )
+    return draft
+
+
 def _say_users(
     draft: Draft, graph: RegisteredGraph, key: str, users: list[NodeFacts], verb: str
 ) -> None:
@@ -366,6 +391,13 @@ def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draf
     draft.data["next"] = list(dict.fromkeys(label_of(edge.target) for edge in after))
     draft.data["previous"] = list(dict.fromkeys(label_of(edge.source) for edge in before))
     asked = False
+    if scene.says(_BESIDE):
+        _say_beside(draft, graph, name)
+        return draft
+    if scene.says(_WAITS):
+        joins = " to have all ended" if any(edge.joins for edge in before) else ""
+        draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
+        return draft
     if scene.says(_BEFORE):
         draft.say(f"Before {name} comes {_ways(before, lambda one: one.source)}.", uri)
         asked = True
@@ -382,6 +414,22 @@ def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draf
     if not asked:
         _say_node(draft, graph, facts, before, after)
     return draft
+
+
+def _say_beside(draft: Draft, graph: RegisteredGraph, name: str) -> None:
+    """Name the nodes that may run while a node does: neither leads to the other within a round."""
+    beside = [
+        other.name
+        for other in graph.manifest.nodes
+        if other.name != name and runs_beside(graph.manifest, name, other.name)
+    ]
+    draft.data |= {"beside": beside}
+    told = (
+        f"{listed(beside)} can run at the same time as {name}"
+        if beside
+        else (f"No node runs at the same time as {name}")
+    )
+    draft.say(f"{told}.", graph_uri(graph.name, "edges"))
 
 
 def _ways(edges: list[EdgeFacts], end: Callable[[EdgeFacts], str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import Event, epoch_ns, timestamp
+from inwit.introspection.analyses import figures
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -20,14 +21,16 @@ from inwit.introspection.claims import (
 )
 from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.stats import BASELINE_MIN, estimate, quantile
-from inwit.introspection.which import Choice, choose
-from inwit.runtime.views import Execution, Visit
+from inwit.introspection.stats import BASELINE_MIN, estimate, holds_for_next, quantile
+from inwit.introspection.which import Choice, choose, names_one
+from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 ERRORS_TOLD = 5
 _FAIL = r"fail|error|crash|exception|broke|blew|died?\b|429|500|timed? ?-?out|wrong"
 _USUAL = r"usual|typical|average|normal|p\d\d|median|mean|percentile|latenc|on average|generally"
 _LONG = r"how long|how many (?:seconds|minutes|ms|milliseconds)|duration|how much time|took|take\b"
+_TAKES = r"how (?:long|much time|many (?:seconds|ms|minutes)) (?:does|do|is|are)\b(?!.*\b(?:last|latest|running|been)\b)"
+_REGISTERED = r"compil|register|chang|deploy|new version|version"
 _ETA = r"will .*(?:finish|end|be done|complete)|eta\b|how much longer|remaining|until it"
 _GAP = r"between|gap|passed|elapsed"
 _OFTEN = r"how often|how many times|frequen|how frequently"
@@ -40,15 +43,20 @@ def answer(scene: Scene) -> Draft:
     draft = Draft(data={"times": []})
     if scene.says(_ETA):
         return _eta(scene, draft)
+    figure = figures.asked(scene)
+    if figure is not None:
+        return figure
     if scene.says(_WAIT):
         return _waiting(scene, draft)
+    if scene.graph is not None and scene.says(_REGISTERED) and not scene.named("key"):
+        return _registered(scene, scene.graph, draft)
     if scene.says(_FAIL):
         return _errors(scene, draft)
     if len(scene.nodes) > 1 and scene.says(_GAP):
         return _gap(scene, draft)
     if scene.says(_OFTEN):
         return _often(scene, draft)
-    if _PERCENTILE.search(scene.words) or scene.says(_USUAL):
+    if _PERCENTILE.search(scene.words) or scene.says(_USUAL) or scene.says(_TAKES):
         return _usual(scene, draft)
     if scene.node is not None:
         return _node(scene, draft)
@@ -99,7 +107,7 @@ def _node(scene: Scene, draft: Draft) -> Draft:
 
 def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
     """The visits of a node that the question is about, oldest first."""
-    if scene.named("exec") or scene.query.execution_id:
+    if names_one(scene):
         choice = choose(scene)
         every = scene.visits(choice.execution.execution_id) if choice else []
         return [visit for visit in every if visit.node == node]
@@ -144,8 +152,8 @@ def _at_node(scene: Scene) -> Any:
 
 def _failed(scene: Scene, choice: Choice) -> list[Execution]:
     """The failed executions that are asked for, newest first; one where one is named."""
-    names_one = scene.says(r"the (?:error|failure|exception)|last|latest|most recent")
-    if scene.query.execution_id or scene.named("exec") or (names_one and not scene.window):
+    says_one = scene.says(r"the (?:error|failure|exception)|last|latest|most recent")
+    if names_one(scene) or (says_one and not scene.window):
         return [choice.execution]
     page = scene.store.executions(
         graph=scene.scope,
@@ -282,6 +290,18 @@ def _usual(scene: Scene, draft: Draft) -> Draft:
     return draft
 
 
+def _registered(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Tell when each version of a graph was compiled first."""
+    found = scene.store.graphs(graph.name, all_versions=True)
+    found = sorted(found, key=lambda one: one.registered_at)
+    uri = graph_uri(graph.name, "versions")
+    for one in found:
+        _time(draft, f"version {one.version} registered", one.registered_at, uri)
+    told = ", ".join(f"{one.version} at {one.registered_at}" for one in found[-ERRORS_TOLD:])
+    draft.say(f"{graph.name} has {count(len(found), 'version')}, first compiled: {told}.", uri)
+    return draft
+
+
 def _eta(scene: Scene, draft: Draft) -> Draft:
     choice = choose(scene, status="running")
     if choice is None:
@@ -302,7 +322,7 @@ def _eta(scene: Scene, draft: Draft) -> Draft:
     usual = estimate(took)
     started = epoch_ns(one.started_at)
     _time(draft, "expected end", timestamp(started + int(usual.point * 1e6)), one.uri)
-    draft.certainty = min(1.0, usual.n / BASELINE_MIN)
+    draft.certainty = holds_for_next(usual.n)
     draft.say(
         f"Completed ones took {duration(usual.point)} at the median ({usual.n} of them), so it would "
         f"end about {timestamp(started + int(usual.point * 1e6))}.",

@@ -16,7 +16,7 @@ from inwit.introspection.which import choose
 
 _RETRY = r"retr(?:y|ies|ied|ying)|attempts?\b|tried again"
 _FAIL = (
-    r"fail|crash|error|exception|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
+    r"fail|crash|error|exception|break|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
     r"|went wrong|go wrong|not (?:work|finish|complete|succeed)|timed? ?-?out|cancel|500s?\b|429"
 )
 _COUNT = (
@@ -27,7 +27,7 @@ _COST = r"cost|expensive|tokens?|bill|spend|spent|money|price|pricey|\$"
 _SKIP = r"skip|never|not (?:run|reach|execut|call|fire|get)|n[o']t (?:run|reach|execut|call|fire|get)|bypass"
 _BRANCH = (
     r"chose|choose|choice|pick|route|routed|branch|path\b|went|go (?:to|down|into)|instead|decid"
-    r"|select|prefer|end up|ended up|take the|took the|fallback"
+    r"|select|prefer|(?:was|is|were|been|get|got)\s+taken\b|rather than|end up|ended up|take the|took the|fallback"
 )
 _SLOW = (
     r"slow|long|latenc|seconds?|crawl|lag|delay|sluggish|p9\d|p50|perform|took|take|minutes?|stuck"

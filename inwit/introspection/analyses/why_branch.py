@@ -7,8 +7,9 @@ from typing import Any
 
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri
+from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri, times
 from inwit.introspection.lineage import Lead, decisions, writer
+from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
@@ -36,15 +37,18 @@ def explain(scene: Scene, *, skipped: bool) -> Draft:
             return _not_visited(draft, choice, graph.manifest, target, visits)
         if skipped:
             shown = [visit.uri for visit in visits if visit.node == target]
-            draft.say(f"{target} was not skipped in {choice.words}.", *shown[:3])
+            ran = times(len(shown))
+            draft.say(f"{target} was not skipped: it ran {ran} in {choice.words}.", *shown[:3])
     taken = [
         lead
         for lead in decisions(visits, source)
         if target is None or lead.edge.get("target") == target
     ]
-    if not taken:
+    number = visit_number(scene.words)
+    counted = [lead for lead in taken if number in (None, lead.source.visit)]
+    if not taken or not counted:
         return _no_decision(draft, choice, source, target, visits)
-    _say(draft, choice, taken, visits, "")
+    _say(draft, choice, counted, visits, "")
     return draft
 
 

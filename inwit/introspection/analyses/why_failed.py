@@ -13,7 +13,7 @@ from inwit.introspection.lineage import decisions
 from inwit.introspection.quotes import being, decision, failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import Choice, choose
+from inwit.introspection.which import Choice, choose, names_one
 from inwit.runtime.views import Execution
 
 CHAIN_TOLD = 8
@@ -103,18 +103,16 @@ def not_compiling(scene: Scene) -> Draft:
 
 def _choose(scene: Scene) -> Choice | None:
     node = scene.node
+    if scene.says(r"cancel"):
+        return choose(scene, status="cancelled") or choose(scene, status="failed")
     if node is None:
-        return choose(scene, status="failed") or _cancelled(scene)
+        return choose(scene, status="failed")
     return choose(
         scene,
         status="failed",
         fits=lambda one: one.error_node == node,
         fitting=f"in which {node} failed",
     )
-
-
-def _cancelled(scene: Scene) -> Choice | None:
-    return choose(scene, status="cancelled") if scene.says("cancel") else None
 
 
 def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
@@ -151,15 +149,19 @@ def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
 
 
 def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
-    if scene.query.execution_id or scene.named("exec"):
+    if names_one(scene):
         return
     newest = scene.store.last_execution(graph=scene.scope)
     if newest is not None and newest.position > choice.execution.position:
         draft.say(
             f"The last execution, {newest.execution_id}, {being(newest)}; "
-            f"this is about the last one that failed.",
+            f"this is about the last one that {_ended(choice.execution)}.",
             newest.uri,
         )
+
+
+def _ended(execution: Execution) -> str:
+    return "was cancelled" if execution.status == "cancelled" else "failed"
 
 
 def _innermost(scene: Scene, execution: Execution) -> Execution:

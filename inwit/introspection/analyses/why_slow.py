@@ -11,12 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from time import time_ns
 from typing import Any
 
+from inwit.events import epoch_ns
 from inwit.introspection import schedule
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR, Baseline, collect, is_slow, is_unusual, rarity
-from inwit.introspection.claims import Draft, Ref, duration, execution_uri, graph_uri, times
+from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, graph_uri, times
 from inwit.introspection.lineage import leads, place
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
@@ -27,6 +29,9 @@ from inwit.introspection.which import Choice, choose
 CONFIRMING_SHARE = 0.2
 """A suspect is a cause when restoring it takes back this share of the excess."""
 SHARES_TOLD = 3
+_GOING_ON = (
+    r"(?:is|are)\b.*\b(?:taking|hanging|stuck|still|waiting|running)\b|not (?:finished|done) yet"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +66,42 @@ def explain(scene: Scene) -> Draft:
     found = _causes(shape, usual, excess, nodes)
     if not found:
         _say_nothing(draft, choice, excess)
+        for node in scene.nodes:
+            _say_harmless(draft, shape, usual, node)
         return _shares(draft, shape)
     for cause in found:
         _say_cause(draft, *cause)
     draft.data["causes"] = [cause for cause, _ in found]
+    told = {cause["node"] for cause, _ in found}
+    for node in scene.nodes:
+        if node not in told:
+            _say_harmless(draft, shape, usual, node)
     _rate(draft, shape, usual)
     return draft
 
 
+def _say_harmless(draft: Draft, shape: Schedule, usual: Baseline, node: str) -> None:
+    """A node that the question suspects and that delayed nothing, or nothing unusual."""
+    tasks = [task for task in shape.tasks if task.visit.node == node]
+    past = usual.visits.get(node, [])
+    if not tasks or not past:
+        return
+    took = sum(task.duration for task in tasks)
+    text = f"{node} took {duration(took)} where {duration(median(past))} a visit is usual"
+    if all(task.index not in {one.index for one in shape.critical_path()} for task in tasks):
+        text += ", beside the critical path: others took longer, so it delayed nothing"
+    else:
+        text += ": that is no cause"
+    draft.say(
+        f"{text}.", *(Ref(uri=task.visit.uri, why=f"a visit of {node}") for task in tasks[:3])
+    )
+
+
 def _choose(scene: Scene) -> Choice | None:
+    if scene.says(_GOING_ON):
+        running = choose(scene, status="running")
+        if running is not None:
+            return running
     if scene.node is None or scene.graph is None:
         return choose(scene, fits=lambda one: one.duration_ms is not None)
     visits = scene.store.recent_visits(scene.graph.name, node=scene.node)
@@ -86,8 +118,11 @@ def _not_over(scene: Scene, draft: Draft, choice: Choice | None) -> Draft:
         return nothing_recorded(scene, draft)
     at = f" at {choice.execution.current_node}" if choice.execution.current_node else ""
     draft.data["execution_id"] = choice.execution.execution_id
+    so_far = (time_ns() - epoch_ns(choice.execution.started_at)) / 1e6
+    draft.data["so_far_ms"] = round(so_far, 1)
     draft.say(
-        f"{choice.words} {being(choice.execution)}{at}; it is not over, so it has no duration.",
+        f"{choice.words[:1].upper()}{choice.words[1:]} {being(choice.execution)}{at}; it is not "
+        f"over: it began {duration(so_far)} ago.",
         choice.execution.uri,
     )
     return draft
@@ -98,7 +133,7 @@ def _say_total(draft: Draft, choice: Choice, shape: Schedule, usual: Baseline) -
     if usual.n:
         middle = estimate(usual.totals)
         draft.data["baseline"] = middle.to_json()
-        text += f"; usual are {duration(middle.point)} (median of {usual.n} others)"
+        text += f"; usual are {duration(middle.point)} (median of {count(usual.n, 'other')})"
     refs = [Ref(uri=shape.execution.uri, why="how long it took")]
     refs.append(Ref(uri=graph_uri(shape.execution.graph_name, "metrics"), why="what is usual"))
     draft.say(f"{text}.", *refs)
@@ -283,6 +318,5 @@ def _shares(draft: Draft, shape: Schedule) -> Draft:
 
 
 def _rate(draft: Draft, shape: Schedule, usual: Baseline) -> None:
-    """Certainty: how far below it the usual ones lie, times how full the baseline is."""
-    below = 1 - rarity(shape.total, usual.totals)
-    draft.certainty = below * min(1.0, usual.n / BASELINE_MIN)
+    """Certainty: the share of usual executions that lie below, this one counted in."""
+    draft.certainty = 1 - rarity(shape.total, usual.totals)

@@ -129,6 +129,8 @@ def asked_count(words: str) -> int | None:
 def nothing_recorded(scene: Scene, draft: Draft) -> Draft:
     """Say that there is no execution to answer from."""
     about = f" of {scene.scope}" if scene.scope else ""
+    thread = next(iter(scene.named("thread")), None)
+    about += f" in thread {short(thread, 60)}" if thread else ""
     span = f" from {scene.window.words}" if scene.window else ""
     uri = scene.graph_uri("executions") or platform_uri("project")
     draft.say(f"No execution{about}{span} is on record.", uri)

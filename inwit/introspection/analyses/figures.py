@@ -1,0 +1,327 @@
+"""How often, in what order, and what took longest: figures that are counted from visits.
+
+They are asked for in the words of several intents, so each fills both `values` and `times`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from itertools import groupby
+from statistics import median
+
+from inwit.events import timestamp
+from inwit.introspection import schedule
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    execution_uri,
+    graph_uri,
+    listed,
+    node_uri,
+    times,
+)
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.which import Choice, choose, names_one, thread_of
+from inwit.runtime.views import Execution, Visit
+
+TOLD = 5
+RUNS_TOLD = 40
+_RUNS = r"(?:executions?|runs?|invocations?|traces?|threads?)\b"
+_TOP = r"(?:slowest|longest|fastest|shortest|quickest|most (?:of the |of its |of my )?time)"
+_RANKED_RUNS = rf"(?:{_RUNS}.*{_TOP}|{_TOP}\b.*\b{_RUNS})"
+_WITHIN_RUN = (
+    rf"{_TOP}.*\b(?:in|of|during) (?:the |this |that |my )?(?:last |latest |previous )?{_RUNS}"
+)
+_RANKED_GRAPHS = rf"which graphs?\b.*(?:{_TOP}|fail|error|often|most)"
+_RANKED_NODES = rf"(?:(?:which|what|where)\b.*{_TOP}|bottle ?necks?|critical path|hot ?spots?)"
+_TIME_GOES = (
+    r"where (?:does|did|do|is|has) (?:the|all|all the|my|most of the|its) time (?:go|gone|spent)"
+)
+_ORDER = (
+    r"(?:what|which|in what|in which) order\b|(?:order|sequence) (?:of|did|were|in which)"
+    r"|(?:what|which) (?:nodes|steps) (?:ran|were (?:run|visited|executed))|(?:what|which) path did"
+)
+_OFTEN = (
+    r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
+    r"|(?:number|count) of (?:times|visits|rounds|iterations)"
+)
+_TRIES = r"how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
+_NOT_COUNTED = r"model|llm|tools?\b|tokens?|usual|typical|interrupt|waiting|will\b"
+_FAILS = r"fail|error|crash|exception|raise|timed? ?-?out"
+
+
+def asked(scene: Scene) -> Draft | None:
+    """Answer a question for a figure; None where it asks for none."""
+    kinds: tuple[tuple[str, Callable[[Scene], Draft]], ...] = (
+        (_RANKED_GRAPHS, _graphs),
+        (_WITHIN_RUN, _longest_nodes),
+        (_RANKED_RUNS, _longest_runs), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
+        (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
+    )  # fmt: skip
+    tell = next((tell for said, tell in kinds if scene.says(said)), None)
+    if tell is None or scene.says(_NOT_COUNTED):
+        return None
+    if tell is _often and (scene.says(_FAILS) or not _counts_visits(scene)):
+        return _failures(scene) if scene.node is not None and scene.says(_FAILS) else None
+    return tell(scene)
+
+
+def _counts_visits(scene: Scene) -> bool:
+    return scene.node is not None or scene.says(
+        r"how many (?:rounds|iterations|loops|passes|visits)"
+    )
+
+
+def _draft() -> Draft:
+    return Draft(data={"values": {}, "times": []})
+
+
+def _chosen(scene: Scene) -> Choice | None:
+    if scene.node is None or scene.graph is None:
+        return choose(scene)
+    recent = scene.store.recent_visits(scene.graph.name, node=scene.node, executions=HISTORY)
+    held = {visit.execution_id for visit in recent}
+    return choose(
+        scene, fits=lambda one: one.execution_id in held, fitting=f"that visited {scene.node}"
+    )
+
+
+def _often(scene: Scene) -> Draft:
+    """Count a node's visits in the execution that is meant, and in all where none is named."""
+    draft, choice = _draft(), _chosen(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    ran = Counter(visit.node for visit in scene.visits(one.execution_id))
+    node = scene.node
+    shown = {node: ran[node]} if node is not None else dict(ran.most_common())
+    draft.data |= {"execution_id": one.execution_id, "visits": shown}
+    draft.data["values"] = dict(shown)
+    if node is None:
+        told = listed(f"{name} {times(number)}" for name, number in ran.most_common())
+        draft.say(f"In {choice.words} ran {told or 'no node'}.", one.uri)
+        return draft
+    mine = [visit for visit in scene.visits(one.execution_id) if visit.node == node]
+    draft.data["count"] = len(mine)
+    draft.say(
+        f"{node} ran {times(len(mine)) if mine else 'not at all'} in {choice.words}.",
+        *(Ref(uri=visit.uri, why=f"visit {visit.visit} of {node}") for visit in mine[:12]),
+        one.uri,
+    )
+    for visit in mine[:TOLD]:
+        _time(draft, visit)
+    if not names_one(scene) and thread_of(scene) is None and not scene.says(r"last|latest"):
+        _say_altogether(scene, draft, node)
+    return draft
+
+
+def _say_altogether(scene: Scene, draft: Draft, node: str) -> None:
+    if scene.graph is None:
+        return
+    found = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
+    span = scene.window
+    if span is not None:
+        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+    held = {visit.execution_id for visit in found}
+    draft.data |= {"count": len(found), "executions": len(held)}
+    about = f" ({span.words})" if span else f" (of the last {HISTORY})"
+    draft.say(
+        f"Altogether it ran {times(len(found)) if found else 'not at all'} in "
+        f"{count(len(held), 'execution')}{about}.",
+        node_uri(scene.graph.name, node),
+    )
+
+
+def _tries(scene: Scene) -> Draft:
+    """Count attempts and retries in the execution that is meant."""
+    draft, choice = _draft(), _chosen(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    visits = [v for v in scene.visits(one.execution_id) if scene.node in (None, v.node)]
+    again = [visit for visit in visits if visit.attempts > 1]
+    retries = sum(visit.attempts - 1 for visit in visits)
+    attempts = sum(visit.attempts for visit in visits)
+    draft.data |= {"execution_id": one.execution_id}
+    draft.data["values"] = {"retries": retries, "attempts": attempts, "visits": len(visits)}
+    who = scene.node or "It"
+    draft.say(
+        f"{who} was tried again {times(retries) if retries else 'not once'} in {choice.words}: "
+        f"{count(attempts, 'attempt')} in {count(len(visits), 'visit')}.",
+        *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
+        one.uri,
+    )
+    return draft
+
+
+def _failures(scene: Scene) -> Draft:
+    """Count the executions in which a node failed."""
+    draft, node, graph = _draft(), scene.node, scene.graph
+    if node is None or graph is None:
+        return nothing_recorded(scene, draft)
+    recent = scene.store.recent_visits(graph.name, node=node, executions=HISTORY)
+    if not recent:
+        return nothing_recorded(scene, draft)
+    held = {visit.execution_id for visit in recent}
+    bad = [visit for visit in recent if visit.status == "failed"]
+    failed = {visit.execution_id for visit in bad}
+    draft.data["values"] = {
+        "failed": len(failed), "executions": len(held), "failure_rate": len(failed) / len(held),
+    }  # fmt: skip
+    draft.say(
+        f"{node} failed in {len(failed)} of the last {count(len(held), 'execution')} that visited "
+        f"it, {len(failed) / len(held):.1%}.",
+        *(Ref(uri=visit.uri, why="a visit that failed") for visit in bad[:TOLD]),
+        node_uri(graph.name, node),
+    )
+    for visit in bad[:TOLD]:
+        _time(draft, visit)
+    return draft
+
+
+def failure_rate(scene: Scene) -> Draft:
+    """Tell how often the named node fails."""
+    return _failures(scene)
+
+
+def _order(scene: Scene) -> Draft:
+    """Tell the visits of an execution in the order in which they began."""
+    draft, choice = _draft(), choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    visits = scene.visits(one.execution_id)
+    draft.data |= {"execution_id": one.execution_id, "order": [visit.node for visit in visits]}
+    draft.data["values"] = {"order": draft.data["order"]}
+    for visit in visits:
+        _time(draft, visit)
+    runs = [(name, len(list(same))) for name, same in groupby(visit.node for visit in visits)]
+    told = [name if number == 1 else f"{name} ×{number}" for name, number in runs[:RUNS_TOLD]]
+    more = f", and {len(runs) - RUNS_TOLD} more in the data" if len(runs) > RUNS_TOLD else ""
+    draft.say(
+        f"In {choice.words} these began one after another: {', '.join(told) or 'no node'}{more}.",
+        execution_uri(one.execution_id, "history"),
+    )
+    return draft
+
+
+def _longest_runs(scene: Scene) -> Draft:
+    """Rank recorded executions by how long they took."""
+    draft, span = _draft(), scene.window
+    page = scene.store.executions(
+        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=HISTORY,
+    )  # fmt: skip
+    least = scene.says(r"fastest|shortest|quickest")
+    known = [(took, one) for one in page.items if (took := one.duration_ms) is not None]
+    known.sort(key=lambda pair: pair[0] if least else -pair[0])
+    if not known:
+        return nothing_recorded(scene, draft)
+    draft.say(
+        f"Of {count(len(known), 'execution')} these were the {'shortest' if least else 'longest'}:",
+        graph_uri(known[0][1].graph_name, "executions"),
+    )
+    for took, one in known[:TOLD]:
+        draft.data["times"].append(_run(one, took))
+        draft.say(
+            f"{one.execution_id} of {one.graph_name} took {duration(took)} ({one.status}).", one.uri
+        )
+    draft.data["execution_id"] = known[0][1].execution_id
+    draft.data["values"] = {one.execution_id: took for took, one in known[:TOLD]}
+    return draft
+
+
+def _graphs(scene: Scene) -> Draft:
+    """Compare the project's graphs by their executions, failures and durations."""
+    draft, rows = _draft(), []
+    for graph in scene.graphs:
+        page = scene.store.executions(graph=graph.name, limit=HISTORY)
+        took = [ms for one in page.items if (ms := one.duration_ms) is not None]
+        failed = sum(one.status == "failed" for one in page.items)
+        if page.items:
+            rows.append((graph.name, len(page.items), failed, median(took) if took else 0.0))
+    if not rows:
+        return nothing_recorded(scene, draft)
+    by = 1 if scene.says(r"fail|error") else 2 if scene.says(_TOP) else 0
+    least = scene.says(r"fastest|shortest|quickest|least|fewest")
+    rows.sort(key=lambda row: (row[1], row[2], row[3])[by], reverse=not least)
+    for name, number, failed, ms in rows:
+        draft.data["values"][name] = {"executions": number, "failed": failed, "median_ms": ms}
+        draft.say(
+            f"{name}: {count(number, 'execution')}, {failed} of them failed, {duration(ms)} at the "
+            f"median.",
+            graph_uri(name, "executions"),
+        )
+    return draft
+
+
+def _run(one: Execution, took: float) -> dict[str, object]:
+    return {"what": "started", "ts": one.started_at, "uri": one.uri, "duration_ms": took} | {
+        "execution_id": one.execution_id
+    }
+
+
+def _longest_nodes(scene: Scene) -> Draft:
+    """Rank nodes by their time on the critical path: of one execution, or usually."""
+    draft, choice = _draft(), choose(scene, fits=lambda one: one.duration_ms is not None)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    is_one = (
+        names_one(scene) or thread_of(scene) or scene.says(rf"(?:last|latest|previous) {_RUNS}")
+    )
+    if is_one:
+        pairs = [(choice.execution, scene.visits(choice.execution.execution_id))]
+    else:
+        pairs = scene.history(choice.execution.graph_name, None)
+    pairs = pairs or [(choice.execution, scene.visits(choice.execution.execution_id))]
+    took, own = _on_paths(pairs)
+    ranked = sorted(took, key=lambda name: -median(took[name]))
+    draft.data["values"] = {name: round(median(took[name]), 4) for name in ranked}
+    draft.data["execution_id"] = choice.execution.execution_id
+    where = (
+        choice.words if is_one else f"{count(len(pairs), 'execution')} of {pairs[0][0].graph_name}"
+    )
+    how = "" if is_one else " at the median"
+    told = listed((f"{name} {duration(median(took[name]))}" for name in ranked), most=8)
+    uri = execution_uri(choice.execution.execution_id, "history")
+    metrics = graph_uri(pairs[0][0].graph_name, "metrics")
+    draft.say(
+        f"On the critical path of {where} the time goes to {told or 'no node'}{how}.", uri, metrics
+    )
+    off = sorted((name for name in own if name not in took), key=lambda name: -median(own[name]))
+    if off:
+        told = listed((f"{name} ({duration(median(own[name]))})" for name in off), most=8)
+        draft.say(f"Off the critical path, so that they delay nothing: {told}.", uri, metrics)
+    draft.data["off_path"] = {name: round(median(own[name]), 4) for name in off}
+    return draft
+
+
+def _on_paths(
+    pairs: list[tuple[Execution, list[Visit]]],
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """The times of nodes on the critical paths, and of all their visits, by execution."""
+    took: dict[str, list[float]] = defaultdict(list)
+    own: dict[str, list[float]] = defaultdict(list)
+    for one, visits in pairs:
+        on_path: dict[str, float] = defaultdict(float)
+        for task in schedule.build(one, visits).critical_path():
+            on_path[task.visit.node] += task.duration
+        whole: dict[str, float] = defaultdict(float)
+        for visit in visits:
+            whole[visit.node] += visit.duration_ms or 0.0
+        for node, ms in on_path.items():
+            took[node].append(ms)
+        for node, ms in whole.items():
+            own[node].append(ms)
+    return took, own
+
+
+def _time(draft: Draft, visit: Visit) -> None:
+    shown = {"what": f"visit {visit.visit} of {visit.node}", "ts": timestamp(visit.started_ns)}
+    shown |= {"uri": visit.uri, "node": visit.node}
+    took = {} if visit.duration_ms is None else {"duration_ms": visit.duration_ms}
+    draft.data["times"].append(shown | took)
