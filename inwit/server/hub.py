@@ -72,6 +72,24 @@ class Lost:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anew:
+    """The record is another file than before, whose positions begin again; `last` was the end."""
+
+    last: int
+
+    def gap(self) -> Gap:
+        """Say it as an event."""
+        return Gap(
+            execution_id="",
+            seq=0,
+            ts=timestamp(time.time_ns()),
+            lost_from=self.last,
+            lost_to=self.last,
+            reason="The record was moved aside or removed; a new one is begun, from position 0.",
+        )
+
+
 class Subscription:
     """A bounded buffer between the tail and one reader. It belongs to the event loop."""
 
@@ -82,7 +100,7 @@ class Subscription:
         """The position from which on the tail delivers."""
         self._wants = wants
         self._leave = leave
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[Frame | Anew] = deque()
         self._lost: Lost | None = None
         self._ready = asyncio.Event()
         self._is_closed = False
@@ -105,7 +123,12 @@ class Subscription:
         if self._frames or self._lost:
             self._ready.set()
 
-    async def __aiter__(self) -> AsyncIterator[Frame | Lost]:
+    def begin_anew(self, marker: Anew) -> None:
+        """Take that the record is another one."""
+        self._frames.append(marker)
+        self._ready.set()
+
+    async def __aiter__(self) -> AsyncIterator[Frame | Lost | Anew]:
         while True:
             while self._frames:
                 yield self._frames.popleft()
@@ -180,17 +203,17 @@ class Hub:
             try:
                 version = self._store.data_version()
                 batch = self._store.tail(position, BATCH)
-                if not batch:
+                if not batch and self._store.position() >= position:
                     self._store.wait_change(CHECK_S, version)
                     continue
             except StoreError as exc:
                 logger.warning("The record cannot be read: %s", exc)
                 self._stop.wait(CHECK_S)
                 continue
-            position = batch[-1][0]
+            position = batch[-1][0] if batch else 0
             frames = [Frame(position=place, event=event) for place, event in batch]
             try:
-                loop.call_soon_threadsafe(self._spread, frames)
+                loop.call_soon_threadsafe(self._spread if batch else self._begin_anew, frames)
             except RuntimeError:
                 return  # The loop is closed, and nobody listens any more.
             if len(batch) == BATCH:
@@ -200,6 +223,11 @@ class Hub:
         self._position = frames[-1].position
         for subscription in list(self._subscriptions):
             subscription.offer(frames)
+
+    def _begin_anew(self, _: list[Frame]) -> None:
+        marker, self._position = Anew(last=self._position), 0
+        for subscription in list(self._subscriptions):
+            subscription.begin_anew(marker)
 
     def _let_readers_catch_up(self) -> None:
         end = time.monotonic() + PATIENCE_S

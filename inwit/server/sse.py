@@ -27,7 +27,7 @@ from inwit.events import (
 from inwit.ids import check_id
 from inwit.server.asked import Asked
 from inwit.server.host import Host
-from inwit.server.hub import BATCH, Lost, Subscription, encode
+from inwit.server.hub import BATCH, Anew, Frame, Lost, Subscription, encode
 
 HEARTBEAT_S = 15.0
 ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
@@ -116,6 +116,9 @@ async def _from_position(
     host: Host, subscription: Subscription, wants: Filter, after: int | None
 ) -> AsyncIterator[bytes]:
     sent = subscription.joined if after is None else after
+    if sent > subscription.joined and sent > await anyio.to_thread.run_sync(host.store.position):
+        yield encode(Anew(last=sent).gap(), 0)
+        sent = 0
     while sent < subscription.joined:
         batch = await anyio.to_thread.run_sync(host.store.tail, sent, BATCH)
         if not batch:
@@ -126,6 +129,9 @@ async def _from_position(
     async for item in subscription:
         if isinstance(item, Lost):
             yield encode(item.gap(lambda frame: frame.position), item.last.position)
+        elif isinstance(item, Anew):
+            yield encode(item.gap(), 0)
+            sent = 0
         elif item.position > sent:
             yield item.by_position
 
@@ -152,7 +158,7 @@ async def _from_seq(
             yield lost, encode(lost, lost.seq)
             if isinstance(item.last.event, ENDS):
                 return
-        elif item.event.seq > sent:
+        elif isinstance(item, Frame) and item.event.seq > sent:
             sent = item.event.seq
             yield item.event, item.by_seq
             if isinstance(item.event, ENDS):

@@ -152,6 +152,40 @@ async def test_the_stream_of_all_gives_positions_that_replay_what_was_missed(
     assert replayed == seen[len(seen) // 2 + 1 :]
 
 
+async def test_a_reader_goes_on_with_a_record_that_begins_anew(
+    streams: httpx.AsyncClient, ran: Ran, project: Path
+) -> None:
+    with anyio.fail_after(10):
+        async with streams.stream("GET", "/mcp/live/events") as response:
+            live = received(response)
+            for path in (project / ".inwit").glob("inwit.db*"):
+                path.rename(f"{path}.old")
+            told = await anext(live)
+            await ran.graph.ainvoke({"question": "again"}, execution_id="0000bbbb")
+            seen = [await anext(live)]
+            while seen[-1]["event"] != "execution_completed":
+                seen.append(await anext(live))
+
+    assert (told["id"], told["event"]) == ("0", "gap")
+    ours = [event for event in seen if event["data"]["execution_id"] == "0000bbbb"]
+    assert [event["data"]["seq"] for event in ours] == list(range(1, len(ours) + 1))
+
+
+async def test_a_resume_point_beyond_the_record_is_told_and_all_there_is_comes(
+    streams: httpx.AsyncClient, ran: Ran
+) -> None:
+    headers = {"Last-Event-ID": str(2**50)}
+    with anyio.fail_after(10):
+        async with streams.stream("GET", "/mcp/live/events", headers=headers) as response:
+            events = received(response)
+            told, first = await anext(events), await anext(events)
+            while first["event"] != "execution_started":
+                first = await anext(events)
+
+    assert (told["id"], told["event"]) == ("0", "gap")
+    assert first["data"]["seq"] == 1
+
+
 async def test_the_stream_of_all_is_filtered_by_graph_and_type(
     streams: httpx.AsyncClient, ran: Ran
 ) -> None:
