@@ -248,7 +248,7 @@ class Journal:
             if not self._has_work():
                 self._is_idle = True
                 if not (self._has_work() or self._is_closing):
-                    self._wake.wait()
+                    self._wake.wait(self._keeper.due_s)
                 self._is_idle = False
                 self._wake.clear()
             if not (self._is_urgent or self._is_closing):
@@ -351,7 +351,7 @@ class Journal:
 
     def _retain(self, is_durable: bool) -> None:
         try:
-            self._keeper.enforce(self.database, is_now=is_durable)
+            self._keeper.enforce(self.database, is_awaited=is_durable)
         except StoreError as exc:
             self._warn(exc.code, str(exc))
 
