@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,14 +27,19 @@ class HostFile:
         path = project.ensure() / NAME
         draft = path.with_name(f".{NAME}.{new_id()}")
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
-        draft.replace(path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(asdict(self), file)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
     def remove(self, project: Project) -> None:
         """Remove it, unless another host has taken its place."""
         if read(project) == self:
-            (project.folder / NAME).unlink(missing_ok=True)
+            with suppress(OSError):  # the disk may have become read-only
+                (project.folder / NAME).unlink(missing_ok=True)
 
 
 def read(project: Project) -> HostFile | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -18,7 +19,13 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from inwit.errors import AddressInUseError, HostError, MalformedInputError, NoTokenError
+from inwit.errors import (
+    AddressInUseError,
+    HostError,
+    MalformedInputError,
+    NoTokenError,
+    StoreError,
+)
 from inwit.runtime.project import Project
 from inwit.server.app import create_app
 from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
@@ -28,6 +35,8 @@ from inwit.server.problems import describe
 PORT = 8765
 DRAIN_S = 2
 START_S = 30.0
+
+logger = logging.getLogger("inwit.server")
 
 
 class _Protocol(H11Protocol):
@@ -186,7 +195,10 @@ def _bound(
     url = f"http://[{host}]:{found}" if ":" in host else f"http://{host}:{found}"
     known = HostFile(address=url, pid=os.getpid(), token=token)
     try:
-        known.write(project)
+        try:
+            known.write(project)
+        except (OSError, StoreError) as exc:  # it can be asked all the same
+            logger.warning("inwit: warning: No host.json names %s: %s", url, exc)
         yield listening, url
     finally:
         listening.close()

@@ -64,6 +64,20 @@ def test_a_host_leaves_the_file_of_a_later_one_alone(project: Path) -> None:
     assert not path.exists()
 
 
+def test_a_host_whose_folder_takes_no_file_answers_all_the_same(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (project / ".inwit" / "host.json").mkdir(parents=True)
+
+    running = lifecycle.start(Project.find(), port=0)
+    answered = httpx.get(f"{running.url}/mcp/live/executions")
+    running.stop()
+
+    assert answered.status_code == 200
+    assert running.url in caplog.text
+    assert [path.name for path in (project / ".inwit").glob("*.json*")] == ["host.json"]
+
+
 def test_a_port_in_use_is_told_with_a_way_out(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
