@@ -5,6 +5,7 @@ Every function gives a plain dict with the fields of the HTTP route of the same 
 
 from __future__ import annotations
 
+from collections import deque
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -222,20 +223,28 @@ def label_of(name: str) -> str:
     return {START: "START", END: "END"}.get(name, name)
 
 
+def in_order(manifest: GraphManifest) -> list[str]:
+    """All nodes in the order in which an execution comes to them, unreachable ones last."""
+    after: dict[str, list[str]] = {}
+    for edge in manifest.edges:
+        after.setdefault(edge.source, []).append(edge.target)
+    ordered = dict.fromkeys(manifest.entry_points)
+    waiting = deque(ordered)
+    while waiting:
+        new = [one for one in after.get(waiting.popleft(), ()) if one != END and one not in ordered]
+        ordered |= dict.fromkeys(new)
+        waiting += dict.fromkeys(new)
+    return list(ordered | dict.fromkeys(node.name for node in manifest.nodes))
+
+
 def execution_flow(manifest: GraphManifest) -> str:
     """Say in words how an execution goes through the graph, from its entry points on."""
-    lines, seen, waiting = [], set[str](), list(manifest.entry_points)
-    lines.append(f"START → {_either(manifest.entry_points)}")
-    while waiting and len(seen) < FLOW_LIMIT:
-        name = waiting.pop(0)
-        if name in seen:
-            continue
-        seen.add(name)
+    lines, ordered = [f"START → {_either(manifest.entry_points)}"], in_order(manifest)
+    for name in ordered[:FLOW_LIMIT]:
         out = [edge for edge in manifest.edges if edge.source == name]
-        waiting += [edge.target for edge in out if edge.target != END]
         if out:
             lines.append(f"{name} → {_ways(out)}")
-    if waiting and len(seen) >= FLOW_LIMIT:
+    if len(ordered) > FLOW_LIMIT:
         lines.append("… and more nodes, see edges.")
     return "\n".join(lines)
 

@@ -46,13 +46,15 @@ def _brief(graph: RegisteredGraph) -> str:
     lines = [manifest.name]
     if manifest.description:
         lines += ["", manifest.description]
-    required = [field for field in manifest.fields if not field.optional]
+    begins = [node for node in manifest.nodes if node.is_entry_point]
+    read = {key for node in begins for key in node.reads}
+    wanted = [field for field in manifest.fields if not field.optional or field.name in read]
     lines += ["", "Input:"]
-    lines += _columns(
-        [(field.name, f"{field.field_type}  {field.description}") for field in required]
-    )
+    lines += _columns([(one.name, f"{one.field_type}  {one.description}") for one in wanted])
     lines += ["", "Steps:"]
-    lines += _columns([(node.name, node.description) for node in manifest.nodes])
+    order = app.in_order(manifest)
+    steps = sorted(manifest.nodes, key=lambda node: order.index(node.name))
+    lines += _columns([(node.name, node.description) for node in steps])
     return "\n".join(lines)
 
 

@@ -82,6 +82,8 @@ class Resolver:
             title, text, data = door(path)
         except StoreError:
             raise
+        except UnknownUriError as exc:
+            raise UnknownUriError(uri, hint=exc.hint) from exc
         except InwitError as exc:
             raise UnknownUriError(uri, hint=str(exc)) from exc
         return Resolved(uri=uri, title=title, text=text, data=_viewed(data, view))

@@ -85,6 +85,12 @@ class PackageIndex:
         packages = sorted(self._current().values(), key=lambda package: package.id)
         return [package for package in packages if checked in {None, package.kind}]
 
+    def __iter__(self) -> Iterator[Package]:
+        return iter(self.list())
+
+    def __len__(self) -> int:
+        return len(self._current())
+
     def get(self, package_id: str) -> Package:
         """The package of an id, ``namespace/name``; the name alone is enough where it is the only one.
 

@@ -27,7 +27,8 @@ def name_of(frame: FrameType) -> str:
     """Name a graph after the place that compiles it.
 
     In a module's body that is the module, with the variable that the graph is assigned to; in a
-    function it is the function with its module; otherwise ``module:line``.
+    function it is the function with its module, in a method with its class too, which stands alone
+    for its ``__init__``; otherwise ``module:line``.
     """
     key = (frame.f_code, frame.f_lasti)
     found = _names.get(key)
@@ -39,8 +40,9 @@ def name_of(frame: FrameType) -> str:
 def _find_name(frame: FrameType) -> str:
     module = module_name(frame)
     function = frame.f_code.co_name
-    if function not in ("<module>", "<lambda>") and not function.startswith("<"):
-        return f"{module}.{function}"
+    if not function.startswith("<"):  # as <module>, <lambda> and <listcomp> do
+        inner = frame.f_code.co_qualname.rpartition("<locals>.")[2]
+        return f"{module}.{inner.removesuffix('.__init__')}"
     variable = _assigned_name(frame)
     return f"{module}.{variable}" if variable else f"{module}:{frame.f_lineno}"
 

@@ -35,7 +35,7 @@ class OpenProject:
 
     @property
     def packages(self) -> Any:
-        """The packages at hand: ``.search(query)``, ``.list()``, ``.get(id)``."""
+        """The packages at hand, to go through: also ``.search(query)``, ``.list()``, ``.get(id)``."""
         return companion.introspection().packages(self._project)
 
     @property
@@ -66,9 +66,15 @@ def project(start: str | Path | None = None) -> OpenProject:
     return OpenProject(Project.find(Path(start) if start is not None else None))
 
 
-def ask(question: str, *, level: str | None = None) -> Answer:
+def ask(
+    question: str,
+    *,
+    graph: str | None = None,
+    level: str | None = None,
+    execution_id: str | None = None,
+) -> Answer:
     """Ask the project of the working directory."""
-    return project().ask(question, level=level)
+    return project().ask(question, graph=graph, level=level, execution_id=execution_id)
 
 
 def handle_help(app: CompiledGraph[Any], argv: list[str] | None = None) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
-from inwit import HelpLevel, handle_help
+from inwit import HelpLevel, StateGraph, handle_help
 from inwit.errors import UnknownNodeError
 from inwit.introspection import live, network
 from inwit.runtime.project import Project
@@ -159,6 +160,27 @@ def test_help_grows_by_its_level(project: Path) -> None:
     assert "Look for passages." in brief and "judge →" not in brief
     assert "judge → search (again)" in more
     assert "planting.py" in whole and len(brief) < len(more) < len(whole)
+
+
+def test_help_tells_what_is_read_at_the_start_and_the_steps_in_their_order(project: Path) -> None:
+    class Given(TypedDict, total=False):
+        question: str
+        reply: str
+
+    def work(state: Given) -> Given:
+        return {"reply": state["question"]}
+
+    graph = StateGraph(Given)
+    for name in ("work", "also", "end"):
+        graph.add_node(name, work)
+    graph.add_edge("work", "end")
+    graph.add_edge("end", "also")
+    graph.set_entry_point("work")
+
+    said = graph.compile(name="given").generate_help(HelpLevel.BRIEF)
+
+    lines = [line.strip() for line in said.splitlines() if line.startswith("  ")]
+    assert lines == ["question  str", "work", "end", "also"]
 
 
 def test_help_is_printed_only_where_it_is_asked(

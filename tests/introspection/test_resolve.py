@@ -65,6 +65,19 @@ def test_a_made_up_uri_names_nothing(project: Path, uri: str) -> None:
         introspector().resolve(uri.replace("{id}", made).replace("{short}", made[:8]))
 
 
+def test_a_made_up_event_is_named_once_and_the_graph_s_topics_are_told(project: Path) -> None:
+    app = looping()
+    app.invoke(asked())
+
+    with pytest.raises(UnknownUriError) as no_event:
+        introspector().resolve(f"execution://{app.last_execution_id}/events/999")
+    with pytest.raises(UnknownUriError) as no_topic:
+        introspector().resolve("graph://finder/shape")
+
+    assert str(no_event.value).count("names nothing") == 1
+    assert no_topic.value.hint.startswith("Topics: about")
+
+
 def test_events_resolve_to_what_happened(project: Path) -> None:
     app = looping()
     app.invoke(asked())

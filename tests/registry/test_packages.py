@@ -170,6 +170,11 @@ def test_a_match_says_why(index: PackageIndex) -> None:
     assert 1 >= exact.score > described.score > 0
 
 
+def test_the_packages_can_be_gone_through_and_counted(index: PackageIndex) -> None:
+    assert [package.id for package in index] == [package.id for package in index.list()]
+    assert len(index) == len(index.list())
+
+
 def test_a_kind_narrows_list_and_search(index: PackageIndex) -> None:
     assert {package.kind for package in index.list("tool-pack")} == {"tool-pack"}
     assert names(index, "agent tools", kind="tool-pack") == ["text-tools"]

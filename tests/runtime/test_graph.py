@@ -138,6 +138,26 @@ def test_without_a_name_a_graph_takes_the_one_of_the_function(project: Any) -> N
     assert build_named().name.endswith("test_graph.build_named")
 
 
+class Builder:
+    def build(self) -> Any:
+        graph = StateGraph(State)
+        graph.add_node("a", step)
+        graph.set_entry_point("a")
+        return graph.compile()
+
+
+def test_without_a_name_a_graph_of_a_method_is_called_after_its_class(project: Any) -> None:
+    class Holder:
+        def __init__(self) -> None:
+            graph = StateGraph(State)
+            graph.add_node("a", step)
+            graph.set_entry_point("a")
+            self.app = graph.compile()
+
+    assert Builder().build().name.endswith("test_graph.Builder.build")
+    assert Holder().app.name.endswith("test_graph.Holder")
+
+
 def test_validation_can_be_switched_off(project: Any) -> None:
     graph = StateGraph(State)
     graph.add_node("a", step)
