@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -15,6 +16,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from inwit.runtime.serial import Delta
+from inwit.runtime.store import forms
+from inwit.runtime.store.forms import INSIDE, PLAIN, is_clean
 
 Profile = Literal["secrets", "pii"]
 
@@ -31,48 +34,8 @@ _COUNTS: Final = frozenset({
     "type", "count", "counts", "limit", "usage", "used", "ids", "index", "budget", "name", "id",
 })  # fmt: skip
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-
-_FORMS: Final = (
-    ("private_key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"),
-    ("api_key", r"\bsk-(?:ant-|proj-|or-v1-|svcacct-|admin-)?[A-Za-z0-9_-]{16,}"),
-    ("api_key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"),
-    ("api_key", r"\bAIza[A-Za-z0-9_-]{35}"),
-    ("api_key", r"\b(?:hf|gsk|xai|pplx|npm|r8)[_-][A-Za-z0-9]{20,}"),
-    ("api_key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    ("aws_key", r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
-    ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    ("gitlab_token", r"\bglpat-[A-Za-z0-9_-]{16,}"),
-    ("pypi_token", r"\bpypi-[A-Za-z0-9_-]{16,}"),
-    ("slack_token", r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}"),
-    ("slack_webhook", r"https://hooks\.slack\.com/services/[A-Za-z0-9/]+"),
-    ("jwt", r"\beyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
-)  # fmt: skip
-_NAMED: Final = r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret"
-_INSIDE: Final = (
-    ("authorization", re.compile(
-        r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|apikey)\s+)([^\s\"']{4,})")),
-    ("bearer", re.compile(  # and no word of prose
-        r"(?i)(\b(?:bearer|basic)\s+)((?=\S*[\d=])[\w.~+/=-]{8,}|[\w.~+/-]{24,})")),
-    ("url_password", re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*:)([^\s/@]+)(?=@)")),
-    ("cookie", re.compile(r"(?i)\b((?:set-)?cookie\s*:\s*)([^\r\n]{4,})")),
-    ("secret", re.compile(
-        rf"(?i)((?:\b|[_-])(?:{_NAMED})[\"']?\s*[=:]\s*[\"'])([^\"'\s]{{4,}})(?=[\"'])")),
-    ("secret", re.compile(rf"(?i)((?:\b|[_-])(?:{_NAMED})=)([^\s\"'&;,)\]}}]{{3,}})")),
-)  # fmt: skip
-_PLAIN: Final = re.compile(
-    "|".join(f"(?P<{name}_{index}>{form})" for index, (name, form) in enumerate(_FORMS)), re.DOTALL
-)
-_HINTS: Final = re.compile(
-    r"(?i)sk-|[rs]k_|aiza|hf_|gsk|xai|pplx|npm|r8|sg\.|akia|asia|aroa|aida|gh[pousr]_|github_pat|"
-    r"glpat|pypi-|xox|hooks\.slack|eyj|private key|bearer|basic|authoriz|://|cookie|pass|pwd|secret|token|key"
-)
 _EMAIL: Final = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b")
 _CARD: Final = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
-_SECRET_BYTES: Final = re.compile(
-    rb"(?i)passw|passphrase|pwd|secret|token|authoriz|cookie|key|credential|bearer|basic|jwt|otp|cvv|"
-    rb"sk-|[rs]k_|aiza|hf_|gsk|xai|pplx|npm|r8|sg\.|akia|asia|aroa|aida|gh[pousr]_|github_pat|glpat|"
-    rb"pypi-|xox|hooks\.slack|eyj|private|://|connection|pin|pass"
-)
 
 
 class Redactor:
@@ -100,15 +63,15 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text without the secrets that are known by their form."""
-        if _HINTS.search(text) is not None:
-            text = _PLAIN.sub(self._hide_form, text)
-            for kind, form in _INSIDE:
+        if not is_clean(text):
+            text = PLAIN.sub(self._hide_form, text)
+            for kind, form in INSIDE:
                 text = form.sub(self._hider(kind), text)
         return self._personal(text) if self._is_pii else text
 
     def may_hold(self, packed: bytes) -> bool:
         """Whether encoded values may hold something to hide. Cheap, and never wrongly no."""
-        return self._is_pii or _SECRET_BYTES.search(packed) is not None
+        return self._is_pii or forms.may_hold(packed)
 
     def hide(self, kind: str, secret: Any) -> str:
         """What stands in the place of a secret."""
@@ -153,6 +116,7 @@ class Redactor:
         )
 
 
+@lru_cache(4096)
 def secret_kind(key: str) -> str | None:
     """Name what a key says that it holds, where that is secret."""
     words = [word.lower() for word in _WORD.findall(key)]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inwit.events import Failure
 from inwit.runtime.project import Project
 from inwit.runtime.serial import freeze
+from inwit.runtime.store.forms import INSIDE, PLAIN, is_clean
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
 from inwit.runtime.store.redact import Redactor, secret_kind
@@ -127,6 +128,32 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = redactor("pii").value({"note": text, "password": text})
 
     assert redactor("pii").value(once) == once
+
+
+PIECES = [
+    *SECRETS.values(), "password", "PassWD", "api_key", "Access-Key", "client_secret", "token",
+    "Authorization", "bearer ", "Basic ", "set-cookie", "Cookie", "postgres://ada:", "://", "@",
+    "sk-", "rk_live_", "hf_", "r8-", "SG.", "pypi-", "xoxb-", "eyJ", "AKIA", "ASIA", "A", "gsk_",
+    "https://hooks.slack.com/services/", "-----BEGIN ", "PRIVATE KEY-----", "hunter22", "a1B2" * 8,
+    "_", "-", "=", ":", " ", "\n", "'", '"', "ſ", "İ", "\u212a", "ß", "x", "1", "É",
+]  # fmt: skip
+
+
+def is_clean_by_forms(text: str) -> bool:
+    return not any(form.search(text) for form in (PLAIN, *(form for _, form in INSIDE)))
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join))
+@settings(max_examples=1000)
+def test_the_quick_look_at_a_text_says_what_its_forms_say(text: str) -> None:
+    assert is_clean(text) == is_clean_by_forms(text)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=6).map("".join))
+def test_what_is_encoded_is_looked_into_where_it_holds_a_secret(text: str) -> None:
+    shown = redactor().value({text: [text]})
+
+    assert shown == {text: [text]} or redactor().may_hold(msgspec.msgpack.encode({text: [text]}))
 
 
 def test_nothing_that_the_store_serves_shows_a_secret(
