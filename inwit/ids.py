@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
-from random import getrandbits
+from random import Random
 
 from inwit.errors import MalformedIdError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}")
+
+# Of its own, since a program that seeds `random` would make the same identifiers again, and its
+# draws would not be those that it seeded.
+_random = Random()  # noqa: S311 - it makes names, it keeps no secret
+_getrandbits = _random.getrandbits
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def new_id() -> str:
@@ -15,7 +23,7 @@ def new_id() -> str:
 
     The random part comes first, so that a short prefix names one execution, as with a commit.
     """
-    return f"{getrandbits(64):016x}"
+    return f"{_getrandbits(64):016x}"
 
 
 def check_id(kind: str, value: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 import msgspec
 
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[BaseException], bool]
+
+# A program that seeds `random` gets the draws that it seeded.
+_jitter = Random()  # noqa: S311 - it spreads calls, it keeps no secret
 
 
 def is_transient(error: BaseException) -> bool:
@@ -53,7 +56,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         delay = min(self.initial_interval * self.backoff_factor ** (attempt - 1), self.max_interval)
         if not self.jitter:
             return delay
-        return delay * random.uniform(0.5, 1.5)  # noqa: S311 - it spreads calls, it keeps no secret
+        return delay * _jitter.uniform(0.5, 1.5)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
