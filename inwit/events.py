@@ -7,6 +7,7 @@ Readers meet events in this form only. What is stored is more compact (`inwit.ru
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -18,8 +19,12 @@ OPEN_STATUSES: tuple[Status, ...] = ("running", "paused", "waiting_for_input")
 def timestamp(epoch_ns: int) -> str:
     """Write nanoseconds since 1970 as RFC 3339 in UTC, with microseconds."""
     seconds, rest = divmod(epoch_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def epoch_ns(ts: str) -> int:

@@ -20,6 +20,8 @@ from inwit.runtime.store.entry import end_row
 BEAT_S: Final = 5.0
 EXPIRES_S: Final = 30.0
 HOST_LOST: Final = "host lost"
+_RUNNING: Final = "e.status IN ('running', 'paused', 'waiting_for_input') AND e.status = 'running'"
+"""With the condition of the index of open executions, so that no finished one is looked at."""
 
 
 class Heart:
@@ -57,7 +59,8 @@ def lost_processes(connection: apsw.Connection) -> list[int]:
     rows = query(
         connection,
         "SELECT DISTINCT e.process, p.pid, p.started, p.boot, p.beat_ns, p.beat_monotonic_ns"
-        " FROM executions e LEFT JOIN processes p ON p.id = e.process WHERE e.status = 'running'",
+        " FROM executions e LEFT JOIN processes p ON p.id = e.process"
+        f" WHERE {_RUNNING}",
     )
     return [row[0] for row in rows if row[1] is None or is_lost(*row[1:])]
 
@@ -85,7 +88,7 @@ def close_lost(connection: apsw.Connection) -> int:
         connection,
         "SELECT e.id, e.last_seq + 1, max(e.last_ns, coalesce(p.beat_ns, 0)), e.current_node"
         " FROM executions e LEFT JOIN processes p ON p.id = e.process"
-        f" WHERE e.status = 'running' AND e.process IN ({', '.join('?' for _ in lost)})",
+        f" WHERE {_RUNNING} AND e.process IN ({', '.join('?' for _ in lost)})",
         lost,
     )
     for execution_id, seq, ended_ns, node in found:

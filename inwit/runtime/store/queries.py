@@ -52,25 +52,31 @@ class Filter:
         self, connection: apsw.Connection, limit: int, cursor: str | None, redactor: Redactor
     ) -> Page[Execution]:
         """Give the newest ones before the cursor, and how many there are in all."""
-        where = f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
+        where = self._where()
         total = query(connection, f"SELECT count(*) FROM executions{where}", self._values)[0][0]
         after = Filter()
         after._parts, after._values = [*self._parts], [*self._values]
         if cursor is not None:
             after.add("number < ?", read_cursor(cursor))
-        where = f" WHERE {' AND '.join(after._parts)}" if after._parts else ""
-        rows = query(
-            connection,
-            f"{SELECT}{where} ORDER BY number DESC LIMIT ?",
-            [*after._values, max(limit, 0) + 1],
-        )
-        items = tuple(execution_of(row, redactor) for row in rows[: max(limit, 0)])
-        more = len(rows) > len(items) and bool(items)
+        found = after.newest(connection, max(limit, 0) + 1, redactor)
+        items = tuple(found[: max(limit, 0)])
+        more = len(found) > len(items) and bool(items)
         return Page(
             items=items,
             total_count=total,
             cursor=write_cursor(items[-1].position) if more else None,
         )
+
+    def newest(
+        self, connection: apsw.Connection, limit: int, redactor: Redactor
+    ) -> list[Execution]:
+        """Give the newest ones, without counting the others."""
+        sql = f"{SELECT}{self._where()} ORDER BY number DESC LIMIT ?"
+        rows = query(connection, sql, [*self._values, limit])
+        return [execution_of(row, redactor) for row in rows]
+
+    def _where(self) -> str:
+        return f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
 
 
 def write_cursor(number: int) -> str:

@@ -161,8 +161,20 @@ class Store:
         self, graph: str | None = None, status: str | None = None
     ) -> Execution | None:
         """The newest execution, if there is any."""
-        found = self.executions(graph=graph, status=status, limit=1).items
+        found = self._newest(1, graph, None, status)
         return found[0] if found else None
+
+    def _newest(
+        self, limit: int, graph: str | None, version: str | None, status: str | None
+    ) -> list[Execution]:
+        self._close_lost()
+        wanted = queries.Filter()
+        wanted.add("graph = ?", graph)
+        wanted.add("version = ?", version)
+        wanted.add("status = ?", status)
+        return self.database.read(
+            lambda connection: wanted.newest(connection, limit, self.redactor)
+        )
 
     # Events
 
@@ -230,9 +242,9 @@ class Store:
         executions: int = 200,
     ) -> list[Visit]:  # fmt: skip
         """The visits of a graph's newest executions, oldest first."""
-        page = self.executions(graph=graph, version=version, limit=executions)
+        newest = self._newest(max(executions, 0), graph, version, None)
         return [
-            visit for execution in reversed(page.items) for visit in self._fold(execution)
+            visit for execution in reversed(newest) for visit in self._fold(execution)
             if node in (None, visit.node)
         ]  # fmt: skip
 
