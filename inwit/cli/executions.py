@@ -37,7 +37,10 @@ def list_(
     """List executions, newest first."""
     from inwit.cli import render
 
-    page = _store().executions(
+    store = _store()
+    if graph is not None:
+        graph = store.graph(graph).name  # or a word about the nearest there is
+    page = store.executions(
         graph=graph, status=status, thread_id=thread_id, since_ns=_time(since), limit=limit,
         cursor=cursor,
     )  # fmt: skip
@@ -107,8 +110,14 @@ def events(
     """List the events of an execution in their order."""
     from inwit import events as records
     from inwit.cli import render
+    from inwit.errors import nearest
     from inwit.introspection import quotes
 
+    for name in types:
+        if name not in records.Types.by_name:
+            raise click.BadParameter(
+                f"No event has the type {name!r}. {nearest(name, records.Types.by_name)}"
+            )
     store = _store()
     found = store.events(
         store.execution(execution_id).execution_id, after=after, types=types or None, node=node,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from inwit.cli.frame import Failure, NotFound
-from inwit.errors import nearest
+from inwit.errors import nearest, shorten
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.graph import StateGraph
 
@@ -41,8 +42,8 @@ def load_module(file: str, part: str = "app") -> ModuleType:
         Failure: Running it failed.
     """
     path = Path(file).resolve()
-    if not path.exists():
-        raise NotFound(f"No file {file!r}.")
+    if not os.path.exists(path):  # noqa: PTH110 - unlike Path's, it takes what no file can be named
+        raise NotFound(f"No file {shorten(file)}.")
     try:
         return _run_folder(path, part) if path.is_dir() else _run_file(path)
     except Failure:

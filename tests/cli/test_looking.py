@@ -22,6 +22,20 @@ def test_a_list_goes_on_where_its_cursor_points(inwit, counter, counted) -> None
     assert second["cursor"] is None
 
 
+def test_executions_of_an_unknown_graph_are_an_error_and_not_an_empty_list(inwit, counted) -> None:
+    said = inwit("executions", "list", "--graph", "countr", "--json")
+
+    assert (said.code, said.out) == (3, "")
+    assert "Did you mean 'counter'?" in said.err
+
+
+def test_events_of_an_unknown_type_are_an_error_and_not_an_empty_list(inwit, counted) -> None:
+    said = inwit("executions", "events", counted, "--type", "node_exit", "--json")
+
+    assert (said.code, said.out) == (2, "")
+    assert "Did you mean 'node_exited'?" in said.err
+
+
 def test_a_table_of_executions_is_for_people(inwit, counted) -> None:
     said = inwit("executions", "list")
 
@@ -190,3 +204,12 @@ def test_the_doctor_names_a_host_that_is_gone(inwit, project) -> None:
     found = {check["name"]: check for check in inwit("doctor", "--json").json["checks"]}
 
     assert "does not answer" in found["host"]["found"]
+
+
+def test_an_event_beyond_the_last_is_told_with_the_last(inwit, counted) -> None:
+    events = inwit("executions", "events", counted, "--json").json
+
+    said = inwit("resolve", f"execution://{counted}/events/999")
+
+    assert said.code == 3
+    assert said.err.strip().endswith(f"names nothing. Its last event is {len(events)}.")

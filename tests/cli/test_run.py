@@ -145,3 +145,11 @@ def test_where_nobody_watches_progress_is_ten_lines_at_most(inwit, project) -> N
     assert said.out == "n: 1000\n"
     assert said.err.splitlines()[0] == "asking: 100 of 1,000"
     assert len(said.err.splitlines()) == 10
+
+
+def test_a_name_that_no_file_can_have_is_not_found(inwit) -> None:
+    said = inwit("run", "a" * 5000)
+
+    assert said.code == 3
+    assert said.err.startswith("error: No file 'aaaa")
+    assert len(said.err) < 200

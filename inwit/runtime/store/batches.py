@@ -88,7 +88,14 @@ class Batches:
             for event in Expander(about).expand(self.rows(packed), first_seq, anchor_ns):
                 if event.seq == seq:
                     return event
-        raise UnknownUriError(f"execution://{about.execution_id}/events/{seq}")
+        last = query(
+            self._connection,
+            "SELECT coalesce(max(last_seq), 0) FROM batches WHERE execution = ?",
+            (about.execution_id,),
+        )[0][0]
+        raise UnknownUriError(
+            f"execution://{about.execution_id}/events/{seq}", hint=f"Its last event is {last}."
+        )
 
     def tail(self, after: int, limit: int) -> list[tuple[int, Event]]:
         """Events of all executions after a position, each with its own."""
