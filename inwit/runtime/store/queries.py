@@ -40,13 +40,16 @@ class Filter:
             self._parts.append(condition)
             self._values += [value] * condition.count("?")
 
-    def add_any(self, column: str, values: str | Iterable[str] | None) -> None:
-        """Ask for one of several values."""
-        if values is None:
-            return
-        wanted = [values] if isinstance(values, str) else list(values)
-        self._parts.append(f"{column} IN ({', '.join('?' for _ in wanted)})")
-        self._values += wanted
+    def add_graph(self, graph: str | None, status: str | Iterable[str] | None) -> None:
+        """Ask for a graph and for one of several statuses, by the index that finds fewer."""
+        wanted = [status] if isinstance(status, str) else None if status is None else list(status)
+        is_rare = wanted is not None and "completed" not in wanted
+        self.add("+graph = ?" if is_rare else "graph = ?", graph)
+        if wanted is not None:
+            self._parts.append(f"status IN ({', '.join('?' for _ in wanted)})")
+            self._values += wanted
+        if is_rare:
+            self._parts.append("status <> 'completed'")
 
     def page(
         self, connection: apsw.Connection, limit: int, cursor: str | None, redactor: Redactor

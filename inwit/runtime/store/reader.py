@@ -134,9 +134,8 @@ class Store:
         """
         self._close_lost()
         wanted = queries.Filter()
-        wanted.add("graph = ?", graph)
+        wanted.add_graph(graph, status)
         wanted.add("version = ?", version)
-        wanted.add_any("status", status)
         wanted.add("(thread = ? AND thread <> id OR id = ? AND thread = id)", thread_id)
         wanted.add("parent = ?", parent_id)
         wanted.add("started_ns >= ?", since_ns)
@@ -169,9 +168,8 @@ class Store:
     ) -> list[Execution]:
         self._close_lost()
         wanted = queries.Filter()
-        wanted.add("graph = ?", graph)
+        wanted.add_graph(graph, status)
         wanted.add("version = ?", version)
-        wanted.add("status = ?", status)
         return self.database.read(
             lambda connection: wanted.newest(connection, limit, self.redactor)
         )

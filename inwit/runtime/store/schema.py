@@ -75,6 +75,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX executions_by_thread ON executions (thread, number)
         WHERE thread IS NOT NULL AND thread <> id;
     """,
+    # The few that did not go well are found among the many that did.
+    """
+    CREATE INDEX executions_by_status ON executions (status, number) WHERE status <> 'completed';
+    """,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import apsw
 import pytest
 
 from inwit.errors import (
@@ -256,3 +257,23 @@ def test_a_users_figures_add_up_by_their_kind(journal: Journal, store: Store) ->
     assert found["queue"]["value"] == 4.0
     assert (found["wait"]["value"], found["wait"]["count"]) == (7.0, 3)
     assert store.metrics("none") == []
+
+
+def test_looking_for_the_lost_and_the_failed_looks_at_no_completed_execution(
+    journal: Journal, store: Store
+) -> None:
+    journal.begin(whole("aaaa1"))
+    journal.flush()
+    asked: list[str] = []
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: asked.append(event["sql"]))
+
+    store.database.read(watch)
+    store.executions(status="failed", graph="planted")
+    store.last_execution(status="failed")
+    store.execution("aaaa1")
+    plans = [store.read(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")) for sql in asked]
+
+    assert len(plans) >= 6
+    assert not [row for plan in plans for row in plan if row[3].startswith("SCAN e")]

@@ -112,6 +112,23 @@ def test_the_tail_goes_on_across_what_was_removed(
     assert store.position() > position
 
 
+def test_large_limits_are_held_when_nobody_waits(
+    journal: Journal, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INWIT_RETENTION_EXECUTIONS", "5001")
+    journal.begin(whole("first", visits=1))
+    journal.flush()
+    for number in range(6000):
+        journal.begin(whole(f"aaaa{number}", visits=1))
+    journal.flush()
+    deadline = time.monotonic() + 20
+    while store.executions(limit=1).total_count > 5001 and time.monotonic() < deadline:
+        store.wait_change(1.0)
+
+    assert store.executions(limit=1).total_count == 5001
+    assert store.executions(limit=1).items[0].execution_id == "aaaa5999"
+
+
 def test_limits_come_from_the_projects_settings_too(project: Path) -> None:
     (project / ".inwit" / "config.toml").write_text("[retention]\nexecutions = 5\ndays = 1.5\n")
 
