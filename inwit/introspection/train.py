@@ -43,6 +43,9 @@ DECAY = 0.5
 FLOOR = 0.3
 """Below this probability no reading is worth an answer."""
 
+ABOUT = 0.01
+"""Agreements on what is outside that differ by less are no reason to refuse more questions."""
+
 _STEPS = 80
 _MEMORY = 10
 _TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -212,7 +215,10 @@ def calibrate(scores: Matrix, examples: Sequence[Example]) -> Calibration:
         hits = float((abstained & outside).sum())
         return 2 * hits / float(abstained.sum() + outside.sum())
 
-    outside_at = max(_OUTSIDES, key=agreement)
+    agreed = {threshold: agreement(threshold) for threshold in _OUTSIDES}
+    best = max(agreed.values())
+    # Of thresholds that are about as good, the one that refuses fewest questions.
+    outside_at = max(one for one, share in agreed.items() if share >= best - ABOUT)
     return Calibration(temperature=temperature, outside=outside_at, floor=FLOOR)
 
 

@@ -36,7 +36,7 @@ _PREDICATES = word_set(
     stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds empty not still only even ever suddenly actually also just
+    hold holds doing connected visited configured unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
     """
 )
 _FINITE = word_set(
@@ -84,7 +84,7 @@ _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
 _COUNTABLE = word_set(
     "state error execution graph node step list value version key host entry tool start end call "
-    "package peer thread thing"
+    "package peer thread thing tools"
 )
 
 
