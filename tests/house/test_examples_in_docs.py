@@ -67,7 +67,7 @@ def test_the_client_configurations_of_the_readme_are_what_the_command_prints(
 
     for entry in (next(iter(one.values()))["inwit"] for one in printed):
         assert entry["args"][:2] == ["-m", "inwit"]
-        entry.update(command="inwit", args=[*entry["args"][2:-1], "."])
+        entry.update(command="inwit", args=[*entry["args"][2:-1], "/path/to/project"])
     assert printed == shown
 
 
