@@ -106,12 +106,12 @@ class Track:
             for _, _, _, node, visit, _, t0, t1, update, edges, checkpoint in islice(
                 rows, begin, end
             ):
-                is_big = False
+                is_odd = is_big = False
                 if update:
                     pieces += 1
                     for key, value in update.items():
                         if type(value) not in _SMALL:
-                            is_big = True
+                            is_odd = True
                         elif keys is not None and key not in keys:
                             keys.add(key)
                 pieces += len(edges)
@@ -127,8 +127,8 @@ class Track:
                     self._next_minute(t1)
                     cells, until_t = self.cells, self.until_t
                 cells[node].append(t1 - t0)
-                if is_big:
-                    smaller = self._shrink(update) if update else None
+                smaller = self._shrink(update) if is_odd else None
+                if is_big or smaller is not None:
                     parts = split(edges, self.blobs)
                     rows[index] = (*rows[index][:8], smaller or update, parts, checkpoint)
                 index += 1
@@ -172,10 +172,14 @@ class Track:
         pieces = len(edges) + (1 if update else 0) + (checkpoint is not None)
         if pieces and seq > self.taken:
             self.count += pieces
-            self.top = max(self.top, seq + pieces - 1)
+            if seq + pieces > self.top:
+                self.top = seq + pieces - 1
         self.last_t = t
         smaller = self._shrink(update) if update else None
-        return (*row[:6], smaller or update, split(edges, self.blobs), checkpoint)
+        for edge in edges:
+            if type(edge) is not str and not _is_small(edge):
+                return (*row[:6], smaller or update, split(edges, self.blobs), checkpoint)
+        return None if smaller is None else (*row[:6], smaller, edges, checkpoint)
 
     def on_event(self, row: Row) -> Row | None:
         _, seq, t, type_name, node, visit, _, fields = row
