@@ -42,6 +42,7 @@ from inwit.introspection.analyses import (
     why,
 )
 from inwit.introspection.claims import Claim, Draft, graph_uri, listed, platform_uri, short
+from inwit.introspection.feature_names import features_in
 from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups, starters
 from inwit.introspection.network import package_ids
@@ -318,7 +319,7 @@ def _within_project(reading: Reading, question: str, routing: Routing) -> Readin
     names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
     if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not names_own:
         return reading
-    if whatis_platform.features_in(question.lower()):
+    if features_in(question):
         return reading
     return msgspec.structs.replace(reading, level="app", intent="whatis")
 

@@ -380,3 +380,23 @@ def test_an_unknown_package_is_none_and_the_nearest_is_offered(project: Path) ->
 
 def test_a_forecast_is_as_sure_as_its_executions_are_many() -> None:
     assert [holds_for_next(n) for n in (0, 1, 9)] == [0.0, 0.5, 0.9]
+
+
+def test_an_error_is_explained_by_its_code_and_by_its_class(project: Path) -> None:
+    introspector = asking(project)
+
+    for name in ("execution.recursion_limit", "GraphRecursionError"):
+        answer = resolved(introspector, f"What does {name} mean?")
+        assert answer.data["class"] == "GraphRecursionError"
+
+
+def test_a_class_is_no_feature_where_its_word_is_plain(project: Path) -> None:
+    answer = asking(project).ask("What command lists executions?")
+
+    assert "fan out" not in answer.text
+
+
+def test_a_package_that_fits_does_not_hide_what_the_version_lacks(project: Path) -> None:
+    answer = resolved(asking(project), "Is there a package with a Postgres checkpointer?")
+
+    assert "has no network checkpointers" in answer.text

@@ -8,6 +8,7 @@ from typing import Any
 from inwit.introspection import pages, platform
 from inwit.introspection.analyses import whatis_platform
 from inwit.introspection.claims import Draft, Ref, platform_uri
+from inwit.introspection.feature_names import features_in
 from inwit.introspection.scene import Scene
 from inwit.registry.search import Match
 
@@ -27,7 +28,7 @@ _ASKING = re.compile(
 def answer(scene: Scene) -> Draft:
     """Quote the example that does what is asked; say so where the version cannot do it."""
     draft = Draft(data={"examples": [], "api": []})
-    named = whatis_platform.named_features(scene)
+    named = features_in(scene.query.part or scene.query.text)
     feature = platform.entry("features", named[0]) if named else None
     if feature is not None and feature["opt_out_method"] and scene.says(_OFF):
         _say_off(draft, feature)
@@ -40,7 +41,7 @@ def answer(scene: Scene) -> Draft:
         examples = _about(examples, feature)
         _say_feature(draft, feature)
     near = examples[0].score if examples else 0.0
-    if missing and features[0].score > near:
+    if missing and features[0].score > max(near, NEAR_FROM):
         return whatis_platform.answer_feature(draft, missing)
     if examples and near >= MIXED_FROM:
         name = examples[0].id.rpartition("/")[2]
@@ -53,7 +54,8 @@ def answer(scene: Scene) -> Draft:
                     uri=platform_uri("examples", name), why=examples[0].why or "a runnable example"
                 ),
             )
-            draft.certainty = min(1.0, max(near, 0.0))
+            is_named = feature is not None and bool(feature["implemented"])
+            draft.certainty = 1.0 if is_named else min(1.0, max(near, 0.0))
     _say_api(scene, draft, query)
     if not draft.claims:
         return whatis_platform.answer(scene)

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from inwit.events import Status
-from inwit.introspection import finding, network
+from inwit.introspection import finding, network, platform
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
+from inwit.introspection.feature_names import features_in, is_there
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import thread_of
 
@@ -101,6 +102,13 @@ def _packages(scene: Scene) -> Draft:
     query = " ".join(re.sub(r"[?!.:]", " ", query).split())
     found = network.packages(scene.project, query or None, limit=SHOWN)["packages"]
     draft.data |= {"results": found, "query": query, "source": "this project"}
+    for name in features_in(scene.query.part or scene.query.text):
+        if not is_there(name):
+            about = platform.entry("features", name) or {}
+            draft.say(
+                f"This version of inwit has no {name.replace('-', ' ')}: {about['description']}",
+                platform_uri("features", name),
+            )
     if not found:
         known = network.package_ids(scene.project)
         draft.say(

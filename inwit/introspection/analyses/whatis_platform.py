@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Any
 
 from inwit.introspection import network, pages, platform
 from inwit.introspection.analyses import search
 from inwit.introspection.analyses.search import PACKAGE_ID
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
+from inwit.introspection.feature_names import features_in
 from inwit.introspection.scene import Scene
 
 NEAR_ENOUGH = 0.45
@@ -35,10 +35,13 @@ def answer(scene: Scene) -> Draft:
     draft = Draft()
     if PACKAGE_ID.search(scene.words):
         return search.answer(scene)
+    error = _named_error(scene.words)
+    if error is not None:
+        return _error(draft, error)
     topic = next((name for name, said in _TOPICS if re.search(rf"\b(?:{said})", scene.words)), None)
     if re.search(rf"\b(?:{_STORAGE})", scene.words):
         return _features(draft, ["checkpointing", "sqlite-checkpointer", "network-checkpointers"])
-    named = named_features(scene)
+    named = features_in(scene.query.part or scene.query.text)
     if named:
         return _features(draft, named[:1], says_yes=_is_yes_or_no(scene))
     if topic is not None:
@@ -95,49 +98,27 @@ def _topic(scene: Scene, draft: Draft, topic: str) -> Draft:
     return draft
 
 
-def named_features(scene: Scene) -> list[str]:
-    """The features whose names or other names stand in the question; what is missing comes first.
-
-    Where one name lies within another ("sqlite checkpointer"), the longer one is meant. "Redis
-    checkpoints" names two features: whether the missing one is there is what is asked.
-    """
-    return features_in(scene.words)
-
-
-def features_in(words: str) -> list[str]:
-    """The features that words name, as `named_features` orders them."""
-    words = re.sub(r"[-_]", " ", words)
-    known = {
-        name.replace("-", " ").replace("_", " ").lower(): one["name"]
-        for one in platform.features()["features"]
-        for name in (*one["also"], one["name"])
-    }
-    found: list[str] = []
-    for name in sorted((name for name in known if len(name) > 2), key=len, reverse=True):
-        said = re.search(rf"\b{re.escape(name)}(?:s|es|d|ed|ing)?\b", words)
-        if said is not None:
-            words = words[: said.start()] + " " * len(said[0]) + words[said.end() :]
-            found.append(str(known[name]))
-    return sorted(dict.fromkeys(found), key=_is_there) or _nearly_named(words, known)
-
-
-def _is_there(name: str) -> bool:
-    feature = platform.entry("features", name)
-    return feature is not None and bool(feature["implemented"])
-
-
-def _nearly_named(words: str, known: dict[str, str]) -> list[str]:
-    single = [name for name in known if " " not in name and len(name) >= 6]
-    for word in re.findall(r"[a-z]{6,}", words):
-        near = get_close_matches(word, single, n=1, cutoff=0.85)
-        if near:
-            return [str(known[near[0]])]
-    return []
-
-
 def answer_feature(draft: Draft, name: str) -> Draft:
     """Say whether one feature is implemented and on."""
     return _features(draft, [name])
+
+
+def _named_error(words: str) -> dict[str, Any] | None:
+    """The error whose code or class stands in the question."""
+    said = set(re.findall(r"[\w.]+", words.rstrip("?!. ")))
+    for one in platform.entries("errors"):
+        if one["name"] in said or str(one.get("class", "")).lower() in said:
+            return one
+    return None
+
+
+def _error(draft: Draft, error: dict[str, Any]) -> Draft:
+    draft.data |= {"available": True, "error": error["name"], "class": error.get("class")}
+    draft.say(
+        f"{error['name']} is the code of {error.get('class')}: {error['description']}",
+        Ref(uri=platform_uri("errors", error["name"]), why="the error"),
+    )
+    return draft
 
 
 def _is_yes_or_no(scene: Scene) -> bool:
@@ -169,7 +150,7 @@ def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True
     verb = "are" if name.endswith("s") else "is"
     if not feature["implemented"]:
         draft.say(
-            f"{'No: ' if says_yes else ''}{name} {verb} not implemented in inwit {platform.installed_version()}. It would be: "
+            f"{'No: ' + name if says_yes else name.capitalize()} {verb} not implemented in inwit {platform.installed_version()}. It would be: "
             f"{_lower(feature['description'])}",
             Ref(uri=uri, why="not implemented"),
         )
@@ -184,7 +165,7 @@ def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True
     )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
     draft.say(
-        f"{'Yes: ' if says_yes else ''}{name} {verb} implemented{state}. {feature['description']}{off}",
+        f"{'Yes: ' + name if says_yes else name.capitalize()} {verb} implemented{state}. {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),
     )
 

@@ -54,7 +54,7 @@ _BEFORE_OBJECT = word_set(
     than vs versus past reach reaches replace replacing merge make making overuse compare pick
     picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
     called use uses execute executing run running with like
-    of in for to from by on against inside via
+    of in for to from by on against inside via has
     """
 )
 _AFTER_OBJECT = word_set(
