@@ -13,7 +13,7 @@ from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving, StateSnapshot
-from inwit.runtime.checkpoints.base import Durability
+from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.checkpoints.snapshots import history_of, resume_point, snapshot_of
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, _current
@@ -55,6 +55,7 @@ class CompiledGraph(Answering, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     def __init__(self, schema: StateSchema, program: Program, options: Options) -> None:
+        check_durability(options.durability)
         self.schema = schema
         self.program = program
         self.options = options
@@ -172,6 +173,7 @@ class CompiledGraph(Answering, Generic[S]):
             if "configurable" in config:
                 thread_id = thread_id or config["configurable"].get("thread_id")
         execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
+        durability = durability or options.durability
         saving, ready = None, None
         if thread_id is None and state is not None and not self.schema.defaults:
             thread_id = execution_id
@@ -180,7 +182,6 @@ class CompiledGraph(Answering, Generic[S]):
         else:
             saver, values, ready, given = self._remembered(state, thread_id)
             if thread_id is not None and saver is not None:
-                durability = durability or options.durability
                 saving = Saving(saver, str(thread_id), execution_id, durability)
             thread_id = str(thread_id or execution_id)
         now = monotonic_ns()
@@ -192,6 +193,11 @@ class CompiledGraph(Answering, Generic[S]):
         execution.limit, execution.saving, execution.started_ns = limit, saving, now
         if timeout_s is not None:
             ctx.budget_s, ctx.deadline_ns = timeout_s, now + int(timeout_s * 1e9)
+        if durability != "async":
+            check_durability(durability)
+            execution.is_acknowledged = True
+            if durability == "sync":
+                execution.rows_limit = 0
         self.last_execution_id = execution_id
         return execution, ready, given
 

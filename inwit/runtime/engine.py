@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from inwit.errors import (
     GraphRecursionError,
     InvalidUpdateError,
     NodeTimeoutError,
+    StoreError,
 )
 from inwit.runtime.attempts import after_failure, own_timeout
 from inwit.runtime.branches import Branch, run_branches
@@ -52,6 +54,10 @@ class Execution:
     """Cleared while a stream's reader is behind."""
     is_blocking = False
     """Whether no event loop runs, so that waiting blocks the thread."""
+    rows_limit = ROWS_LIMIT
+    """Rows that may wait for the journal; with durability `sync` none may."""
+    is_acknowledged = False
+    """Whether what happened must be durable when the execution ends: durability `sync` and `exit`."""
 
     def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,
@@ -95,6 +101,9 @@ class Execution:
                     ready = await self._step(ready)
         except BaseException as exc:
             error = self._fail(exc)
+            if self.is_acknowledged and isinstance(exc, Exception | asyncio.CancelledError):
+                with suppress(StoreError):  # The journal has warned; what failed first is raised.
+                    await self._acknowledge()
             if error is exc:
                 raise
             raise error from None
@@ -103,8 +112,8 @@ class Execution:
             if watchdog is not None:
                 watchdog.forget(self.ctx)
         self._end("completed", None, "")
-        if self.last_save is not None:
-            await self._durable(self.last_save)
+        if self.is_acknowledged:
+            await self._acknowledge()
         return self.state
 
     def _begin(self, given: Mapping[str, Any] | None) -> None:
@@ -163,6 +172,7 @@ class Execution:
         nodes, state, ctx, visits = self.program.nodes, self.state, self.ctx, self.visits
         rec, saving, output, limit = self.recording, self.saving, self.output, self.limit
         view, apply, rows, deadline = self.schema.view, self.schema.apply, rec.rows, ctx.deadline_ns
+        rows_limit = self.rows_limit
         while True:
             self.step += 1
             if self.step > limit:
@@ -212,7 +222,7 @@ class Execution:
             rec.current = None
             if output is not None:
                 await self._stream({name: update})
-            if len(rows) > ROWS_LIMIT:
+            if len(rows) > rows_limit:
                 await self._wait_for_journal()
             if t1 > deadline:
                 raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
@@ -342,7 +352,7 @@ class Execution:
             self._record_apply(branch, recorded, edges, step_id if branch is branches[-1] else None)
         if self.output is not None:
             await self._stream({branch.node.name: branch.update for branch in branches})
-        if len(self.recording.rows) > ROWS_LIMIT:
+        if len(self.recording.rows) > self.rows_limit:
             await self._wait_for_journal()
         if monotonic_ns() > self.ctx.deadline_ns:
             raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
@@ -419,10 +429,27 @@ class Execution:
     async def _wait_for_journal(self) -> None:
         if self.journal is None:
             self.recording.rows.clear()
+        elif self.rows_limit == 0:
+            await self._acknowledge()
         elif self.is_blocking:
             self.journal.full_wait(self.recording)
         else:
             await self.journal.afull_wait(self.recording)
+
+    async def _acknowledge(self) -> None:
+        """Wait until all that has happened is durable.
+
+        Raises:
+            StoreError: It cannot be made so.
+        """
+        if self.last_save is not None:
+            await self._durable(self.last_save)
+        if self.journal is None:
+            return
+        if self.is_blocking:
+            self.journal.flush()
+        else:
+            await self.journal.aflush()
 
     def _fail(self, error: BaseException) -> BaseException:
         """Record how the execution ended and give the error to raise."""

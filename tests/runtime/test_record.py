@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from inwit import END, START, Context, RetryPolicy, StateGraph
-from inwit.errors import StoreError
+from inwit.errors import MalformedInputError, StoreError
 from inwit.events import EdgeTaken, Event, ExecutionFailed, ExecutionStarted, StateChanged
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
@@ -513,3 +513,83 @@ def test_a_stream_left_open_at_exit_ends_without_noise(project: Path, store: Sto
 
     assert done.stderr == ""
     assert store.execution(done.stdout.strip()).status == "cancelled"
+
+
+DYING = """
+import os, signal, sys
+from typing import TypedDict
+from inwit import StateGraph
+
+durability, thread_id, kind = sys.argv[1:]
+
+class State(TypedDict):
+    n: int
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def first(state):
+    return {"n": 1}
+
+def last(state):
+    if durability == "sync":
+        die()
+    if state["n"] > 1:
+        raise ValueError("too many")
+    return {"n": 2}
+
+async def async_last(state):
+    return last(state)
+
+graph = StateGraph(State)
+graph.add_node("first", first)
+graph.add_node("last", last if kind == "sync" else async_last)
+graph.add_edge("first", "last")
+graph.set_entry_point("first")
+graph.set_finish_point("last")
+app = graph.compile(name="dying", durability=durability)
+try:
+    app.invoke({"n": 0}, thread_id=thread_id or None, execution_id="dying")
+finally:
+    die()
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("thread_id", ["", "t1"])
+@pytest.mark.parametrize(
+    ("durability", "acknowledged"), [("sync", "edge_taken"), ("exit", "execution_completed")]
+)
+def test_what_a_durability_acknowledges_survives_a_kill(
+    project: Path, store: Store, durability: str, acknowledged: str, thread_id: str, kind: str
+) -> None:
+    (project / "dying.py").write_text(DYING)
+    command = [sys.executable, "dying.py", durability, thread_id, kind]
+
+    subprocess.run(command, cwd=project, check=False)
+
+    events = store.events("dying")
+    assert acknowledged in [event.type for event in events]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_a_failure_is_acknowledged_with_durability_exit(project: Path, store: Store) -> None:
+    (project / "dying.py").write_text(DYING.replace('"n": 1', '"n": 9'))
+
+    subprocess.run([sys.executable, "dying.py", "exit", "", "sync"], cwd=project, check=False)
+
+    types = [event.type for event in store.events("dying")]
+    assert types[-2:] == ["node_failed", "execution_failed"]
+
+
+@pytest.mark.parametrize("durability", ["bogus", "Sync"])
+def test_an_unknown_durability_is_refused(project: Path, durability: Any) -> None:
+    graph = StateGraph(State)
+    graph.add_node("step", lambda _state: {})
+    graph.set_entry_point("step")
+    graph.set_finish_point("step")
+
+    with pytest.raises(MalformedInputError):
+        graph.compile(name="bogus", durability=durability)
+    with pytest.raises(MalformedInputError):
+        graph.compile(name="bogus").invoke({"n": 0}, durability=durability)

@@ -9,15 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
+from inwit.errors import MalformedInputError, nearest
 from inwit.runtime.serial import Delta, freeze, thaw
 
 Durability = Literal["async", "sync", "exit"]
+"""When what happened is durable: soon, before the next step starts, or when the execution ends."""
 SNAPSHOT_EVERY = 32
 """Steps between two checkpoints that hold the whole state."""
+
+
+def check_durability(name: str) -> None:
+    """Refuse what is no `Durability`.
+
+    Raises:
+        MalformedInputError: It is none.
+    """
+    known = get_args(Durability)
+    if name not in known:
+        raise MalformedInputError(f"No durability {name!r}.", hint=nearest(name, known))
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
