@@ -15,7 +15,7 @@ from mcp.server.subscriptions import (
 
 from inwit.errors import InwitError
 from inwit.events import Event, GraphRegistered, PlanChanged
-from inwit.server.hub import Hub, Lost
+from inwit.server.hub import Anew, Frame, Hub, Lost
 from inwit.server.mcp.resources import EXECUTION_TOPICS
 
 logger = logging.getLogger("inwit.server")
@@ -42,11 +42,16 @@ class RecordBus(InMemorySubscriptionBus):
             return
         try:
             async for item in subscription:
-                event = item.last.event if isinstance(item, Lost) else item.event
-                for change in changes(event):
+                for change in _told_by(item):
                     await self.publish(change)
         finally:
             subscription.close()
+
+
+def _told_by(item: Frame | Lost | Anew) -> list[ServerEvent]:
+    if isinstance(item, Anew):  # Every graph, execution and plan of the old record is gone.
+        return [ResourcesListChanged()]
+    return changes(item.last.event if isinstance(item, Lost) else item.event)
 
 
 def changes(event: Event) -> list[ServerEvent]:

@@ -73,6 +73,16 @@ def test_an_ordinary_word_is_no_name(question: str, catalogue: Catalogue) -> Non
     assert found(question, catalogue) == []
 
 
+@pytest.mark.parametrize(
+    "question", ["Why did tools run 2 times?", "What happens after tools?", "what does tools do"]
+)
+def test_a_node_called_tools_is_found_where_it_stands_as_a_name(question: str) -> None:
+    prebuilt = Catalogue(graphs=("react",), nodes={"react": ("agent", "tools")})
+
+    assert found(question, prebuilt) == ["node:tools"]
+    assert found("Which tools were called?", prebuilt) == []
+
+
 def test_a_mended_spelling_is_less_sure_than_the_exact_name(catalogue: Catalogue) -> None:
     index = Index(catalogue)
 
