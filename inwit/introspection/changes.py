@@ -20,7 +20,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ),
     ("load", r"concurrency|traffic|load\b|requests per|users\b|throughput"),
     ("retries", r"retr(?:y|ies|ied|ying)|attempts?\b|tries\b"),
-    ("timeout", r"time-?outs?|time limit|deadline|time out"),
+    ("timeout", r"timed? ?-?out|time-?outs?|time limit|deadline|time out"),
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
     (
         "removed",

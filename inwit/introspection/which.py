@@ -25,6 +25,8 @@ _PREVIOUS = re.compile(
 )
 _THIRD_LAST = re.compile(r"\bthird[- ](?:to[- ])?last\b")
 _FIRST = re.compile(rf"\b(?:first|earliest|oldest) (?:\w+ )?{_RUN}\b")
+_PLACES = {"second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5}
+_PLACE = re.compile(rf"\b({'|'.join(_PLACES)}) (?:execution|run|invocation)\b")
 _THREAD = re.compile(r"\bthread (?:id )?['\"`]?([A-Za-z0-9][\w.:@-]*)")
 _WORD_LIKE_ID = re.compile(r"(?<![\w./:-])(?=[\w.:@-]*[\d_@-])[A-Za-z0-9][\w.:@-]{1,80}\w(?![\w/])")
 _NOW = r"(?:currently|right now|at the moment|running|current|in progress|ongoing|active)\b"
@@ -172,6 +174,9 @@ def thread_of(scene: Scene) -> str | None:
 def _ordinal(scene: Scene, number: int) -> tuple[int, str]:
     if _FIRST.search(scene.words):
         return number - 1, "the first"
+    place = _PLACE.search(scene.words)
+    if place is not None and _PLACES[place[1]] <= number:
+        return number - _PLACES[place[1]], f"the {place[1]}"
     if _THIRD_LAST.search(scene.words) and number > 2:
         return 2, "the third to last"
     if _PREVIOUS.search(scene.words) and number > 1:

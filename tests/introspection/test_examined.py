@@ -400,3 +400,30 @@ def test_a_package_that_fits_does_not_hide_what_the_version_lacks(project: Path)
     answer = resolved(asking(project), "Is there a package with a Postgres checkpointer?")
 
     assert "has no network checkpointers" in answer.text
+
+
+def test_a_node_that_never_ran_is_told_with_what_led_past_it(project: Path) -> None:
+    graph = StateGraph(Count)
+    graph.add_node("start here", lambda state: {"round": 1})
+    graph.add_node("detour", lambda state: {"verdict": "late"})
+    graph.add_edge(START, "start here")
+    graph.add_conditional_edges(
+        "start here", lambda state: "far" if state["round"] > 1 else "near",
+        {"far": "detour", "near": END},
+    )  # fmt: skip
+    graph.add_edge("detour", END)
+    graph.compile(name="short").invoke({})
+
+    answer = resolved(asking(project), "Why did detour run 3 times?")
+
+    assert answer.data["visits"] == {"detour": 0}
+    assert answer.data["causes"][0]["label"] == "near"
+
+
+def test_the_second_execution_is_counted_from_the_first(project: Path) -> None:
+    _, ids = paying()
+
+    answer = resolved(asking(project), "was charge retried in the second run?")
+
+    assert answer.data["execution_id"] == ids["b"]
+    assert answer.data["values"]["retries"] == 2

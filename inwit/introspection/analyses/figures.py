@@ -49,7 +49,7 @@ _OFTEN = (
     r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
     r"|(?:number|count) of (?:times|visits|rounds|iterations)"
 )
-_TRIES = r"how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
+_TRIES = r"(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
 _NOT_COUNTED = r"model|llm|tools?\b|tokens?|usual|typical|interrupt|waiting|will\b"
 _FAILS = r"fail|error|crash|exception|raise|timed? ?-?out"
 

@@ -64,7 +64,7 @@ def answer(scene: Scene) -> Draft:
 
 
 def _execution(scene: Scene, draft: Draft) -> Draft:
-    choice = choose(scene)
+    choice = choose(scene, status="cancelled") if scene.says(r"cancel") else choose(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution

@@ -23,8 +23,9 @@ _COUNT = (
     r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|multiple|so many) ?(?:x\b|times)"
     r"|twice|thrice|again\b|repeat|re-?execut|re-?run|loop|over and over|more than once|endless|circles"
 )
+_STOP = r"stop|end(?:ed|s)?\b|terminat|halt|quit\b"
 _COST = r"cost|expensive|tokens?|bill|spend|spent|money|price|pricey|\$"
-_SKIP = r"skip|never|not (?:run|reach|execut|call|fire|get)|n[o']t (?:run|reach|execut|call|fire|get)|bypass"
+_SKIP = r"skip|never|(?:\w+n['’]?t|\bnot) (?:run|reach|execut|call|fire|get)|bypass"
 _BRANCH = (
     r"chose|choose|choice|pick|route|routed|branch|path\b|went|go (?:to|down|into)|instead|decid"
     r"|select|prefer|(?:was|is|were|been|get|got)\s+taken\b|rather than|end up|ended up|take the|took the|fallback"
@@ -41,10 +42,10 @@ def answer(scene: Scene) -> Draft:
         return why_failed.not_compiling(scene)
     if scene.says(_RETRY):
         return why_failed.retries(scene)
-    if scene.says(_FAIL):
+    if scene.says(_FAIL) or (scene.says(_STOP) and _was_cut_short(scene)):
         return why_failed.explain(scene)
     if scene.says(_COUNT):
-        return why_visits.explain(scene)
+        return _visits(scene)
     if scene.says(_COST):
         return why_cost.explain(scene)
     if scene.says(_SKIP):
@@ -56,12 +57,29 @@ def answer(scene: Scene) -> Draft:
     return _open(scene)
 
 
+def _was_cut_short(scene: Scene) -> bool:
+    choice = choose(scene)
+    return choice is not None and choice.execution.status in ("failed", "cancelled")
+
+
+def _visits(scene: Scene) -> Draft:
+    """Count the visits; where there are none, say also what led past the node."""
+    draft = why_visits.explain(scene)
+    if scene.node is None or draft.data.get("visits") != {scene.node: 0}:
+        return draft
+    past = why_branch.explain(scene, skipped=True)
+    if past.data.get("execution_id") == draft.data["execution_id"]:
+        draft.claims += past.claims[1:]
+        draft.data |= {"causes": past.data["causes"]}
+    return draft
+
+
 def _open(scene: Scene) -> Draft:
     """Answer a why that names no kind: by what is named, else by what stands out."""
     if scene.named("key"):
         return why_value.explain(scene)
     if scene.nodes:
-        return why_visits.explain(scene)
+        return _visits(scene)
     choice = choose(scene)
     if choice is not None and choice.execution.status == "failed":
         return why_failed.explain(scene)

@@ -105,6 +105,8 @@ def _choose(scene: Scene) -> Choice | None:
     node = scene.node
     if scene.says(r"cancel"):
         return choose(scene, status="cancelled") or choose(scene, status="failed")
+    if scene.says(r"stop|end(?:ed|s)?\b|terminat|halt|quit\b"):
+        return choose(scene, fits=lambda one: one.status in ("failed", "cancelled"))
     if node is None:
         return choose(scene, status="failed")
     return choose(

@@ -171,7 +171,8 @@ def _tell(draft: Draft, choice: Choice, node: str, visits: list[Visit], asked: i
         "attempts": {node: attempts},
         "causes": [],
     }
-    text = f"{node} ran {times(len(mine))} in {choice.words}"
+    often = times(len(mine)) if mine else "not at all"
+    text = f"{node} ran {often} in {choice.words}"
     if asked is not None and asked not in (len(mine), attempts):
         text += f", not {times(asked)}"
     if attempts > len(mine):

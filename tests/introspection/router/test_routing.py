@@ -182,7 +182,7 @@ def test_held_out_questions_are_read_less_well_by_words_alone() -> None:
 
     assert measured.level >= 0.86
     assert measured.both >= 0.76
-    assert measured.outside_precision >= 0.78
+    assert measured.outside_precision >= 0.76
     assert measured.outside_recall >= 0.78
 
 
