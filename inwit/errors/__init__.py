@@ -33,6 +33,9 @@
     │   ├── StoreReadOnlyError
     │   ├── StoreVersionError
     │   ├── FencedError
+    │   ├── ThreadTakenError
+    │   ├── ThreadGapError
+    │   ├── ThreadBusyError
     │   └── UnserialisableError
     ├── RequestError               what came from outside
     │   ├── MalformedIdError
@@ -133,6 +136,9 @@ from inwit.errors.stores import (
     StoreLockedError,
     StoreReadOnlyError,
     StoreVersionError,
+    ThreadBusyError,
+    ThreadGapError,
+    ThreadTakenError,
     UnserialisableError,
 )
 
@@ -179,6 +185,9 @@ __all__ = [
     "StoreLockedError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "ThreadBusyError",
+    "ThreadGapError",
+    "ThreadTakenError",
     "TooLargeError",
     "TooManyStreamsError",
     "UnauthorizedError",

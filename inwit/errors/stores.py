@@ -92,6 +92,50 @@ class FencedError(StoreError):
         self.execution_id = execution_id
 
 
+class ThreadTakenError(StoreError):
+    """Another writer has gone on with a thread."""
+
+    code = "store.thread_taken"
+    status = 409
+
+    def __init__(self, thread_id: str, ns: str, seq: int) -> None:
+        place = f" in {shorten(ns)}" if ns else ""
+        super().__init__(
+            f"Row {seq} of the thread {shorten(thread_id)}{place} was written by someone else.",
+            hint="Let one execution at a time run on a thread, or give each its own.",
+        )
+        self.thread_id = thread_id
+
+
+class ThreadGapError(StoreError):
+    """A row cannot follow the last one that is kept."""
+
+    code = "store.thread_gap"
+    status = 409
+
+    def __init__(self, thread_id: str, ns: str, seq: int, last: int) -> None:
+        place = f" in {shorten(ns)}" if ns else ""
+        super().__init__(
+            f"Row {seq} of the thread {shorten(thread_id)}{place} cannot follow row {last}.",
+            hint="A save before it failed, or the thread was deleted; go on from what is kept.",
+        )
+        self.thread_id = thread_id
+
+
+class ThreadBusyError(StoreError):
+    """A living process is running an execution on the thread."""
+
+    code = "store.thread_busy"
+    status = 409
+
+    def __init__(self, thread_id: str, owner: str) -> None:
+        super().__init__(
+            f"The thread {shorten(thread_id)} is being run by another process ({owner}).",
+            hint="Wait until it is done, or give this execution a thread of its own.",
+        )
+        self.thread_id = thread_id
+
+
 class UnserialisableError(StoreError):
     """A value's type cannot be written into a checkpoint, or not be read here."""
 

@@ -236,8 +236,8 @@ class CompiledGraph(Answering, Generic[S]):
                     "There is no input and nothing to resume.",
                     hint="Give a dict, or the thread_id of an execution that stopped.",
                 )
-            values, names = resume_point(saved)
-            return saver, values, [self.program.by_name[name] for name in names], None
+            values, tasks = resume_point(saved)
+            return saver, values, [self.program.by_name[task.name] for task in tasks], None
         given = self.schema.parse(state)
         if saved:
             values, _ = resume_point(saved)

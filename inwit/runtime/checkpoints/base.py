@@ -1,25 +1,25 @@
-"""What a checkpointer is, and how the engine writes to one.
+"""What a checkpointer keeps, and the protocol by which it is asked.
 
-A checkpoint holds what one step changed; now and then it also holds the whole state, so that reading
-one needs few of its predecessors. Values are packed (`inwit.runtime.serial`), never pickled.
+A thread is an append-only log of rows for each namespace. A `Checkpoint` holds what one step
+changed, and now and then the whole state, so that reading one needs few of its predecessors; a
+`Pending` holds what has happened inside the step that follows. Values are packed
+(`inwit.runtime.serial`), never pickled.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import msgspec
 
 from inwit.errors import MalformedInputError, nearest
-from inwit.runtime.serial import Delta, freeze, thaw
 
 Durability = Literal["async", "sync", "exit"]
 """When what happened is durable: soon, before the next step starts, or when the execution ends."""
-SNAPSHOT_EVERY = 32
-"""Steps between two checkpoints that hold the whole state."""
+Source = Literal["input", "loop", "update", "fork"]
+PendingKind = Literal["done", "interrupt", "resume", "memo", "failed", "closed"]
 
 
 def check_durability(name: str) -> None:
@@ -33,146 +33,113 @@ def check_durability(name: str) -> None:
         raise MalformedInputError(f"No durability {name!r}.", hint=nearest(name, known))
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node that is to run, and for one that was sent to, its own input."""
+
+    name: str
+    arg: Any = None
+    """The frozen input of a node that `is_sent`; else the node reads the state."""
+    is_sent: bool = False
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=1, gc=False):
     """One saved step of a thread.
 
     `update` maps the keys that the step changed to frozen values, a list reducer's to what it
-    appended; `state` is the whole frozen state, where this checkpoint holds it. `next` names the
-    nodes that follow; empty at the end.
+    appended; `state` is the whole frozen state, where this checkpoint holds it. A checkpoint without
+    it continues the one before; the first of an execution and every fork are whole.
     """
 
-    checkpoint_id: str
     thread_id: str
+    ns: str = ""
+    """"" is the graph itself; ``node:task|node:task`` a graph within it."""
+    seq: int
+    """Its place in its log, gapless from 1 and shared with the pending rows."""
+    checkpoint_id: str
     execution_id: str
     step: int
     ts_ns: int
-    next: tuple[str, ...]
+    next: tuple[Task, ...] = ()
+    """What runs next; empty at the end."""
     update: dict[str, Any]
     state: dict[str, Any] | None = None
+    source: Source = "loop"
+    parent_id: str | None = None
+    joins: Any = None
+    """Which arrivals the joins have counted, as plain values."""
+    owner: str = ""
+    lease_until_ns: int = 0
+    version: int = 0
+    """The version of the state's shape: see `inwit.runtime.checkpoints.migrating`."""
+    metadata: dict[str, Any] | None = None
+    """What the caller's config said, frozen."""
 
 
+class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2, gc=False):
+    """One thing that happened inside the step that follows a checkpoint."""
+
+    thread_id: str
+    ns: str = ""
+    seq: int
+    checkpoint_id: str
+    """The checkpoint that it follows."""
+    execution_id: str
+    ts_ns: int
+    kind: PendingKind
+    task: str = ""
+    key: str = ""
+    value: Any = None
+    """Frozen."""
+    owner: str = ""
+    lease_until_ns: int = 0
+
+
+Row: TypeAlias = Checkpoint | Pending
+
+
+@runtime_checkable
 class Checkpointer(Protocol):
-    """Keeps checkpoints by thread, in the order in which they are put.
+    """Keeps the rows of threads.
 
-    Whoever keeps this protocol can be given to ``compile(checkpointer=…)``. Frozen values are
-    immutable Python values or msgspec Raw/Ext bytes; `encode` and `decode` in
-    `inwit.runtime.checkpoints.codec` turn a checkpoint into bytes and back.
+    Whoever keeps this protocol can be given to ``compile(checkpointer=…)``. `encode` and `decode` in
+    `inwit.runtime.checkpoints.codec` turn a row into bytes and back;
+    `inwit.testing.checkpointer_suite` says whether a backend keeps the protocol.
     """
 
-    def put(self, checkpoint: Checkpoint) -> Future[None] | None:
-        """Keep one checkpoint. A future is done when it is durable; None means at once."""
+    def put(self, rows: Sequence[Row]) -> Future[None] | None:
+        """Append rows of one thread and namespace, in the order of their `seq`: all or none.
 
-    def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
-        """Give the checkpoints that build one state, oldest first; empty when there is none.
+        A future is done when they are durable; None means that they are. Rows that are put one call
+        after another become durable in that order.
 
-        The first one holds the whole state, the last one is the named or newest.
+        Raises:
+            ThreadTakenError: A row of that `seq` is there already: somebody else wrote it. Raised,
+                or set in the future.
+            ThreadGapError: The row before the first one is missing. Raised, or set in the future.
         """
 
-    def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
-        """Give a thread's checkpoints, newest first."""
+    def load(
+        self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
+    ) -> Sequence[Row]:
+        """Give the rows that build the state after the named, or else the newest, checkpoint.
+
+        They begin with the newest whole checkpoint at or before it, and end before the checkpoint
+        that follows it: what is pending comes last. Empty when there is no such checkpoint.
+        """
+
+    def history(
+        self, thread_id: str, limit: int | None = None, *, ns: str = ""
+    ) -> Sequence[Checkpoint]:
+        """Give the checkpoints of a thread, newest first."""
+
+    def last_seq(self, thread_id: str, *, ns: str = "") -> int:
+        """The `seq` of the newest row; 0 where there is none."""
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forget a thread."""
+        """Forget a thread in all its namespaces."""
 
+    def prune(self, thread_id: str, *, keep: int) -> None:
+        """Forget what none of the newest `keep` checkpoints of a namespace needs, in each."""
 
-class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a thread after one step."""
-
-    values: dict[str, Any]
-    next: tuple[str, ...]
-    config: dict[str, Any]
-    metadata: dict[str, Any]
-    created_at: str
-    parent_config: dict[str, Any] | None = None
-    tasks: tuple[Any, ...] = ()
-
-
-def fold(checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
-    """Build the state after the last checkpoint."""
-    if not checkpoints:
-        return {}
-    state = {key: thaw(value) for key, value in (checkpoints[0].state or {}).items()}
-    for checkpoint in checkpoints[1:]:
-        for key, frozen in checkpoint.update.items():
-            value = thaw(frozen)
-            state[key] = state.get(key, []) + value.items if isinstance(value, Delta) else value
-    return state
-
-
-def join_updates(updates: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Make one update of those of a step's branches, in their order."""
-    joined: dict[str, Any] = {}
-    for update in updates:
-        for key, frozen in update.items():
-            both = key in joined and isinstance(frozen, msgspec.msgpack.Ext)
-            joined[key] = _join_deltas(joined[key], frozen) if both else frozen
-    return joined
-
-
-def _join_deltas(first: Any, second: Any) -> Any:
-    from inwit.runtime.serial import freeze_delta
-
-    one, two = thaw(first), thaw(second)
-    return freeze_delta([*(one.items if isinstance(one, Delta) else one), *two.items])
-
-
-class Saving:
-    """One execution's way to its checkpointer."""
-
-    def __init__(
-        self, checkpointer: Checkpointer, thread_id: str, execution_id: str, durability: Durability
-    ) -> None:
-        self._checkpointer = checkpointer
-        self._thread_id = thread_id
-        self._execution_id = execution_id
-        self.is_sync = durability == "sync"
-        self._at_exit = durability == "exit"
-        self._since_snapshot = SNAPSHOT_EVERY
-        self._last: tuple[int, tuple[str, ...]] | None = None
-
-    def checkpoint_id(self, step: int) -> str:
-        """The id of the checkpoint after a step."""
-        return f"{self._execution_id}:{step}"
-
-    def save(
-        self,
-        step: int,
-        update: dict[str, Any] | None,
-        following: tuple[str, ...],
-        state: dict[str, Any],
-    ) -> Future[None] | None:
-        """Save a step. The future, if any, is done when the checkpoint is durable."""
-        self._last = (step, following)
-        if self._at_exit:
-            return None
-        whole = self._since_snapshot >= SNAPSHOT_EVERY
-        self._since_snapshot = 0 if whole else self._since_snapshot + 1
-        return self._put(step, update or {}, following, state if whole else None)
-
-    def _put(
-        self,
-        step: int,
-        update: dict[str, Any],
-        following: tuple[str, ...],
-        state: dict[str, Any] | None,
-    ) -> Future[None] | None:
-        frozen = None if state is None else {k: freeze(v, strict=True) for k, v in state.items()}
-        return self._checkpointer.put(
-            Checkpoint(
-                checkpoint_id=self.checkpoint_id(step),
-                thread_id=self._thread_id,
-                execution_id=self._execution_id,
-                step=step,
-                ts_ns=time.time_ns(),
-                next=following,
-                update=update,
-                state=frozen,
-            )
-        )
-
-    def close(self, state: dict[str, Any]) -> Future[None] | None:
-        """Write what `exit` kept back; its future is done when that is durable."""
-        if not self._at_exit or self._last is None:
-            return None
-        step, following = self._last
-        return self._put(step, {}, following, state)
+    def threads(self) -> Sequence[str]:
+        """The ids of all threads, sorted."""

@@ -2,35 +2,144 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from threading import Lock
 
-from inwit.runtime.checkpoints.base import Checkpoint
+from inwit.errors import ThreadGapError, ThreadTakenError
+from inwit.runtime.checkpoints.base import Checkpoint, Row
+
+
+class _Log:
+    """The rows of one namespace, and where its checkpoints are.
+
+    The indices are brought up to date by readers, so that a writer pays for nothing but its rows.
+    """
+
+    __slots__ = ("_checkpoints", "_indexed", "_places", "_wholes", "dropped", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.dropped = 0
+        """How many rows before the first one were pruned."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._indexed = 0
+        self._checkpoints: list[int] = []
+        self._wholes: list[int] = []
+        self._places: dict[str, int] = {}
+
+    def _index(self) -> None:
+        rows = self.rows
+        for at in range(self._indexed, len(rows)):
+            row = rows[at]
+            if isinstance(row, Checkpoint):
+                self._places[row.checkpoint_id] = at
+                self._checkpoints.append(at)
+                if row.state is not None:
+                    self._wholes.append(at)
+        self._indexed = len(rows)
+
+    def load(self, checkpoint_id: str | None) -> list[Row]:
+        self._index()
+        if not self._checkpoints:
+            return []
+        at = self._checkpoints[-1] if checkpoint_id is None else self._places.get(checkpoint_id)
+        if at is None:
+            return []
+        after = bisect_right(self._checkpoints, at)
+        end = self._checkpoints[after] if after < len(self._checkpoints) else len(self.rows)
+        return self.rows[self._whole_before(at) : end]
+
+    def _whole_before(self, at: int) -> int:
+        return self._wholes[bisect_right(self._wholes, at) - 1]
+
+    def history(self, limit: int | None) -> list[Checkpoint]:
+        self._index()
+        chosen = self._checkpoints[::-1] if limit is None else self._newest(limit)
+        return [row for at in chosen if isinstance(row := self.rows[at], Checkpoint)]
+
+    def _newest(self, count: int) -> list[int]:
+        return self._checkpoints[: -count - 1 : -1] if count > 0 else []
+
+    def prune(self, keep: int) -> None:
+        self._index()
+        kept = self._newest(keep)
+        if kept:
+            first = self._whole_before(kept[-1])
+            del self.rows[:first]
+            self.dropped += first
+            self._reset()
 
 
 class InMemoryCheckpointer:
     """Keeps checkpoints in this process; they are gone when it ends."""
 
     def __init__(self) -> None:
-        self._threads: dict[str, list[Checkpoint]] = {}
+        self._threads: dict[str, dict[str, _Log]] = {}
+        self._lock = Lock()
 
-    def put(self, checkpoint: Checkpoint) -> None:
-        """Keep one checkpoint."""
-        self._threads.setdefault(checkpoint.thread_id, []).append(checkpoint)
+    def put(self, rows: Sequence[Row]) -> None:
+        """Append rows of one thread and namespace."""
+        first = rows[0]
+        with self._lock:
+            try:
+                log = self._threads[first.thread_id][first.ns]
+            except KeyError:
+                log = self._threads.setdefault(first.thread_id, {}).setdefault(first.ns, _Log())
+            expected = log.dropped + len(log.rows) + 1
+            if first.seq == expected:
+                log.rows.extend(rows)
+                return
+        self._refuse(first, expected - 1)
 
-    def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
-        """Give the checkpoints that build one state."""
-        kept = self._threads.get(thread_id, [])
-        end = len(kept)
-        if checkpoint_id is not None:
-            end = next((i + 1 for i, c in enumerate(kept) if c.checkpoint_id == checkpoint_id), 0)
-        start = next((i for i in range(end - 1, -1, -1) if kept[i].state is not None), end)
-        return kept[start:end]
+    def _refuse(self, row: Row, last: int) -> None:
+        if row.seq <= last:
+            raise ThreadTakenError(row.thread_id, row.ns, row.seq)
+        raise ThreadGapError(row.thread_id, row.ns, row.seq, last)
 
-    def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
-        """Give a thread's checkpoints, newest first."""
-        newest = self._threads.get(thread_id, [])[::-1]
-        return newest if limit is None else newest[:limit]
+    def load(
+        self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
+    ) -> Sequence[Row]:
+        """Give the rows that build one state."""
+        with self._lock:
+            log = self._find(thread_id, ns)
+            return [] if log is None else log.load(checkpoint_id)
+
+    def history(
+        self, thread_id: str, limit: int | None = None, *, ns: str = ""
+    ) -> Sequence[Checkpoint]:
+        """Give the checkpoints of a thread, newest first."""
+        with self._lock:
+            log = self._find(thread_id, ns)
+            return [] if log is None else log.history(limit)
+
+    def last_seq(self, thread_id: str, *, ns: str = "") -> int:
+        """The `seq` of the newest row; 0 where there is none."""
+        log = self._find(thread_id, ns)
+        return 0 if log is None else log.dropped + len(log.rows)
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forget a thread."""
-        self._threads.pop(thread_id, None)
+        """Forget a thread in all its namespaces."""
+        with self._lock:
+            self._threads.pop(thread_id, None)
+
+    def prune(self, thread_id: str, *, keep: int) -> None:
+        """Forget what none of the newest `keep` checkpoints of a namespace needs, in each."""
+        with self._lock:
+            for log in self._threads.get(thread_id, {}).values():
+                log.prune(keep)
+
+    def threads(self) -> Sequence[str]:
+        """The ids of all threads, sorted."""
+        with self._lock:
+            return sorted(name for name, logs in self._threads.items() if any_rows(logs))
+
+    def _find(self, thread_id: str, ns: str) -> _Log | None:
+        return self._threads.get(thread_id, {}).get(ns)
+
+
+def any_rows(logs: dict[str, _Log]) -> bool:
+    """Whether a thread has any row: one that was only refused leaves an empty log."""
+    return any(log.rows for log in logs.values())

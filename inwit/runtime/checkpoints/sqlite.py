@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import apsw
 
-from inwit.runtime.checkpoints.base import Checkpoint
+from inwit.errors import ThreadGapError, ThreadTakenError
+from inwit.runtime.checkpoints.base import Checkpoint, Row
 from inwit.runtime.checkpoints.codec import decode, encode
-from inwit.runtime.project import Project
-from inwit.runtime.store.connection import open_writer, query, store_errors
-from inwit.runtime.store.database import Database
-from inwit.runtime.store.journal import Journal
+from inwit.runtime.checkpoints.sqlite_file import File, OwnFile, ProjectFile
+from inwit.runtime.store.connection import query
 
-T = TypeVar("T")
-Work = Callable[[apsw.Connection], Any]
 _MIGRATIONS = (
     """
     CREATE TABLE checkpoints (
@@ -34,13 +28,57 @@ _MIGRATIONS = (
     CREATE INDEX checkpoints_by_thread ON checkpoints (thread_id, position);
     CREATE UNIQUE INDEX checkpoints_by_id ON checkpoints (thread_id, checkpoint_id)
     """,
+    # What happens inside a step became rows as well, and each row has its place in its thread.
+    """
+    CREATE TABLE checkpoint_rows (
+        thread_id TEXT NOT NULL,
+        ns TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        checkpoint_id TEXT, -- NULL for what is pending
+        is_whole INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        UNIQUE (thread_id, ns, seq)
+    );
+    CREATE UNIQUE INDEX checkpoint_rows_by_id ON checkpoint_rows (thread_id, ns, checkpoint_id)
+        WHERE checkpoint_id IS NOT NULL;
+    INSERT INTO checkpoint_rows
+        SELECT thread_id, '', row_number() OVER (PARTITION BY thread_id ORDER BY position),
+            checkpoint_id, has_state, data
+        FROM checkpoints;
+    DROP TABLE checkpoints
+    """,
 )
-
-
-class _File(Protocol):
-    def submit(self, work: Work) -> Future[Any]: ...
-
-    def read(self, work: Callable[[apsw.Connection], T]) -> T: ...
+_LAST = "SELECT coalesce(max(seq), 0) FROM checkpoint_rows WHERE thread_id = ? AND ns = ?"
+_INSERT = "INSERT INTO checkpoint_rows VALUES (?, ?, ?, ?, ?, ?)"
+_NEWEST = (
+    "SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2"
+    " AND checkpoint_id IS NOT NULL ORDER BY seq DESC LIMIT 1"
+)
+_NAMED = "SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND checkpoint_id = ?3"
+_LOAD = (
+    "SELECT seq, data FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND seq >= ("
+    " SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND seq <= ?3"
+    " AND is_whole ORDER BY seq DESC LIMIT 1)"
+    " AND seq < coalesce(("
+    " SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND seq > ?3"
+    " AND checkpoint_id IS NOT NULL ORDER BY seq LIMIT 1), 9223372036854775807) ORDER BY seq"
+)
+_HISTORY = (
+    "SELECT seq, data FROM checkpoint_rows WHERE thread_id = ? AND ns = ?"
+    " AND checkpoint_id IS NOT NULL ORDER BY seq DESC LIMIT ?"
+)
+_PRUNE = (
+    "DELETE FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND seq < ("
+    " SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2 AND is_whole AND seq <= ("
+    " SELECT min(seq) FROM (SELECT seq FROM checkpoint_rows WHERE thread_id = ?1 AND ns = ?2"
+    " AND checkpoint_id IS NOT NULL ORDER BY seq DESC LIMIT ?3)) ORDER BY seq DESC LIMIT 1)"
+)
+# Skips from thread to thread along the index, instead of reading every row.
+_THREADS = (
+    "WITH RECURSIVE found (id) AS (SELECT min(thread_id) FROM checkpoint_rows UNION ALL"
+    " SELECT (SELECT min(thread_id) FROM checkpoint_rows WHERE thread_id > id) FROM found"
+    " WHERE id IS NOT NULL) SELECT id FROM found WHERE id IS NOT NULL"
+)
 
 
 class SqliteCheckpointer:
@@ -51,160 +89,83 @@ class SqliteCheckpointer:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._file: _File = _ProjectFile() if path is None else _OwnFile(Path(path))
-
-    def put(self, checkpoint: Checkpoint) -> Future[None]:
-        """Keep one checkpoint; the future is done when its commit has reached the disk."""
-        data = encode(checkpoint)
-        row = (
-            checkpoint.thread_id,
-            checkpoint.checkpoint_id,
-            int(checkpoint.state is not None),
-            data,
+        self._file: File = (
+            ProjectFile(_MIGRATIONS) if path is None else OwnFile(Path(path), _MIGRATIONS)
         )
-        return self._file.submit(lambda connection: _insert(connection, row))
 
-    def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
-        """Give the checkpoints that build one state."""
-        return self._file.read(lambda connection: _load(connection, thread_id, checkpoint_id))
+    def put(self, rows: Sequence[Row]) -> Future[Any]:
+        """Append rows; the future is done when their commit has reached the disk."""
+        packed = [_values(row) for row in rows]
+        return self._file.submit(lambda connection: _append(connection, packed))
 
-    def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
-        """Give a thread's checkpoints, newest first."""
-        sql = "SELECT data FROM checkpoints WHERE thread_id = ? ORDER BY position DESC LIMIT ?"
-        given = (thread_id, -1 if limit is None else limit)
-        rows = self._file.read(lambda connection: query(connection, sql, given))
-        return [decode(data) for (data,) in rows]
+    def load(
+        self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
+    ) -> Sequence[Row]:
+        """Give the rows that build one state."""
+        found = self._file.read(lambda connection: _load(connection, thread_id, ns, checkpoint_id))
+        return [decode(data, seq=seq) for seq, data in found]
+
+    def history(
+        self, thread_id: str, limit: int | None = None, *, ns: str = ""
+    ) -> Sequence[Checkpoint]:
+        """Give the checkpoints of a thread, newest first."""
+        given = (thread_id, ns, -1 if limit is None else limit)
+        found = self._file.read(lambda connection: query(connection, _HISTORY, given))
+        rows = [decode(data, seq=seq) for seq, data in found]
+        return [row for row in rows if isinstance(row, Checkpoint)]
+
+    def last_seq(self, thread_id: str, *, ns: str = "") -> int:
+        """The `seq` of the newest row; 0 where there is none."""
+        return self._file.read(lambda connection: _last(connection, thread_id, ns))
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forget a thread."""
-        sql = "DELETE FROM checkpoints WHERE thread_id = ?"
+        """Forget a thread in all its namespaces."""
+        sql = "DELETE FROM checkpoint_rows WHERE thread_id = ?"
         self._file.submit(lambda connection: connection.execute(sql, (thread_id,))).result()
 
+    def prune(self, thread_id: str, *, keep: int) -> None:
+        """Forget what none of the newest `keep` checkpoints of a namespace needs, in each."""
+        self._file.submit(lambda connection: _prune(connection, thread_id, keep)).result()
 
-def _insert(connection: apsw.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute(
-        "INSERT INTO checkpoints (thread_id, checkpoint_id, has_state, data) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (thread_id, checkpoint_id) DO UPDATE SET has_state = 1, data = excluded.data"
-        " WHERE excluded.has_state",
-        row,
-    )
+    def threads(self) -> Sequence[str]:
+        """The ids of all threads, sorted."""
+        found = self._file.read(lambda connection: query(connection, _THREADS))
+        return [name for (name,) in found]
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    if isinstance(row, Checkpoint):
+        key: tuple[str | None, int] = (row.checkpoint_id, int(row.state is not None))
+    else:
+        key = (None, 0)
+    return (row.thread_id, row.ns, row.seq, *key, encode(row))
+
+
+def _append(connection: apsw.Connection, rows: list[tuple[Any, ...]]) -> None:
+    thread_id, ns, seq = rows[0][:3]
+    last = _last(connection, thread_id, ns)
+    if seq <= last:
+        raise ThreadTakenError(thread_id, ns, seq)
+    if seq > last + 1:
+        raise ThreadGapError(thread_id, ns, seq, last)
+    connection.executemany(_INSERT, rows)
+
+
+def _last(connection: apsw.Connection, thread_id: str, ns: str) -> int:
+    return int(query(connection, _LAST, (thread_id, ns))[0][0])
 
 
 def _load(
-    connection: apsw.Connection, thread_id: str, checkpoint_id: str | None
-) -> list[Checkpoint]:
-    [(end,)] = query(
-        connection,
-        "SELECT max(position) FROM checkpoints WHERE thread_id = ?1"
-        " AND (?2 IS NULL OR checkpoint_id = ?2)",
-        (thread_id, checkpoint_id),
-    )
-    if end is None:
-        return []
-    rows = query(
-        connection,
-        "SELECT data FROM checkpoints WHERE thread_id = ?1 AND position <= ?2 AND position >= ("
-        " SELECT max(position) FROM checkpoints"
-        " WHERE thread_id = ?1 AND position <= ?2 AND has_state) ORDER BY position",
-        (thread_id, end),
-    )
-    return [decode(data) for (data,) in rows]
+    connection: apsw.Connection, thread_id: str, ns: str, checkpoint_id: str | None
+) -> list[tuple[Any, ...]]:
+    if checkpoint_id is None:
+        found = query(connection, _NEWEST, (thread_id, ns))
+    else:
+        found = query(connection, _NAMED, (thread_id, ns, checkpoint_id))
+    return query(connection, _LOAD, (thread_id, ns, found[0][0])) if found else []
 
 
-class _ProjectFile:
-    """The project's record: checkpoints join the journal's group commits."""
-
-    def __init__(self) -> None:
-        project = Project.find()
-        self._journal = Journal.of(project)
-        self._database = Database.of(project)
-        self._database.declare("checkpoints", _MIGRATIONS)
-
-    def submit(self, work: Work) -> Future[Any]:
-        return self._journal.submit(work)
-
-    def read(self, work: Callable[[apsw.Connection], T]) -> T:
-        self._journal.flush()
-        return self._database.read(work)
-
-
-class _OwnFile:
-    """A file of its own, with one thread that commits whatever has come in meanwhile."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._queue: SimpleQueue[tuple[Work, Future[Any]]] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._connection: apsw.Connection | None = None
-        self._thread: threading.Thread | None = None
-        self._process = os.getpid()
-
-    def submit(self, work: Work) -> Future[Any]:
-        done: Future[Any] = Future()
-        if self._thread is None or self._process != os.getpid():
-            self._start()
-        self._queue.put((work, done))
-        return done
-
-    def read(self, work: Callable[[apsw.Connection], T]) -> T:
-        # Through the writer, so that a reader sees every checkpoint that was put before.
-        found: T = self.submit(work).result()
-        return found
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._process != os.getpid():
-                self._queue, self._connection, self._process = SimpleQueue(), None, os.getpid()
-                self._thread = None
-            if self._thread is None:
-                name = f"inwit-checkpoints-{self._path.name}"
-                self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-                atexit.register(self._drain)
-                self._thread.start()
-
-    def _drain(self) -> None:
-        """Wait until what was put is committed; called when the interpreter ends."""
-        self.submit(lambda _: None).result(timeout=10)
-
-    def _serve(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            try:
-                while len(batch) < 1000:
-                    batch.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            self._commit(batch)
-
-    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
-        results: list[Any] = []
-        try:
-            with store_errors(self._path):
-                connection = self._open()
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    results = [work(connection) for work, _ in batch]
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-        except Exception as exc:  # noqa: BLE001 - whoever waits for one of the futures is told
-            for _, done in batch:
-                done.set_exception(exc)
-            return
-        for (_, done), result in zip(batch, results, strict=True):
-            done.set_result(result)
-
-    def _open(self) -> apsw.Connection:
-        if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = open_writer(self._path)
-            connection.execute("PRAGMA synchronous = FULL")
-            version = connection.pragma("user_version")
-            for number, migration in enumerate(_MIGRATIONS[version:], version + 1):
-                connection.execute(
-                    f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT"
-                )
-            self._connection = connection
-        return self._connection
+def _prune(connection: apsw.Connection, thread_id: str, keep: int) -> None:
+    spaces = "SELECT DISTINCT ns FROM checkpoint_rows WHERE thread_id = ?"
+    for (ns,) in query(connection, spaces, (thread_id,)):
+        connection.execute(_PRUNE, (thread_id, ns, keep))

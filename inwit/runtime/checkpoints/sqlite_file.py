@@ -1,0 +1,187 @@
+"""The two places of SQLite checkpoints, each with one thread that commits for all who wait."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import apsw
+
+from inwit.errors import InwitError, StoreReadOnlyError, StoreVersionError
+from inwit.runtime.project import Project
+from inwit.runtime.store.connection import open_writer, store_errors
+from inwit.runtime.store.database import Database
+from inwit.runtime.store.journal import Journal
+
+T = TypeVar("T")
+Work = Callable[[apsw.Connection], Any]
+_BATCH = 1000
+
+
+class File(Protocol):
+    """Where checkpoints are kept."""
+
+    def submit(self, work: Work) -> Future[Any]:
+        """Let `work` join the next commit. It raises before it writes anything, or not at all."""
+
+    def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run work that writes nothing, after all that was submitted before."""
+
+
+class ProjectFile:
+    """The project's record: checkpoints join the journal's group commits."""
+
+    def __init__(self, migrations: Sequence[str]) -> None:
+        project = Project.find()
+        self._journal = Journal.of(project)
+        self._database = Database.of(project)
+        self._database.declare("checkpoints", migrations)
+
+    def submit(self, work: Work) -> Future[Any]:
+        """Let `work` join the next commit."""
+        return self._journal.submit(work)
+
+    def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run work that writes nothing."""
+        self._journal.flush()
+        return self._database.read(work)
+
+
+class _Job(NamedTuple):
+    work: Work
+    done: Future[Any]
+    is_read: bool
+
+
+class OwnFile:
+    """A file of its own, with one thread that commits whatever has come in meanwhile."""
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self._path = path
+        self._migrations = migrations
+        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._connection: apsw.Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._left_behind: list[object] = []
+
+    def submit(self, work: Work) -> Future[Any]:
+        """Let `work` join the next commit."""
+        return self._enqueue(work, is_read=False)
+
+    def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run work that writes nothing: by the writer, so that it sees what was put before."""
+        found: T = self._enqueue(work, is_read=True).result()
+        return found
+
+    def _enqueue(self, work: Work, *, is_read: bool) -> Future[Any]:
+        done: Future[Any] = Future()
+        if self._thread is None or self._process != os.getpid():
+            self._start()
+        self._queue.put(_Job(work, done, is_read))
+        return done
+
+    def _start(self) -> None:
+        if self._process != os.getpid():
+            # A forked child; to close its parent's connection would harm the parent.
+            self._left_behind += [self._connection, self._queue]
+            self._lock, self._queue = threading.Lock(), SimpleQueue()
+            self._connection = self._thread = None
+            self._process = os.getpid()
+        with self._lock:
+            if self._thread is None:
+                name = f"inwit-checkpoints-{self._path.name}"
+                thread = threading.Thread(target=self._serve, name=name, daemon=True)
+                thread.start()
+                atexit.register(self._drain)
+                self._thread = thread
+
+    def _drain(self) -> None:
+        """Wait until what was put is committed; called when the interpreter ends."""
+        self._enqueue(lambda _: None, is_read=True).exception(timeout=10)
+
+    def _serve(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            try:
+                while len(batch) < _BATCH:
+                    batch.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            self._commit(batch)
+
+    def _commit(self, batch: list[_Job]) -> None:
+        try:
+            with store_errors(self._path):
+                outcomes = self._transact(self._open(), batch)
+        except Exception as exc:  # noqa: BLE001 - whoever waits for one of the futures is told
+            for job in batch:
+                job.done.set_exception(exc)
+            return
+        for job, (result, error) in zip(batch, outcomes, strict=True):
+            if error is None:
+                job.done.set_result(result)
+            else:
+                job.done.set_exception(error)
+
+    def _transact(
+        self, connection: apsw.Connection, batch: list[_Job]
+    ) -> list[tuple[Any, InwitError | None]]:
+        is_read = all(job.is_read for job in batch)
+        with _transaction(connection, "BEGIN" if is_read else "BEGIN IMMEDIATE"):
+            return [_run(job.work, connection) for job in batch]
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise StoreReadOnlyError(self._path, exc.strerror or str(exc)) from exc
+            connection = open_writer(self._path)
+            try:
+                connection.execute("PRAGMA synchronous = FULL")
+                self._migrate(connection)
+            except BaseException:
+                connection.close(True)
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        known = len(self._migrations)
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            version = connection.pragma("user_version")
+            for migration in self._migrations[version:]:
+                connection.execute(migration)
+            if version < known:
+                connection.execute(f"PRAGMA user_version = {known}")
+        if version > known:
+            raise StoreVersionError(self._path, version, known)
+
+
+@contextmanager
+def _transaction(connection: apsw.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run(work: Work, connection: apsw.Connection) -> tuple[Any, InwitError | None]:
+    """Run one job. What it refuses is told to its caller alone; a fault of the file to all."""
+    try:
+        return work(connection), None
+    except InwitError as exc:
+        return None, exc
