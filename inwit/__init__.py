@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.context import Context
     from inwit.runtime.graph import END, START, StateGraph
+    from inwit.runtime.messages import (
+        REMOVE_ALL_MESSAGES,
+        AIMessage,
+        AIMessageChunk,
+        AnyMessage,
+        BaseMessage,
+        FunctionMessage,
+        HumanMessage,
+        MessagesState,
+        RemoveMessage,
+        SystemMessage,
+        ToolMessage,
+        add_messages,
+    )
     from inwit.runtime.open_project import OpenProject, ask, handle_help, project
     from inwit.runtime.policies import RetryPolicy
     from inwit.runtime.watch import watch
@@ -32,21 +46,33 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "END": "runtime.graph",
-    "START": "runtime.graph",
+    "AIMessage": "runtime.messages",
+    "AIMessageChunk": "runtime.messages",
     "Answer": "answers",
+    "AnyMessage": "runtime.messages",
+    "BaseMessage": "runtime.messages",
     "Checkpoint": "runtime.checkpoints",
     "Checkpointer": "runtime.checkpoints",
     "CompiledGraph": "runtime.compiled",
     "Context": "runtime.context",
+    "END": "runtime.graph",
     "Evidence": "answers",
+    "FunctionMessage": "runtime.messages",
     "HelpLevel": "runtime.companion",
+    "HumanMessage": "runtime.messages",
     "InMemoryCheckpointer": "runtime.checkpoints",
+    "MessagesState": "runtime.messages",
     "OpenProject": "runtime.open_project",
+    "REMOVE_ALL_MESSAGES": "runtime.messages",
+    "RemoveMessage": "runtime.messages",
     "RetryPolicy": "runtime.policies",
+    "START": "runtime.graph",
     "SqliteCheckpointer": "runtime.checkpoints.sqlite",
     "StateGraph": "runtime.graph",
     "StateSnapshot": "runtime.checkpoints",
+    "SystemMessage": "runtime.messages",
+    "ToolMessage": "runtime.messages",
+    "add_messages": "runtime.messages",
     "ask": "runtime.open_project",
     "capture": "runtime.capture",
     "handle_help": "runtime.open_project",
@@ -71,7 +97,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "END", "START", "Answer", "Checkpoint", "Checkpointer", "CompiledGraph", "Context", "Evidence",
-    "HelpLevel", "InMemoryCheckpointer", "OpenProject", "RetryPolicy", "SqliteCheckpointer",
-    "StateGraph", "StateSnapshot", "ask", "capture", "handle_help", "load", "metrics", "project", "watch",
+    "END", "REMOVE_ALL_MESSAGES", "START", "AIMessage", "AIMessageChunk", "Answer", "AnyMessage",
+    "BaseMessage", "Checkpoint", "Checkpointer", "CompiledGraph", "Context", "Evidence",
+    "FunctionMessage", "HelpLevel", "HumanMessage", "InMemoryCheckpointer", "MessagesState",
+    "OpenProject", "RemoveMessage", "RetryPolicy", "SqliteCheckpointer", "StateGraph",
+    "StateSnapshot", "SystemMessage", "ToolMessage", "add_messages", "ask", "capture",
+    "handle_help", "load", "metrics", "project", "watch",
 ]  # fmt: skip

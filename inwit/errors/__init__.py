@@ -23,6 +23,7 @@
     │   ├── NodeTimeoutError
     │   ├── ExecutionTimeoutError
     │   ├── UnknownExecutionError
+    │   ├── InvalidMessageError
     │   ├── UnknownToolError
     │   └── ModelCallError
     │       └── ModelUnreachableError
@@ -77,6 +78,7 @@ from inwit.errors.executions import (
     ExecutionError,
     ExecutionTimeoutError,
     GraphRecursionError,
+    InvalidMessageError,
     InvalidRouteError,
     InvalidStateError,
     InvalidUpdateError,
@@ -156,6 +158,7 @@ __all__ = [
     "HostError",
     "InternalError",
     "InvalidGraphError",
+    "InvalidMessageError",
     "InvalidNameError",
     "InvalidPackageError",
     "InvalidRouteError",

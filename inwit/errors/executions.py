@@ -95,6 +95,13 @@ class ModelUnreachableError(ModelCallError, ConnectionError):
     code = "execution.model_unreachable"
 
 
+class InvalidMessageError(ExecutionError, ValueError, NotImplementedError):
+    """Something is no message, or cannot be merged into a conversation."""
+
+    code = "execution.invalid_message"
+    status = 422
+
+
 class UnknownToolError(ExecutionError):
     """A node calls a tool by a name that nothing has."""
 

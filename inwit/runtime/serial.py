@@ -8,8 +8,10 @@ that reading a checkpoint imports and executes nothing.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -272,7 +274,7 @@ def _fields(value: Any, kind: type) -> Any:
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):
-        return dict(value.__dict__)
+        return {**value.__dict__, **(getattr(value, "__pydantic_extra__", None) or {})}
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
         return dict(zip(kind._fields, value, strict=True))
     if isinstance(value, dict):
@@ -359,9 +361,19 @@ def _refuse(kind: type) -> Any:
 
 
 def _find_class(module: str, qualname: str) -> Any:
-    found: Any = sys.modules.get(module)
+    found: Any = sys.modules.get(module) or _message_module(module)
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):
         raise UnserialisableError(f"{module}.{qualname}", "its module is not imported here")
     return found
+
+
+def _message_module(name: str) -> Any:
+    """Import a module of message classes: ours, or another of langchain-core's where one is used."""
+    if name.startswith("inwit.runtime.messages.") or (
+        name.startswith("langchain_core.messages.") and "langchain_core.messages" in sys.modules
+    ):
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import sys
 import typing
+from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from functools import lru_cache, partial
@@ -18,11 +19,20 @@ from typing import Any
 
 import msgspec
 
-from inwit.errors import InvalidStateError, InvalidUpdateError, nearest
+from inwit.errors import InvalidMessageError, InvalidStateError, InvalidUpdateError, nearest
 from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
 
 Reducer = Callable[[Any, Any], Any]
 _EMPTY = (list, dict, set, tuple, int, float, str, bytes, bool, frozenset)
+_CONCRETE: dict[Any, Any] = {
+    abc.Sequence: list,
+    abc.MutableSequence: list,
+    abc.Set: set,
+    abc.MutableSet: set,
+    abc.Mapping: dict,
+    abc.MutableMapping: dict,
+}
+"""What a key of an abstract type holds while nothing was written to it."""
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +43,9 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     reducer: Reducer | None = None
     is_list: bool = False
     """Whether the reducer appends to a list, so that the record keeps what was appended."""
+    merge_appending: Callable[[Any, Any], tuple[Any, list[Any] | None]] | None = None
+    """The reducer's own attribute of that name: called in its stead, it gives what the reducer gives
+    and, where it left what was there as it was, what it appended; else None."""
     factory: Callable[[], Any] | None = None
     is_required: bool = True
     description: str = ""
@@ -111,17 +124,22 @@ class StateSchema:
     def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
         name, reducer = channel.name, channel.reducer
         assert reducer is not None
+        appended = value if channel.is_list and type(value) is list and name in state else None
         try:
-            merged = reducer(state[name], value) if name in state else value
+            if channel.merge_appending is not None and name in state:
+                merged, appended = channel.merge_appending(state[name], value)
+            else:
+                merged = reducer(state[name], value) if name in state else value
+        except InvalidMessageError:
+            raise
         except Exception as exc:
             raise InvalidUpdateError(
                 f"The reducer of {name!r} refused a {type(value).__name__}: {exc}",
                 hint=f"It merges into a {type(state.get(name)).__name__}.",
             ) from exc
-        had_list = channel.is_list and type(value) is list and name in state
         state[name] = merged
-        if had_list:
-            return freeze_delta(value, strict=strict)
+        if appended is not None:
+            return freeze_delta(appended, strict=strict)
         return merged if type(merged) in IMMUTABLE else msgspec.Raw(pack(merged, strict=strict))
 
     def _refuse_unknown(
@@ -300,6 +318,7 @@ def _channel(
     text = next((extra for extra in extras if isinstance(extra, str)), description)
     factory = None if default is MISSING else default
     base = typing.get_origin(hint) or hint
+    base = _CONCRETE.get(base, base) if isinstance(base, type) else base
     if reducer is not None and factory is None and base in _EMPTY:
         factory = base
     is_list = base is list and reducer in (operator.add, operator.concat, operator.iadd)
@@ -308,6 +327,7 @@ def _channel(
         type=hint,
         reducer=operator.add if is_list else reducer,
         is_list=is_list,
+        merge_appending=getattr(reducer, "merge_appending", None),
         factory=factory,
         is_required=is_required,
         description=text,

@@ -10,7 +10,7 @@ import msgspec
 from inwit.errors import UnknownCheckpointError
 from inwit.events import timestamp
 from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Pending, Row, Task
-from inwit.runtime.serial import Delta, freeze_delta, thaw
+from inwit.runtime.serial import Delta, freeze, freeze_delta, thaw
 
 
 class StateSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,9 @@ def join_updates(updates: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _join_deltas(first: Any, second: Any) -> Any:
     one, two = thaw(first), thaw(second)
-    return freeze_delta([*(one.items if isinstance(one, Delta) else one), *two.items])
+    if not isinstance(one, Delta):  # an earlier branch replaced the whole list
+        return freeze([*one, *two.items])
+    return freeze_delta([*one.items, *two.items])
 
 
 def split(rows: Sequence[Row]) -> tuple[Checkpoint, list[Pending]]:
