@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inwit.answers import Answer, Evidence
+    from inwit.errors import GraphRecursionError, InvalidUpdateError
     from inwit.registry.packages import load
     from inwit.runtime import metrics
     from inwit.runtime.capture import capture
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
         StateSnapshot,
     )
     from inwit.runtime.checkpoints.sqlite import SqliteCheckpointer
+    from inwit.runtime.commands import (
+        Command,
+        GraphInterrupt,
+        Interrupt,
+        Overwrite,
+        Send,
+        interrupt,
+    )
     from inwit.runtime.companion import HelpLevel
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.context import Context
@@ -46,6 +55,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "END": "runtime.graph",
+    "START": "runtime.graph",
     "AIMessage": "runtime.messages",
     "AIMessageChunk": "runtime.messages",
     "Answer": "answers",
@@ -53,20 +64,25 @@ _HOMES = {
     "BaseMessage": "runtime.messages",
     "Checkpoint": "runtime.checkpoints",
     "Checkpointer": "runtime.checkpoints",
+    "Command": "runtime.commands",
     "CompiledGraph": "runtime.compiled",
     "Context": "runtime.context",
-    "END": "runtime.graph",
     "Evidence": "answers",
     "FunctionMessage": "runtime.messages",
+    "GraphInterrupt": "runtime.commands",
+    "GraphRecursionError": "errors",
     "HelpLevel": "runtime.companion",
     "HumanMessage": "runtime.messages",
     "InMemoryCheckpointer": "runtime.checkpoints",
+    "Interrupt": "runtime.commands",
+    "InvalidUpdateError": "errors",
     "MessagesState": "runtime.messages",
     "OpenProject": "runtime.open_project",
+    "Overwrite": "runtime.commands",
     "REMOVE_ALL_MESSAGES": "runtime.messages",
     "RemoveMessage": "runtime.messages",
     "RetryPolicy": "runtime.policies",
-    "START": "runtime.graph",
+    "Send": "runtime.commands",
     "SqliteCheckpointer": "runtime.checkpoints.sqlite",
     "StateGraph": "runtime.graph",
     "StateSnapshot": "runtime.checkpoints",
@@ -76,6 +92,7 @@ _HOMES = {
     "ask": "runtime.open_project",
     "capture": "runtime.capture",
     "handle_help": "runtime.open_project",
+    "interrupt": "runtime.commands",
     "load": "registry.packages",
     "metrics": "runtime.metrics",
     "project": "runtime.open_project",
@@ -97,10 +114,46 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "END", "REMOVE_ALL_MESSAGES", "START", "AIMessage", "AIMessageChunk", "Answer", "AnyMessage",
-    "BaseMessage", "Checkpoint", "Checkpointer", "CompiledGraph", "Context", "Evidence",
-    "FunctionMessage", "HelpLevel", "HumanMessage", "InMemoryCheckpointer", "MessagesState",
-    "OpenProject", "RemoveMessage", "RetryPolicy", "SqliteCheckpointer", "StateGraph",
-    "StateSnapshot", "SystemMessage", "ToolMessage", "add_messages", "ask", "capture",
-    "handle_help", "load", "metrics", "project", "watch",
-]  # fmt: skip
+    "END",
+    "REMOVE_ALL_MESSAGES",
+    "START",
+    "AIMessage",
+    "AIMessageChunk",
+    "Answer",
+    "AnyMessage",
+    "BaseMessage",
+    "Checkpoint",
+    "Checkpointer",
+    "Command",
+    "CompiledGraph",
+    "Context",
+    "Evidence",
+    "FunctionMessage",
+    "GraphInterrupt",
+    "GraphRecursionError",
+    "HelpLevel",
+    "HumanMessage",
+    "InMemoryCheckpointer",
+    "Interrupt",
+    "InvalidUpdateError",
+    "MessagesState",
+    "OpenProject",
+    "Overwrite",
+    "RemoveMessage",
+    "RetryPolicy",
+    "Send",
+    "SqliteCheckpointer",
+    "StateGraph",
+    "StateSnapshot",
+    "SystemMessage",
+    "ToolMessage",
+    "add_messages",
+    "ask",
+    "capture",
+    "handle_help",
+    "interrupt",
+    "load",
+    "metrics",
+    "project",
+    "watch",
+]

@@ -1,0 +1,186 @@
+"""What a node may say beside its update: where to go, whom to send to, and that it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+
+from inwit.errors import InwitError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+N = TypeVar("N", bound="Hashable")
+_NO_ID: Final = "placeholder-id"
+
+
+class Send:
+    """Lead to a node with an input of its own, beside the state.
+
+    A router or a `Command` gives several, so that a node runs once for each.
+    """
+
+    __slots__ = ("arg", "node")
+    __match_args__ = ("node", "arg")
+
+    def __init__(self, node: str, arg: Any) -> None:
+        self.node = node
+        self.arg = arg
+
+    def __repr__(self) -> str:
+        return f"Send(node={self.node!r}, arg={self.arg!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Send) and self.node == other.node and self.arg == other.arg
+
+    def __hash__(self) -> int:
+        return hash((self.node, repr(self.arg)))
+
+
+class Interrupt:
+    """A value that an execution shows to a person while it waits for an answer.
+
+    `id` names the place in the graph that waits: equal for the same node and step of a thread, in
+    every process. `response_schema` is the JSON schema of the answer, or None for any.
+    """
+
+    __slots__ = ("id", "response_schema", "value")
+    __match_args__ = ("value", "id")
+
+    def __init__(self, value: Any, id: str = _NO_ID, *, response_schema: Any = None) -> None:
+        self.value = value
+        self.id = id
+        self.response_schema = response_schema
+
+    @property
+    def interrupt_id(self) -> str:
+        """Another name of `id`."""
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"Interrupt(value={self.value!r}, id={self.id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Interrupt) and self.value == other.value and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash((self.id, repr(self.value)))
+
+
+class Command:
+    """An update and where to go on, given by a node; or what goes on with a thread, as an input.
+
+    Args:
+        graph: None is the node's own graph, `Command.PARENT` the one around it.
+        update: A dict of the state's keys, an object of the state, or (key, value) pairs.
+        resume: The answer to an interrupt, or a dict of answers by the interrupts' ids.
+        goto: The name of a node, a `Send`, or several of them.
+    """
+
+    __slots__ = ("goto", "graph", "resume", "update")
+    __match_args__ = ("graph", "update", "resume", "goto")
+    PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
+
+    def __class_getitem__(cls, item: Any) -> type[Command]:
+        return cls
+
+    def __init__(
+        self,
+        *,
+        graph: str | None = None,
+        update: Any = None,
+        resume: Any = None,
+        goto: Send | str | Sequence[Send | str] = (),
+    ) -> None:
+        self.graph = graph
+        self.update = update
+        self.resume = resume
+        self.goto = goto
+
+    def __repr__(self) -> str:
+        given = ((name, getattr(self, name)) for name in self.__match_args__)
+        return f"Command({', '.join(f'{name}={value!r}' for name, value in given if value)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Command) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__match_args__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def targets(self) -> list[Send | str]:
+        """Where it leads to, as a list."""
+        if isinstance(self.goto, Send | str):
+            return [self.goto]
+        return list(self.goto)
+
+
+class Overwrite:
+    """A value that replaces what a reducer would have merged it into."""
+
+    __slots__ = ("value",)
+    __match_args__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Overwrite(value={self.value!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Overwrite) and self.value == other.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class GraphBubbleUp(InwitError):
+    """What passes through a node to the graph around it; no failure."""
+
+    code = "execution.bubble"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or type(self).__name__, hint="Let it pass: the graph handles it.")
+
+
+class GraphInterrupt(GraphBubbleUp):
+    """A node waits for a person; `interrupts` says for what."""
+
+    code = "execution.interrupted"
+
+    def __init__(self, interrupts: Sequence[Interrupt] = ()) -> None:
+        super().__init__()
+        self.interrupts = tuple(interrupts)
+        self.args = (self.interrupts,)
+
+
+class ParentCommand(GraphBubbleUp):
+    """A command to the graph around the one that gave it."""
+
+    code = "execution.parent_command"
+
+    def __init__(self, command: Command) -> None:
+        super().__init__()
+        self.command = command
+        self.args = (command,)
+
+
+def interrupt(value: Any, *, schema: Any = None, response_schema: Any = None) -> Any:
+    """Wait, in a node, for a person's answer, and give it.
+
+    The first time it ends the node and the execution waits, also through a restart; when the thread
+    is resumed with ``Command(resume=…)`` the node runs again from its beginning and gets the answer
+    here. Several in one node are answered in their order.
+
+    Args:
+        value: What the person is shown.
+        schema: The type of the answer, such as ``bool``, a dataclass or a pydantic model, or its
+            JSON schema. An answer that does not fit is refused and the execution still waits.
+        response_schema: Another name of `schema`.
+
+    Raises:
+        GraphInterrupt: There is no answer yet; let it pass.
+        InvalidStateError: It is called outside of a node.
+    """
+    from inwit.runtime.interrupts import wait_for_answer
+
+    return wait_for_answer(value, schema if schema is not None else response_schema)

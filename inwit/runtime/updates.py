@@ -1,0 +1,132 @@
+"""What a node returned, read as updates of the state and ways on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from inwit.errors import InvalidRouteError, InvalidUpdateError
+from inwit.runtime.commands import Command, ParentCommand, Send
+
+if TYPE_CHECKING:
+    from inwit.runtime.program import Program
+    from inwit.runtime.state import StateSchema
+
+Goto: TypeAlias = "Send | str"
+
+
+class Packet:
+    """A node that is ready with an input of its own."""
+
+    __slots__ = ("arg", "index")
+
+    def __init__(self, index: int, arg: Any) -> None:
+        self.index = index
+        self.arg = arg
+
+
+Ready: TypeAlias = "int | Packet"
+"""A node that is to run: its index, or a packet for it."""
+
+
+def read_update(
+    schema: StateSchema, name: str, returned: Any
+) -> tuple[list[Mapping[str, Any]], list[Goto]]:
+    """Turn what a node returned into updates, in their order, and where its commands lead.
+
+    Raises:
+        ParentCommand: It is a command to the graph around this one.
+        InvalidUpdateError: It is nothing that can be merged.
+    """
+    if returned is None:
+        return [], []
+    if isinstance(returned, Command):
+        return _read_command(schema, name, returned)
+    found = schema.keys_of(returned)
+    if found is not None:
+        return [found], []
+    if isinstance(returned, list | tuple):
+        updates: list[Mapping[str, Any]] = []
+        goto: list[Goto] = []
+        for one in returned:
+            more, ways = read_update(schema, name, one)
+            updates += more
+            goto += ways
+        return updates, goto
+    raise InvalidUpdateError(
+        f"The node {name!r} returned a {type(returned).__name__}.",
+        hint="Return a dict of the state's keys that change, a Command, or None.",
+    )
+
+
+def _read_command(
+    schema: StateSchema, name: str, command: Command
+) -> tuple[list[Mapping[str, Any]], list[Goto]]:
+    if command.graph == Command.PARENT:
+        raise ParentCommand(command)
+    if command.graph is not None:
+        raise InvalidUpdateError(
+            f"The node {name!r} commands the graph {command.graph!r}.",
+            hint="A command is for the node's own graph (None) or for Command.PARENT.",
+        )
+    update = command.update
+    if update is None:
+        return [], command.targets()
+    if _is_pairs(update):
+        return [{key: value} for key, value in update], command.targets()
+    updates, _ = read_update(schema, name, update)
+    return updates, command.targets()
+
+
+def _is_pairs(update: Any) -> bool:
+    return (
+        isinstance(update, list | tuple)
+        and bool(update)
+        and all(isinstance(one, tuple) and len(one) == 2 and type(one[0]) is str for one in update)
+    )
+
+
+def changed_by(schema: StateSchema, state: Mapping[str, Any], returned: Any) -> Any:
+    """Reduce a returned state object to what it changes; anything else is itself."""
+    if returned is None or isinstance(returned, Mapping | Command | list | tuple):
+        return returned
+    found = schema.keys_of(returned)
+    if found is None:
+        return returned
+    return {key: value for key, value in found.items() if state.get(key) is not value}
+
+
+def ready_of(program: Program, source: str, goto: Iterable[Goto]) -> list[Ready]:
+    """Find the nodes that commands and packets lead to; the end is none.
+
+    Raises:
+        InvalidRouteError: There is no such node.
+    """
+    found: list[Ready] = []
+    for one in goto:
+        name = one.node if isinstance(one, Send) else one
+        index = -1 if name == "__end__" else program.by_name.get(name)
+        if index is None:
+            raise InvalidRouteError(source, name, program.by_name)
+        if isinstance(one, Send):
+            found.append(Packet(index, one.arg))
+        elif index >= 0:
+            found.append(index)
+    return found
+
+
+def in_order(ready: Iterable[Ready]) -> list[Ready]:
+    """Put a step's nodes in the plan's order: each index once, then packets as they came."""
+    indices: set[int] = set()
+    packets: list[Ready] = []
+    for one in ready:
+        if isinstance(one, Packet):
+            packets.append(one)
+        elif one >= 0:
+            indices.add(one)
+    return [*sorted(indices), *packets]
+
+
+def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The keys without a reducer that updates write."""
+    return {key for update in updates for key in update if key not in schema.reducers}
