@@ -22,6 +22,13 @@
     │   ├── GraphRecursionError
     │   ├── NodeTimeoutError
     │   ├── ExecutionTimeoutError
+    │   ├── CircuitOpenError
+    │   ├── NoCacheError
+    │   ├── BudgetExceededError    its state is kept on it
+    │   │   ├── StepBudgetError
+    │   │   ├── DeadlineBudgetError
+    │   │   ├── TokenBudgetError
+    │   │   └── CostBudgetError
     │   ├── UnknownExecutionError
     │   ├── InvalidMessageError
     │   ├── UnknownToolError
@@ -103,6 +110,15 @@ from inwit.errors.graphs import (
     UnknownNodeError,
     UnreachableNodeError,
 )
+from inwit.errors.policies import (
+    BudgetExceededError,
+    CircuitOpenError,
+    CostBudgetError,
+    DeadlineBudgetError,
+    NoCacheError,
+    StepBudgetError,
+    TokenBudgetError,
+)
 from inwit.errors.registries import (
     EncoderError,
     InvalidPackageError,
@@ -146,7 +162,11 @@ from inwit.errors.stores import (
 
 __all__ = [
     "AddressInUseError",
+    "BudgetExceededError",
     "CheckpointingOffError",
+    "CircuitOpenError",
+    "CostBudgetError",
+    "DeadlineBudgetError",
     "DuplicateNodeError",
     "EncoderError",
     "ExecutionError",
@@ -172,6 +192,7 @@ __all__ = [
     "MissingRouteError",
     "ModelCallError",
     "ModelUnreachableError",
+    "NoCacheError",
     "NoEntryError",
     "NoPathToEndError",
     "NoTokenError",
@@ -182,6 +203,7 @@ __all__ = [
     "PlanError",
     "RegistryError",
     "RequestError",
+    "StepBudgetError",
     "StoreCorruptError",
     "StoreError",
     "StoreFullError",
@@ -191,6 +213,7 @@ __all__ = [
     "ThreadBusyError",
     "ThreadGapError",
     "ThreadTakenError",
+    "TokenBudgetError",
     "TooLargeError",
     "TooManyStreamsError",
     "UnauthorizedError",

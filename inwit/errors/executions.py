@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from inwit.errors.base import InwitError, nearest, shorten
 
@@ -53,14 +54,31 @@ class GraphRecursionError(ExecutionError, RecursionError):
 
 
 class NodeTimeoutError(ExecutionError, TimeoutError):
-    """A node ran longer than it may."""
+    """A node ran longer than it may, or, where `kind` is ``idle``, showed no progress for so long.
+
+    `timeout` is the limit that was reached, `elapsed` how long the attempt had run.
+    """
 
     code = "execution.node_timeout"
 
-    def __init__(self, node: str, limit_s: float) -> None:
+    def __init__(
+        self,
+        node: str,
+        elapsed: float,
+        *,
+        kind: Literal["idle", "run"] = "run",
+        idle_timeout: float | None = None,
+        run_timeout: float | None = None,
+    ) -> None:
         self.node = node
+        self.elapsed = elapsed
+        self.kind = kind
+        self.idle_timeout = idle_timeout
+        self.run_timeout = elapsed if kind == "run" and run_timeout is None else run_timeout
+        self.timeout: float = (idle_timeout if kind == "idle" else self.run_timeout) or elapsed
+        what = "made no progress for" if kind == "idle" else "ran longer than"
         super().__init__(
-            f"The node {node!r} ran longer than {limit_s:g} s.",
+            f"The node {node!r} {what} {self.timeout:g} s.",
             hint="Make it faster or give it a larger timeout_s.",
         )
 
