@@ -13,11 +13,21 @@
     │   ├── NoEntryError
     │   ├── NoPathToEndError
     │   ├── NotWatchableError
+    │   ├── ToolDefinitionError
     │   ├── MissingPackageError
     │   └── InvalidNameError
     ├── ExecutionError             what happens while running
     │   ├── InvalidUpdateError
+    │   │   └── NoParentError
     │   ├── InvalidStateError
+    │   ├── InvalidAnswerError
+    │   ├── OpenQuestionsError
+    │   ├── ThreadBusyError
+    │   ├── StoreUnreachableError
+    │   ├── MissingLibraryError
+    │   ├── InvalidKeyError
+    │   ├── WrongKeyError
+    │   ├── StateVersionError
     │   ├── InvalidRouteError
     │   ├── GraphRecursionError
     │   ├── NodeTimeoutError
@@ -44,6 +54,11 @@
     │   ├── ThreadTakenError
     │   ├── ThreadGapError
     │   ├── ThreadBusyError
+    │   ├── StoreUnreachableError
+    │   ├── MissingLibraryError
+    │   ├── InvalidKeyError
+    │   ├── WrongKeyError
+    │   ├── StateVersionError
     │   └── UnserialisableError
     ├── RequestError               what came from outside
     │   ├── MalformedIdError
@@ -85,6 +100,7 @@ from inwit.errors.executions import (
     ExecutionError,
     ExecutionTimeoutError,
     GraphRecursionError,
+    InvalidAnswerError,
     InvalidMessageError,
     InvalidRouteError,
     InvalidStateError,
@@ -92,6 +108,8 @@ from inwit.errors.executions import (
     ModelCallError,
     ModelUnreachableError,
     NodeTimeoutError,
+    NoParentError,
+    OpenQuestionsError,
     UnknownCheckpointError,
     UnknownExecutionError,
     UnknownToolError,
@@ -106,6 +124,7 @@ from inwit.errors.graphs import (
     NoEntryError,
     NoPathToEndError,
     NotWatchableError,
+    ToolDefinitionError,
     UnknownGraphError,
     UnknownNodeError,
     UnreachableNodeError,
@@ -148,16 +167,21 @@ from inwit.errors.requests import (
 )
 from inwit.errors.stores import (
     FencedError,
+    InvalidKeyError,
+    MissingLibraryError,
+    StateVersionError,
     StoreCorruptError,
     StoreError,
     StoreFullError,
     StoreLockedError,
     StoreReadOnlyError,
+    StoreUnreachableError,
     StoreVersionError,
     ThreadBusyError,
     ThreadGapError,
     ThreadTakenError,
     UnserialisableError,
+    WrongKeyError,
 )
 
 __all__ = [
@@ -177,7 +201,9 @@ __all__ = [
     "GraphRecursionError",
     "HostError",
     "InternalError",
+    "InvalidAnswerError",
     "InvalidGraphError",
+    "InvalidKeyError",
     "InvalidMessageError",
     "InvalidNameError",
     "InvalidPackageError",
@@ -188,27 +214,32 @@ __all__ = [
     "MalformedIdError",
     "MalformedInputError",
     "MethodNotAllowedError",
+    "MissingLibraryError",
     "MissingPackageError",
     "MissingRouteError",
     "ModelCallError",
     "ModelUnreachableError",
     "NoCacheError",
     "NoEntryError",
+    "NoParentError",
     "NoPathToEndError",
     "NoTokenError",
     "NodeTimeoutError",
     "NotInThisVersionError",
     "NotJsonError",
     "NotWatchableError",
+    "OpenQuestionsError",
     "PlanError",
     "RegistryError",
     "RequestError",
+    "StateVersionError",
     "StepBudgetError",
     "StoreCorruptError",
     "StoreError",
     "StoreFullError",
     "StoreLockedError",
     "StoreReadOnlyError",
+    "StoreUnreachableError",
     "StoreVersionError",
     "ThreadBusyError",
     "ThreadGapError",
@@ -216,6 +247,7 @@ __all__ = [
     "TokenBudgetError",
     "TooLargeError",
     "TooManyStreamsError",
+    "ToolDefinitionError",
     "UnauthorizedError",
     "UnknownCheckpointError",
     "UnknownExecutionError",
@@ -229,6 +261,7 @@ __all__ = [
     "UnknownUriError",
     "UnreachableNodeError",
     "UnserialisableError",
+    "WrongKeyError",
     "nearest",
     "shorten",
 ]

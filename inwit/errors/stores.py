@@ -149,3 +149,67 @@ class UnserialisableError(StoreError):
             f"A value of type {name} cannot be kept{because}.",
             hint="Keep plain values, dataclasses or pydantic models in the state.",
         )
+
+
+class StoreUnreachableError(StoreError):
+    """A server that keeps checkpoints does not answer."""
+
+    code = "store.unreachable"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"{place} does not answer: {reason.strip() or 'no reason given'}.",
+            hint="What was acknowledged is kept; resume the thread when it answers again.",
+        )
+
+
+class MissingLibraryError(StoreError):
+    """A backend needs a library that is not installed."""
+
+    code = "store.missing_library"
+    status = 501
+
+    def __init__(self, backend: str, extra: str, library: str) -> None:
+        super().__init__(
+            f"{backend} needs {library}, which is not installed.",
+            hint=f"pip install 'inwit[{extra}]'",
+        )
+
+
+class InvalidKeyError(StoreError):
+    """A key cannot be used for encryption."""
+
+    code = "store.invalid_key"
+    status = 422
+
+    def __init__(self, key_id: str, reason: str) -> None:
+        super().__init__(
+            f"The key {shorten(key_id)} cannot be used: {reason}.",
+            hint="Make one with inwit.runtime.checkpoints.encrypted.new_key().",
+        )
+
+
+class WrongKeyError(StoreError):
+    """A checkpoint cannot be decrypted with the keys that are set."""
+
+    code = "store.wrong_key"
+    status = 409
+
+    def __init__(self, thread_id: str, seq: int, reason: str) -> None:
+        super().__init__(
+            f"Row {seq} of the thread {shorten(thread_id)} cannot be decrypted: {reason}.",
+            hint="Give every key that wrote rows which are still kept, and the newest first.",
+        )
+
+
+class StateVersionError(StoreError):
+    """A checkpoint has a later version of the state than the program knows."""
+
+    code = "store.state_version"
+    status = 409
+
+    def __init__(self, thread_id: str, found: int, known: int) -> None:
+        super().__init__(
+            f"The thread {shorten(thread_id)} has state version {found}; the program knows {known}.",
+            hint="Run the newer program, or add the migrations that it has.",
+        )

@@ -97,6 +97,11 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2,
 Row: TypeAlias = Checkpoint | Pending
 
 
+def is_whole(row: Row) -> bool:
+    """Whether a log may begin with the row."""
+    return isinstance(row, Checkpoint) and row.state is not None
+
+
 @runtime_checkable
 class Checkpointer(Protocol):
     """Keeps the rows of threads.
@@ -109,13 +114,14 @@ class Checkpointer(Protocol):
     def put(self, rows: Sequence[Row]) -> Future[None] | None:
         """Append rows of one thread and namespace, in the order of their `seq`: all or none.
 
-        A future is done when they are durable; None means that they are. Rows that are put one call
-        after another become durable in that order.
+        The `seq` of the first follows that of the newest row. An empty log may begin anywhere, if it
+        begins with a whole checkpoint. A future is done when the rows are durable; None means that
+        they are. Rows that are put one call after another become durable in that order.
 
         Raises:
             ThreadTakenError: A row of that `seq` is there already: somebody else wrote it. Raised,
                 or set in the future.
-            ThreadGapError: The row before the first one is missing. Raised, or set in the future.
+            ThreadGapError: What the first row follows is missing. Raised, or set in the future.
         """
 
     def load(

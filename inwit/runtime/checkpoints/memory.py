@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from inwit.errors import ThreadGapError, ThreadTakenError
-from inwit.runtime.checkpoints.base import Checkpoint, Row
+from inwit.runtime.checkpoints.base import Checkpoint, Row, is_whole
 
 
 class _Log:
@@ -23,6 +23,14 @@ class _Log:
         self.dropped = 0
         """How many rows before the first one were pruned."""
         self._reset()
+
+    def begin(self, row: Row, last: int) -> None:
+        """Let an empty log begin later than with 1; refuse any other row than the next."""
+        if row.seq <= last:
+            raise ThreadTakenError(row.thread_id, row.ns, row.seq)
+        if self.rows or not is_whole(row):
+            raise ThreadGapError(row.thread_id, row.ns, row.seq, last)
+        self.dropped = row.seq - 1
 
     def _reset(self) -> None:
         self._indexed = 0
@@ -89,15 +97,9 @@ class InMemoryCheckpointer:
             except KeyError:
                 log = self._threads.setdefault(first.thread_id, {}).setdefault(first.ns, _Log())
             expected = log.dropped + len(log.rows) + 1
-            if first.seq == expected:
-                log.rows.extend(rows)
-                return
-        self._refuse(first, expected - 1)
-
-    def _refuse(self, row: Row, last: int) -> None:
-        if row.seq <= last:
-            raise ThreadTakenError(row.thread_id, row.ns, row.seq)
-        raise ThreadGapError(row.thread_id, row.ns, row.seq, last)
+            if first.seq != expected:
+                log.begin(first, expected - 1)
+            log.rows.extend(rows)
 
     def load(
         self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""

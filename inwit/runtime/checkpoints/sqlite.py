@@ -16,6 +16,18 @@ from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.checkpoints.sqlite_file import File, OwnFile, ProjectFile
 from inwit.runtime.store.connection import query
 
+_TABLE = """
+    CREATE TABLE checkpoint_rows (
+        thread_id TEXT NOT NULL,
+        ns TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        checkpoint_id TEXT, -- NULL for what is pending
+        is_whole INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        UNIQUE (thread_id, ns, seq)
+    );
+    CREATE INDEX checkpoint_rows_by_id ON checkpoint_rows (thread_id, ns, checkpoint_id)
+        WHERE checkpoint_id IS NOT NULL"""
 _MIGRATIONS = (
     """
     CREATE TABLE checkpoints (
@@ -29,18 +41,8 @@ _MIGRATIONS = (
     CREATE UNIQUE INDEX checkpoints_by_id ON checkpoints (thread_id, checkpoint_id)
     """,
     # What happens inside a step became rows as well, and each row has its place in its thread.
-    """
-    CREATE TABLE checkpoint_rows (
-        thread_id TEXT NOT NULL,
-        ns TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        checkpoint_id TEXT, -- NULL for what is pending
-        is_whole INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        UNIQUE (thread_id, ns, seq)
-    );
-    CREATE UNIQUE INDEX checkpoint_rows_by_id ON checkpoint_rows (thread_id, ns, checkpoint_id)
-        WHERE checkpoint_id IS NOT NULL;
+    f"""
+    {_TABLE};
     INSERT INTO checkpoint_rows
         SELECT thread_id, '', row_number() OVER (PARTITION BY thread_id ORDER BY position),
             checkpoint_id, has_state, data
@@ -89,9 +91,11 @@ class SqliteCheckpointer:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._file: File = (
-            ProjectFile(_MIGRATIONS) if path is None else OwnFile(Path(path), _MIGRATIONS)
-        )
+        self._file: File
+        if path is None:
+            self._file = ProjectFile(_MIGRATIONS)
+        else:
+            self._file = OwnFile(Path(path), _TABLE, _MIGRATIONS)
 
     def put(self, rows: Sequence[Row]) -> Future[Any]:
         """Append rows; the future is done when their commit has reached the disk."""
@@ -142,11 +146,11 @@ def _values(row: Row) -> tuple[Any, ...]:
 
 
 def _append(connection: apsw.Connection, rows: list[tuple[Any, ...]]) -> None:
-    thread_id, ns, seq = rows[0][:3]
+    thread_id, ns, seq, _, may_begin, _ = rows[0]
     last = _last(connection, thread_id, ns)
     if seq <= last:
         raise ThreadTakenError(thread_id, ns, seq)
-    if seq > last + 1:
+    if seq > last + 1 and not (last == 0 and may_begin):
         raise ThreadGapError(thread_id, ns, seq, last)
     connection.executemany(_INSERT, rows)
 

@@ -63,8 +63,9 @@ class _Job(NamedTuple):
 class OwnFile:
     """A file of its own, with one thread that commits whatever has come in meanwhile."""
 
-    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+    def __init__(self, path: Path, tables: str, migrations: Sequence[str]) -> None:
         self._path = path
+        self._tables = tables
         self._migrations = migrations
         self._queue: SimpleQueue[_Job] = SimpleQueue()
         self._lock = threading.Lock()
@@ -159,7 +160,8 @@ class OwnFile:
         known = len(self._migrations)
         with _transaction(connection, "BEGIN IMMEDIATE"):
             version = connection.pragma("user_version")
-            for migration in self._migrations[version:]:
+            # A file of another library may hold tables of the same names as our first ones.
+            for migration in self._migrations[version:] if version else (self._tables,):
                 connection.execute(migration)
             if version < known:
                 connection.execute(f"PRAGMA user_version = {known}")

@@ -1,0 +1,140 @@
+"""Group commit: what is put while a write is under way is written together by the next one."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from inwit.errors import InwitError, StoreError, StoreLockedError
+from inwit.runtime.checkpoints.base import Row
+
+BATCH = 500
+"""How many puts are written together at most."""
+EXIT_S = 10.0
+Log = tuple[str, str]
+"""A thread's id and a namespace."""
+
+
+class Put(NamedTuple):
+    """Rows that were put by one call, and who waits for them."""
+
+    rows: Sequence[Row]
+    done: Future[None]
+
+    @property
+    def log(self) -> Log:
+        """The log that the rows belong to."""
+        return self.rows[0].thread_id, self.rows[0].ns
+
+
+Outcome = StoreError | None
+Commit = Callable[[Sequence[Put]], Sequence[Outcome]]
+
+
+class GroupWriter:
+    """Threads that hand waiting puts to `commit`, which says of each what became of it.
+
+    With one thread, everything that waits is one group. With several, a group is of one log, and
+    never are two threads at work on the same log, so that its puts keep their order.
+    """
+
+    def __init__(self, name: str, commit: Commit, *, threads: int = 1) -> None:
+        self._name = name
+        self._commit = commit
+        self._count = threads
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._waiting: dict[Log, list[Put]] = {}
+        self._busy: set[Log] = set()
+        self._threads: list[threading.Thread] = []
+
+    def put(self, rows: Sequence[Row]) -> Future[None]:
+        """Let rows join the next group; the future is done when they are written."""
+        if self._process != os.getpid():
+            self._reset()
+        put = Put(rows, Future())
+        with self._changed:
+            self._waiting.setdefault(put.log, []).append(put)
+            self._changed.notify()
+            if len(self._threads) < self._count and len(self._waiting) > len(self._threads):
+                self._start()
+        return put.done
+
+    def drain(self, timeout_s: float | None = None) -> None:
+        """Wait until everything that was put has been written, or refused.
+
+        Raises:
+            StoreLockedError: It takes longer than `timeout_s`.
+        """
+        if self._process != os.getpid():
+            return
+        with self._changed:
+            if not self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout_s):
+                raise StoreLockedError(self._name, timeout_s)
+
+    def _start(self) -> None:
+        name = f"inwit-{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        if not self._threads:
+            atexit.register(self._drain_at_exit)
+        self._threads.append(thread)
+        thread.start()
+
+    def _drain_at_exit(self) -> None:
+        try:
+            self.drain(EXIT_S)
+        except StoreLockedError as exc:
+            import logging
+
+            logging.getLogger("inwit").warning("inwit: warning: checkpoints may be lost: %s", exc)
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work)
+                logs, puts = self._take()
+            outcomes = self._outcomes(puts)
+            with self._changed:
+                self._busy -= logs
+                self._changed.notify_all()
+            for put, outcome in zip(puts, outcomes, strict=True):
+                if outcome is None:
+                    put.done.set_result(None)
+                else:
+                    put.done.set_exception(outcome)
+
+    def _has_work(self) -> bool:
+        return any(log not in self._busy for log in self._waiting)
+
+    def _take(self) -> tuple[set[Log], list[Put]]:
+        puts: list[Put] = []
+        logs: set[Log] = set()
+        for log in [log for log in self._waiting if log not in self._busy]:
+            waiting = self._waiting[log]
+            room = BATCH - len(puts)
+            puts += waiting[:room]
+            logs.add(log)
+            if len(waiting) <= room:
+                del self._waiting[log]
+            else:
+                del waiting[:room]
+            if self._count > 1 or len(puts) >= BATCH:
+                break
+        self._busy |= logs
+        return logs, puts
+
+    def _outcomes(self, puts: Sequence[Put]) -> Sequence[Outcome]:
+        try:
+            return self._commit(puts)
+        except InwitError as exc:
+            failure: Any = exc
+        except Exception as exc:  # noqa: BLE001 - the thread's border: whoever waits is told
+            failure = exc
+        return [failure] * len(puts)
