@@ -39,6 +39,8 @@
     │   │   ├── DeadlineBudgetError
     │   │   ├── TokenBudgetError
     │   │   └── CostBudgetError
+    │   ├── InvalidNamespaceError
+    │   ├── EmbeddingError
     │   ├── UnknownExecutionError
     │   ├── InvalidMessageError
     │   ├── UnknownToolError
@@ -129,6 +131,7 @@ from inwit.errors.graphs import (
     UnknownNodeError,
     UnreachableNodeError,
 )
+from inwit.errors.memory import EmbeddingError, InvalidNamespaceError
 from inwit.errors.policies import (
     BudgetExceededError,
     CircuitOpenError,
@@ -192,6 +195,7 @@ __all__ = [
     "CostBudgetError",
     "DeadlineBudgetError",
     "DuplicateNodeError",
+    "EmbeddingError",
     "EncoderError",
     "ExecutionError",
     "ExecutionTimeoutError",
@@ -206,6 +210,7 @@ __all__ = [
     "InvalidKeyError",
     "InvalidMessageError",
     "InvalidNameError",
+    "InvalidNamespaceError",
     "InvalidPackageError",
     "InvalidRouteError",
     "InvalidStateError",

@@ -171,3 +171,56 @@ class UnknownExecutionError(ExecutionError):
             message = f"No execution {shorten(execution_id)}."
             hint = "`inwit executions list` shows what there is."
         super().__init__(message, hint=hint)
+
+
+class InvalidAnswerError(ExecutionError, ValueError):
+    """An answer to an interrupt does not fit its schema; the execution still waits."""
+
+    code = "execution.invalid_answer"
+    status = 422
+
+    def __init__(self, answer: object, why: str, schema: object) -> None:
+        super().__init__(
+            f"The answer {shorten(answer)} is refused: {why}.",
+            hint=f"The execution still waits for an answer of the schema {shorten(schema)}.",
+        )
+
+
+class OpenQuestionsError(ExecutionError, RuntimeError):
+    """Several interrupts wait, and an answer does not say which one it is for."""
+
+    code = "execution.open_questions"
+    status = 409
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(
+            f"When there are multiple pending interrupts, you must specify the interrupt id when "
+            f"resuming: {len(ids)} wait.",
+            hint=f"Give Command(resume={{id: answer}}) for {', '.join(ids)}.",
+        )
+
+
+class NoParentError(InvalidUpdateError):
+    """A node commands the parent of a graph that has none."""
+
+    code = "execution.no_parent"
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"The node {node!r} commands a parent graph, and there is none.",
+            hint="Invoke this graph as a node of another, or command the graph itself.",
+        )
+
+
+class ThreadBusyError(ExecutionError):
+    """Another process executes on the thread."""
+
+    code = "execution.thread_busy"
+    status = 409
+
+    def __init__(self, thread_id: str, owner: str) -> None:
+        super().__init__(
+            f"The thread {thread_id!r} is in use by another process ({owner}).",
+            hint="Wait until its execution has ended, or use a thread of your own.",
+        )

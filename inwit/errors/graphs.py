@@ -121,6 +121,12 @@ class InvalidNameError(GraphError):
         super().__init__(f"{shorten(name)} {reason}.", hint=hint)
 
 
+class ToolDefinitionError(GraphError, ValueError, TypeError):
+    """A tool, or what is to handle its errors, cannot be used as it is written."""
+
+    code = "graph.invalid_tool"
+
+
 class NotWatchableError(GraphError):
     """What is to be watched is no compiled graph of LangGraph."""
 
