@@ -49,8 +49,7 @@ CREATE TABLE IF NOT EXISTS memory_vectors (
 ) WITHOUT ROWID
 """
 _COLUMNS = "namespace, key, value, created, updated, ttl_s, expires"
-_BELOW = "namespace >= ?1 AND namespace < ?1 || x'ff'"
-"""No word holds the byte ff, so that all names below a prefix come before it."""
+_BELOW = "namespace >= ? AND namespace < ?"
 
 
 class SqliteStore(IndexedStore):
@@ -128,13 +127,13 @@ class _Tables(Shelf):
 
     def below(self, prefix: Namespace) -> Iterator[Row]:
         sql = f"SELECT {_COLUMNS} FROM memory_items WHERE {_BELOW} ORDER BY position"
-        for row in self._connection.execute(sql, (_encode(prefix),)):
+        for row in self._connection.execute(sql, _range(prefix)):
             yield _row(row)
 
     def vectors(self, prefix: Namespace) -> Callable[[Row], Sequence[Vector]]:
         found: defaultdict[tuple[bytes, str], list[Vector]] = defaultdict(list)
         sql = f"SELECT namespace, key, vector FROM memory_vectors WHERE {_BELOW}"
-        for namespace, key, vector in self._connection.execute(sql, (_encode(prefix),)):
+        for namespace, key, vector in self._connection.execute(sql, _range(prefix)):
             found[namespace, key].append(array("f", vector))
         return lambda row: found.get((_encode(row.namespace), row.key), ())
 
@@ -186,6 +185,12 @@ class _Tables(Shelf):
 
 def _encode(namespace: Namespace) -> bytes:
     return b"".join(word.encode("utf-8", "surrogatepass") + b"\0" for word in namespace)
+
+
+def _range(prefix: Namespace) -> tuple[bytes, bytes]:
+    """The names below a prefix are from the first to before the second: no word holds a byte ff."""
+    first = _encode(prefix)
+    return first, first + b"\xff"
 
 
 def _decode(name: bytes) -> Namespace:
