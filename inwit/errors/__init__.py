@@ -42,7 +42,11 @@
     │   ├── InvalidNamespaceError
     │   ├── EmbeddingError
     │   ├── UnknownExecutionError
+    │   ├── InvalidJoinError
     │   ├── InvalidMessageError
+    │   ├── InvalidToolInputError
+    │   ├── InvalidToolResultError
+    │   ├── MissingStoreError
     │   ├── UnknownToolError
     │   └── ModelCallError
     │       └── ModelUnreachableError
@@ -103,10 +107,14 @@ from inwit.errors.executions import (
     ExecutionTimeoutError,
     GraphRecursionError,
     InvalidAnswerError,
+    InvalidJoinError,
     InvalidMessageError,
     InvalidRouteError,
     InvalidStateError,
+    InvalidToolInputError,
+    InvalidToolResultError,
     InvalidUpdateError,
+    MissingStoreError,
     ModelCallError,
     ModelUnreachableError,
     NodeTimeoutError,
@@ -207,6 +215,7 @@ __all__ = [
     "InternalError",
     "InvalidAnswerError",
     "InvalidGraphError",
+    "InvalidJoinError",
     "InvalidKeyError",
     "InvalidMessageError",
     "InvalidNameError",
@@ -214,6 +223,8 @@ __all__ = [
     "InvalidPackageError",
     "InvalidRouteError",
     "InvalidStateError",
+    "InvalidToolInputError",
+    "InvalidToolResultError",
     "InvalidUpdateError",
     "InwitError",
     "MalformedIdError",
@@ -222,6 +233,7 @@ __all__ = [
     "MissingLibraryError",
     "MissingPackageError",
     "MissingRouteError",
+    "MissingStoreError",
     "ModelCallError",
     "ModelUnreachableError",
     "NoCacheError",

@@ -120,6 +120,39 @@ class InvalidMessageError(ExecutionError, ValueError, NotImplementedError):
     status = 422
 
 
+class InvalidJoinError(ExecutionError, ValueError):
+    """It is asked to wait for more, or to run fewer, at once than there can be."""
+
+    code = "execution.invalid_join"
+    status = 422
+
+
+class InvalidToolResultError(ExecutionError, ValueError, TypeError):
+    """A tool gave what cannot be put into the state, or left a model's call unanswered."""
+
+    code = "execution.invalid_tool_result"
+    status = 422
+
+
+class InvalidToolInputError(ExecutionError, ValueError):
+    """A tool cannot be called with what its node was given."""
+
+    code = "execution.invalid_tool_input"
+    status = 422
+
+
+class MissingStoreError(ExecutionError, ValueError):
+    """A tool needs the graph's store, and the graph has none."""
+
+    code = "execution.missing_store"
+    status = 409
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(
+            f"The tool {tool!r} needs a store.", hint="Compile the graph with compile(store=…)."
+        )
+
+
 class UnknownToolError(ExecutionError):
     """A node calls a tool by a name that nothing has."""
 

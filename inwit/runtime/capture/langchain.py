@@ -186,6 +186,11 @@ def install(context_module: Any) -> Callable[[], None]:
     return undo
 
 
+def is_on() -> bool:
+    """Whether the calls of langchain-core's tools and models are being recorded."""
+    return _recorder.is_on and _hooked is not None
+
+
 def plain_message(message: Any) -> dict[str, Any]:
     """Show a message of langchain's as OpenAI would write it."""
     shown: dict[str, Any] = {
