@@ -58,10 +58,12 @@ class _Log:
             return []
         after = bisect_right(self._checkpoints, at)
         end = self._checkpoints[after] if after < len(self._checkpoints) else len(self.rows)
-        return self.rows[self._whole_before(at) : end]
+        first = self._whole_before(at)
+        return [] if first is None else self.rows[first:end]
 
-    def _whole_before(self, at: int) -> int:
-        return self._wholes[bisect_right(self._wholes, at) - 1]
+    def _whole_before(self, at: int) -> int | None:
+        found = bisect_right(self._wholes, at)
+        return self._wholes[found - 1] if found else None
 
     def history(self, limit: int | None) -> list[Checkpoint]:
         self._index()
@@ -74,8 +76,8 @@ class _Log:
     def prune(self, keep: int) -> None:
         self._index()
         kept = self._newest(keep)
-        if kept:
-            first = self._whole_before(kept[-1])
+        first = self._whole_before(kept[-1]) if kept else None
+        if first is not None:
             del self.rows[:first]
             self.dropped += first
             self._reset()
