@@ -34,6 +34,7 @@
     │   ├── ExecutionTimeoutError
     │   ├── CircuitOpenError
     │   ├── NoCacheError
+    │   ├── OutsideNodeError
     │   ├── BudgetExceededError    its state is kept on it
     │   │   ├── StepBudgetError
     │   │   ├── DeadlineBudgetError
@@ -146,6 +147,7 @@ from inwit.errors.policies import (
     CostBudgetError,
     DeadlineBudgetError,
     NoCacheError,
+    OutsideNodeError,
     StepBudgetError,
     TokenBudgetError,
 )
@@ -246,6 +248,7 @@ __all__ = [
     "NotJsonError",
     "NotWatchableError",
     "OpenQuestionsError",
+    "OutsideNodeError",
     "PlanError",
     "RegistryError",
     "RequestError",

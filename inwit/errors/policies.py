@@ -23,6 +23,19 @@ class CircuitOpenError(ExecutionError):
         )
 
 
+class OutsideNodeError(ExecutionError, RuntimeError):
+    """What only a running node has is asked for outside of one."""
+
+    code = "execution.outside_node"
+    status = 409
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was called outside of a node.",
+            hint="Call it in a node, or in what a node calls, not in a thread that it started.",
+        )
+
+
 class NoCacheError(ExecutionError, ValueError):
     """A cache is to be cleared where none is set."""
 
