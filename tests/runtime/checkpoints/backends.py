@@ -29,9 +29,17 @@ def postgres(request: pytest.FixtureRequest, folder: Path) -> Make:
     return lambda name: PostgresCheckpointer(server.database(name))
 
 
+def redis(request: pytest.FixtureRequest, folder: Path) -> Make:
+    from inwit.runtime.checkpoints.redis import RedisCheckpointer
+
+    server: Any = request.getfixturevalue("redis_server")
+    return lambda name: RedisCheckpointer(server.uri, prefix=name)
+
+
 BACKENDS: dict[str, Opening] = {
     "memory": memory,
     "own file": own_file,
     "postgres": postgres,
+    "redis": redis,
 }
 UNSHARED = {"memory"}
