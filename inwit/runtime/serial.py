@@ -258,7 +258,7 @@ def _encode_class(value: Any, kind: type, hook: Callable[[Any], Any]) -> ormsgpa
         return _ext(_ENUM, [*place, value.value], hook)
     if kind.__module__ == "numpy" and hasattr(value, "dtype"):
         return _encode_array(value, hook)
-    fields = _fields(value, kind)
+    fields = fields_of(value, kind)
     return None if fields is None else _ext(_OBJECT, [*place, fields], hook)
 
 
@@ -267,7 +267,7 @@ def _is_text_type(kind: type) -> bool:
     return kind.__name__ in _TEXT_TYPES.get(kind.__module__.partition(".")[0], ())
 
 
-def _fields(value: Any, kind: type) -> Any:
+def fields_of(value: Any, kind: type) -> Any:
     """The content of an object of a class that can be built again from it."""
     if hasattr(kind, "__dataclass_fields__"):
         return {name: getattr(value, name) for name in kind.__dataclass_fields__}

@@ -7,7 +7,7 @@ compiled. Nothing heavy is imported before a node asks for it.
 from __future__ import annotations
 
 from inwit.runtime.policies.limits import NO_LIMITS, Limits
-from inwit.runtime.policies.node import NodePolicy
+from inwit.runtime.policies.node import PLAIN, NodePolicy
 from inwit.runtime.policies.retry import (
     DEFAULT_RETRY,
     NO_RETRY,
@@ -17,6 +17,6 @@ from inwit.runtime.policies.retry import (
 )
 
 __all__ = [
-    "DEFAULT_RETRY", "NO_LIMITS", "NO_RETRY", "Limits", "NodePolicy", "RetryPolicy",
+    "DEFAULT_RETRY", "NO_LIMITS", "NO_RETRY", "PLAIN", "Limits", "NodePolicy", "RetryPolicy",
     "default_retry_on", "is_transient",
 ]  # fmt: skip

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from inwit.runtime.policies.retry import RetryPolicy
 
 Validation = Literal["both", "in", "out", "none"]
+_FIELDS = {
+    "retry_policy": "retry", "cache_policy": "cache", "timeout_s": "timeout_s",
+    "thread": "in_thread", "side_effects": "has_side_effects", "pure": "is_pure",
+    "circuit_breaker": "breaker", "max_concurrency": "max_concurrency", "rate_limit": "rate",
+    "fallback": "fallback", "error_handler": "error_handler", "validation": "validation",
+}  # fmt: skip
+"""The parameters of `StateGraph.add_node`, and what they are here."""
+_IGNORED = ("trace_policy",)
 
 
 class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +39,68 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A `CircuitBreaker`."""
     max_concurrency: int | None = None
     rate: Any = None
-    """A `RateLimit`."""
+    """A `RateLimit`, or the calls per second."""
     fallback: str | Callable[..., Any] | None = None
     """What is called with the same state when all attempts have failed."""
     error_handler: Callable[..., Any] | None = None
     """What is called then instead, and also says where to go on."""
     validation: Validation = "none"
-    input_schema: Any = None
+
+    @classmethod
+    def written(
+        cls, given: Mapping[str, Any], metadata: dict[str, Any] | None = None
+    ) -> NodePolicy:
+        """The policy of a node, of what `StateGraph.add_node` was given by name.
+
+        Raises:
+            TypeError: There is no such parameter.
+            ValueError: A value cannot be one of its parameter.
+        """
+        if not given:
+            return cls(metadata=metadata) if metadata else PLAIN
+        fields: dict[str, Any] = {"metadata": metadata or {}}
+        for name, value in given.items():
+            if name == "timeout":
+                fields.update(_timeouts(value))
+            elif name in _FIELDS:
+                if value is not None:
+                    fields[_FIELDS[name]] = value
+            elif name not in _IGNORED:
+                raise TypeError(
+                    f"add_node() got an unexpected keyword argument {name!r};"
+                    f" it knows {', '.join(sorted({*_FIELDS, 'timeout'}))}."
+                )
+        made = cls(**fields)
+        if made.validation not in get_args(Validation):
+            raise ValueError(f"validation is both, in, out or none, not {made.validation!r}.")
+        if made.max_concurrency is not None and made.max_concurrency < 1:
+            raise ValueError(f"max_concurrency is at least 1; it is {made.max_concurrency!r}.")
+        return made
+
+    def over(self, defaults: NodePolicy) -> NodePolicy:
+        """This policy, and where it says nothing what the graph's nodes have by default."""
+        if defaults is PLAIN:
+            return self
+        own = {name: getattr(self, name) for name in self.__struct_fields__}
+        said = {name: value for name, value in own.items() if value != getattr(PLAIN, name)}
+        if self.fallback is not None:
+            said["error_handler"] = self.error_handler
+        if self.idle_timeout_s is not None or self.timeout_s is not None:
+            said |= {"idle_timeout_s": self.idle_timeout_s, "timeout_s": self.timeout_s}
+        return msgspec.structs.replace(defaults, **said)
+
+
+PLAIN = NodePolicy()
+
+
+def _timeouts(value: Any) -> dict[str, Any]:
+    from inwit.runtime.policies.timeouts import TimeoutPolicy
+
+    policy = TimeoutPolicy.coerce(value)
+    if policy is None:
+        return {}
+    return {
+        "timeout_s": policy.run_timeout,
+        "idle_timeout_s": policy.idle_timeout,
+        "idle_on": policy.refresh_on,
+    }

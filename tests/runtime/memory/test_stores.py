@@ -386,9 +386,8 @@ def test_texts_are_found_at_paths_as_langgraph_finds_them(path: str) -> None:
 
 
 def test_an_item_is_shown_as_langgraph_shows_it() -> None:
-    ours, theirs = InMemoryStore(index={"dims": 8, "embed": letters}), TheirStore(
-        index={"dims": 8, "embed": letters}
-    )  # fmt: skip
+    index: Any = {"dims": 8, "embed": letters}
+    ours, theirs = InMemoryStore(index=index), TheirStore(index=index)
     for store in (ours, theirs):
         store.put(("a",), "k", {"text": "ab"})
     [mine], [other] = ours.search((), query="a"), theirs.search((), query="a")

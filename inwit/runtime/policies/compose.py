@@ -1,0 +1,152 @@
+"""Putting around a node's call what its policies ask for, and nothing else.
+
+From the outside to the inside: the cache, the graph's middleware, validation, what takes over when
+all attempts have failed, the circuit, the rate, the number at once, the time-out, the thread. Retries
+are the engine's: each goes through all of it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from inwit.errors import UnknownNodeError
+from inwit.runtime.policies.limits import Limits
+from inwit.runtime.policies.node import NodePolicy
+from inwit.runtime.program import Node, bind, is_coroutine_function
+
+if TYPE_CHECKING:
+    from inwit.runtime.caching import BaseCache
+    from inwit.runtime.context import Context
+    from inwit.runtime.policies.relief import Relief
+    from inwit.runtime.state import StateSchema
+
+Call = Callable[[Any, "Context"], Any]
+ACall = Callable[[Any, "Context"], Awaitable[Any]]
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What the nodes of one compiled graph share."""
+
+    limits: Limits
+    schema: Any
+    """All channels, a `StateSchema`."""
+    functions: dict[str, Any]
+    """The nodes' functions, by their names."""
+    cache: Any = None
+    """A `BaseCache`."""
+    middleware: Sequence[Any] = ()
+
+
+class _Wrapped:
+    """A call on its way through the wrappers."""
+
+    def __init__(self, call: Call, *, is_async: bool) -> None:
+        self.call = call
+        self.is_async = is_async
+
+    def wrap(self, sync: Callable[..., Call], awaited: Callable[..., ACall], *given: Any) -> None:
+        """Wrap it as what it is."""
+        self.call = (awaited if self.is_async else sync)(self.call, *given)
+
+    def wrap_async(self, awaited: Callable[..., ACall], *given: Any) -> None:
+        """Wrap it as an async call."""
+        self.call = awaited(self.call if self.is_async else _as_async(self.call), *given)
+        self.is_async = True
+
+
+def compose(node: Node, around: Around, input_schema: StateSchema) -> None:
+    """Make a node's call one that keeps its policies."""
+    policy, limit_s = node.policy, around.limits.node_timeout_s
+    if policy.timeout_s is None and limit_s is not None:
+        node.limit_ns = int(limit_s * 1e9)
+    wrapped = _Wrapped(node.call, is_async=node.is_async)
+    _limit(wrapped, node, policy)
+    if policy.fallback is not None or policy.error_handler is not None:
+        _relieve(wrapped, _relief(policy, around))
+    if policy.validation != "none":
+        from inwit.runtime.policies.checking import Checker, achecked, checked
+
+        checker = Checker(node.name, around.schema, input_schema)
+        wrapped.wrap(checked, achecked, checker, policy.validation)
+    if around.middleware:
+        from inwit.runtime.middleware import surrounded
+
+        wrapped.call, wrapped.is_async = surrounded(
+            wrapped.call, node.name, around.middleware, is_async=wrapped.is_async
+        )
+    if policy.cache is not None and around.cache is not None:
+        _cache(wrapped, node, policy, around.cache)
+    if wrapped.call is not node.call:
+        node.call, node.is_async, node.is_plain = wrapped.call, wrapped.is_async, False
+
+
+def _limit(wrapped: _Wrapped, node: Node, policy: NodePolicy) -> None:
+    """Keep what limits a single call: thread, time-out, number at once, rate, circuit."""
+    is_timed = policy.timeout_s is not None or policy.idle_timeout_s is not None
+    if not wrapped.is_async and (policy.in_thread or is_timed):
+        from inwit.runtime.threads import in_thread
+
+        wrapped.call, wrapped.is_async = in_thread(wrapped.call), True
+    if is_timed:
+        from inwit.runtime.policies.timeouts import with_timeout
+
+        limits = (policy.timeout_s, policy.idle_timeout_s, policy.idle_on)
+        wrapped.wrap_async(with_timeout, node.name, *limits)
+    if policy.max_concurrency is not None:
+        from inwit.runtime.policies.flow import with_gate
+
+        wrapped.wrap_async(with_gate, policy.max_concurrency)
+    if policy.rate is not None:
+        from inwit.runtime.policies.flow import RateLimit, with_rate
+
+        rate = policy.rate if isinstance(policy.rate, RateLimit) else RateLimit(policy.rate)
+        wrapped.wrap_async(with_rate, rate)
+    if policy.breaker is not None:
+        from inwit.runtime.policies.breaker import Circuit, with_acircuit, with_circuit
+
+        wrapped.wrap(with_circuit, with_acircuit, Circuit(node.name, policy.breaker))
+
+
+def _relief(policy: NodePolicy, around: Around) -> Relief:
+    from inwit.runtime.policies.relief import Relief
+
+    found: Any = policy.fallback if policy.error_handler is None else policy.error_handler
+    if isinstance(found, str):
+        if found not in around.functions:
+            raise UnknownNodeError(found, around.functions, where=" (a fallback)")
+        found = around.functions[found]
+    name = policy.fallback if isinstance(policy.fallback, str) else getattr(found, "__name__", "")
+    is_graph = hasattr(found, "run_within")
+    return Relief(
+        str(name or type(found).__name__),
+        found.run_within if is_graph else bind(found),
+        is_async=is_graph or is_coroutine_function(found),
+        is_handler=policy.error_handler is not None,
+    )
+
+
+def _relieve(wrapped: _Wrapped, relief: Relief) -> None:
+    from inwit.runtime.policies.relief import with_arelief, with_relief
+
+    if wrapped.is_async or relief.is_async:
+        wrapped.call = with_arelief(wrapped.call, relief, is_async=wrapped.is_async)
+        wrapped.is_async = True
+    else:
+        wrapped.call = with_relief(wrapped.call, relief)
+
+
+def _cache(wrapped: _Wrapped, node: Node, policy: NodePolicy, cache: BaseCache[Any]) -> None:
+    from inwit.runtime.caching.calls import acached, cached, namespace_of
+
+    namespace = namespace_of(node.name, node.function)
+    wrapped.wrap(cached, acached, namespace, policy.cache, cache)
+
+
+def _as_async(call: Call) -> ACall:
+    async def run(state: Any, ctx: Context) -> Any:
+        return call(state, ctx)
+
+    return run
