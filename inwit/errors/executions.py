@@ -127,7 +127,7 @@ class InvalidJoinError(ExecutionError, ValueError):
     status = 422
 
 
-class InvalidToolResultError(ExecutionError, ValueError, TypeError):
+class InvalidToolResultError(ExecutionError, ValueError):
     """A tool gave what cannot be put into the state, or left a model's call unanswered."""
 
     code = "execution.invalid_tool_result"

@@ -121,7 +121,7 @@ class InvalidNameError(GraphError):
         super().__init__(f"{shorten(name)} {reason}.", hint=hint)
 
 
-class ToolDefinitionError(GraphError, ValueError, TypeError):
+class ToolDefinitionError(GraphError, ValueError):
     """A tool, or what is to handle its errors, cannot be used as it is written."""
 
     code = "graph.invalid_tool"

@@ -21,6 +21,8 @@ async def all_of(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
     The first error cancels the others and is raised when they have cleaned up; where one waits for
     a person, the others are let finish first.
     """
+    if not work:
+        return []
     async with _owned([asyncio.ensure_future(one) for one in work]) as tasks:
         done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         if left and any(isinstance(task.exception(), GraphBubbleUp) for task in done):
@@ -42,6 +44,9 @@ async def _owned(
             task.cancel()
         if left:
             await asyncio.wait(left)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # the first one is raised; the others have been seen
 
 
 async def map_concurrent(
@@ -79,7 +84,7 @@ async def map_concurrent(
             return exc
 
     work = [kept(item) if return_exceptions else call(item) for item in items]
-    return await all_of(work) if work else []
+    return await all_of(work)
 
 
 async def _called(fn: Callable[[T], Any], item: T, *, in_threads: bool) -> Any:

@@ -56,6 +56,8 @@ def _ours(given: Any) -> classes.BaseMessage:
         return given
     if isinstance(given, str):
         return classes.HumanMessage(given)
+    if is_langchain(given):
+        return _taken_over(given)
     if isinstance(given, Mapping):
         return _from_dict(given)
     if isinstance(given, Sequence) and len(given) == 2:
@@ -63,6 +65,13 @@ def _ours(given: Any) -> classes.BaseMessage:
     raise InvalidMessageError(
         f"{shorten(given)} is no message.", hint="Give a dict with role and content, or a text."
     )
+
+
+def _taken_over(given: Any) -> classes.BaseMessage:
+    """Make a message of ours of one of langchain-core's."""
+    cls = _CLASSES["ai" if given.type == "AIMessageChunk" else given.type]
+    names = [name for name in cls.__struct_fields__ if name != "type" and hasattr(given, name)]
+    return cls(**{name: getattr(given, name) for name in names})
 
 
 def _from_dict(given: Mapping[str, Any]) -> classes.BaseMessage:
