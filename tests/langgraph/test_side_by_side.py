@@ -41,7 +41,7 @@ def played(scenario: Scenario, lib: Library) -> Any:
     return Comparable().plain(found)
 
 
-@pytest.mark.parametrize("scenario", found_scenarios())
+@pytest.mark.parametrize("scenario", [*found_scenarios()])
 def test_a_scenario_gives_what_it_gives_in_langgraph(scenario: Scenario) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # LangGraph's own deprecations

@@ -56,7 +56,7 @@ def a_reducer_begins_with_an_empty_value_of_its_type(lib):
 
 def a_reducer_may_be_a_lambda_and_a_builtin(lib):
     class Figures(TypedDict):
-        top: Annotated[int, lambda old, new: old if old > new else new]
+        top: Annotated[int, lambda old, new: max(new, old)]
         total: Annotated[float, lambda old, new: old + new]
         table: Annotated[dict[str, int], operator.or_]
 
