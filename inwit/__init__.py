@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         Checkpoint,
         Checkpointer,
         InMemoryCheckpointer,
-        StateSnapshot,
     )
     from inwit.runtime.checkpoints.sqlite import SqliteCheckpointer
     from inwit.runtime.commands import (
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     )
     from inwit.runtime.open_project import OpenProject, ask, handle_help, project
     from inwit.runtime.policies import RetryPolicy
+    from inwit.runtime.time_travel import StateSnapshot, StateUpdate
     from inwit.runtime.watch import watch
 
 __version__ = "0.1.0"
@@ -85,7 +85,8 @@ _HOMES = {
     "Send": "runtime.commands",
     "SqliteCheckpointer": "runtime.checkpoints.sqlite",
     "StateGraph": "runtime.graph",
-    "StateSnapshot": "runtime.checkpoints",
+    "StateSnapshot": "runtime.time_travel",
+    "StateUpdate": "runtime.time_travel",
     "SystemMessage": "runtime.messages",
     "ToolMessage": "runtime.messages",
     "add_messages": "runtime.messages",
@@ -145,6 +146,7 @@ __all__ = [
     "SqliteCheckpointer",
     "StateGraph",
     "StateSnapshot",
+    "StateUpdate",
     "SystemMessage",
     "ToolMessage",
     "add_messages",

@@ -14,6 +14,8 @@
     │   ├── NoPathToEndError
     │   ├── NotWatchableError
     │   ├── ToolDefinitionError
+    │   ├── ModelDefinitionError
+    │   ├── AgentDefinitionError
     │   ├── MissingPackageError
     │   └── InvalidNameError
     ├── ExecutionError             what happens while running
@@ -45,6 +47,8 @@
     │   ├── UnknownExecutionError
     │   ├── InvalidJoinError
     │   ├── InvalidMessageError
+    │   ├── ChatHistoryError
+    │   ├── StructuredAnswerError
     │   ├── InvalidToolInputError
     │   ├── InvalidToolResultError
     │   ├── MissingStoreError
@@ -103,6 +107,7 @@ from inwit.errors.base import (
     shorten,
 )
 from inwit.errors.executions import (
+    ChatHistoryError,
     CheckpointingOffError,
     ExecutionError,
     ExecutionTimeoutError,
@@ -121,17 +126,20 @@ from inwit.errors.executions import (
     NodeTimeoutError,
     NoParentError,
     OpenQuestionsError,
+    StructuredAnswerError,
     UnknownCheckpointError,
     UnknownExecutionError,
     UnknownToolError,
 )
 from inwit.errors.graphs import (
+    AgentDefinitionError,
     DuplicateNodeError,
     GraphError,
     InvalidGraphError,
     InvalidNameError,
     MissingPackageError,
     MissingRouteError,
+    ModelDefinitionError,
     NoEntryError,
     NoPathToEndError,
     NotWatchableError,
@@ -199,7 +207,9 @@ from inwit.errors.stores import (
 
 __all__ = [
     "AddressInUseError",
+    "AgentDefinitionError",
     "BudgetExceededError",
+    "ChatHistoryError",
     "CheckpointingOffError",
     "CircuitOpenError",
     "CostBudgetError",
@@ -237,6 +247,7 @@ __all__ = [
     "MissingRouteError",
     "MissingStoreError",
     "ModelCallError",
+    "ModelDefinitionError",
     "ModelUnreachableError",
     "NoCacheError",
     "NoEntryError",
@@ -261,6 +272,7 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreUnreachableError",
     "StoreVersionError",
+    "StructuredAnswerError",
     "ThreadBusyError",
     "ThreadGapError",
     "ThreadTakenError",

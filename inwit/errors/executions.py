@@ -153,6 +153,33 @@ class MissingStoreError(ExecutionError, ValueError):
         )
 
 
+class ChatHistoryError(ExecutionError, ValueError):
+    """A conversation holds calls of tools that were never answered."""
+
+    code = "execution.chat_history"
+    status = 422
+
+    def __init__(self, calls: Sequence[object]) -> None:
+        super().__init__(
+            "Found AIMessages with tool_calls that do not have a corresponding ToolMessage. "
+            f"Here are the first few of those tool calls: {list(calls[:3])}.",
+            hint="Add a ToolMessage for each: models refuse a call without its result.",
+        )
+
+
+class StructuredAnswerError(ExecutionError, ValueError):
+    """A model's answer does not fit the schema that it was asked for."""
+
+    code = "execution.structured_answer"
+    status = 502
+
+    def __init__(self, name: str, text: str, reason: str) -> None:
+        super().__init__(
+            f"The model answered {shorten(text)}, which is no {name}: {reason}.",
+            hint="Make the schema simpler, or say in a prompt what each field means.",
+        )
+
+
 class UnknownToolError(ExecutionError):
     """A node calls a tool by a name that nothing has."""
 

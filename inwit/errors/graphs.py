@@ -127,6 +127,18 @@ class ToolDefinitionError(GraphError, ValueError):
     code = "graph.invalid_tool"
 
 
+class ModelDefinitionError(GraphError, ValueError, TypeError):
+    """What an agent is to think with is no model, or has other tools bound to it."""
+
+    code = "graph.invalid_model"
+
+
+class AgentDefinitionError(GraphError, ValueError):
+    """The parts of a prebuilt graph do not fit together."""
+
+    code = "graph.invalid_agent"
+
+
 class NotWatchableError(GraphError):
     """What is to be watched is no compiled graph of LangGraph."""
 

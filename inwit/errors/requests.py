@@ -65,9 +65,9 @@ class NotInThisVersionError(RequestError):
     code = "request.not_in_this_version"
     status = 501
 
-    def __init__(self, feature: str) -> None:
+    def __init__(self, feature: str, *, hint: str = "") -> None:
         self.feature = feature
-        super().__init__(f"{feature} is not in this version of inwit.")
+        super().__init__(f"{feature} is not in this version of inwit.", hint=hint)
 
 
 class UnauthorizedError(RequestError):

@@ -6,22 +6,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from inwit.runtime.lenses import lens
 from inwit.runtime.policies import Limits
 from inwit.runtime.program import END, START, Join, Node, Program, Router
 from inwit.runtime.threads import in_thread, with_timeout
 
 if TYPE_CHECKING:
-    from inwit.runtime.graph import StateGraph
+    from inwit.runtime.graph import StateGraph, Written
+    from inwit.runtime.state import StateSchema
 
 Edge = tuple[tuple[str, ...], str]
 
 
-def assemble(graph: StateGraph[Any], limits: Limits) -> Program:
+def assemble(graph: StateGraph[Any], schema: StateSchema, limits: Limits) -> Program:
     """Make the program of a graph that has no faults."""
     written = sorted(graph.nodes.items())
-    nodes = [Node(i, name, node.function, node.policy) for i, (name, node) in enumerate(written)]
+    nodes = [_node(i, name, node) for i, (name, node) in enumerate(written)]
     program = Program(nodes)
-    routers = _routers_by_source(graph.routers(), program)
+    program.deferred = frozenset(i for i, (_, node) in enumerate(written) if node.is_deferred)
+    for node, (_, one) in zip(nodes, written, strict=True):
+        _set_views(node, graph.schema if one.schema is None else one.schema, graph.schema, schema)
+    routers = _routers_by_source(graph.routers(), program, graph.schema, schema)
     edges = _ends_by_source(graph.edges)
     direct = _ends_by_source(
         (sources, end) for sources, end in graph.edges if len(sources) == 1 and end != END
@@ -53,14 +58,32 @@ def assemble(graph: StateGraph[Any], limits: Limits) -> Program:
     return program
 
 
+def _node(index: int, name: str, written: Written) -> Node:
+    function = written.function
+    if not hasattr(function, "run_within"):
+        return Node(index, name, function, written.policy)
+    node = Node(index, name, function.run_within, written.policy)
+    node.call, node.is_async, node.is_plain, node.is_graph = function.run_within, True, False, True
+    return node
+
+
+def _set_views(node: Node, own: StateSchema, main: StateSchema, whole: StateSchema) -> None:
+    if own is whole and main is whole:
+        node.view = node.read = whole.view
+    else:
+        node.view, node.read = lens(own, whole), lens(main, whole)
+    node.read_packet = own.read_packet
+
+
 def _routers_by_source(
-    written: Iterable[Router], program: Program
+    written: Iterable[Router], program: Program, main: StateSchema, whole: StateSchema
 ) -> Mapping[str, tuple[Router, ...]]:
     """Copy routers, so that each program decides among its own nodes."""
     bound: defaultdict[str, tuple[Router, ...]] = defaultdict(tuple)
     for one in written:
         router = Router(one.source, one.call, one.path_map, one.name)
         router.targets = {**program.by_name, END: -1}
+        router.view = lens(main, whole)
         bound[one.source] += (router,)
     return bound
 
@@ -79,7 +102,7 @@ def _find_shortcut(node: Node) -> None:
         return
     if not node.routers:
         node.next = node.targets[0] if node.targets else -1
-    elif not node.targets and len(node.routers) == 1 and not node.routers[0].is_async:
+    elif not node.targets and len(node.routers) == 1 and node.routers[0].is_simple:
         node.router = node.routers[0]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from inwit.runtime.context import Context
 from inwit.runtime.failures import failure_of, mark_node
-from inwit.runtime.policies import NO_RETRY, RetryPolicy
+from inwit.runtime.policies import RetryPolicy
+from inwit.runtime.policies.retry import as_policies, next_attempt, with_transient
 from inwit.runtime.program import Node
 from inwit.runtime.record import EVENT
 
@@ -19,20 +21,43 @@ if TYPE_CHECKING:
 async def after_failure(
     execution: Execution, node: Node, ctx: Context, t0: int, error: BaseException
 ) -> None:
-    """Record a failed attempt; return when there is another one, raise when there is none."""
+    """Record a failed attempt; return when there is another one, raise when there is none.
+
+    Where a node has a fallback or a handler of errors, that is the attempt after its last own one.
+    """
     error = own_timeout(ctx, error)
     rec, t1 = execution.recording, monotonic_ns()
     fields = {"error": failure_of(error), "duration_ms": (t1 - t0) / 1e6}
     rec.add(EVENT, t1, "node_failed", node.name, ctx.visit, ctx.attempt, fields)
-    policy = _policy(execution, node)
-    if not isinstance(error, Exception) or not policy.accepts(error, ctx.attempt):
+    if ctx.attempt == 1:
+        ctx.first_ns = t0
+    over = execution.spending.error() if execution.spending is not None else None
+    if over is not None:
+        mark_node(over, node.name)
+        raise over from error
+    is_last = not isinstance(error, Exception) or t1 > execution.deadline_ns
+    policy = (
+        None
+        if is_last or ctx.relieved
+        else next_attempt(_policies(execution, node), error, ctx.attempt)
+    )
+    if policy is not None:
+        await _wait(execution, ctx, policy)
+    elif is_last or ctx.relieved is not None or not node.policy.has_relief:
+        ctx.relieved = None
         mark_node(error, node.name)
         raise error
+    else:
+        ctx.relieved = error
+        ctx.emit("custom", name="fallback", data={"to": node.policy.relief_name})
+    ctx.attempt += 1
+
+
+async def _wait(execution: Execution, ctx: Context, policy: RetryPolicy) -> None:
     delay_s = policy.delay_s(ctx.attempt)
     ctx.emit("retry_scheduled", delay_ms=delay_s * 1e3, max_attempts=policy.max_attempts)
-    ctx.started_ns = 0  # The wait is not the node's time.
+    ctx.rest()  # The wait is not the node's time.
     await execution.sleep(delay_s)
-    ctx.attempt += 1
 
 
 def own_timeout(ctx: Context, error: BaseException) -> BaseException:
@@ -45,7 +70,8 @@ def own_timeout(ctx: Context, error: BaseException) -> BaseException:
     return found
 
 
-def _policy(execution: Execution, node: Node) -> RetryPolicy:
-    if node.policy.retry is not None:
-        return node.policy.retry
-    return NO_RETRY if node.policy.has_side_effects else execution.options.retry
+def _policies(execution: Execution, node: Node) -> Sequence[RetryPolicy]:
+    own, options = node.policy.retry, execution.graph.options
+    if own is not None:
+        return as_policies(own) if options.is_langgraph else with_transient(as_policies(own))
+    return () if node.policy.has_side_effects else (options.retry,)

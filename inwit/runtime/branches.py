@@ -3,95 +3,135 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import NodeTimeoutError
 from inwit.runtime.attempts import after_failure
+from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand
 from inwit.runtime.context import Context, _current
+from inwit.runtime.interrupts import Waiting, waiting_of
 from inwit.runtime.program import Node
+from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
+from inwit.runtime.updates import Packet, Ready
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
 
 
-class Branch:
-    """One node's visit in a step."""
+class Branch(Context):
+    """One node's visit in a step, and the context of its node."""
 
-    __slots__ = ("attempt", "ctx", "node", "update", "visit")
+    # What is seldom set is the class's: a step of many branches makes many.
+    packet: Packet | None = None
+    update: Any = None
+    is_done = False
+    waiting: tuple[Waiting, ...] | None = None
+    """What its node asks; None where it asks nothing."""
 
-    def __init__(self, node: Node, visit: int, ctx: Context) -> None:
-        self.node = node
+    def __init__(self, execution: Execution, node: Node, visit: int) -> None:
+        self.execution = execution
+        self.recording = execution.recording
+        self.execution_id = execution.execution_id
+        self.thread_id = execution.thread_id
+        self.config = execution.config
+        self.at: Node = node
         self.visit = visit
-        self.ctx = ctx
-        self.attempt = 1
-        self.update: Any = None
+
+    @property
+    def task_key(self) -> str:
+        """The task's name within the step."""
+        return self.key or self.at.name
+
+    @property
+    def item(self) -> Ready:
+        """What made it run."""
+        return self.packet or self.at.index
+
+    def given_state(self) -> Any:
+        """What its node is given."""
+        if self.packet is not None:
+            return self.at.read_packet(self.packet.arg)
+        return self.at.view(self.execution.state)
 
 
 class Step:
     """The branches that are under way; `done` is set when all are, or one has failed."""
 
-    __slots__ = ("branches", "done", "error", "left", "tasks")
+    __slots__ = ("branches", "done", "error", "failed", "left", "tasks")
 
-    def __init__(self, branches: list[Branch]) -> None:
+    def __init__(self, branches: Sequence[Branch]) -> None:
         self.branches = branches
         self.left = len(branches)
         self.error: BaseException | None = None
+        self.failed: Branch | None = None
         self.done: asyncio.Future[None] | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, branch: Branch, error: BaseException | None) -> None:
         """Note that one branch has ended; the first error counts."""
         self.left -= 1
         if error is not None and self.error is None:
-            self.error = error
+            self.error, self.failed = error, branch
         done = self.done
         if done is not None and not done.done() and (self.left == 0 or self.error is not None):
             done.set_result(None)
 
 
-async def run_branches(execution: Execution, ready: list[int]) -> list[Branch]:
-    """Run the nodes of one step; the first error cancels the others and is raised.
+def branches_of(execution: Execution, ready: Sequence[Ready]) -> list[Branch]:
+    """Make the branches of a step, with what is known of their tasks from before."""
+    nodes, visits, resumed = execution.program.nodes, execution.visits, execution.resumed
+    branches = []
+    for number, one in enumerate(ready):
+        index = one.index if isinstance(one, Packet) else one
+        visit = visits[index] = visits[index] + 1
+        branch = Branch(execution, nodes[index], visit)
+        if isinstance(one, Packet):
+            branch.packet, branch.key = one, f"{nodes[index].name}#{number}"
+        if resumed is not None:
+            found = resumed.get(branch.task_key) or Progress(branch.task_key)
+            branch._progress, found.visit, found.is_resumed = found, visit, True  # noqa: SLF001
+        branches.append(branch)
+    return branches
+
+
+async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step:
+    """Run the nodes of one step; the first error cancels the others, and is left in the step.
 
     Sync nodes run in place, one after another, after the async ones have begun.
     """
-    nodes, visits, fork = execution.program.nodes, execution.visits, execution.ctx.fork
-    branches = []
-    for index in ready:
-        visit = visits[index] = visits[index] + 1
-        branches.append(Branch(nodes[index], visit, fork(nodes[index], visit)))
     step = Step(branches)
-    execution.ctx.branches = [branch.ctx for branch in branches]
+    execution.branches = branches
     try:
         await _start(execution, step)
         if step.left and step.error is None:
             step.done = asyncio.get_running_loop().create_future()
             await step.done
     finally:
-        execution.ctx.branches = ()
+        execution.branches = ()
         await _give_up(step)
-    if step.error is not None:
-        raise step.error
-    return branches
+    return step
 
 
 async def _start(execution: Execution, step: Step) -> None:
     """Begin the async branches and run the sync ones."""
-    waiting = [branch for branch in step.branches if branch.node.is_async]
+    waiting = [branch for branch in step.branches if branch.at.is_async]
     if waiting:
         create = asyncio.get_running_loop().create_task
-        width = execution.options.limits.max_parallel
+        width = execution.graph.options.limits.max_parallel
+        width = min(width, execution.config.get("max_concurrency") or width)
         gate = asyncio.Semaphore(width) if len(waiting) > width else None
         for branch in waiting:
             work = _run if gate is None else _gated(gate)
-            branch.ctx.task = task = create(work(execution, step, branch))
+            branch.task = task = create(work(execution, step, branch))
             step.tasks.append(task)
         if len(waiting) == len(step.branches):
             return
         await asyncio.sleep(0)
     for branch in step.branches:
-        if not branch.node.is_async and step.error is None:
+        if not branch.at.is_async and step.error is None:
             await _run(execution, step, branch)
 
 
@@ -116,43 +156,87 @@ async def _give_up(step: Step) -> None:
 
 async def _run(execution: Execution, step: Step, branch: Branch) -> None:
     """Call one node with its policies; what it returns, or why it failed, is left in the step."""
-    ctx = branch.ctx
-    token = _current.set(ctx)
+    token = _current.set(branch)
     error: BaseException | None = None
     try:
-        while not await _attempt(execution, branch):
+        if branch._progress is not None and branch._progress.done is not NOT_DONE:  # noqa: SLF001
+            _repeat(execution, branch)
+        while not branch.is_done and not await _attempt(execution, branch):
             pass
+        await _settle(execution, branch)
     except asyncio.CancelledError as exc:
         error = exc
         raise
     except BaseException as exc:  # noqa: BLE001 - the node's border: the step raises it
         error = exc
     finally:
-        ctx.is_closed = True
+        branch.is_closed = True
         _current.reset(token)
-        step.end(error)
+        step.end(branch, error)
+
+
+async def _settle(execution: Execution, branch: Branch) -> None:
+    """Keep that a branch is done, where a crash would make it run again; tell the stream."""
+    if branch.waiting is not None:
+        if execution.output is not None:
+            await execution.output.asked(execution, branch)
+        return
+    saving = execution.saving
+    is_new = branch._progress is None or branch._progress.done is NOT_DONE  # noqa: SLF001
+    if saving is not None and not saving.is_volatile and is_new:
+        from inwit.runtime.returned import pack_returned
+
+        done = execution.note("done", branch.task_key, "", pack_returned(branch.update))
+        if done is not None and saving.is_sync:
+            await execution.durable(done)
+    if execution.output is not None:
+        await execution.output.branched(execution, branch)
+
+
+def _repeat(execution: Execution, branch: Branch) -> None:
+    """Take what a branch returned before it was cut off by a crash or a question of another."""
+    from inwit.runtime.returned import unpack_returned
+
+    rec, name, now = execution.recording, branch.at.name, monotonic_ns()
+    rec.seq = seq = rec.seq + 1
+    rec.rows.append((ENTER, seq, name, branch.visit, 1, now))
+    rec.seq = seq = rec.seq + 1
+    rec.rows.append((EXIT, seq, name, branch.visit, 1, now, now))
+    branch.update, branch.is_done = unpack_returned(branch.progress.done), True
 
 
 async def _attempt(execution: Execution, branch: Branch) -> bool:
     """Call the node once; False when it failed and may be called again."""
-    node, rec, ctx = branch.node, execution.recording, branch.ctx
-    name, visit, attempt = node.name, branch.visit, ctx.attempt
-    t0 = ctx.started_ns = monotonic_ns()
+    node, rec = branch.at, execution.recording
+    name, visit, attempt = node.name, branch.visit, branch.attempt
+    t0 = branch.started_ns = monotonic_ns()
     # Nothing between a seq and its row gives the interpreter a chance to switch threads.
     rec.seq = seq = rec.seq + 1
     rec.rows.append((ENTER, seq, name, visit, attempt, t0))
     try:
-        given = execution.schema.view(execution.state)
-        update = node.function(given) if node.is_plain else node.call(given, ctx)
+        if execution.output is not None:
+            await execution.output.entered(execution, branch)
+        given = branch.given_state()
+        update = node.function(given) if node.is_plain else node.call(given, branch)
         if node.is_async:
             update = await update
         t1 = monotonic_ns()
         if t1 - t0 > node.limit_ns:
             raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - it fails like a node
+    except GraphBubbleUp as exc:
+        if isinstance(exc, ParentCommand) and node.is_graph:
+            update, t1 = exc.command.as_own(), monotonic_ns()
+        elif isinstance(exc, GraphInterrupt):
+            branch.waiting, branch.is_done = waiting_of(exc, branch), True
+            return True
+        else:
+            raise
     except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - what a node may raise
-        await after_failure(execution, node, ctx, t0, exc)
+        await after_failure(execution, node, branch, t0, exc)
+        if branch._progress is not None:  # noqa: SLF001
+            branch._progress.rewind()  # noqa: SLF001
         return False
     rec.seq = seq = rec.seq + 1
     rec.rows.append((EXIT, seq, name, visit, attempt, t0, t1))
-    branch.update, branch.attempt = update, attempt
+    branch.update, branch.is_done = update, True
     return True

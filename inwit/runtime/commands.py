@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from inwit.errors import InwitError
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-N = TypeVar("N", bound="Hashable")
+N = TypeVar("N")
 _NO_ID: Final = "placeholder-id"
 
 
@@ -67,7 +64,14 @@ class Interrupt:
         return hash((self.id, repr(self.value)))
 
 
-class Command:
+class Adoptable:
+    """A base that langchain-core's own is put in place of, where a program uses that.
+
+    Its tools leave a `Command` as it is only if it has their base; see `inwit.prebuilt`.
+    """
+
+
+class Command(Adoptable):
     """An update and where to go on, given by a node; or what goes on with a thread, as an input.
 
     Args:
@@ -80,9 +84,6 @@ class Command:
     __slots__ = ("goto", "graph", "resume", "update")
     __match_args__ = ("graph", "update", "resume", "goto")
     PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
-
-    def __class_getitem__(cls, item: Any) -> type[Command]:
-        return cls
 
     def __init__(
         self,
@@ -107,6 +108,10 @@ class Command:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def as_own(self) -> Command[N]:
+        """The same command to the graph that it has reached."""
+        return Command(update=self.update, goto=self.goto, resume=self.resume)
 
     def targets(self) -> list[Send | str]:
         """Where it leads to, as a list."""
@@ -158,7 +163,7 @@ class ParentCommand(GraphBubbleUp):
 
     code = "execution.parent_command"
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command[Any]) -> None:
         super().__init__()
         self.command = command
         self.args = (command,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -12,9 +12,8 @@ from inwit.errors import CheckpointingOffError, InvalidStateError
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
-from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, Saving, StateSnapshot
+from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
-from inwit.runtime.checkpoints.snapshots import history_of, resume_point, snapshot_of
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, _current
 from inwit.runtime.engine import Execution
@@ -22,17 +21,22 @@ from inwit.runtime.manifest import GraphManifest, Source
 from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
 from inwit.runtime.program import Program
 from inwit.runtime.project import Project
-from inwit.runtime.record import Recording, Unrecorded
+from inwit.runtime.record import Unrecorded
+from inwit.runtime.resume import Place, begin
 from inwit.runtime.state import StateSchema
-from inwit.runtime.streaming import StreamMode, astream, stream
+from inwit.runtime.streaming import StreamMode, astream, pick, stream
+from inwit.runtime.time_travel import TimeTravel
 
 if TYPE_CHECKING:
-    from inwit.runtime.drawing import Drawing
+    from inwit.runtime.graph import StateGraph
+    from inwit.runtime.drawing import Graph
     from inwit.runtime.store.journal import Journal
 
 S = TypeVar("S")
 Config = Mapping[str, Any]
 _NO_CONFIG: Config = {}
+Points = Literal["*"] | Sequence[str] | None
+"""Names of nodes to stop at; "*" for all."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,36 +46,59 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     limits: Limits
     retry: RetryPolicy
-    checkpointer: Checkpointer | Literal[False] | None = None
-    """None is the default: in memory; False is none at all."""
+    checkpointer: Checkpointer | bool | None = None
+    """None is the default: in memory, or the parent's; True is the parent's, kept from call to call;
+    False is none at all."""
     store: Any = None
+    cache: Any = None
     durability: Durability = "async"
     metrics: bool = True
     introspection: bool = True
     metadata: dict[str, Any] = {}
+    context_schema: Any = None
+    interrupt_before: frozenset[int] = frozenset()
+    interrupt_after: frozenset[int] = frozenset()
+    is_langgraph: bool = False
+    """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(Answering, Generic[S]):
+class CompiledGraph(Answering, TimeTravel, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
-    def __init__(self, schema: StateSchema, program: Program, options: Options) -> None:
+    def __init__(
+        self, schema: StateSchema, program: Program, options: Options, builder: StateGraph[S]
+    ) -> None:
         check_durability(options.durability)
         self.schema = schema
         self.program = program
         self.options = options
+        self.builder = builder
         self.name = options.name
         """The graph's name in the project; another file's graph of that name makes it ``name~2``."""
+        self.config: Config = _NO_CONFIG
+        """What `with_config` has bound."""
         self.last_execution_id: str | None = None
         self.project = Project.find()
         self._manifest: GraphManifest | None = None
         self._memory = InMemoryCheckpointer()
-        self._journal: Journal | None = None
+        self._input_names = builder.input_names
+        self._output_names = builder.output_names
+        self.shown_names = builder.shown_names
+        """The keys that streams show; None for all."""
+        self._is_plain_input = not schema.defaults and self._input_names is None
+        limit_s = options.limits.execution_timeout_s
+        self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
+        self._is_simple = not (
+            options.interrupt_before or options.interrupt_after or program.deferred
+            or options.durability != "async" or options.context_schema
+        )  # fmt: skip
+        self.journal: Journal | None = None
         self._registration: Any = None
         if options.introspection and not Project.is_off():
             from inwit.runtime.store.journal import Journal
 
-            self._journal = Journal.of(self.project)
-            self._registration = self._journal.register(self.manifest, self._rename)
+            self.journal = Journal.of(self.project)
+            self._registration = self.journal.register(self.manifest, self._rename)
 
     def __repr__(self) -> str:
         return f"<CompiledGraph {self.name!r}: {len(self.program.nodes)} nodes>"
@@ -81,198 +108,425 @@ class CompiledGraph(Answering, Generic[S]):
             self.name = name
             self._manifest = None
 
+    @property
+    def checkpointer(self) -> Checkpointer | bool | None:
+        """What it was compiled with."""
+        return self.options.checkpointer
+
+    @property
+    def store(self) -> Any:
+        """The store that it was compiled with."""
+        return self.options.store
+
     # Running
 
-    def invoke(
+    def invoke(  # noqa: PLR0913 - each option by its name
         self,
-        state: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
         config: Config | None = None,
         *,
+        context: Any = None,
         thread_id: str | None = None,
         execution_id: str | None = None,
         durability: Durability | None = None,
-    ) -> dict[str, Any]:
-        """Run to the end and give the final state.
+        interrupt_before: Points = None,
+        interrupt_after: Points = None,
+        output_keys: str | Sequence[str] | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        print_mode: StreamMode | Sequence[StreamMode] = (),
+        debug: bool | None = None,
+        version: Literal["v1"] = "v1",
+    ) -> Any:
+        """Run to the end, or until it waits, and give the state.
 
-        Inside a running event loop it runs in a worker thread with a loop of its own. `state` None
-        goes on from the thread's last checkpoint.
+        Inside a running event loop it runs in a worker thread with a loop of its own. An `input` of
+        None goes on where the thread stopped; a `Command` answers what it waits for. A result that
+        waits has the key ``__interrupt__``, a list of `Interrupt`.
+
+        Args:
+            context: What nodes are given as ``runtime.context``, of the graph's context schema.
+            interrupt_before: Nodes before which this call stops, beside the graph's own.
+            output_keys: The keys of the result; one name gives its value alone.
+            stream_mode: Any other than "values" gives a list of what `stream` would give.
 
         Raises:
             InvalidStateError: The input does not fit the state.
             ExecutionError: A limit was reached. Whatever a node raised is raised as it is, with an
                 attribute ``execution_id``.
         """
-        execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
+        if stream_mode != "values":
+            return list(
+                self.stream(
+                    input, config, context=context, thread_id=thread_id, durability=durability,
+                    interrupt_before=interrupt_before, interrupt_after=interrupt_after,
+                    output_keys=output_keys, stream_mode=stream_mode,
+                )
+            )  # fmt: skip
+        execution, ready, given = self._begin(
+            input, config, thread_id, execution_id, durability, context
+        )
+        if interrupt_before is not None or interrupt_after is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after)
         if self.program.is_sync and not loops.is_in_loop():
             execution.is_blocking = True
-            return loops.drive(execution.run(ready, given))
-        return loops.run(execution.run(ready, given))
+            result = loops.drive(execution.run(ready, given))
+        else:
+            result = loops.run(execution.run(ready, given))
+        return result if output_keys is None else _picked(result, output_keys)
 
-    async def ainvoke(
+    async def ainvoke(  # noqa: PLR0913 - each option by its name
         self,
-        state: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
         config: Config | None = None,
         *,
+        context: Any = None,
         thread_id: str | None = None,
         execution_id: str | None = None,
         durability: Durability | None = None,
-    ) -> dict[str, Any]:
-        """Run to the end and give the final state; see `invoke`."""
-        execution, ready, given = self._begin(state, config, thread_id, execution_id, durability)
-        return await execution.run(ready, given)
+        interrupt_before: Points = None,
+        interrupt_after: Points = None,
+        output_keys: str | Sequence[str] | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        print_mode: StreamMode | Sequence[StreamMode] = (),
+        debug: bool | None = None,
+        version: Literal["v1"] = "v1",
+    ) -> Any:
+        """Run to the end, or until it waits, and give the state; see `invoke`."""
+        if stream_mode != "values":
+            items = self.astream(
+                input, config, context=context, thread_id=thread_id, durability=durability,
+                interrupt_before=interrupt_before, interrupt_after=interrupt_after,
+                output_keys=output_keys, stream_mode=stream_mode,
+            )  # fmt: skip
+            return [item async for item in items]
+        execution, ready, given = self._begin(
+            input, config, thread_id, execution_id, durability, context
+        )
+        if interrupt_before is not None or interrupt_after is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after)
+        result = await execution.run(ready, given)
+        return result if output_keys is None else _picked(result, output_keys)
 
     def stream(
         self,
-        state: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
         config: Config | None = None,
         *,
-        thread_id: str | None = None,
-        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
-        durability: Durability | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        **options: Any,
     ) -> Iterator[Any]:
+        """Run, and give what `stream_mode` names as it happens; options are those of `astream`.
+
+        Raises:
+            MalformedInputError: There is no such stream mode.
+        """
+        return stream(self.astream(input, config, stream_mode=stream_mode, **options))
+
+    def astream(  # noqa: PLR0913 - each option by its name
+        self,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: Config | None = None,
+        *,
+        context: Any = None,
+        thread_id: str | None = None,
+        execution_id: str | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        print_mode: StreamMode | Sequence[StreamMode] = (),
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: Points = None,
+        interrupt_after: Points = None,
+        durability: Durability | None = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
+        version: Literal["v1"] = "v1",
+    ) -> AsyncGenerator[Any, None]:
         """Run, and give what `stream_mode` names as it happens.
 
-        ``values`` is the state after each step, ``updates`` what each node returned, by its name,
-        ``custom`` what nodes write, ``events`` the record's events as they become durable. Several
-        modes give (mode, value) pairs. The graph waits for a reader who is behind.
+        ``updates`` (the default) is what each node returned, by its name; ``values`` the state after
+        each step; ``messages`` a model's tokens with where they come from; ``custom`` what nodes
+        write; ``tasks``, ``checkpoints`` and ``debug`` how it runs; ``events`` the record's events
+        as they become durable. Several modes give (mode, value) pairs; `subgraphs` puts the place
+        of the graph in front. The graph waits for a reader who is behind.
         """
-        return stream(
-            self.astream(
-                state, config, thread_id=thread_id, stream_mode=stream_mode, durability=durability
-            )
+        execution, ready, given = self._begin(
+            input, config, thread_id, execution_id, durability, context
+        )
+        if interrupt_before is not None or interrupt_after is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after)
+        return astream(
+            execution,
+            lambda: execution.run(ready, given),
+            stream_mode or "updates",
+            subgraphs=subgraphs,
+            keys=output_keys,
         )
 
-    def astream(
-        self,
-        state: Any,
-        config: Config | None = None,
-        *,
-        thread_id: str | None = None,
-        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
-        durability: Durability | None = None,
-    ) -> AsyncGenerator[Any, None]:
-        """Run, and give what happens; see `stream`."""
-        execution, ready, given = self._begin(state, config, thread_id, None, durability)
-        return astream(execution, lambda: execution.run(ready, given), stream_mode)
+    def batch(
+        self, inputs: Sequence[Any], config: Any = None, *, return_exceptions: bool = False
+    ) -> list[Any]:
+        """Run for each of several inputs at once, and give the results in their order."""
+        return list(loops.run(self.abatch(inputs, config, return_exceptions=return_exceptions)))
+
+    async def abatch(
+        self, inputs: Sequence[Any], config: Any = None, *, return_exceptions: bool = False
+    ) -> list[Any]:
+        """Run for each of several inputs at once, and give the results in their order."""
+        import asyncio
+
+        configs = config if isinstance(config, list) else [config] * len(inputs)
+        calls = [self.ainvoke(one, own) for one, own in zip(inputs, configs, strict=True)]
+        return list(await asyncio.gather(*calls, return_exceptions=return_exceptions))
+
+    def with_config(self, config: Config | None = None, **values: Any) -> CompiledGraph[S]:
+        """The same graph, called with this config where a call has none of its own."""
+        made = self._without()
+        made.config = merged_config(self.config, {**(config or {}), **values})
+        return made
+
+    def _stop_at(self, execution: Execution, before: Points, after: Points) -> None:
+        execution.break_before |= self.builder.points(before, self.program)
+        execution.break_after |= self.builder.points(after, self.program)
+        execution.is_careful = True
 
     def _begin(
         self,
-        state: Any,
+        given: Any,
         config: Config | None,
         thread_id: str | None,
         execution_id: str | None,
         durability: Durability | None,
-    ) -> tuple[Execution, list[int] | None, Mapping[str, Any] | None]:
-        options, limits = self.options, self.options.limits
-        limit, timeout_s = limits.recursion_limit, limits.execution_timeout_s
+        context: Any,
+    ) -> tuple[Execution, Any, Mapping[str, Any] | None]:
+        """Make an execution; of most, in as few looks as can be."""
+        caller = _current.get()
         if config is None:
             config = _NO_CONFIG
-        else:
-            limit = int(config.get("recursion_limit", limit))
-            timeout_s = config.get("timeout_s", timeout_s)
-            if "configurable" in config:
-                thread_id = thread_id or config["configurable"].get("thread_id")
-        execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
-        durability = durability or options.durability
-        saving, ready = None, None
-        if thread_id is None and state is not None and not self.schema.defaults:
-            thread_id = execution_id
-            given: Mapping[str, Any] | None = self.schema.parse(state)
-            values = dict(given or ())
-        else:
-            saver, values, ready, given = self._remembered(state, thread_id)
-            if thread_id is not None and saver is not None:
-                saving = Saving(saver, str(thread_id), execution_id, durability)
-            thread_id = str(thread_id or execution_id)
-        now = monotonic_ns()
-        recording = self._recording(execution_id, thread_id, now)
-        ctx = Context(recording, thread_id, config, options.store)
-        execution = Execution(
-            self.program, self.schema, options, recording, self._journal, ctx, values
+        if self.config:
+            config = merged_config(self.config, config)
+        if (
+            self._is_simple and thread_id is None and durability is None and caller is None
+            and "configurable" not in config and self._is_plain_input and given.__class__ is dict
+        ):  # fmt: skip
+            execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
+            parsed = self.schema.parse(given)
+            execution = Execution(
+                self, execution_id, execution_id, config, parsed, monotonic_ns()
+            )
+            if config:
+                execution.limit = config.get("recursion_limit", self.options.limits.recursion_limit)
+                self._limit_time(execution, config)
+            else:
+                execution.limit = self.options.limits.recursion_limit
+                if self._budget_ns is not None:
+                    execution.deadline_ns = execution.begun_ns + self._budget_ns
+            if context is not None:
+                execution.given_context = context
+            if self.journal is None:
+                execution.rows = Unrecorded.no_rows()
+            self.last_execution_id = execution_id
+            return execution, None, parsed
+        return self._begin_slowly(
+            given, config, thread_id, execution_id, durability, context, caller
         )
-        execution.limit, execution.saving, execution.started_ns = limit, saving, now
+
+    def _limit_time(self, execution: Execution, config: Config) -> None:
+        timeout_s = config.get("timeout_s", self.options.limits.execution_timeout_s)
         if timeout_s is not None:
-            ctx.budget_s, ctx.deadline_ns = timeout_s, now + int(timeout_s * 1e9)
-        if durability != "async":
-            check_durability(durability)
-            execution.is_acknowledged = True
-            if durability == "sync":
-                execution.rows_limit = 0
-        self.last_execution_id = execution_id
-        return execution, ready, given
+            execution.budget_s = timeout_s
+            execution.deadline_ns = execution.begun_ns + int(timeout_s * 1e9)
 
-    def _recording(self, execution_id: str, thread_id: str, now_ns: int) -> Recording:
-        if self._journal is None:
-            return Unrecorded(execution_id, self.name)
-        caller = _current.get()
-        parent_id = None if caller is None else caller.recording.recorded_id
-        recording = Recording(
-            execution_id, self.name, self.version, thread_id, parent_id, time_ns() - now_ns
+    def _begin_slowly(  # noqa: PLR0917 - what `_begin` was given
+        self,
+        given: Any,
+        config: Config,
+        thread_id: str | None,
+        execution_id: str | None,
+        durability: Durability | None,
+        context: Any,
+        caller: Context | None,
+    ) -> tuple[Execution, Any, Mapping[str, Any] | None]:
+        named = config.get("configurable", {})
+        own_thread = thread_id or named.get("thread_id")
+        is_within = caller is not None and (
+            own_thread is None or str(own_thread) == caller.thread_id
+        ) and not isinstance(self.options.checkpointer, Checkpointer)  # fmt: skip
+        if is_within:
+            assert caller is not None
+            return self._begin_within(caller, given, config, context, execution_id, durability)
+        if execution_id is not None:
+            execution_id = check_id("execution", execution_id)
+        mode = check_durability(durability or self.options.durability)
+        if own_thread is None and given is None:
+            raise InvalidStateError(
+                "There is no input and nothing to resume.",
+                hint="Give a dict, or the thread_id of an execution that stopped.",
+            )
+        if own_thread is None:
+            execution_id = execution_id or new_id()
+        place = Place(
+            thread_id=check_id("thread", str(own_thread if own_thread is not None else execution_id)),
+            ns=str(named.get("checkpoint_ns") or ""),
+            checkpoint_id=named.get("checkpoint_id"),
+            execution_id=execution_id,
+            durability=mode,
         )
-        if not self.options.metrics:
-            recording.has_metrics = False
-        return recording
+        begun = begin(self, given, config, place, None if own_thread is None else self.saver)
+        execution = begun.execution
+        execution.parent_id = None if caller is None else caller.recording.recorded_id
+        self._set_up(execution, mode, context)
+        self.last_execution_id = execution.execution_id
+        return execution, begun.ready, begun.given
 
-    def _saver(self, thread_id: str | None) -> Checkpointer | None:
-        if thread_id is None or self.options.checkpointer is False:
-            return None
-        return self.options.checkpointer or self._memory
+    def _set_up(self, execution: Execution, mode: Durability, context: Any) -> None:
+        options = self.options
+        execution.given_context = self.builder.context_of(context)
+        execution.durability = mode
+        if options.interrupt_before or options.interrupt_after:
+            execution.break_before = options.interrupt_before
+            execution.break_after = options.interrupt_after
+            execution.is_careful = True
+        if self.program.deferred:
+            execution.is_careful = True
+        if mode != "async":
+            execution.is_acknowledged = True
+            if mode == "sync":
+                execution.rows_limit = 0
 
-    def _remembered(
-        self, state: Any, thread_id: Any
-    ) -> tuple[Checkpointer | None, dict[str, Any], list[int] | None, Mapping[str, Any] | None]:
-        """Find where a thread goes on.
+    def _begin_within(  # noqa: PLR0917 - what `_begin` was given
+        self,
+        caller: Context,
+        given: Any,
+        config: Config,
+        context: Any,
+        execution_id: str | None,
+        durability: Durability | None,
+    ) -> tuple[Execution, Any, Mapping[str, Any] | None]:
+        """Begin as a part of the execution whose node calls this graph."""
+        around = caller.execution
+        progress = caller.progress
+        piece = f"{caller.node}:{caller.task_id}"
+        if self.options.checkpointer is True:
+            piece = caller.node
+        if progress.children:
+            piece += f"|{progress.children}"
+        progress.children += 1
+        config = merged_config(inherited(caller.config), config)
+        place = Place(
+            thread_id=caller.thread_id,
+            ns=f"{around.ns}|{piece}" if around.ns else piece,
+            execution_id=execution_id,
+            durability=durability or around.durability,
+            is_within=True,
+            is_resumed=progress.is_resumed,
+            is_lasting=self.options.checkpointer is True,
+        )
+        is_kept = around.saving is not None and self.options.checkpointer is not False
+        begun = begin(self, given, config, place, around.saver if is_kept else None)
+        execution = begun.execution
+        execution.parent, execution.parent_id = caller, around.recorded_id
+        self._set_up(execution, place.durability, context)
+        if context is None:
+            execution.given_context = around.given_context
+        if around.output is not None and around.output.with_subgraphs:
+            execution.output = around.output.child(place.ns)
+        execution.deadline_ns = min(execution.deadline_ns, around.deadline_ns)
+        self.last_execution_id = execution.execution_id
+        return execution, begun.ready, begun.given
 
-        Returns its checkpointer, the state to begin with, the nodes to resume at (None: the entry),
-        and the input.
+    async def run_within(self, state: Any, ctx: Context) -> Any:
+        """Run as a node of another graph, and give its update."""
+        known = self._input_names or self.schema.names
+        found = ctx.execution.graph.schema.keys_of(state)
+        given = state if found is None else {k: v for k, v in found.items() if k in known}
+        execution, ready, parsed = self._begin_within(ctx, given, _NO_CONFIG, None, None, None)
+        result = await execution.run(ready, parsed)
+        names = ctx.execution.graph.schema.names
+        if isinstance(result, Mapping):
+            return {key: value for key, value in result.items() if key in names}
+        return result
+
+    def make_execution(
+        self, execution_id: str, thread_id: str, config: Config, values: dict[str, Any]
+    ) -> Execution:
+        """Make an execution with the graph's limits."""
+        execution = Execution(self, execution_id, thread_id, config, values, monotonic_ns())
+        execution.limit = int(config.get("recursion_limit", self.options.limits.recursion_limit))
+        self._limit_time(execution, config)
+        if self.journal is None:
+            execution.rows = Unrecorded.no_rows()
+        return execution
+
+    def parse_input(self, given: Any) -> dict[str, Any]:
+        """Check an input and give its keys.
+
+        Raises:
+            InvalidStateError: It does not fit.
         """
-        if thread_id is not None:
-            thread_id = check_id("thread", str(thread_id))
-        saver = self._saver(thread_id)
-        saved = saver.load(thread_id) if saver is not None else ()
-        if state is None:
-            if not saved:
-                raise InvalidStateError(
-                    "There is no input and nothing to resume.",
-                    hint="Give a dict, or the thread_id of an execution that stopped.",
-                )
-            values, tasks = resume_point(saved)
-            return saver, values, [self.program.by_name[task.name] for task in tasks], None
-        given = self.schema.parse(state)
-        if saved:
-            values, _ = resume_point(saved)
-        else:
-            values = self.schema.initial()
-        self.schema.apply(values, given)
-        return saver, values, None, given
+        parsed = self.schema.parse(given)
+        if self._input_names is None:
+            return parsed
+        return {key: value for key, value in parsed.items() if key in self._input_names}
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether it can begin without any input."""
+        return False
+
+    def result_of(self, execution: Execution) -> Any:
+        """What `invoke` gives."""
+        state = execution.state
+        if self._output_names is not None:
+            state = {key: value for key, value in state.items() if key in self._output_names}
+        if execution.waiting:
+            return {**state, "__interrupt__": [one.interrupt() for one in execution.waiting]}
+        return state
+
+    def shown_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The keys of the state that streams and snapshots show."""
+        if self.shown_names is None:
+            return state
+        return {key: value for key, value in state.items() if key in self.shown_names}
 
     # Saved states
 
-    def get_state(self, config: Config) -> StateSnapshot:
-        """The state of the thread that `config` names, after its last or the named checkpoint."""
-        saver, thread_id = self._thread(config)
-        return snapshot_of(saver, thread_id, config["configurable"].get("checkpoint_id"))
+    @property
+    def saver(self) -> Checkpointer | None:
+        """Where threads are kept: the given checkpointer, else this graph's memory."""
+        chosen = self.options.checkpointer
+        if chosen is False:
+            return None
+        return self._memory if chosen is None or chosen is True else chosen
 
-    def get_state_history(
-        self, config: Config, *, limit: int | None = None
-    ) -> Iterator[StateSnapshot]:
-        """The states of a thread, newest first."""
-        saver, thread_id = self._thread(config)
-        return history_of(saver, thread_id, limit)
+    def metadata_of(self, config: Config) -> dict[str, Any] | None:
+        """What checkpoints keep of a config."""
+        found = dict(config.get("metadata") or {})
+        for key, value in config.get("configurable", {}).items():
+            is_plain = isinstance(value, str | int | float | bool)
+            if is_plain and key not in ("thread_id", "checkpoint_id", "checkpoint_ns"):
+                found.setdefault(key, value)
+        return found or None
 
-    def _thread(self, config: Config) -> tuple[Checkpointer, str]:
-        thread_id = config.get("configurable", {}).get("thread_id")
-        saver = self._saver(thread_id)
+    def thread(self, config: Config) -> tuple[Checkpointer, Place]:
+        """The checkpointer and the place that a config names.
+
+        Raises:
+            CheckpointingOffError: It names no thread, or nothing is kept.
+        """
+        named = {**self.config.get("configurable", {}), **config.get("configurable", {})}
+        thread_id, saver = named.get("thread_id"), self.saver
         if saver is None or thread_id is None:
             raise CheckpointingOffError(thread_id)
-        return saver, str(thread_id)
+        return saver, Place(
+            thread_id=str(thread_id),
+            ns=str(named.get("checkpoint_ns") or ""),
+            checkpoint_id=named.get("checkpoint_id"),
+        )
 
     # Opting out: each gives a graph without one default
 
     def _without(self, **changes: Any) -> CompiledGraph[S]:
-        return CompiledGraph(
-            self.schema, self.program, msgspec.structs.replace(self.options, **changes)
-        )
+        options = msgspec.structs.replace(self.options, **changes)
+        return type(self)(self.schema, self.program, options, self.builder)
 
     def without_checkpointing(self) -> CompiledGraph[S]:
         """The same graph, keeping no checkpoints."""
@@ -310,11 +564,46 @@ class CompiledGraph(Answering, Generic[S]):
         """The hash of the graph's structure, 12 hexadecimal digits."""
         return self.manifest().version
 
-    def get_graph(self) -> Drawing:
-        """The graph to draw, such as ``get_graph().draw_mermaid()``."""
-        from inwit.runtime.drawing import Drawing
+    def get_graph(self, config: Config | None = None, *, xray: int | bool = False) -> Graph:
+        """The graph to draw, such as ``get_graph().draw_mermaid()``.
 
-        return Drawing(self.manifest())
+        With `xray` its subgraphs are opened; a number says how deep.
+        """
+        from inwit.runtime.drawing import of_app
+
+        return of_app(self, xray)
+
+    async def aget_graph(self, config: Config | None = None, *, xray: int | bool = False) -> Graph:
+        """The graph to draw; see `get_graph`."""
+        return self.get_graph(config, xray=xray)
+
+
+def merged_config(first: Config, second: Config) -> dict[str, Any]:
+    """One config of two; of a key that both have, the second's counts, and dicts are joined."""
+    merged = dict(first)
+    for key, value in second.items():
+        known = merged.get(key)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        merged[key] = {**known, **value} if both else value
+    return merged
+
+
+def inherited(config: Config) -> Config:
+    """What a graph within another is given of its config."""
+    named = {
+        key: value
+        for key, value in config.get("configurable", {}).items()
+        if key not in ("thread_id", "checkpoint_id", "checkpoint_ns")
+    }
+    return {**config, "configurable": named} if named else {
+        key: value for key, value in config.items() if key != "configurable"
+    }
+
+
+def _picked(result: Any, keys: str | Sequence[str]) -> Any:
+    if isinstance(result, Mapping) and "__interrupt__" in result and not isinstance(keys, str):
+        return {**pick(result, keys), "__interrupt__": result["__interrupt__"]}
+    return pick(result, keys) if isinstance(result, Mapping) else result
 
 
 __all__ = ["CompiledGraph", "HelpLevel", "Options"]

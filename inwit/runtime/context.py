@@ -1,16 +1,18 @@
 """What a node may know and do besides reading its state: `ctx`.
 
 A node that has a parameter named ``ctx`` is given one; code further down finds the same object by
-`current()`. One context serves the sequential path of an execution, each parallel branch has its
-own.
+`current()`. The execution itself is the context of its sequential path; each parallel branch has
+its own (`inwit.runtime.branches`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inwit.runtime.progress import Progress, task_id
 from inwit.runtime.record import Recording
 from inwit.runtime.serial import freeze
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from inwit.runtime.capture.client import Messages
+    from inwit.runtime.engine import Execution
 
 NEVER_NS = 1 << 62
 """A monotonic time that never comes."""
@@ -50,10 +53,19 @@ class Context:
     """The running node's place in the record, and what it may call."""
 
     # Made once per execution, so that what is seldom set costs nothing: defaults are the class's.
+    execution: Execution
+    recording: Recording
+    """Where events go; an `Unrecorded` one keeps nothing."""
+    execution_id: str
+    """The execution that runs here."""
+    thread_id: str
+    config: Mapping[str, Any]
     at: Node = NOWHERE
     """The running node; the engine sets it."""
-    visit = 0
-    attempt = 1
+    visit: int = 0
+    attempt: int = 1
+    key = ""
+    """The running task's key, where it is not the node's name."""
     is_closed = False
     """True when the node was given up: what it still emits is not heard."""
     write: Callable[[Any], None] | None = None
@@ -61,22 +73,23 @@ class Context:
     task: asyncio.Task[Any] | None = None
     branches: Sequence[Context] = ()
     """The contexts of the step's branches, while several run."""
-    started_ns = 0
+    started_ns: int = 0
     """When the running attempt began, on the monotonic clock; 0 while none runs."""
     deadline_ns = NEVER_NS
     budget_s: float | None = None
     """The seconds that the execution may take, where `deadline_ns` says until when."""
     timed_out: Exception | None = None
     """Set by the watchdog when it cancels `task`."""
-
-    def __init__(
-        self, recording: Recording, thread_id: str, config: Mapping[str, Any], store: Any
-    ) -> None:
-        self.recording = recording
-        """Where events go; an `Unrecorded` one keeps nothing."""
-        self.thread_id = thread_id
-        self.config = config
-        self.store = store
+    _progress: Progress | None = None
+    is_cached = False
+    """True when a visit's result came from the cache, until the stream has told it."""
+    relieved: BaseException | None = None
+    """Why the node's own calls are over: what takes its place is called now."""
+    first_ns = 0
+    """When the visit's first attempt began, where that failed."""
+    progressed_ns = 0
+    beaten_ns = 0
+    """When the node last gave a sign, of any kind or by ``heartbeat()``, on the monotonic clock."""
 
     @property
     def node(self) -> str:
@@ -89,15 +102,38 @@ class Context:
         return self.at.is_async
 
     @property
-    def execution_id(self) -> str:
-        """The execution that runs here."""
-        return self.recording.execution_id
+    def store(self) -> Any:
+        """The store that the graph was compiled with."""
+        return self.execution.store
 
-    def fork(self, node: Node, visit: int) -> Context:
-        """The context of one branch of a step."""
-        branch = Context(self.recording, self.thread_id, self.config, self.store)
-        branch.at, branch.visit, branch.write = node, visit, self.write
-        return branch
+    @property
+    def runtime_context(self) -> Any:
+        """What ``invoke(..., context=…)`` was given."""
+        return self.execution.given_context
+
+    @property
+    def progress(self) -> Progress:
+        """How far the running task has come."""
+        found, key, visit = self._progress, self.key or self.node, self.visit
+        if found is None or found.visit != visit or found.key != key:
+            found = self._progress = Progress(key, visit)
+        return found
+
+    @property
+    def task_id(self) -> str:
+        """The running task's id: the same in every process that resumes at this step."""
+        execution = self.execution
+        return task_id(self.thread_id, execution.ns, execution.here, self.key or self.node)
+
+    @property
+    def step_key(self) -> str:
+        """An idempotency key for the world outside: the same when the node runs again on resume."""
+        progress = self.progress
+        return f"{self.task_id}:{sum(progress.names.values())}"
+
+    def rest(self) -> None:
+        """Note that no attempt runs: what follows is a wait."""
+        self.started_ns = 0
 
     def given(self, name: str) -> Any:
         """What a node's parameter of that name is given."""
@@ -105,18 +141,72 @@ class Context:
             return self
         if name == "writer":
             return self.stream
-        return self.config if name == "config" else self.store
+        if name == "config":
+            return self.full_config
+        if name == "previous":
+            return self.execution.previous
+        if name == "error":
+            from inwit.runtime.policies.relief import NodeError
+
+            return None if self.relieved is None else NodeError(self.node, self.relieved)
+        if name == "runtime":
+            from inwit.runtime.runtime import Runtime
+
+            return Runtime.of(self)
+        return self.store
+
+    @property
+    def full_config(self) -> dict[str, Any]:
+        """The config as a node is given it: the caller's, and where it runs."""
+        execution = self.execution
+        configurable = {
+            **self.config.get("configurable", {}),
+            "thread_id": self.thread_id,
+            "checkpoint_ns": execution.ns_of(self) if execution.keeps_places else execution.ns,
+        }
+        metadata = {
+            **self.config.get("metadata", {}),
+            "langgraph_node": self.node,
+            "langgraph_step": execution.base + execution.step,
+            "thread_id": self.thread_id,
+        }
+        return {
+            **self.config,
+            "configurable": configurable,
+            "metadata": metadata,
+            "recursion_limit": execution.limit,
+        }
 
     def stream(self, data: Any) -> None:
         """Write to the readers of the stream mode ``custom``, and into the record."""
         self.emit("custom", name="", data=freeze(data))
-        if self.write is not None:
-            self.write(data)
+        write = self.write or self.execution.write
+        if write is not None:
+            write(data)
 
     def emit(self, type_name: str, **fields: Any) -> None:
         """Record an event of the running node."""
         if not self.is_closed:
+            self.progressed_ns = monotonic_ns()
             self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
+
+    def score(self, name: str, value: float) -> None:
+        """Record how good something is, such as an answer's rating: a figure of the running node."""
+        self.emit("custom", name="score", data={"score": name, "value": float(value)})
+
+    def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function once for this task, also where the node runs again on resume.
+
+        What it returns is kept with the thread before this returns; a node that was interrupted or
+        whose process died afterwards is given the kept value instead of a second call. Awaitable:
+        ``await ctx.step("charge", charge, order)``.
+
+        Raises:
+            UnserialisableError: The function returned what cannot be kept.
+        """
+        from inwit.runtime.memos import once
+
+        return once(self, name, function, args, kwargs)
 
     def llm(
         self,

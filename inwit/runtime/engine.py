@@ -1,132 +1,262 @@
 """The engine: walks a compiled plan, one step after another, and writes the record.
 
-A node that is ready alone is awaited in place, without a task. Several ready nodes make a step: each
-sees the state from before, async ones run as tasks, and their updates are merged in the plan's order
-when all are done. An execution without async nodes needs no event loop at all.
+A node that is ready alone is awaited in place, without a task. Several ready nodes make a step
+(`inwit.runtime.steps`). An execution without async nodes needs no event loop at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
     ExecutionTimeoutError,
     GraphRecursionError,
-    InvalidUpdateError,
     NodeTimeoutError,
+    NoParentError,
     StoreError,
 )
 from inwit.runtime.attempts import after_failure, own_timeout
-from inwit.runtime.branches import Branch, run_branches
-from inwit.runtime.checkpoints import join_updates
+from inwit.runtime.checkpoints import Checkpointer, Task
+from inwit.runtime.checkpoints.base import Durability
+from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand, Send
 from inwit.runtime.context import Context, _current
 from inwit.runtime.failures import failure_of, mark, mark_node, node_of
-from inwit.runtime.program import COMPLEX, Edge, Node, Program, Router
-from inwit.runtime.record import APPLY, END, ENTER, ROWS_LIMIT, START, VISIT, Recording
-from inwit.runtime.serial import freeze, freeze_all
-from inwit.runtime.watchdog import Watchdog
+from inwit.runtime.interrupts import Asked, Waiting, waiting_of
+from inwit.runtime.program import COMPLEX, Edge, Node, Router
+from inwit.runtime.progress import Progress
+from inwit.runtime.record import APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording
+from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
+from inwit.runtime.updates import Packet, Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.watchdog import Watchdog, budget_of
 
 if TYPE_CHECKING:
-    from inwit.runtime.checkpoints import Saving
-    from inwit.runtime.compiled import Options
-    from inwit.runtime.state import StateSchema
-    from inwit.runtime.store.journal import Journal
+    from inwit.runtime.checkpoints.saving import Note, Saving
+    from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.streaming import Sink
 
-Output = Callable[[str, Any], None]
+_NO_EDGES: tuple[Edge, ...] = ()
 
 
-class Execution:
-    """One invocation of a compiled graph."""
+class Execution(Recording, Context):
+    """One invocation of a compiled graph, its own recording, and its sequential path's context.
 
+    These are one object, since making several would be half the cost of a small graph.
+    """
+
+    # Most executions need little of this: what is the same at every start is the class's.
     step = 0
-    started_ns = 0
+    """Steps taken by this invocation."""
+    base = 0
+    """Steps that the thread had taken before."""
+    limit = 25
     saving: Saving | None = None
-    last_save: Future[None] | None = None
-    """Done when what durability `exit` kept back is durable."""
-    output: Output | None = None
-    gate: asyncio.Event | None = None
-    """Cleared while a stream's reader is behind."""
+    given_context: Any = None
+    """What ``invoke(..., context=…)`` was given."""
+    previous: Any = None
+    """What the thread's last execution returned, for `@entrypoint`."""
+    ns = ""
+    """This graph's place within others, in the thread: "" for the outermost."""
+    parent: Context | None = None
+    """The context of the node that this graph runs in, where it is a part of that execution."""
+    output: Sink | None = None
     is_blocking = False
     """Whether no event loop runs, so that waiting blocks the thread."""
     rows_limit = ROWS_LIMIT
     """Rows that may wait for the journal; with durability `sync` none may."""
     is_acknowledged = False
     """Whether what happened must be durable when the execution ends: durability `sync` and `exit`."""
+    is_careful = False
+    """Whether each step is taken with all looks: break points, tasks that are resumed."""
+    break_before: frozenset[int] = frozenset()
+    break_after: frozenset[int] = frozenset()
+    waiting: tuple[Waiting, ...] = ()
+    """The questions that the execution ended with."""
+    is_paused = False
+    """Whether the execution ended before its graph did: it waits."""
+    last_save: Future[None] | None = None
+    durability: Durability = "async"
+    resumed: Mapping[str, Progress] | None = None
+    """What is known of the tasks of the first step, where an earlier execution began it."""
+    answered: Sequence[tuple[str, Any]] = ()
+    """The answers, by their questions' ids, that this invocation was given."""
+    deferred: frozenset[int] = frozenset()
+    """Deferred nodes that are ready, once nothing else is."""
+    source: Any = "input"
 
     def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,
-        program: Program,
-        schema: StateSchema,
-        options: Options,
-        recording: Recording,
-        journal: Journal | None,
-        ctx: Context,
+        graph: CompiledGraph[Any],
+        execution_id: str,
+        thread_id: str,
+        config: Mapping[str, Any],
         state: dict[str, Any],
+        now_ns: int,
     ) -> None:
-        self.program = program
-        self.schema = schema
-        self.options = options
-        self.recording = recording
-        self.journal = journal
-        self.ctx = ctx
+        self.graph = graph
+        self.execution_id = execution_id
+        self.thread_id = thread_id
+        self.config = config
         self.state = state
-        self.limit = options.limits.recursion_limit
-        self.visits = [0] * len(program.nodes)
-        self.arrived: dict[int, set[int]] = {}
+        self.begun_ns = now_ns
+        self.anchor_ns = time_ns() - now_ns
+        self.rows = []
+        self.program = graph.program
+        self.visits = [0] * len(self.program.nodes)
 
-    async def run(self, ready: list[int] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Run to the end; `ready` resumes at these nodes instead of the entry.
+    # What the journal and the nodes read
+
+    @property
+    def recording(self) -> Recording:  # type: ignore[override]
+        return self
+
+    @property
+    def execution(self) -> Execution:  # type: ignore[override]
+        return self
+
+    @property
+    def graph_name(self) -> str:  # type: ignore[override]
+        return self.graph.name
+
+    @property
+    def version(self) -> Callable[[], str]:  # type: ignore[override]
+        return self.graph.version
+
+    @property
+    def has_metrics(self) -> bool:  # type: ignore[override]
+        return self.graph.options.metrics
+
+    @property
+    def recorded_id(self) -> str | None:
+        return None if self.graph.journal is None else self.execution_id
+
+    @property
+    def visit(self) -> int:  # type: ignore[override]
+        return 0 if self.current is None else self.current[2]
+
+    @property
+    def started_ns(self) -> int:  # type: ignore[override]
+        return 0 if self.current is None else self.current[4]
+
+    @property
+    def store(self) -> Any:
+        found = self.graph.options.store
+        return self.parent.store if found is None and self.parent is not None else found
+
+    @property
+    def here(self) -> str:
+        """The id of the checkpoint that the running step follows."""
+        if self.saving is not None and self.saving.last_id is not None:
+            return self.saving.last_id
+        return f"{self.execution_id}:{self.base + max(self.step, 1) - 1}"
+
+    @property
+    def keeps_places(self) -> bool:
+        """Whether graphs within this one need a name for their place."""
+        return self.saving is not None or (self.output is not None and self.output.with_subgraphs)
+
+    @property
+    def saver(self) -> Checkpointer | None:
+        """Where this execution is saved, at the latest when it waits."""
+        if self.graph.options.checkpointer is False:
+            return None
+        if self.parent is not None:
+            return self.parent.execution.saver
+        return self.graph.saver
+
+    def ns_of(self, ctx: Context) -> str:
+        """The place of a graph that a task of this one invokes."""
+        piece = f"{ctx.node}:{ctx.task_id}"
+        return f"{self.ns}|{piece}" if self.ns else piece
+
+    # The run
+
+    async def run(self, ready: Sequence[Ready] | None, given: Mapping[str, Any] | None) -> Any:
+        """Run to the end or until it waits, and give what `invoke` gives.
+
+        `ready` goes on at these nodes instead of the entry.
 
         Raises:
             ExecutionError: A limit was reached; whatever a node raised is raised as it is.
         """
-        token = _current.set(self.ctx)
-        watchdog = None if self.is_blocking else Watchdog.watch(self.ctx)
+        token = _current.set(self)
+        watchdog = None if self.is_blocking else Watchdog.watch(self)
         try:
-            self._begin(given)
+            await self._begin(given)
             if ready is None:
                 ready = self.program.entry
                 if ready is None or self.saving is not None:
                     ready = await self._enter()
-            while ready:
-                if len(ready) == 1:
-                    ready = await self._sequence(ready[0])
-                else:
-                    ready = await self._step(ready)
+            if self.is_careful or (self.output is not None and self.output.is_detailed):
+                await self._run_carefully(ready)
+            else:
+                while ready:
+                    first = ready[0]
+                    if len(ready) == 1 and type(first) is int:
+                        ready = await self._sequence(first)
+                    else:
+                        ready = await self.take_step(ready)
         except BaseException as exc:
-            error = self._fail(exc)
-            if self.is_acknowledged and isinstance(exc, Exception | asyncio.CancelledError):
-                with suppress(StoreError):  # The journal has warned; what failed first is raised.
-                    await self._acknowledge()
+            error = await self._fail(exc)
             if error is exc:
                 raise
             raise error from None
         finally:
             _current.reset(token)
             if watchdog is not None:
-                watchdog.forget(self.ctx)
-        self._end("completed", None, "")
-        if self.is_acknowledged:
-            await self._acknowledge()
-        return self.state
+                watchdog.forget(self)
+        return await self._finish()
 
-    def _begin(self, given: Mapping[str, Any] | None) -> None:
-        rec, state = self.recording, self.state
-        rec.seq = 1
-        shown = None if given is None else freeze_all(given)
-        rec.rows.append((START, 1, self.started_ns, shown))
-        if given is None or len(given) != len(state):
-            self._record_whole_state(given or {})
-        if self.journal is not None:
-            self.journal.begin(rec)
+    async def _run_carefully(self, ready: Sequence[Ready]) -> None:
+        """Take steps while nothing waits, looking at break points before and after each."""
+        is_first = self.resumed_break
+        while ready:
+            if not is_first and self._breaks(ready, self.break_before):
+                return await self._pause([], ready)
+            is_first = False
+            done = ready
+            ready = await self.take_step(ready)
+            if self.is_paused:
+                return None
+            if ready and self._breaks(done, self.break_after):
+                return await self._pause([], ready)
+        return None
+
+    resumed_break = False
+    """Whether this invocation goes on from a break point, which does not stop it again."""
+
+    @staticmethod
+    def _breaks(ready: Iterable[Ready], points: frozenset[int]) -> bool:
+        return any((one.index if isinstance(one, Packet) else one) in points for one in ready)
+
+    async def _begin(self, given: Mapping[str, Any] | None) -> None:
+        journal = self.graph.journal
+        if self.seq:  # goes on with an execution that waited
+            self._go_on()
+        else:
+            self.seq = 1
+            shown = None if given is None else freeze_all(given)
+            self.rows.append((START, 1, self.begun_ns, shown))
+            if given is None or len(given) != len(self.state):
+                self._record_whole_state(given or {})
+        if journal is not None:
+            journal.begin(self)
         if self.output is not None:
-            self.output("values", state)
+            await self.output.begun(self)
+
+    def _go_on(self) -> None:
+        for key, value in self.answered:
+            self.emit_at("interrupt_resumed", interrupt_id=key, value=freeze(value))
+        self.emit_at("status_changed", status="running")
+
+    def emit_at(self, type_name: str, **fields: Any) -> None:
+        """Record an event of the execution itself."""
+        self.recording.emit(type_name, None, None, None, fields)
 
     def _record_whole_state(self, given: Mapping[str, Any]) -> None:
         """Tell what the state holds beside the input: defaults, and the thread's memory."""
@@ -139,177 +269,239 @@ class Execution:
             for key, value in self.state.items()
             if not (key in given and given[key] is value)
         ]
-        self.recording.emit("state_changed", None, None, None, {"patch": patch})
+        self.emit_at("state_changed", patch=patch)
 
-    async def _enter(self) -> list[int]:
+    async def _enter(self) -> list[Ready]:
         """Find where to begin, and save the input as the first checkpoint."""
-        targets = list(self.program.entry_targets)
-        for router in self.program.entry_routers:
-            for index, edge in await self._decide(router, self.state):
-                targets.append(index)
-                target, label, read, unread = edge
-                self.recording.emit(
-                    "edge_taken",
-                    "__start__",
-                    None,
-                    None,
-                    {
-                        "target": target,
-                        "conditional": True,
-                        "label": label,
-                        "read": read,
-                        **({"unread": unread} if unread else {}),
-                    },
-                )
-        ready = sorted({index for index in targets if index >= 0})
+        ready = await self.entry_of()
         if self.saving is not None:
-            await self._save(None, ready)
+            await self.save({}, ready, source=self.source)
         return ready
 
+    async def entry_of(self) -> list[Ready]:
+        """Find where to begin."""
+        found: list[Ready] = list(self.program.entry_targets)
+        for router in self.program.entry_routers:
+            for item, edge in await self.decide(router, self.state, self.state):
+                found.append(item)
+                target, label, read, unread = edge
+                extra = {"unread": unread} if unread else {}
+                shown = {"target": target, "conditional": True, "label": label, "read": read}
+                self.recording.emit("edge_taken", "__start__", None, None, {**shown, **extra})
+        return self.hold_back(in_order(found))
+
     # One function, since each call would cost as much as the rest of a visit.
-    async def _sequence(self, index: int) -> list[int]:  # noqa: PLR0912, PLR0915
+    async def _sequence(self, index: int) -> list[Ready]:  # noqa: PLR0912, PLR0915
         """Run nodes one after another, until several are ready or none."""
-        nodes, state, ctx, visits = self.program.nodes, self.state, self.ctx, self.visits
-        rec, saving, output, limit = self.recording, self.saving, self.output, self.limit
-        view, apply, rows, deadline = self.schema.view, self.schema.apply, rec.rows, ctx.deadline_ns
-        rows_limit = self.rows_limit
+        program, state, visits, schema = self.program, self.state, self.visits, self.graph.schema
+        nodes, known, is_plain = program.nodes, schema.channels, schema.is_plain
+        saving, output, limit, rows = self.saving, self.output, self.limit, self.rows
+        deadline, rows_limit, step = self.deadline_ns, self.rows_limit, self.step
+        t1 = monotonic_ns()
         while True:
-            self.step += 1
-            if self.step > limit:
+            self.step = step = step + 1
+            if step > limit:
                 raise GraphRecursionError(limit)
-            node = nodes[index]
-            ctx.at, name, attempt = node, node.name, 1
-            visit = ctx.visit = visits[index] = visits[index] + 1
-            t0 = ctx.started_ns = monotonic_ns()
-            entry = rec.seq = rec.seq + 1
-            rec.current = (entry, name, visit, 1, t0)
+            self.at = node = nodes[index]
+            name, attempt = node.name, 1
+            visit = visits[index] = visits[index] + 1
+            entry = self.seq = self.seq + 1
+            t0 = t1
+            self.current = (entry, name, visit, 1, t0)
+            goto: Sequence[Send | str] = ()
             recorded: dict[str, Any] | None
             try:
-                given = view(state)
-                update = node.function(given) if node.is_plain else node.call(given, ctx)
+                given = node.view(state)
+                update = node.function(given) if node.is_plain else node.call(given, self)
                 if node.is_async:
                     update = await update
                 t1 = monotonic_ns()
                 if t1 - t0 > node.limit_ns:
                     raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - the node's
-                if saving is None and type(update) is dict:
-                    recorded = apply(state, update)
+                if is_plain and type(update) is dict:
+                    for key, value in update.items():
+                        if type(value) not in IMMUTABLE or key not in known:
+                            recorded = schema.apply(state, update, strict=saving is not None)
+                            break
+                    else:
+                        state.update(update)
+                        recorded = update.copy()
                 else:
-                    recorded = self._apply(state, update, name)
+                    recorded, goto = self.merge(name, update)
             except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
-                update, recorded, attempt, entry, t0 = await self._recover(
-                    node, ctx, exc, entry, t0
+                update, recorded, goto, attempt, entry, t0 = await self._recover(
+                    node, exc, entry, t0
                 )
+                if self.is_paused:
+                    return []
                 t1 = monotonic_ns()
-            following: int | list[int] = node.next
-            edges: tuple[Edge, ...] = node.edges
+            following: int | list[Ready] = node.next
+            edges: Sequence[Edge] = node.edges
             step_id = None
-            if following == COMPLEX or saving is not None:
+            if following == COMPLEX or goto or saving is not None:
                 try:
-                    if node.router is not None:
-                        following, edges = node.router.choose(view(state), state)
+                    if goto:
+                        following, edges = await self.follow(node, goto)
+                    elif node.router is not None:
+                        following, edges = node.router.choose(node.read(state), state)
                     elif following == COMPLEX:
-                        following, edges = await self._advance(node, state)
+                        following, edges = await self.advance(node, state)
                     if saving is not None:
-                        step_id = await self._save(recorded, following)
+                        step_id = await self.save(recorded or {}, following)
                 except BaseException as exc:
                     self._visited(entry, name, visit, attempt, t0, t1, recorded)
                     mark_node(exc, name)
                     raise
-            seq = rec.seq + 1
+            seq = self.seq + 1
             rows.append((VISIT, entry, seq, name, visit, attempt, t0, t1, recorded, edges, step_id))
-            rec.seq = seq + (1 if recorded else 0) + len(edges) + (step_id is not None)
-            rec.current = None
+            self.seq = seq + (1 if recorded else 0) + len(edges) + (step_id is not None)
             if output is not None:
-                await self._stream({name: update})
+                await output.stepped(self, ((name, update, recorded),))
+                t1 = monotonic_ns()
             if len(rows) > rows_limit:
-                await self._wait_for_journal()
+                await self.wait_for_journal()
+                t1 = monotonic_ns()
             if t1 > deadline:
-                raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
-            if not isinstance(following, int):
-                if len(following) != 1:
-                    return following
-                following = following[0]
+                self.current = None
+                raise self.out_of_time()
+            if type(following) is not int:
+                if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type]
+                    self.current = None
+                    return following  # type: ignore[return-value]
+                following = following[0]  # type: ignore[index]
             if following < 0:
+                self.current = None
                 return []
             index = following
 
     def _visited(self, entry: int, *visit: Any) -> None:
         """Record a visit that is done, though the way on from it failed."""
-        rec = self.recording
-        rec.rows.append((VISIT, entry, rec.seq + 1, *visit, (), None))
-        rec.seq += 2 if visit[-1] else 1
-        rec.current = None
+        self.rows.append((VISIT, entry, self.seq + 1, *visit, (), None))
+        self.seq += 2 if visit[-1] else 1
+        self.current = None
 
-    def _apply(self, state: dict[str, Any], update: Any, name: str) -> dict[str, Any] | None:
-        if type(update) is dict:
-            return self.schema.apply(state, update, strict=self.saving is not None)
-        if update is None:
-            return None
-        found = self.schema.keys_of(update)
-        if found is None:
-            raise InvalidUpdateError(
-                f"The node {name!r} returned a {type(update).__name__}.",
-                hint="Return a dict of the state's keys that change, or None.",
-            )
-        changed = {key: value for key, value in found.items() if state.get(key) is not value}
-        return self.schema.apply(state, changed, strict=self.saving is not None)
+    def merge(
+        self, name: str, returned: Any, state: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any] | None, Sequence[Send | str]]:
+        """Merge what a node returned into the state; give it as recorded, and its commands' ways."""
+        schema, state = self.graph.schema, self.state if state is None else state
+        strict = self.saving is not None
+        if type(returned) is dict:
+            return schema.apply(state, returned, strict=strict), ()
+        returned = changed_by(schema, state, returned)
+        updates, goto = read_update(schema, name, returned)
+        recorded = [schema.apply(state, one, strict=strict) for one in updates]
+        if len(recorded) < 2:
+            return (recorded[0] if recorded else None), goto
+        from inwit.runtime.checkpoints import join_updates
+
+        return join_updates(recorded), goto
 
     async def _recover(
-        self, node: Node, ctx: Context, error: BaseException, entry: int, t0: int
-    ) -> tuple[Any, dict[str, Any] | None, int, int, int]:
+        self, node: Node, error: BaseException, entry: int, t0: int
+    ) -> tuple[Any, dict[str, Any] | None, Sequence[Send | str], int, int, int]:
         """Record a failed attempt and try again as the node's policy says.
 
-        Returns the update, what is recorded of it, the attempt that gave it, and that attempt's
-        entry seq and start.
+        Returns the update, what is recorded of it, its ways on, the attempt that gave it, and that
+        attempt's entry seq and start. A node that asks a person makes the execution wait.
         """
-        rec, attempt = self.recording, 1
+        visit, self.attempt = self.visit, 1
         while True:
-            rec.current = None
-            rec.rows.append((ENTER, entry, node.name, ctx.visit, attempt, t0))
-            await after_failure(self, node, ctx, t0, error)
-            attempt = ctx.attempt
-            t0 = ctx.started_ns = monotonic_ns()
-            entry = rec.seq = rec.seq + 1
-            rec.current = (entry, node.name, ctx.visit, attempt, t0)
+            attempt = self.attempt
+            if isinstance(error, ParentCommand) and node.is_graph:
+                update = error.command.as_own()
+                recorded, goto = self.merge(node.name, update)
+                self.attempt = 1
+                return update, recorded, goto, attempt, entry, t0
+            self.rows.append((ENTER, entry, node.name, visit, attempt, t0))
+            if isinstance(error, GraphBubbleUp):
+                if not isinstance(error, GraphInterrupt):
+                    raise error
+                asked = waiting_of(error, self)
+                self.current = None
+                await self._pause([(node.name, visit, asked)], [node.index])
+                return None, None, (), attempt, entry, t0
+            self.current = (entry, node.name, visit, attempt, t0)
+            await after_failure(self, node, self, t0, error)
+            if self._progress is not None:
+                self._progress.rewind()
+            t0 = monotonic_ns()
+            entry = self.seq = self.seq + 1
+            self.current = (entry, node.name, visit, self.attempt, t0)
             try:
-                update = node.call(self.schema.view(self.state), ctx)
+                update = node.call(node.view(self.state), self)
                 if node.is_async:
                     update = await update
-                recorded = self._apply(self.state, update, node.name)
+                recorded, goto = self.merge(node.name, update)
             except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
                 error = exc
             else:
-                ctx.attempt = 1
-                return update, recorded, attempt, entry, t0
+                attempt, self.attempt = self.attempt, 1
+                return update, recorded, goto, attempt, entry, t0
 
-    async def _advance(
-        self, node: Node, state: dict[str, Any]
-    ) -> tuple[list[int], tuple[Edge, ...]]:
-        """Find the ways on from a node that decides, joins or fans out."""
-        targets, edges = list(node.targets), list[Edge](node.edges)
+    def rest(self) -> None:
+        """Note that no attempt runs: what follows is a wait."""
+        self.current = None
+
+    def out_of_time(self) -> Exception:
+        """The error of an execution that is over its time, or was told to stop."""
+        return self.timed_out or ExecutionTimeoutError(budget_of(self))
+
+    # The ways on
+
+    async def advance(
+        self, node: Node, state: dict[str, Any], read: dict[str, Any] | None = None
+    ) -> tuple[list[Ready], list[Edge]]:
+        """Find the ways on from a node that decides, joins or fans out.
+
+        Its routers read `read`, where that is not the state.
+        """
+        found: list[Ready] = list(node.targets)
+        edges = list[Edge](node.edges)
         for router in node.routers:
-            for index, edge in await self._decide(router, state):
+            for item, edge in await self.decide(router, state if read is None else read, state):
                 edges.append(edge)
-                targets.append(index)
-        targets += self._arrive(node)
-        return sorted({index for index in targets if index >= 0}), tuple(edges)
+                found.append(item)
+        found += self.arrive(node)
+        return self.hold_back(in_order(found)), edges
 
-    async def _decide(
-        self, router: Router, state: dict[str, Any]
-    ) -> list[tuple[int, tuple[str, str, dict[str, Any], str | None]]]:
-        answer = router.call(self.schema.view(state))
+    async def follow(
+        self, node: Node, goto: Sequence[Send | str]
+    ) -> tuple[list[Ready], list[Edge]]:
+        """Find the ways on from a node that commanded some; its edges are taken as well."""
+        found, edges = await self.advance(node, self.state)
+        ready = ready_of(self.program, node.name, goto)
+        for one in goto:
+            edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
+        return self.hold_back(in_order([*found, *ready])), edges
+
+    async def decide(
+        self, router: Router, read: Any, state: dict[str, Any]
+    ) -> list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]]:
+        """Ask a router, and give the nodes that it leads to with the edges."""
+        answer = router.ask(router.view(read), self)
         if router.is_async:
             answer = await answer
-        read, unread = router.values_read(state)
-        return [
-            (router.targets[target], (target, label, read, unread))
-            for label, target in router.decide(answer)
-        ]
+        seen, unread = router.values_read(state)
+        found: list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]] = []
+        for label, target in router.decide(answer):
+            if isinstance(target, Send):
+                item: Ready = Packet(router.targets[target.node], target.arg)
+                if item.index >= 0:
+                    found.append((item, (target.node, label, seen, unread)))
+            else:
+                found.append((router.targets[target], (target, label, seen, unread)))
+        return found
 
-    def _arrive(self, node: Node) -> list[int]:
+    arrived: dict[int, set[int]] | None = None
+
+    def arrive(self, node: Node) -> list[Ready]:
         """Note that a node is done for the joins that wait for it; give those that are complete."""
-        complete = []
+        complete: list[Ready] = []
+        if not node.joins:
+            return complete
+        if self.arrived is None:
+            self.arrived = {}
         for number in node.joins:
             join = self.program.joins[number]
             seen = self.arrived.setdefault(number, set())
@@ -319,105 +511,143 @@ class Execution:
                 del self.arrived[number]
         return complete
 
-    async def _step(self, ready: list[int]) -> list[int]:
+    def hold_back(self, ready: list[Ready]) -> list[Ready]:
+        """Keep deferred nodes back while anything else is ready."""
+        late = self.program.deferred
+        if not late:
+            return ready
+        held = self.deferred | {one for one in ready if type(one) is int and one in late}
+        now = [one for one in ready if type(one) is not int or one not in late]
+        self.deferred = frozenset(held) if now else frozenset()
+        return now or list[Ready](sorted(held))
+
+    async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
         """Run several nodes at once and merge what they return, in the plan's order."""
-        self.step += 1
-        if self.step > self.limit:
-            raise GraphRecursionError(self.limit)
-        branches = await run_branches(self, ready)
-        self._refuse_conflicts(branches)
-        before = (
-            self.state.copy() if any(branch.node.routers for branch in branches) else self.state
+        from inwit.runtime.steps import take_step
+
+        return await take_step(self, ready)
+
+    # Keeping
+
+    def joins_kept(self) -> Any:
+        """Arrivals at joins, as a checkpoint keeps them."""
+        if not self.arrived:
+            return None
+        nodes = self.program.nodes
+        return [
+            [number, sorted(nodes[i].name for i in seen)] for number, seen in self.arrived.items()
+        ]
+
+    def tasks(self, following: int | Sequence[Ready]) -> tuple[Task, ...]:
+        """What follows, as a checkpoint keeps it."""
+        nodes = self.program.nodes
+        if type(following) is int:
+            return (nodes[following].task,) if following >= 0 else ()
+        found = []
+        for one in following:  # type: ignore[union-attr]
+            if isinstance(one, Packet):
+                arg = freeze(one.arg, strict=True)
+                found.append(Task(nodes[one.index].name, arg, True))
+            elif one >= 0:
+                found.append(nodes[one].task)
+        found += [nodes[index].task for index in sorted(self.deferred)]
+        return tuple(found)
+
+    async def save(
+        self, recorded: dict[str, Any], following: int | Sequence[Ready], source: Any = "loop"
+    ) -> tuple[str, int]:
+        """Save the step that ended; give its checkpoint's id and number."""
+        saving, step = self.saving, self.base + self.step
+        assert saving is not None
+        checkpoint_id = f"{self.execution_id}:{step}"
+        joins = self.joins_kept() if self.arrived else None
+        done = saving.save(
+            checkpoint_id, step, recorded, self.tasks(following), self.state, source, joins
         )
-        targets: set[int] = set()
-        applied: list[tuple[Any, ...]] = []
-        for branch in branches:
-            node = branch.node
-            recorded = self._apply(self.state, branch.update, node.name)
-            if node.routers:
-                following, edges = await self._advance(node, self._seen_by(branch, before))
-                targets.update(following)
-            else:
-                edges = node.edges
-                targets.update(node.targets)
-                if node.joins:
-                    targets.update(self._arrive(node))
-            applied.append((branch, recorded, edges))
-        following = sorted(targets)
-        step_id = None
-        if self.saving is not None:
-            updates = [recorded for _, recorded, _ in applied if recorded]
-            step_id = await self._save(join_updates(updates), following)
-        for branch, recorded, edges in applied:
-            self._record_apply(branch, recorded, edges, step_id if branch is branches[-1] else None)
-        if self.output is not None:
-            await self._stream({branch.node.name: branch.update for branch in branches})
-        if len(self.recording.rows) > self.rows_limit:
-            await self._wait_for_journal()
-        if monotonic_ns() > self.ctx.deadline_ns:
-            raise ExecutionTimeoutError(self.ctx.budget_s or 0.0)
-        return following
+        if done is not None:
+            self.last_save = done
+            if saving.is_sync:
+                await self.durable(done)
+        return checkpoint_id, step
 
-    def _seen_by(self, branch: Branch, before: dict[str, Any]) -> dict[str, Any]:
-        """The state that a branch's router reads: the step's, with the branch's own update."""
-        own = before.copy()
-        self._apply(own, branch.update, branch.node.name)
-        return own
+    def note(self, kind: Any, task: str, key: str, frozen: Any) -> Future[None] | None:
+        """Keep one pending fact with the thread; without checkpoints, only when it waits."""
+        if self.saving is None:
+            self.notes = [*self.notes, (kind, task, key, frozen)]
+            return None
+        return self.saving.note([(kind, task, key, frozen)], self.state)
 
-    def _record_apply(
-        self, branch: Branch, recorded: dict[str, Any] | None, edges: tuple[Edge, ...], step_id: Any
+    notes: Sequence[Note] = ()
+
+    def begin_saving(self, following: Sequence[Ready]) -> None:
+        """Save what was not to be saved, since the execution is about to wait.
+
+        Raises:
+            CheckpointingOffError: The graph was compiled without a checkpointer.
+        """
+        from inwit.errors import CheckpointingOffError
+        from inwit.runtime.checkpoints.saving import Saving
+
+        saver = self.saver
+        if saver is None:
+            raise CheckpointingOffError(self.thread_id)
+        rows = saver.load(self.thread_id, ns=self.ns)
+        seq = saver.last_seq(self.thread_id, ns=self.ns)
+        here = self.here
+        self.saving = Saving(
+            saver, self.thread_id, self.ns, self.execution_id, "async", rows, seq
+        )
+        self.saving.metadata = self.graph.metadata_of(self.config)
+        step = self.base + max(self.step, 1) - 1
+        self.saving.save(here, step, {}, self.tasks(following), self.state, "loop", self.joins_kept())
+
+    async def _pause(
+        self, asked: Sequence[tuple[str, int, Sequence[Waiting]]], ready: Sequence[Ready]
     ) -> None:
-        rec = self.recording
-        rec.rows.append(
-            (
-                APPLY,
-                rec.seq + 1,
-                branch.node.name,
-                branch.visit,
-                branch.attempt,
-                monotonic_ns(),
-                recorded,
-                edges,
-                step_id,
-            )
-        )
-        rec.seq += (1 if recorded else 0) + len(edges) + (step_id is not None)
+        """Make the execution wait: for answers, or where there are none, at a break point."""
+        await self.pause(asked, ready, [])
 
-    def _refuse_conflicts(self, branches: list[Branch]) -> None:
-        writers: dict[str, str] = {}
-        for branch in branches:
-            for key in self.schema.keys_of(branch.update) or ():
-                if key in self.schema.reducers:
-                    continue
-                if key in writers:
-                    raise InvalidUpdateError(
-                        f"{writers[key]!r} and {branch.node.name!r} both wrote {key!r} in one step.",
-                        hint=f"Give {key!r} a reducer: Annotated[…, reducer].",
-                    )
-                writers[key] = branch.node.name
+    async def pause(
+        self,
+        asked: Sequence[tuple[str, int, Sequence[Waiting]]],
+        ready: Sequence[Ready],
+        notes: Sequence[Note],
+    ) -> None:
+        """Keep what waits and what is done, and end this invocation.
 
-    async def _save(self, recorded: dict[str, Any] | None, following: Any) -> tuple[str, int]:
-        assert self.saving is not None
-        ready = following if isinstance(following, list) else [following] if following >= 0 else []
-        names = tuple(self.program.nodes[index].name for index in ready)
-        done = self.saving.save(self.step, recorded, names, self.state)
-        if done is not None and self.saving.is_sync:
-            await self._durable(done)
-        return self.saving.checkpoint_id(self.step), self.step
+        `asked` is (task's key, visit, questions); `notes` is what else to keep.
+        """
+        if self.saving is None:
+            self.begin_saving(ready)
+        saving = self.saving
+        assert saving is not None
+        kept = [*self.notes, *notes]
+        for key, visit, waiting in asked:
+            name = key.partition("#")[0]
+            for one in waiting:
+                kept.append(("interrupt", key, one.id, one.frozen()))
+                shown = {"interrupt_id": one.id, "value": freeze(one.value)}
+                self.recording.emit("interrupt_raised", name, visit, 1, shown)
+        self.waiting = tuple(one for _, _, waiting in asked for one in waiting)
+        self.is_paused = True
+        self.notes = ()
+        closing = {
+            "seq": self.seq + 1,
+            "visits": {node.name: count for node, count in zip(self.program.nodes, self.visits, strict=True) if count},
+            "steps": self.step,
+        }
+        status = "waiting_for_input" if self.waiting else "paused"
+        kept.append(("closed", "", status, freeze(closing)))
+        done = saving.note(kept, self.state)
+        if done is not None:
+            await self.durable(done)
 
-    async def _durable(self, done: Future[None]) -> None:
+    async def durable(self, done: Future[None]) -> None:
+        """Wait until something is durable."""
         if self.is_blocking:
             done.result()
         else:
             await asyncio.wrap_future(done)
-
-    async def _stream(self, updates: dict[str, Any]) -> None:
-        assert self.output is not None
-        if self.gate is not None:
-            await self.gate.wait()
-        for name, update in updates.items():
-            self.output("updates", {name: update})
-        self.output("values", self.state)
 
     async def sleep(self, delay_s: float) -> None:
         """Wait, holding the thread where no event loop runs."""
@@ -426,15 +656,17 @@ class Execution:
         else:
             await asyncio.sleep(delay_s)
 
-    async def _wait_for_journal(self) -> None:
-        if self.journal is None:
-            self.recording.rows.clear()
+    async def wait_for_journal(self) -> None:
+        """Wait until the record has room, or with durability `sync` until it is durable."""
+        journal = self.graph.journal
+        if journal is None:
+            self.rows.clear()
         elif self.rows_limit == 0:
             await self._acknowledge()
         elif self.is_blocking:
-            self.journal.full_wait(self.recording)
+            journal.full_wait(self)
         else:
-            await self.journal.afull_wait(self.recording)
+            await journal.afull_wait(self)
 
     async def _acknowledge(self) -> None:
         """Wait until all that has happened is durable.
@@ -443,42 +675,83 @@ class Execution:
             StoreError: It cannot be made so.
         """
         if self.last_save is not None:
-            await self._durable(self.last_save)
-        if self.journal is None:
+            await self.durable(self.last_save)
+        journal = self.graph.journal
+        if journal is None:
             return
         if self.is_blocking:
-            self.journal.flush()
+            journal.flush()
         else:
-            await self.journal.aflush()
+            await journal.aflush()
 
-    def _fail(self, error: BaseException) -> BaseException:
+    # The end
+
+    async def _finish(self) -> Any:
+        if self.is_paused:
+            status = "waiting_for_input" if self.waiting else "paused"
+            self._end(status, None, "")
+        else:
+            self._end("completed", None, "")
+        if self.is_acknowledged:
+            await self._acknowledge()
+        if self.output is not None:
+            await self.output.ended(self)
+        if self.is_paused and self.parent is not None:
+            raise Asked(self.waiting)
+        return self.graph.result_of(self)
+
+    async def _fail(self, error: BaseException) -> BaseException:
         """Record how the execution ended and give the error to raise."""
-        error = own_timeout(self.ctx, error)
+        error = own_timeout(self, error)
+        if isinstance(error, ParentCommand):
+            if self.parent is None:
+                error = NoParentError(self.node)
+            else:
+                self._end("completed", None, "")
+                return error
         if isinstance(error, Exception):
             self._end("failed", error, "")
         else:
             self._end("cancelled", None, type(error).__name__)
-        mark(error, self.recording.execution_id)
+        mark(error, self.execution_id)
+        with suppress(StoreError):  # The journal has warned; what failed first is raised.
+            if self.saving is not None:
+                self._note_failure(error)
+            if self.is_acknowledged and isinstance(error, Exception | asyncio.CancelledError):
+                await self._acknowledge()
         return error
+
+    def _note_failure(self, error: BaseException) -> None:
+        assert self.saving is not None
+        shown = freeze({"type": type(error).__name__, "message": str(error)})
+        status = "failed" if isinstance(error, Exception) else "cancelled"
+        key = getattr(error, "task_key", None) or node_of(error) or ""
+        notes: list[Note] = [*self.notes, ("failed", key, type(error).__name__, shown)]
+        self.notes = ()
+        self.last_save = self.saving.note([*notes, ("closed", "", status, None)], self.state)
 
     def _leave_open(self) -> None:
         """Record the entry of a visit that was cut off before its row was written."""
-        rec = self.recording
-        cut, rec.current = rec.current, None
-        last = next((row for row in reversed(rec.rows) if row[0] in (VISIT, ENTER)), None)
+        cut, self.current = self.current, None
+        last = next((row for row in reversed(self.rows) if row[0] in (VISIT, ENTER)), None)
         if cut is not None and (last is None or last[1] < cut[0]):
-            rec.rows.append((ENTER, *cut))
+            self.rows.append((ENTER, *cut))
 
     def _end(self, status: str, error: Exception | None, reason: str) -> None:
-        rec, output, failure, node = self.recording, None, None, None
-        if rec.current is not None:
+        output, failure, node = None, None, None
+        if self.current is not None:
             self._leave_open()
         if status == "completed":
             output = freeze_all(self.state)
         elif error is not None:
             failure, node = failure_of(error, with_traceback=True), node_of(error)
-        rec.seq += 1
-        rec.rows.append((END, rec.seq, monotonic_ns(), status, output, failure, reason, node))
-        rec.is_done = True
-        if self.saving is not None:
-            self.last_save = self.saving.close(self.state)
+        elif self.waiting:
+            node = self.waiting[0].task.partition("#")[0]
+        self.seq += 1
+        self.rows.append((END, self.seq, monotonic_ns(), status, output, failure, reason, node))
+        self.is_done = True
+        if self.saving is not None and status == "completed":
+            self.last_save = self.saving.close(self.state) or self.last_save
+
+
+__all__ = ["APPLY", "EVENT", "Execution"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from inwit.errors import InvalidGraphError, InvalidNameError, NotInThisVersionError
+from inwit.errors import InvalidGraphError, InvalidNameError, UnknownNodeError
 from inwit.runtime import naming
+from inwit.runtime.lenses import input_schema_of, joined
 from inwit.runtime.manifest import Source
 from inwit.runtime.policies import (
     DEFAULT_RETRY,
@@ -19,93 +20,126 @@ from inwit.runtime.policies import (
     NodePolicy,
     RetryPolicy,
 )
-from inwit.runtime.program import END, START, Router
+from inwit.runtime.program import END, START, Program, Router
 from inwit.runtime.source import unwrap
 from inwit.runtime.state import StateSchema, schema_of
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from inwit.runtime.checkpoints import Checkpointer
     from inwit.runtime.compiled import CompiledGraph
 
 S = TypeVar("S")
+Path = Callable[..., Any]
+PathMap = Mapping[Any, str] | Sequence[str] | None
 
 
 class Written(msgspec.Struct, frozen=True):
     """A node as it was added."""
 
-    function: Callable[..., Any]
+    function: Any
     policy: NodePolicy
+    schema: StateSchema | None = None
+    """What it is given of the state, where that is not the graph's own schema."""
+    is_deferred: bool = False
+    destinations: tuple[str, ...] | dict[str, str] = ()
+    """Where its commands may lead, as far as that was declared."""
 
 
 class StateGraph(Generic[S]):
     """A graph over one state class, being written.
 
     Nodes are functions of the state (sync or async) that return an update: a dict of the keys that
-    change. `compile` checks everything and gives the graph that runs.
+    change, or a `Command`. `compile` checks everything and gives the graph that runs.
+
+    Args:
+        state_schema: A TypedDict, a dataclass or a pydantic model; ``Annotated[T, reducer]`` merges
+            the updates of a key.
+        context_schema: The class of what ``invoke(..., context=…)`` is given.
+        input_schema: The class whose keys an input may have; all of the state's without it.
+        output_schema: The class whose keys a result has; all of the state's without it.
 
     Example:
         >>> from typing import TypedDict
         >>> class State(TypedDict):
         ...     n: int
         >>> graph = StateGraph(State)
-        >>> graph.add_node("double", lambda state: {"n": state["n"] * 2})
-        >>> graph.set_entry_point("double"); graph.set_finish_point("double")
+        >>> _ = graph.add_node("double", lambda state: {"n": state["n"] * 2})
+        >>> _ = graph.set_entry_point("double").set_finish_point("double")
         >>> graph.compile(name="doubler").invoke({"n": 21})
         {'n': 42}
     """
 
-    def __init__(self, state_schema: type[S]) -> None:
+    def __init__(
+        self,
+        state_schema: type[S],
+        context_schema: Any = None,
+        *,
+        input_schema: Any = None,
+        output_schema: Any = None,
+    ) -> None:
         self.schema: StateSchema = schema_of(cast(Hashable, state_schema))
+        self.context_schema = context_schema
+        self.input_schema = None if input_schema is None else schema_of(input_schema)
+        self.output_schema = None if output_schema is None else schema_of(output_schema)
         self.nodes: dict[str, Written] = {}
         self.declared: list[str] = []
         """Names in the order in which they were added, doubles included."""
         self.edges: list[tuple[tuple[str, ...], str]] = []
         self._routers: list[Router] = []
         self._parallel: set[str] = set()
+        self._policy_defaults: dict[str, Any] = {}
 
-    def add_node(  # noqa: PLR0913 - each policy by its name
+    def add_node(
         self,
         node: str | Callable[..., Any],
-        action: Callable[..., Any] | None = None,
+        action: Any = None,
         *,
-        retry_policy: RetryPolicy | None = None,
-        cache_policy: Any = None,
-        timeout_s: float | None = None,
-        thread: bool = False,
-        side_effects: bool = False,
-        pure: bool = False,
-        metadata: dict[str, Any] | None = None,
         defer: bool = False,
-    ) -> None:
+        metadata: dict[str, Any] | None = None,
+        input_schema: type | None = None,
+        destinations: dict[str, str] | tuple[str, ...] | None = None,
+        **policy: Any,
+    ) -> Self:
         """Add a node under a name, or a function under its own name.
 
+        A node is a function, an object that is called or has ``invoke``, or a compiled graph.
+
         Args:
-            timeout_s: The longest that one call may take. A sync node with one gets a thread.
-            thread: Run a sync node in a thread, so that it does not hold the event loop.
-            side_effects: It acts on the world outside: it is never retried by default.
-            pure: Equal input gives equal output, so that analyses may reason about repeats.
+            defer: Run it when nothing else is ready.
+            input_schema: The class whose keys it is given; without one, its first parameter's type.
+            destinations: Where its commands may lead, for drawings and checks.
+            policy: What `NodePolicy` names: retry_policy, cache_policy, timeout (or timeout_s),
+                thread, side_effects, pure, and the others.
 
         Raises:
             InvalidNameError: The name is empty, reserved, or holds characters that ids lack.
         """
-        if cache_policy is not None or defer:
-            raise NotInThisVersionError("cache_policy" if cache_policy is not None else "defer")
         name, function = self._name_and_function(node, action)
         self.declared.append(name)
-        policy = NodePolicy(
-            retry=retry_policy,
-            timeout_s=timeout_s,
-            in_thread=thread,
-            is_pure=pure,
-            has_side_effects=side_effects,
-            metadata=metadata or {},
+        cls = input_schema or input_schema_of(function, self.schema.cls)
+        written = Written(
+            function,
+            NodePolicy.written({**self._policy_defaults, **policy}, metadata),
+            None if cls is None else schema_of(cast(Hashable, cls)),
+            defer,
+            destinations or (),
         )
-        self.nodes.setdefault(name, Written(function, policy))
+        self.nodes.setdefault(name, written)
+        return self
 
-    def _name_and_function(self, node: Any, action: Any) -> tuple[str, Callable[..., Any]]:
+    def set_node_defaults(self, **policy: Any) -> Self:
+        """Give policies to the nodes that are added from now on; see `add_node`."""
+        self._policy_defaults.update(policy)
+        return self
+
+    def _name_and_function(self, node: Any, action: Any) -> tuple[str, Any]:
         if not isinstance(node, str):
-            node, action = getattr(node, "__name__", type(node).__name__), node
-        if not callable(action):
+            named = getattr(node, "__name__", None) or getattr(node, "name", None)
+            node, action = named or type(node).__name__, node
+        function = as_callable(action)
+        if function is None:
             raise InvalidNameError(node, "has no function", "Give add_node(name, function).")
         if node in (START, END) or not naming.is_node_name(node):
             raise InvalidNameError(
@@ -113,16 +147,17 @@ class StateGraph(Generic[S]):
                 "cannot be a node's name",
                 "Use 1 to 100 characters, none of / : < > or control characters.",
             )
-        return node, action
+        return node, function
 
-    def add_edge(self, start: str | Sequence[str], end: str) -> None:
-        """Lead from one node to another; from a list, `end` waits until all of them are done."""
-        sources = (start,) if isinstance(start, str) else tuple(start)
-        self.edges.append((sources, end))
+    def add_edge(self, start_key: str | Sequence[str], end_key: str) -> Self:
+        """Lead from one node to another; from a list, the other waits until all of them are done."""
+        sources = (start_key,) if isinstance(start_key, str) else tuple(start_key)
+        self.edges.append((sources, end_key))
+        return self
 
     def add_sequence(
         self, nodes: Sequence[Callable[..., Any] | tuple[str, Callable[..., Any]]]
-    ) -> None:
+    ) -> Self:
         """Add nodes that follow one another, with the edges between them."""
         previous: str | None = None
         for node in nodes:
@@ -133,43 +168,40 @@ class StateGraph(Generic[S]):
             if previous is not None:
                 self.add_edge(previous, name)
             previous = name
+        return self
 
-    def add_parallel_edges(self, start: str, ends: Sequence[str]) -> None:
+    def add_parallel_edges(self, start: str, ends: Sequence[str]) -> Self:
         """Lead from one node to several that run at the same time."""
         self._parallel.add(start)
         for end in ends:
             self.add_edge(start, end)
+        return self
 
-    def add_conditional_edges(
-        self,
-        source: str,
-        path: Callable[..., Any],
-        path_map: dict[Any, str] | Sequence[str] | None = None,
-    ) -> None:
+    def add_conditional_edges(self, source: str, path: Path, path_map: PathMap = None) -> Self:
         """Let a function of the state choose the way on.
 
         It answers a label of `path_map`, or without one the name of a node or `END`; a list of
-        answers leads to several nodes at once.
+        answers leads to several nodes at once, and a `Send` leads to a node with its own input.
         """
-        mapped = (
-            path_map if isinstance(path_map, dict) or path_map is None else {p: p for p in path_map}
-        )
-        name = getattr(unwrap(path), "__name__", type(path).__name__)
-        self._routers.append(Router(source, path, mapped, name))
+        function = as_callable(path)
+        if function is None:
+            raise InvalidNameError(source, "has a router that is no function", "Give a function.")
+        mapped = None if path_map is None else _mapped(path_map)
+        name = getattr(unwrap(function), "__name__", type(function).__name__)
+        self._routers.append(Router(source, function, mapped, name))
+        return self
 
-    def set_entry_point(self, name: str) -> None:
+    def set_entry_point(self, key: str) -> Self:
         """Begin with this node."""
-        self.add_edge(START, name)
+        return self.add_edge(START, key)
 
-    def set_conditional_entry_point(
-        self, path: Callable[..., Any], path_map: dict[Any, str] | Sequence[str] | None = None
-    ) -> None:
+    def set_conditional_entry_point(self, path: Path, path_map: PathMap = None) -> Self:
         """Let a function of the input choose where to begin."""
-        self.add_conditional_edges(START, path, path_map)
+        return self.add_conditional_edges(START, path, path_map)
 
-    def set_finish_point(self, name: str) -> None:
+    def set_finish_point(self, key: str) -> Self:
         """End after this node."""
-        self.add_edge(name, END)
+        return self.add_edge(key, END)
 
     def routers(self) -> list[Router]:
         """All conditional edges."""
@@ -181,18 +213,84 @@ class StateGraph(Generic[S]):
             router.source == START for router in self._routers
         )
 
+    # What the compiled graph asks
+
+    def whole_schema(self) -> StateSchema:
+        """The channels of all schemas: the state's, the input's, the output's, the nodes'."""
+        found = [self.input_schema, self.output_schema]
+        found += [one.schema for one in self.nodes.values()]
+        others = [one for one in found if one is not None and one is not self.schema]
+        return joined(self.schema, others) if others else self.schema
+
+    @property
+    def input_names(self) -> frozenset[str] | None:
+        """The keys that an input may have; None for all."""
+        return None if self.input_schema is None else frozenset(self.input_schema.names)
+
+    @property
+    def output_names(self) -> frozenset[str] | None:
+        """The keys of a result; None for all."""
+        if self.output_schema is not None:
+            return frozenset(self.output_schema.names)
+        return self.shown_names
+
+    @property
+    def shown_names(self) -> frozenset[str] | None:
+        """The keys that are the state's own; None where there are no private ones."""
+        whole = self.whole_schema()
+        return None if whole is self.schema else frozenset(self.schema.names)
+
+    def context_of(self, given: Any) -> Any:
+        """A given context as an object of the context schema."""
+        cls = self.context_schema
+        if given is None or cls is None or not isinstance(given, Mapping):
+            return given
+        is_object = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "model_fields")
+        return cls(**given) if is_object else given
+
+    def points(self, names: Any, program: Program) -> frozenset[int]:
+        """The nodes to stop at.
+
+        Raises:
+            UnknownNodeError: There is no such node.
+        """
+        if not names:
+            return frozenset()
+        if names == "*":
+            return frozenset(range(len(program.nodes)))
+        for name in names:
+            if name not in program.by_name:
+                raise UnknownNodeError(name, program.by_name, where=" (a point to interrupt at)")
+        return frozenset(program.by_name[name] for name in names)
+
+    def validate(self, interrupt: Sequence[str] | None = None) -> Self:
+        """Check everything that `compile` checks.
+
+        Raises:
+            InvalidGraphError: It has faults; all are named.
+        """
+        from inwit.runtime.validate import faults
+
+        found = faults(self)
+        if found:
+            raise InvalidGraphError(found)
+        return self
+
     def compile(  # noqa: PLR0913 - each option by its name
         self,
+        checkpointer: Checkpointer | bool | None = None,
         *,
-        name: str | None = None,
-        checkpointer: Checkpointer | Literal[False] | None = None,
+        cache: Any = None,
         store: Any = None,
-        interrupt_before: Sequence[str] = (),
-        interrupt_after: Sequence[str] = (),
+        interrupt_before: Literal["*"] | Sequence[str] | None = None,
+        interrupt_after: Literal["*"] | Sequence[str] | None = None,
+        debug: bool = False,
+        name: str | None = None,
         validate: bool = True,
         defaults: Literal["inwit", "langgraph"] = "inwit",
         durability: Literal["async", "sync", "exit"] = "async",
         metadata: dict[str, Any] | None = None,
+        **more: Any,
     ) -> CompiledGraph[S]:
         """Check the graph, freeze it, and register it in the project.
 
@@ -201,18 +299,17 @@ class StateGraph(Generic[S]):
         Raises:
             InvalidGraphError: It has faults; all are named.
         """
-        if interrupt_before or interrupt_after:
-            raise NotInThisVersionError("interrupt_before and interrupt_after")
         # Writing a graph needs no event loop: what runs it is imported here.
         from inwit.runtime.assembly import assemble
         from inwit.runtime.compiled import CompiledGraph, Options
-        from inwit.runtime.validate import faults
 
-        found = faults(self) if validate else []
-        if found:
-            raise InvalidGraphError(found)
+        if validate:
+            self.validate()
         frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
-        limits, retry = (Limits(), DEFAULT_RETRY) if defaults == "inwit" else (NO_LIMITS, NO_RETRY)
+        is_langgraph = defaults == "langgraph"
+        limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
+        schema = self.whole_schema()
+        program = assemble(self, schema, limits)
         options = Options(
             name=_checked_name(name) or naming.name_of(frame),
             source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),
@@ -220,10 +317,40 @@ class StateGraph(Generic[S]):
             retry=retry,
             checkpointer=checkpointer,
             store=store,
+            cache=cache,
             durability=durability,
             metadata=metadata or {},
+            context_schema=self.context_schema,
+            interrupt_before=self.points(interrupt_before, program),
+            interrupt_after=self.points(interrupt_after, program),
+            is_langgraph=is_langgraph,
+            **more,
         )
-        return CompiledGraph(self.schema, assemble(self, limits), options)
+        return CompiledGraph(schema, program, options, self)
+
+
+def _mapped(path_map: Mapping[Any, str] | Sequence[str]) -> dict[Any, str]:
+    if isinstance(path_map, Mapping):
+        return dict(path_map)
+    return {target: target for target in path_map}
+
+
+def as_callable(action: Any) -> Any:
+    """Make a function of what is called or has ``invoke``; a compiled graph is itself.
+
+    None where it is neither.
+    """
+    if action is None or hasattr(action, "run_within") or callable(action):
+        return action
+    if not hasattr(action, "invoke"):
+        return None
+    if hasattr(action, "ainvoke"):
+
+        async def ainvoke(state: Any, config: Any) -> Any:
+            return await action.ainvoke(state, config)
+
+        return ainvoke
+    return lambda state, config: action.invoke(state, config)
 
 
 def _checked_name(name: str | None) -> str | None:

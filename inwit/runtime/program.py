@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from inwit.errors import InvalidRouteError
+from inwit.runtime.checkpoints import Task
+from inwit.runtime.commands import Send
 from inwit.runtime.context import NEVER_NS, Context
 from inwit.runtime.policies import NodePolicy
 from inwit.runtime.serial import IMMUTABLE, freeze
 from inwit.runtime.source import Reading, read, unwrap
+from inwit.runtime.updates import Packet, Ready
 
 START = "__start__"
 END = "__end__"
@@ -26,7 +29,15 @@ Edge = str | tuple[str, str, dict[str, Any], str | None]
 """A way taken: a target's name, or (target, label, values read, what is not known of them)."""
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
-_EXTRAS = ("ctx", "config", "writer", "store")
+_EXTRAS = ("ctx", "config", "writer", "store", "runtime", "previous")
+_BY_TYPE = {
+    "RunnableConfig": "config",
+    "StreamWriter": "writer",
+    "BaseStore": "store",
+    "Runtime": "runtime",
+    "NodeError": "error",
+    "Context": "ctx",
+}
 
 
 def is_coroutine_function(function: Any) -> bool:
@@ -35,24 +46,49 @@ def is_coroutine_function(function: Any) -> bool:
     return bool(code is not None and code.co_flags & _ASYNC)
 
 
-def extra_parameters(function: Any) -> tuple[str, ...]:
-    """The parameters after the state that the engine fills: ctx, config, writer, store."""
+def extra_parameters(function: Any) -> dict[str, str]:
+    """The parameters after the state that the engine fills, and what each is given.
+
+    They are known by their names (ctx, config, writer, store, runtime, previous) or their types.
+    """
     code = getattr(function, "__code__", None)
-    if (
-        code is not None
-        and not hasattr(function, "__wrapped__")
-        and not hasattr(function, "__self__")
-    ):
+    is_plain = code is not None and not (
+        hasattr(function, "__wrapped__") or hasattr(function, "__self__")
+    )
+    if is_plain:
         count = code.co_argcount + code.co_kwonlyargcount
-        if count == 1:
-            return ()
+        if count <= 1:
+            return {}
         names = code.co_varnames[1:count]
+        annotations = function.__annotations__
     else:
         try:
-            names = tuple(inspect.signature(function).parameters)[1:]
+            found = inspect.signature(function).parameters
         except (TypeError, ValueError):
-            return ()
-    return tuple(name for name in names if name in _EXTRAS)
+            return {}
+        names = tuple(found)[1:]
+        annotations = {name: one.annotation for name, one in found.items()}
+    kinds = ((name, _kind(name, annotations.get(name))) for name in names)
+    return {name: kind for name, kind in kinds if kind is not None}
+
+
+def _kind(name: str, hint: Any) -> str | None:
+    """What a parameter is given: by its type, where that says so, else by its name."""
+    text = hint if isinstance(hint, str) else _type_names(hint)
+    for part, kind in _BY_TYPE.items():
+        if part in text:
+            return kind
+    return name if name in _EXTRAS else None
+
+
+def _type_names(hint: Any) -> str:
+    if hint is None or hint is inspect.Parameter.empty:
+        return ""
+    origin = get_origin(hint)
+    parts = [getattr(hint, "__name__", ""), getattr(origin, "__name__", "")]
+    if origin is not None and parts[1] in ("Union", "UnionType", "Optional", "Annotated"):
+        parts += [_type_names(arg) for arg in get_args(hint)]
+    return " ".join(parts)
 
 
 def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
@@ -60,15 +96,19 @@ def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
     extras = extra_parameters(function)
     if not extras:
         return lambda state, _: function(state)
-    if extras == ("ctx",):
+    if extras == {"ctx": "ctx"}:
         return lambda state, ctx: function(state, ctx=ctx)
-    return lambda state, ctx: function(state, **{name: ctx.given(name) for name in extras})
+    given = tuple(extras.items())
+    return lambda state, ctx: function(state, **{name: ctx.given(kind) for name, kind in given})
 
 
 class Router:
     """A conditional edge: a function of the state, and where its answers lead."""
 
-    __slots__ = ("call", "is_async", "known", "name", "path_map", "reading_", "source", "targets")
+    __slots__ = (
+        "ask", "call", "is_async", "is_plain", "is_simple", "known", "name", "path_map", "reading_", "source",
+        "targets", "view",
+    )  # fmt: skip
 
     def __init__(
         self, source: str, function: Callable[..., Any], path_map: dict[Any, str] | None, name: str
@@ -78,6 +118,12 @@ class Router:
         self.path_map = path_map
         self.name = name
         self.is_async = is_coroutine_function(function)
+        self.is_plain = not extra_parameters(function)
+        """Whether it is asked with the state alone."""
+        self.ask: Callable[[Any, Context], Any] = bind(function)
+        self.view: Callable[[dict[str, Any]], Any] = dict.copy
+        """Makes what it is given of the state."""
+        self.is_simple = self.is_plain and not self.is_async
         self.reading_: Reading | None = None
         self.targets: dict[str, int] = {}
         self.known: dict[Any, tuple[int, str, str]] = {}
@@ -109,17 +155,34 @@ class Router:
             return way[0], ((way[1], way[2], read, unread),)
         read, unread = self.values_read(state)
         ways = self.decide(answer)
-        indices = sorted({self.targets[target] for _, target in ways} - {-1})
-        return indices, tuple((target, label, read, unread) for label, target in ways)
+        packets: list[Ready] = []
+        indices: set[int] = set()
+        for _, target in ways:
+            if isinstance(target, Send):
+                packets.append(Packet(self.targets[target.node], target.arg))
+            elif (index := self.targets[target]) >= 0:
+                indices.add(index)
+        edges = tuple((_name_of(target), label, read, unread) for label, target in ways)
+        return [*sorted(indices), *packets], edges
 
-    def decide(self, answer: Any) -> list[tuple[str, str]]:
-        """Turn the router's answer into (label, target name) pairs.
+    def decide(self, answer: Any) -> list[tuple[str, str | Send]]:
+        """Turn the router's answer into (label, target) pairs; a target is a name or a `Send`.
 
         Raises:
             InvalidRouteError: An answer leads nowhere.
         """
-        answers = answer if isinstance(answer, list | tuple) else [answer]
-        return [(str(one), self._target(one)) for one in answers]
+        if answer is None and self.path_map is None:
+            return []
+        answers = answer if isinstance(answer, list | tuple | set) else [answer]
+        return [
+            (one.node, self._sent(one)) if isinstance(one, Send) else (str(one), self._target(one))
+            for one in answers
+        ]
+
+    def _sent(self, send: Send) -> Send:
+        if send.node not in self.targets or send.node == END:
+            raise InvalidRouteError(self.source, send.node, self.targets)
+        return send
 
     def _target(self, answer: Any) -> str:
         target = answer
@@ -146,6 +209,10 @@ class Router:
         return values, reading.reads_unknown or None
 
 
+def _name_of(target: str | Send) -> str:
+    return target.node if isinstance(target, Send) else target
+
+
 def literal_returns(function: Any) -> tuple[str, ...] | None:
     """The strings of a ``Literal`` return annotation."""
     annotations = getattr(unwrap(function), "__annotations__", {})
@@ -155,6 +222,11 @@ def literal_returns(function: Any) -> tuple[str, ...] | None:
             hint = get_type_hints(unwrap(function)).get("return")
         except (NameError, TypeError):
             return None
+    return literal_answers(hint)
+
+
+def literal_answers(hint: Any) -> tuple[str, ...] | None:
+    """The strings of a type that is a ``Literal``, or a list or union of some."""
     found: list[str] = []
     for one in _flatten(hint):
         if not isinstance(one, str):
@@ -179,15 +251,20 @@ class Node:
         "function",
         "index",
         "is_async",
+        "is_graph",
         "is_plain",
         "joins",
         "limit_ns",
         "name",
         "next",
         "policy",
+        "read",
+        "read_packet",
         "router",
         "routers",
         "targets",
+        "task",
+        "view",
     )
 
     def __init__(
@@ -201,6 +278,16 @@ class Node:
         self.is_async = is_coroutine_function(function)
         self.is_plain = not extra_parameters(function)
         """Whether `function` itself is called, with the state alone."""
+        self.is_graph = False
+        """Whether it is a compiled graph."""
+        self.task = Task(name)
+        """The node as a checkpoint names it."""
+        self.view: Callable[[dict[str, Any]], Any] = dict.copy
+        """Makes what the node is given of the state."""
+        self.read: Callable[[dict[str, Any]], Any] = dict.copy
+        """Makes what its routers are given."""
+        self.read_packet: Callable[[Any], Any] = as_it_is
+        """Makes what it is given of an input that was sent to it."""
         self.limit_ns = NEVER_NS
         """The longest that one call may take by the graph's limits."""
         self.targets: tuple[int, ...] = ()
@@ -213,6 +300,11 @@ class Node:
         self.joins: tuple[int, ...] = ()
         self.next = COMPLEX
         """The index of the only node that may follow, -1 for the end, or COMPLEX."""
+
+
+def as_it_is(value: Any) -> Any:
+    """Give a value back."""
+    return value
 
 
 class Join:
@@ -230,6 +322,7 @@ class Program:
 
     __slots__ = (
         "by_name",
+        "deferred",
         "entry",
         "entry_edges",
         "entry_routers",
@@ -248,5 +341,7 @@ class Program:
         self.entry_routers: tuple[Router, ...] = ()
         self.entry: list[int] | None = None
         """The nodes to begin with, where no router decides on them."""
+        self.deferred: frozenset[int] = frozenset()
+        """Nodes that run when nothing else is ready."""
         self.is_sync = False
         """Whether no node or router needs an event loop."""

@@ -65,6 +65,7 @@ class Recording:
     """False where the graph keeps no latency histograms."""
     is_done = False
     """True once the END row is in `rows`."""
+    parent_id: str | None = None
     taken_seq = 0
     """The journal's own: the last seq it has written."""
 
@@ -124,3 +125,8 @@ class Unrecorded(Recording):
     @property
     def recorded_id(self) -> str | None:
         return None
+
+    @staticmethod
+    def no_rows() -> Any:
+        """What takes rows and keeps none."""
+        return deque(maxlen=0)

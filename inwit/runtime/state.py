@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from inwit.errors import InvalidMessageError, InvalidStateError, InvalidUpdateError, nearest
+from inwit.runtime.commands import Overwrite
 from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
 
 Reducer = Callable[[Any, Any], Any]
@@ -61,6 +62,10 @@ class StateSchema:
         self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
         self.defaults = any(c.factory is not None for c in channels.values())
         """Whether the state holds values before the input does."""
+        self.is_plain = type(self) is StateSchema and not self.reducers
+        """Whether an update of known keys is merged by setting them."""
+        self.is_lenient = False
+        """Whether keys that the state lacks are left out instead of refused."""
         self.view: Callable[[dict[str, Any]], Any] = dict.copy
         """Makes what a node is given of the state."""
 
@@ -85,6 +90,10 @@ class StateSchema:
         self._refuse_unknown(found, InvalidStateError, "The input")
         return dict(found)
 
+    def read_packet(self, value: Any) -> Any:
+        """Make what a node is given of an input that was sent to it: the value itself."""
+        return value
+
     def keys_of(self, value: Any) -> Mapping[str, Any] | None:
         """Read a dict or an object of the state class as a mapping; None for anything else."""
         if isinstance(value, Mapping):
@@ -101,7 +110,7 @@ class StateSchema:
             UnserialisableError: `strict`, and a value cannot be kept in a checkpoint.
         """
         if not (update.keys() <= self.names):
-            self._refuse_unknown(update, InvalidUpdateError, "An update")
+            update = self._known(update)
         reducers = self.reducers
         if not reducers:
             for value in update.values():
@@ -121,9 +130,18 @@ class StateSchema:
                 )
         return recorded
 
+    def _known(self, update: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refuse keys that the state lacks, or leave them out."""
+        if not self.is_lenient:
+            self._refuse_unknown(update, InvalidUpdateError, "An update")
+        return {key: value for key, value in update.items() if key in self.names}
+
     def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
         name, reducer = channel.name, channel.reducer
         assert reducer is not None
+        if type(value) is Overwrite:
+            state[name] = value = value.value
+            return value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
         appended = value if channel.is_list and type(value) is list and name in state else None
         try:
             if channel.merge_appending is not None and name in state:

@@ -15,6 +15,7 @@ from inwit.errors import (
     UnknownNodeError,
     UnreachableNodeError,
 )
+from inwit.runtime.destinations import destinations
 from inwit.runtime.program import END, START, Router, literal_returns
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def successors(graph: StateGraph[Any]) -> dict[str, set[str]]:
     for router in graph.routers():
         possible = router.possible()
         ways[router.source] |= {target for _, target in possible} if possible else everything
-    for name in graph.nodes:
+    for name, written in graph.nodes.items():
+        commanded = destinations(written)
+        ways[name] |= everything if commanded is None else set(commanded)
         if not ways[name]:
             ways[name].add(END)
     return ways

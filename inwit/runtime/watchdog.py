@@ -82,10 +82,17 @@ class Watchdog:
         if ctx.started_ns and limit_ns < NEVER_NS:
             ends.append((ctx.started_ns + limit_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
         if ctx.deadline_ns < NEVER_NS:
-            ends.append((ctx.deadline_ns, ExecutionTimeoutError(ctx.budget_s or 0.0)))
+            ends.append((ctx.deadline_ns, ExecutionTimeoutError(budget_of(ctx))))
         for end, error in ends:
             if now >= end:
                 ctx.timed_out = error
                 ctx.task.cancel()
                 return TICK_S
         return min(((end - now) / 1e9 for end, _ in ends), default=TICK_S)
+
+
+def budget_of(ctx: Context) -> float:
+    """The seconds that an execution may take."""
+    if ctx.budget_s is not None:
+        return ctx.budget_s
+    return (ctx.deadline_ns - ctx.execution.begun_ns) / 1e9

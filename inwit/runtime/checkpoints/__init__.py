@@ -2,8 +2,7 @@
 
 from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Pending, Row, Task
 from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
-from inwit.runtime.checkpoints.saving import Saving
-from inwit.runtime.checkpoints.snapshots import StateSnapshot, join_updates
+from inwit.runtime.checkpoints.snapshots import fold, join_updates, split
 
 __all__ = [
     "Checkpoint",
@@ -11,8 +10,8 @@ __all__ = [
     "InMemoryCheckpointer",
     "Pending",
     "Row",
-    "Saving",
-    "StateSnapshot",
     "Task",
+    "fold",
     "join_updates",
+    "split",
 ]

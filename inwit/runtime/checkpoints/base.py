@@ -22,8 +22,8 @@ Source = Literal["input", "loop", "update", "fork"]
 PendingKind = Literal["done", "interrupt", "resume", "memo", "failed", "closed"]
 
 
-def check_durability(name: str) -> None:
-    """Refuse what is no `Durability`.
+def check_durability(name: Durability) -> Durability:
+    """Give a `Durability` back, and refuse what is none.
 
     Raises:
         MalformedInputError: It is none.
@@ -31,6 +31,7 @@ def check_durability(name: str) -> None:
     known = get_args(Durability)
     if name not in known:
         raise MalformedInputError(f"No durability {name!r}.", hint=nearest(name, known))
+    return name
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):

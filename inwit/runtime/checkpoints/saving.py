@@ -2,76 +2,204 @@
 
 from __future__ import annotations
 
-import time
+import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from functools import cache
+from time import time_ns
 from typing import Any
 
-from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Durability, Task
+import msgspec
+
+from inwit.errors import ThreadBusyError
+from inwit.runtime.checkpoints.base import (
+    Checkpoint,
+    Checkpointer,
+    Durability,
+    Pending,
+    PendingKind,
+    Row,
+    Source,
+    Task,
+)
+from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
 from inwit.runtime.serial import freeze
 
 SNAPSHOT_EVERY = 32
 """Steps between two checkpoints that hold the whole state."""
+LEASE_S = 60
+"""How long a thread belongs to the process that wrote its newest row, if that cannot be asked."""
+Note = tuple[PendingKind, str, str, Any]
+"""What is pending: kind, task, key, frozen value."""
 
 
 class Saving:
-    """One execution's way to its checkpointer."""
+    """One execution's way to its checkpointer: one namespace of one thread."""
+
+    __slots__ = (
+        "_checkpointer", "_closed", "_is_at_exit", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
+        "_since_whole", "execution_id", "is_sync", "is_volatile", "last_id", "metadata", "ns",
+        "thread_id",
+    )  # fmt: skip
 
     def __init__(
-        self, checkpointer: Checkpointer, thread_id: str, execution_id: str, durability: Durability
+        self,
+        checkpointer: Checkpointer,
+        thread_id: str,
+        ns: str,
+        execution_id: str,
+        durability: Durability,
+        rows: Sequence[Row],
+        seq: int,
     ) -> None:
+        """Go on after `rows`, which were loaded from the thread; `seq` is its newest row's."""
         self._checkpointer = checkpointer
-        self._thread_id = thread_id
-        self._execution_id = execution_id
+        self.thread_id = thread_id
+        self.ns = ns
+        self.execution_id = execution_id
+        self.is_volatile = isinstance(checkpointer, InMemoryCheckpointer)
+        """Whether what is saved is gone with this process anyway."""
         self.is_sync = durability == "sync"
-        self._at_exit = durability == "exit"
-        self._since_snapshot = SNAPSHOT_EVERY
-        self._seq = checkpointer.last_seq(thread_id)
-        self._last: tuple[int, tuple[str, ...]] | None = None
-
-    def checkpoint_id(self, step: int) -> str:
-        """The id of the checkpoint after a step."""
-        return f"{self._execution_id}:{step}"
+        self._is_at_exit = durability == "exit"
+        self._kept: list[Any] | None = None
+        """The fields of the checkpoint that durability `exit` keeps back."""
+        self._since_whole = SNAPSHOT_EVERY
+        self._seq = seq
+        self._owner = "" if self.is_volatile else owner()
+        self._lease_ns = 0 if self.is_volatile else LEASE_S * 1_000_000_000
+        last = next((row for row in reversed(rows) if type(row) is Checkpoint), None)
+        self.last_id: str | None = None if last is None else last.checkpoint_id
+        self._parent_id = self.last_id
+        self.metadata: dict[str, Any] | None = None
 
     def save(
         self,
-        step: int,
-        update: dict[str, Any] | None,
-        following: tuple[str, ...],
-        state: dict[str, Any],
-    ) -> Future[None] | None:
-        """Save a step. The future, if any, is done when the checkpoint is durable."""
-        self._last = (step, following)
-        if self._at_exit:
-            return None
-        whole = self._since_snapshot >= SNAPSHOT_EVERY
-        self._since_snapshot = 0 if whole else self._since_snapshot + 1
-        return self._put(step, update or {}, following, state if whole else None)
-
-    def _put(
-        self,
+        checkpoint_id: str,
         step: int,
         update: dict[str, Any],
-        following: tuple[str, ...],
+        following: tuple[Task, ...],
+        state: dict[str, Any],
+        source: Source = "loop",
+        joins: Any = None,
+    ) -> Future[None] | None:
+        """Save a step. The future, if any, is done when the checkpoint is durable."""
+        if self._is_at_exit:
+            self._kept = [checkpoint_id, step, following, source, joins]
+            self.last_id = checkpoint_id
+            return None
+        whole = self._since_whole >= SNAPSHOT_EVERY
+        self._since_whole = 0 if whole else self._since_whole + 1
+        frozen = {k: freeze(v, strict=True) for k, v in state.items()} if whole else None
+        return self._put(checkpoint_id, step, following, source, joins, update, frozen)
+
+    def _put(  # noqa: PLR0917 - the fields of one row
+        self,
+        checkpoint_id: str,
+        step: int,
+        following: tuple[Task, ...],
+        source: Source,
+        joins: Any,
+        update: dict[str, Any],
         state: dict[str, Any] | None,
     ) -> Future[None] | None:
-        frozen = None if state is None else {k: freeze(v, strict=True) for k, v in state.items()}
         self._seq += 1
+        now = time_ns()
         row = Checkpoint(
-            thread_id=self._thread_id,
+            thread_id=self.thread_id,
+            ns=self.ns,
             seq=self._seq,
-            checkpoint_id=self.checkpoint_id(step),
-            execution_id=self._execution_id,
+            checkpoint_id=checkpoint_id,
+            execution_id=self.execution_id,
             step=step,
-            ts_ns=time.time_ns(),
-            next=tuple(Task(name) for name in following),
+            ts_ns=now,
+            next=following,
             update=update,
-            state=frozen,
+            state=state,
+            source=source,
+            parent_id=self._parent_id,
+            joins=joins,
+            owner=self._owner,
+            lease_until_ns=now + self._lease_ns,
+            metadata=self.metadata,
         )
+        self.last_id = self._parent_id = checkpoint_id
         return self._checkpointer.put((row,))
+
+    def note(self, notes: Iterable[Note], state: dict[str, Any]) -> Future[None] | None:
+        """Keep what happened inside the step that follows the last checkpoint."""
+        self.close(state)
+        now, rows = time_ns(), list[Row]()
+        for kind, task, key, value in notes:
+            self._seq += 1
+            rows.append(
+                Pending(
+                    thread_id=self.thread_id,
+                    ns=self.ns,
+                    seq=self._seq,
+                    checkpoint_id=self.last_id or "",
+                    execution_id=self.execution_id,
+                    ts_ns=now,
+                    kind=kind,
+                    task=task,
+                    key=key,
+                    value=value,
+                    owner=self._owner,
+                    lease_until_ns=now + self._lease_ns,
+                )
+            )
+        return self._checkpointer.put(rows) if rows else None
 
     def close(self, state: dict[str, Any]) -> Future[None] | None:
         """Write what `exit` kept back; its future is done when that is durable."""
-        if not self._at_exit or self._last is None:
+        if self._kept is None:
             return None
-        step, following = self._last
-        return self._put(step, {}, following, state)
+        kept, self._kept = self._kept, None
+        frozen = {key: freeze(value, strict=True) for key, value in state.items()}
+        return self._put(*kept, {}, frozen)
+
+
+def refuse_busy(rows: Sequence[Row]) -> None:
+    """Refuse to go on with a thread on which a living process still executes.
+
+    Raises:
+        ThreadBusyError: Its newest row is another process's, open, and its lease is not over.
+    """
+    if not rows:
+        return
+    last = rows[-1]
+    is_open = last.next != () if isinstance(last, Checkpoint) else last.kind != "closed"
+    if not is_open or not last.owner or last.owner == owner() or last.lease_until_ns < time_ns():
+        return
+    if not _is_dead(last.owner):
+        raise ThreadBusyError(last.thread_id, last.owner)
+
+
+@cache
+def _owner_of(pid: int) -> str:
+    from inwit.runtime.store.heartbeat import place, started_of
+
+    return f"{place()}|{pid}|{started_of(pid) or ''}"
+
+
+def owner() -> str:
+    """This process, as a row says who wrote it: its machine's boot, its pid, when it started."""
+    return _owner_of(os.getpid())
+
+
+def _is_dead(name: str) -> bool:
+    from inwit.runtime.store.heartbeat import place, started_of
+
+    boot, _, rest = name.partition("|")
+    pid, _, started = rest.partition("|")
+    return boot == place() and pid.isdigit() and started_of(int(pid)) != started
+
+
+def tasks_of(names: Iterable[str]) -> tuple[Task, ...]:
+    """Tasks of nodes that read the state."""
+    return tuple(map(Task, names))
+
+
+def whole(row: Checkpoint, state: dict[str, Any], **changes: Any) -> Checkpoint:
+    """A copy of a checkpoint that holds the whole state."""
+    frozen = {key: freeze(value, strict=True) for key, value in state.items()}
+    return msgspec.structs.replace(row, state=frozen, **changes)

@@ -77,6 +77,19 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"max_concurrency is at least 1; it is {made.max_concurrency!r}.")
         return made
 
+    @property
+    def has_relief(self) -> bool:
+        """Whether something takes over when all attempts have failed."""
+        return self.fallback is not None or self.error_handler is not None
+
+    @property
+    def relief_name(self) -> str:
+        """The name of what takes over."""
+        found: Any = self.fallback if self.error_handler is None else self.error_handler
+        if isinstance(found, str):
+            return found
+        return str(getattr(found, "__name__", type(found).__name__))
+
     def over(self, defaults: NodePolicy) -> NodePolicy:
         """This policy, and where it says nothing what the graph's nodes have by default."""
         if defaults is PLAIN:

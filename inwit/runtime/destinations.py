@@ -1,0 +1,70 @@
+"""Where a node's commands may lead, as far as it can be known without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import CodeType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from inwit.runtime.program import literal_answers
+from inwit.runtime.source import unwrap
+
+if TYPE_CHECKING:
+    from inwit.runtime.graph import Written
+
+
+def destinations(written: Written) -> tuple[str, ...] | None:
+    """The names that a node may command; None where they cannot be known, () where it commands none."""
+    if written.destinations:
+        return tuple(written.destinations)
+    function = written.function
+    if hasattr(function, "run_within"):
+        nodes = function.builder.nodes.values()
+        return None if any(destinations(one) != () for one in nodes) else ()
+    found = _annotated(function)
+    if found is not None:
+        return found
+    code = getattr(unwrap(function), "__code__", None)
+    if code is None:
+        return None if callable(function) and not isinstance(function, type) else ()
+    return None if _says_command(code) else ()
+
+
+def _annotated(function: Any) -> tuple[str, ...] | None:
+    """The names in ``Command[Literal[...]]``; () where the annotation is of another type."""
+    annotations = getattr(unwrap(function), "__annotations__", {})
+    hint = annotations.get("return")
+    if isinstance(hint, str):
+        if "Command" not in hint:
+            return None
+        try:
+            hint = get_type_hints(unwrap(function)).get("return")
+        except (NameError, TypeError):
+            return None
+    names = [
+        name
+        for one in _commands(hint)
+        for arg in get_args(one)
+        for name in literal_answers(arg) or ()
+    ]
+    return tuple(names) or None
+
+
+def _commands(hint: Any) -> list[Any]:
+    origin = get_origin(hint)
+    if getattr(origin or hint, "__name__", "") == "Command":
+        return [hint]
+    return [found for arg in get_args(hint) for found in _commands(arg)]
+
+
+def _says_command(code: CodeType) -> bool:
+    names = {*code.co_names, *code.co_freevars}
+    if "Command" in names or "goto" in names:
+        return True
+    return any(isinstance(one, CodeType) and _says_command(one) for one in code.co_consts)
+
+
+def labels(written: Written) -> Mapping[str, str]:
+    """What drawings write at the ways that a node's commands take."""
+    found = written.destinations
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,72 @@
+"""What each node sees of the state: all of it, or what its own schema names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from inwit.runtime.state import StateSchema, schema_of
+
+View = Callable[[dict[str, Any]], Any]
+
+
+def joined(main: StateSchema, others: Iterable[StateSchema]) -> StateSchema:
+    """A schema with the channels of all; of a key that several have, one with a reducer counts."""
+    channels = dict(main.channels)
+    for other in others:
+        for name, channel in other.channels.items():
+            known = channels.get(name)
+            if known is None or (known.reducer is None and channel.reducer is not None):
+                channels[name] = channel
+    if channels == main.channels:
+        return main
+    whole = type(main)(main.cls, channels)
+    whole.view = lens(main, whole)
+    return whole
+
+
+def lens(schema: StateSchema, whole: StateSchema) -> View:
+    """How nodes of `schema` see a state of `whole`."""
+    if schema is whole or schema.channels.keys() == whole.channels.keys():
+        return schema.view
+    names, view = tuple(schema.channels), schema.view
+    if view is dict.copy:
+        return lambda state: {name: state[name] for name in names if name in state}
+    return lambda state: view({name: state[name] for name in names if name in state})
+
+
+def input_schema_of(function: Any, main: type) -> type | None:
+    """The state class that a node's first parameter is annotated with, where it is another one."""
+    annotations = getattr(function, "__annotations__", None)
+    if annotations is None and not isinstance(function, type):
+        annotations = getattr(getattr(type(function), "__call__", None), "__annotations__", None)
+    if not annotations:
+        return None
+    name, hint = next(iter(annotations.items()))
+    if name == "return" or hint is main or hint == main.__name__:
+        return None
+    if isinstance(hint, str):
+        hint = _resolve(function, name)
+    return hint if isinstance(hint, type) and hint is not main and is_state(hint) else None
+
+
+def is_state(cls: type) -> bool:
+    """Whether a class may be a state's."""
+    return (
+        hasattr(cls, "__dataclass_fields__")
+        or (hasattr(cls, "model_fields") and hasattr(cls, "model_construct"))
+        or (issubclass(cls, dict) and hasattr(cls, "__total__"))
+    )
+
+
+def _resolve(function: Any, name: str) -> Any:
+    from typing import get_type_hints
+
+    target = function if hasattr(function, "__annotations__") else type(function).__call__
+    try:
+        return get_type_hints(target).get(name)
+    except (NameError, TypeError, AttributeError):
+        return None
+
+
+__all__ = ["View", "input_schema_of", "is_state", "joined", "lens", "schema_of"]

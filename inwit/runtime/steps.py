@@ -1,0 +1,182 @@
+"""A step: several nodes run at once, and what they return is merged in the plan's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from inwit.errors import GraphRecursionError, InvalidUpdateError
+from inwit.runtime.branches import Branch, Step, branches_of, run_branches
+from inwit.runtime.checkpoints import join_updates
+from inwit.runtime.commands import Send
+from inwit.runtime.program import Edge
+from inwit.runtime.record import APPLY
+from inwit.runtime.updates import Ready, changed_by, in_order, read_update, ready_of
+
+if TYPE_CHECKING:
+    from inwit.runtime.checkpoints.saving import Note
+    from inwit.runtime.engine import Execution
+
+Read = tuple[list[Mapping[str, Any]], list["Send | str"]]
+
+
+async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]:
+    """Run the nodes that are ready and give those that follow; none where the execution waits."""
+    execution.step += 1
+    if execution.step > execution.limit:
+        raise GraphRecursionError(execution.limit)
+    branches = branches_of(execution, ready)
+    execution.resumed = None
+    step = await run_branches(execution, branches)
+    if step.error is not None:
+        _keep_done(execution, step)
+        raise step.error
+    asking = [branch for branch in branches if branch.waiting is not None]
+    if asking:
+        asked = [(one.task_key, one.visit, one.waiting or ()) for one in asking]
+        await execution.pause(asked, ready, _done_notes(execution, branches))
+        return []
+    return await _merge(execution, branches)
+
+
+def _done_notes(execution: Execution, branches: Sequence[Branch]) -> list[Note]:
+    """What must be kept of the branches that are done, where it is not kept yet."""
+    from inwit.runtime.returned import pack_returned
+
+    if execution.saving is not None and not execution.saving.is_volatile:
+        return []
+    return [
+        ("done", one.task_key, "", pack_returned(one.update))
+        for one in branches
+        if one.is_done and one.waiting is None
+    ]
+
+
+def _keep_done(execution: Execution, step: Step) -> None:
+    """Keep the branches that were done when another failed, so that they don't run again."""
+    if execution.saving is None or len(step.branches) == 1:
+        return
+    notes = _done_notes(execution, step.branches)
+    if notes:
+        execution.notes = [*execution.notes, *notes]
+
+
+async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready]:
+    reads = _read_all(execution, branches)
+    before = execution.state
+    if any(branch.at.routers for branch in branches):
+        before = before.copy()
+    ready: list[Ready] = []
+    applied: list[tuple[Branch, dict[str, Any] | None, Sequence[Edge]]] = []
+    for branch, (updates, goto) in zip(branches, reads, strict=True):
+        recorded = _apply(execution, updates)
+        following, edges = await _ways(execution, branch, before, (updates, goto))
+        ready += following
+        applied.append((branch, recorded, edges))
+    ready = execution.hold_back(in_order(ready))
+    step_id = None
+    if execution.saving is not None:
+        updates_made = [recorded for _, recorded, _ in applied if recorded]
+        step_id = await execution.save(join_updates(updates_made), ready)
+    last = branches[-1]
+    for branch, recorded, edges in applied:
+        _record_apply(execution, branch, recorded, edges, step_id if branch is last else None)
+    if execution.output is not None:
+        changes = [recorded for _, recorded, _ in applied if recorded]
+        await execution.output.merged(execution, bool(changes))
+    if len(execution.rows) > execution.rows_limit:
+        await execution.wait_for_journal()
+    if monotonic_ns() > execution.deadline_ns:
+        raise execution.out_of_time()
+    return ready
+
+
+def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
+    """Read what all branches returned.
+
+    Raises:
+        InvalidUpdateError: Two of them wrote a key that has no reducer.
+    """
+    schema, state = execution.graph.schema, execution.state
+    writers: dict[str, str] = {}
+    reads: list[Read] = []
+    for branch in branches:
+        name = branch.at.name
+        if type(branch.update) is dict:
+            updates: list[Mapping[str, Any]] = [branch.update]
+            reads.append((updates, []))
+        else:
+            returned = changed_by(schema, state, branch.update)
+            updates, goto = read_update(schema, name, returned)
+            reads.append((updates, goto))
+        for update in updates:
+            for key in update:
+                if key in schema.reducers:
+                    continue
+                other = writers.setdefault(key, branch.task_key)
+                if other != branch.task_key:
+                    raise InvalidUpdateError(
+                        f"{other!r} and {branch.task_key!r} both wrote {key!r} in one step.",
+                        hint=f"Give {key!r} a reducer: Annotated[…, reducer].",
+                    )
+    return reads
+
+
+def _apply(execution: Execution, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    schema, strict = execution.graph.schema, execution.saving is not None
+    recorded = [schema.apply(execution.state, one, strict=strict) for one in updates]
+    if not recorded:
+        return None
+    return recorded[0] if len(recorded) == 1 else join_updates(recorded)
+
+
+async def _ways(
+    execution: Execution, branch: Branch, before: dict[str, Any], read: Read
+) -> tuple[list[Ready], Sequence[Edge]]:
+    """Where a branch leads to: by its edges, its routers and its commands."""
+    node, (updates, goto) = branch.at, read
+    if not node.routers and not goto:
+        following: list[Ready] = list(node.targets)
+        if node.joins:
+            following += execution.arrive(node)
+        return following, node.edges
+    seen = before
+    if node.routers:
+        # A branch's router reads the step's state with the branch's own update.
+        seen = before.copy()
+        for update in updates:
+            execution.graph.schema.apply(seen, update)
+    following, edges = await _decided(execution, branch, seen)
+    for one in goto:
+        edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
+    return [*following, *ready_of(execution.program, node.name, goto)], edges
+
+
+async def _decided(
+    execution: Execution, branch: Branch, seen: dict[str, Any]
+) -> tuple[list[Ready], list[Edge]]:
+    node = branch.at
+    following: list[Ready] = list(node.targets)
+    edges = list[Edge](node.edges)
+    for router in node.routers:
+        for item, edge in await execution.decide(router, seen, seen):
+            edges.append(edge)
+            following.append(item)
+    return [*following, *execution.arrive(node)], edges
+
+
+def _record_apply(
+    execution: Execution,
+    branch: Branch,
+    recorded: dict[str, Any] | None,
+    edges: Sequence[Edge],
+    step_id: Any,
+) -> None:
+    rec = execution.recording
+    row = (
+        APPLY, rec.seq + 1, branch.at.name, branch.visit, branch.attempt, monotonic_ns(), recorded,
+        edges, step_id,
+    )  # fmt: skip
+    rec.rows.append(row)
+    rec.seq += (1 if recorded else 0) + len(edges) + (step_id is not None)

@@ -1,0 +1,373 @@
+"""Looking at a thread's states, changing them, and going on from any of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from inwit.errors import InvalidUpdateError, UnknownCheckpointError, UnknownNodeError
+from inwit.events import timestamp
+from inwit.ids import new_id
+from inwit.runtime import loops
+from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, fold, split
+from inwit.runtime.checkpoints.base import Row, Task
+from inwit.runtime.checkpoints.saving import Saving, refuse_busy
+from inwit.runtime.commands import Interrupt
+from inwit.runtime.interrupts import Waiting, still_waiting
+from inwit.runtime.progress import task_id
+from inwit.runtime.returned import unpack_returned
+from inwit.runtime.serial import thaw
+from inwit.runtime.updates import Ready, changed_by, in_order, read_update, ready_of
+
+if TYPE_CHECKING:
+    from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.resume import Place
+
+Config = Mapping[str, Any]
+
+
+class SavedTask(NamedTuple):
+    """A task of the step that follows a checkpoint, and how far it came."""
+
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    error: Any = None
+    interrupts: tuple[Interrupt, ...] = ()
+    state: Any = None
+    """The config, or with `subgraphs` the `StateSnapshot`, of the graph that the task runs."""
+    result: Any = None
+
+
+class StateSnapshot(NamedTuple):
+    """The state of a thread after one step, and what follows."""
+
+    values: Any
+    next: tuple[str, ...]
+    config: dict[str, Any]
+    metadata: dict[str, Any] | None
+    created_at: str | None
+    parent_config: dict[str, Any] | None
+    tasks: tuple[SavedTask, ...]
+    interrupts: tuple[Interrupt, ...]
+
+
+class StateUpdate(NamedTuple):
+    """One change of a thread's state, as if a node had returned it."""
+
+    values: Any
+    as_node: str | None = None
+    task_id: str | None = None
+
+
+class TimeTravel:
+    """What a compiled graph does with saved states."""
+
+    def get_state(self: Any, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
+        """The state of the thread that `config` names, after its last or the named checkpoint.
+
+        Raises:
+            UnknownCheckpointError: The thread has no checkpoint of that id.
+            CheckpointingOffError: No thread is named, or none is kept.
+        """
+        saver, place = self.thread(config)
+        rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
+        graph, is_live = self.graph_at(place.ns), place.checkpoint_id is None
+        return snapshot_of(graph, saver, place, rows, subgraphs=subgraphs, is_live=is_live)
+
+    async def aget_state(self: Any, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
+        """See `get_state`."""
+        import asyncio
+
+        found: StateSnapshot = await asyncio.to_thread(self.get_state, config, subgraphs=subgraphs)
+        return found
+
+    def get_state_history(
+        self: Any,
+        config: Config,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: Config | None = None,
+        limit: int | None = None,
+    ) -> Iterator[StateSnapshot]:
+        """The states of a thread, newest first.
+
+        Args:
+            filter: What the snapshots' metadata must hold.
+            before: A config with the checkpoint_id before which to begin.
+        """
+        saver, place = self.thread(config)
+        graph = self.graph_at(place.ns)
+        until = None if before is None else before["configurable"].get("checkpoint_id")
+        count, is_reached = 0, until is None
+        for checkpoint in saver.history(place.thread_id, ns=place.ns):
+            if limit is not None and count >= limit:
+                return
+            if not is_reached:
+                is_reached = checkpoint.checkpoint_id == until
+                continue
+            rows = saver.load(place.thread_id, checkpoint.checkpoint_id, ns=place.ns)
+            found = snapshot_of(graph, saver, place, rows)
+            if filter is None or filter.items() <= (found.metadata or {}).items():
+                count += 1
+                yield found
+
+    async def aget_state_history(
+        self: Any, config: Config, **options: Any
+    ) -> AsyncIterator[StateSnapshot]:
+        """See `get_state_history`."""
+        import asyncio
+
+        for found in await asyncio.to_thread(lambda: list(self.get_state_history(config, **options))):
+            yield found
+
+    def update_state(
+        self: Any, config: Config, values: Any, as_node: str | None = None,
+        task_id: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Change a thread's state as if a node had returned `values`, and give the new config.
+
+        With a checkpoint_id in `config` it forks the thread there.
+
+        Raises:
+            InvalidUpdateError: It cannot be known which node it stands for, or the values don't fit.
+        """
+        found: dict[str, Any] = self.bulk_update_state(config, [[StateUpdate(values, as_node)]])
+        return found
+
+    async def aupdate_state(
+        self: Any, config: Config, values: Any, as_node: str | None = None,
+        task_id: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """See `update_state`."""
+        import asyncio
+
+        found: dict[str, Any] = await asyncio.to_thread(self.update_state, config, values, as_node)
+        return found
+
+    def bulk_update_state(
+        self: Any, config: Config, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> dict[str, Any]:
+        """Change a thread's state in several steps, each as if nodes had returned the values."""
+        if not supersteps:
+            raise ValueError("No supersteps provided")
+        saver, place = self.thread(config)
+        for updates in supersteps:
+            if not updates:
+                raise ValueError("No updates provided")
+            checkpoint_id = loops.run(_update(self.graph_at(place.ns), saver, place, updates))
+            place.checkpoint_id = None
+        return _config(place, checkpoint_id)
+
+    async def abulk_update_state(
+        self: Any, config: Config, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> dict[str, Any]:
+        """See `bulk_update_state`."""
+        import asyncio
+
+        found: dict[str, Any] = await asyncio.to_thread(self.bulk_update_state, config, supersteps)
+        return found
+
+    def graph_at(self: Any, ns: str) -> Any:
+        """The graph within this one that a place names."""
+        graph = self
+        for piece in ns.split("|") if ns else ():
+            within = graph.subgraph(piece.partition(":")[0])
+            graph = graph if within is None else within
+        return graph
+
+    def subgraph(self: Any, name: str) -> Any:
+        """The compiled graph that is a node of this one, or None."""
+        written = self.builder.nodes.get(name)
+        found = None if written is None else written.function
+        return found if hasattr(found, "run_within") else None
+
+    def get_subgraphs(
+        self: Any, *, namespace: str | None = None, recurse: bool = False
+    ) -> Iterator[tuple[str, Any]]:
+        """The graphs that are nodes of this one, with their places."""
+        for name in self.builder.nodes:
+            graph = self.subgraph(name)
+            if graph is None:
+                continue
+            is_on_way = namespace is None or namespace == name or namespace.startswith(f"{name}|")
+            if namespace in (None, name):
+                yield name, graph
+            if recurse and is_on_way:
+                rest = None if namespace in (None, name) else namespace.partition("|")[2]
+                for inner, found in graph.get_subgraphs(namespace=rest, recurse=True):
+                    yield f"{name}|{inner}", found
+
+
+def _config(place: Place, checkpoint_id: str | None) -> dict[str, Any]:
+    named = {"thread_id": place.thread_id, "checkpoint_ns": place.ns}
+    if checkpoint_id is not None:
+        named["checkpoint_id"] = checkpoint_id
+    return {"configurable": named}
+
+
+def snapshot_of(
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, rows: Sequence[Row], *,
+    subgraphs: bool = False, is_live: bool = False,
+) -> StateSnapshot:  # fmt: skip
+    """What `get_state` gives; `is_live` leaves out of `next` what is done already."""
+    if not rows:
+        if place.checkpoint_id is not None:
+            raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
+        return StateSnapshot({}, (), _config(place, None), None, None, None, (), ())
+    last, pending = split(rows)
+    tasks = tuple(_tasks(graph, saver, place, last, pending, subgraphs=subgraphs))
+    metadata = {
+        "source": last.source, "step": last.step, "parents": {}, "execution_id": last.execution_id,
+        **(last.metadata or {}),
+    }  # fmt: skip
+    return StateSnapshot(
+        values=graph.shown_state(fold(rows)),
+        next=tuple(
+            task.name
+            for task, saved in zip(last.next, tasks, strict=True)
+            if not is_live or saved.result is None
+        ),
+        config=_config(place, last.checkpoint_id),
+        metadata=metadata,
+        created_at=timestamp(last.ts_ns),
+        parent_config=None if last.parent_id is None else _config(place, last.parent_id),
+        tasks=tasks,
+        interrupts=tuple(one for task in tasks for one in task.interrupts),
+    )
+
+
+def _tasks(
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, last: Checkpoint,
+    pending: Sequence[Pending], *, subgraphs: bool,
+) -> Iterator[SavedTask]:  # fmt: skip
+    waiting = still_waiting(pending)
+    by_id = {row.key: row.task for row in pending if row.kind == "interrupt"}
+    for number, task in enumerate(last.next):
+        key = f"{task.name}#{number}" if task.is_sent else task.name
+        identifier = task_id(place.thread_id, place.ns, last.checkpoint_id, key)
+        found = [one for one in waiting if by_id.get(one.id) == key]
+        path = ("__pregel_push", number, False) if task.is_sent else ("__pregel_pull", task.name)
+        yield SavedTask(
+            id=identifier,
+            name=task.name,
+            path=path,
+            error=_error(pending, task.name, key),
+            interrupts=tuple(map(Waiting.interrupt, found)),
+            state=_within(graph, saver, place, task, identifier, subgraphs=subgraphs),
+            result=_result(pending, key),
+        )
+
+
+def _error(pending: Sequence[Pending], name: str, key: str) -> str | None:
+    for row in pending:
+        if row.kind == "failed" and row.task in (name, key):
+            shown = thaw(row.value)
+            return f"{shown['type']}({shown['message']!r})"
+    return None
+
+
+def _result(pending: Sequence[Pending], key: str) -> Any:
+    found = None
+    for row in pending:
+        if row.kind == "done" and row.task == key:
+            found = unpack_returned(row.value)
+            found = {} if found is None else getattr(found, "update", found)
+    return found
+
+
+def _within(
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, task: Task, identifier: str, *,
+    subgraphs: bool,
+) -> Any:  # fmt: skip
+    """The config, or the state, of the graph that a task runs."""
+    from inwit.runtime.resume import Place
+
+    within = graph.subgraph(task.name)
+    if within is None:
+        return None
+    piece = task.name if within.options.checkpointer is True else f"{task.name}:{identifier}"
+    ns = f"{place.ns}|{piece}" if place.ns else piece
+    rows = saver.load(place.thread_id, ns=ns)
+    if not subgraphs or not rows:
+        return {"configurable": {"thread_id": place.thread_id, "checkpoint_ns": ns}}
+    inner = Place(thread_id=place.thread_id, ns=ns)
+    return snapshot_of(within, saver, inner, rows, subgraphs=True, is_live=True)
+
+
+async def _update(
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, updates: Sequence[Any]
+) -> str:
+    """Write one checkpoint with changes, whole, and give its id."""
+    rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
+    if place.checkpoint_id is not None and not rows:
+        raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
+    refuse_busy(rows)
+    last = split(rows)[0] if rows else None
+    state = fold(rows) if rows else graph.schema.initial()
+    execution = graph.make_execution(new_id(), place.thread_id, {}, state)
+    execution.ns, execution.base = place.ns, -1 if last is None else last.step
+    ready: list[Ready] = []
+    for one in updates:
+        values, as_node = one[0], one[1] if len(one) > 1 else None
+        ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
+    execution.step = 1
+    following = in_order(ready)
+    seq = saver.last_seq(place.thread_id, ns=place.ns)
+    saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)
+    execution.saving = saving
+    checkpoint_id, _ = await execution.save({}, following, "update")
+    return checkpoint_id
+
+
+async def _apply_as(  # noqa: PLR0917 - of one update
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, execution: Any,
+    last: Checkpoint | None, values: Any, as_node: str | None,
+) -> list[Ready]:  # fmt: skip
+    """Merge values as a node would, and give where that node leads."""
+    program, state = graph.program, execution.state
+    if as_node == "__start__" or (as_node is None and last is None and len(program.nodes) != 1):
+        graph.schema.apply(state, graph.parse_input(values))
+        return list(await execution.entry_of())
+    if values is None and as_node is None:
+        return _same_next(program, last)
+    name = as_node or _last_writer(graph, saver, place, last)
+    if name == "__end__":
+        return []
+    if name not in program.by_name:
+        raise UnknownNodeError(name, program.by_name)
+    node = program.nodes[program.by_name[name]]
+    updates, goto = read_update(graph.schema, name, changed_by(graph.schema, state, values))
+    for update in updates:
+        graph.schema.apply(state, update, strict=True)
+    following, _ = await execution.advance(node, state)
+    return [*following, *ready_of(program, name, goto)]
+
+
+def _same_next(program: Any, last: Checkpoint | None) -> list[Ready]:
+    names = () if last is None else tuple(task.name for task in last.next)
+    return [program.by_name[name] for name in names if name in program.by_name]
+
+
+def _last_writer(
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, last: Checkpoint | None
+) -> str:
+    """The node that led to a checkpoint, where only one can have.
+
+    Raises:
+        InvalidUpdateError: Several can have.
+    """
+    names = list(graph.program.by_name)
+    if len(names) == 1:
+        return names[0]
+    while last is not None and last.parent_id is not None:
+        rows = saver.load(place.thread_id, last.parent_id, ns=place.ns)
+        source, last = last.source, split(rows)[0] if rows else None
+        if source == "loop" and last is not None:
+            if len(last.next) == 1:
+                return last.next[0].name
+            break
+    raise InvalidUpdateError(
+        "Ambiguous update, specify as_node: it cannot be known which node the values stand for.",
+        hint=f"Give update_state(config, values, as_node=…): one of {', '.join(names)}.",
+    )
