@@ -7,7 +7,9 @@ are the engine's: each goes through all of it again.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,7 +66,7 @@ def compose(node: Node, around: Around, input_schema: StateSchema) -> None:
         node.limit_ns = int(limit_s * 1e9)
     wrapped = _Wrapped(node.call, is_async=node.is_async)
     _limit(wrapped, node, policy)
-    if policy.fallback is not None or policy.error_handler is not None:
+    if policy.has_relief:
         _relieve(wrapped, _relief(policy, around))
     if policy.validation != "none":
         from inwit.runtime.policies.checking import Checker, achecked, checked
@@ -118,14 +120,23 @@ def _relief(policy: NodePolicy, around: Around) -> Relief:
         if found not in around.functions:
             raise UnknownNodeError(found, around.functions, where=" (a fallback)")
         found = around.functions[found]
-    name = policy.fallback if isinstance(policy.fallback, str) else getattr(found, "__name__", "")
     is_graph = hasattr(found, "run_within")
     return Relief(
-        str(name or type(found).__name__),
-        found.run_within if is_graph else bind(found),
+        found.run_within if is_graph else _bound(found),
         is_async=is_graph or is_coroutine_function(found),
         is_handler=policy.error_handler is not None,
     )
+
+
+def _bound(function: Callable[..., Any]) -> Call:
+    """Bind what takes over; its parameter ``error``, whatever its type, is told what failed."""
+    try:
+        names = tuple(inspect.signature(function).parameters)[1:]
+    except (TypeError, ValueError):
+        names = ()
+    if "error" not in names:
+        return bind(function)
+    return lambda state, ctx: bind(partial(function, error=ctx.given("error")))(state, ctx)
 
 
 def _relieve(wrapped: _Wrapped, relief: Relief) -> None:

@@ -44,10 +44,9 @@ class Handled(Command):
 class Relief:
     """What takes over: a fallback returns what the node would, a handler also says where to go on."""
 
-    __slots__ = ("call", "is_async", "is_handler", "name")
+    __slots__ = ("call", "is_async", "is_handler")
 
-    def __init__(self, name: str, call: Call, *, is_async: bool, is_handler: bool) -> None:
-        self.name = name
+    def __init__(self, call: Call, *, is_async: bool, is_handler: bool) -> None:
         self.call = call
         self.is_async = is_async
         self.is_handler = is_handler

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from inwit.errors import CircuitOpenError, InvalidUpdateError, NodeTimeoutError
+from inwit.errors import BudgetExceededError, CircuitOpenError, InvalidUpdateError, NodeTimeoutError
 
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[Exception], bool]
 
@@ -16,7 +16,7 @@ _drawing = threading.Lock()
 _FAULTS = (
     ValueError, TypeError, ArithmeticError, ImportError, LookupError, NameError, SyntaxError,
     RuntimeError, ReferenceError, StopIteration, StopAsyncIteration, OSError,
-    CircuitOpenError, InvalidUpdateError,
+    CircuitOpenError, InvalidUpdateError, BudgetExceededError,
 )  # fmt: skip
 """What a second call would meet again."""
 
