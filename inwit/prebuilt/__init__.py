@@ -10,11 +10,18 @@ from inwit.prebuilt.injection import (
     InjectedToolCallId,
     ToolRuntime,
 )
+from inwit.prebuilt.react import (
+    AgentState,
+    AgentStateWithStructuredResponse,
+    create_react_agent,
+)
 from inwit.prebuilt.tool_errors import ToolException, ToolInvocationError
 from inwit.prebuilt.tool_node import ToolCallRequest, ToolNode, tools_condition
 from inwit.prebuilt.tools import Tool, tool
 
 __all__ = [
+    "AgentState",
+    "AgentStateWithStructuredResponse",
     "InjectedState",
     "InjectedStore",
     "InjectedToolArg",
@@ -25,6 +32,7 @@ __all__ = [
     "ToolInvocationError",
     "ToolNode",
     "ToolRuntime",
+    "create_react_agent",
     "first_k",
     "join_k",
     "map_concurrent",

@@ -162,7 +162,8 @@ class ToolNode:
                 [given["tool_call"]], "tool_calls", state, _kind_in(state, self._messages_key)
             )
         if isinstance(given, list) and given and _is_call(given[-1]):
-            return _Input(given, "tool_calls", {}, kind_of())
+            state = _state_here()
+            return _Input(given, "tool_calls", state, _kind_in(state, self._messages_key))
         messages = given if isinstance(given, list) else _get(given, self._messages_key)
         if not messages:
             raise InvalidMessageError("No message found in input.")
@@ -385,6 +386,15 @@ def _is_from_model(one: Any) -> bool:
 
 def _get(state: Any, key: str) -> Any:
     return state.get(key) if isinstance(state, dict) else getattr(state, key, None)
+
+
+def _state_here() -> Any:
+    """The state of the graph that runs here, which a call that was sent alone does not carry."""
+    ctx = current()
+    if ctx is None:
+        return {}
+    node: Any = ctx.at
+    return node.view(ctx.execution.state)
 
 
 def _kind_in(state: Any, key: str) -> Kind | None:
