@@ -36,10 +36,47 @@ def redis(request: pytest.FixtureRequest, folder: Path) -> Make:
     return lambda name: RedisCheckpointer(server.uri, prefix=name)
 
 
+def aws_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {
+        "endpoint_url": request.getfixturevalue("aws"),
+        "region_name": "eu-central-1",
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }
+
+
+def s3(request: pytest.FixtureRequest, folder: Path) -> Make:
+    from inwit.runtime.checkpoints.s3 import S3Checkpointer
+
+    options = aws_options(request)
+
+    def make(name: str) -> S3Checkpointer:
+        saver = S3Checkpointer("checkpoints", prefix=f"{name}/", **options)
+        saver.setup()
+        return saver
+
+    return make
+
+
+def dynamodb(request: pytest.FixtureRequest, folder: Path) -> Make:
+    from inwit.runtime.checkpoints.dynamodb import DynamoDBCheckpointer
+
+    options = aws_options(request)
+
+    def make(name: str) -> DynamoDBCheckpointer:
+        saver = DynamoDBCheckpointer(name, **options)
+        saver.setup()
+        return saver
+
+    return make
+
+
 BACKENDS: dict[str, Opening] = {
     "memory": memory,
     "own file": own_file,
     "postgres": postgres,
     "redis": redis,
+    "s3": s3,
+    "dynamodb": dynamodb,
 }
 UNSHARED = {"memory"}
