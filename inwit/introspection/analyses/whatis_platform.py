@@ -177,7 +177,8 @@ def _searched(scene: Scene, draft: Draft) -> Draft:
         draft.data |= {"available": False, "near": [match.id for match in matches[:3]]}
         draft.admit("Nothing in this version's features, API or pages is about that.")
         for match in matches[:2]:
-            draft.say(f"The nearest is {scene.resolver.resolve(match.id).quote}.", match.id)
+            told = scene.resolver.resolve(match.id).quote.rstrip(".")
+            draft.say(f"The nearest is {told}.", match.id)
         draft.certainty = 0.0
         return draft
     first = good[0]
@@ -187,7 +188,8 @@ def _searched(scene: Scene, draft: Draft) -> Draft:
         return _features(draft, [name])
     draft.data |= {"available": True, "pages": [match.id for match in good]}
     for match in good[:3]:
-        draft.say(f"{scene.resolver.resolve(match.id).quote}.", Ref(uri=match.id, why=match.why))
+        told = scene.resolver.resolve(match.id).quote.rstrip(".")
+        draft.say(f"{told}.", Ref(uri=match.id, why=match.why))
     draft.certainty = min(1.0, first.score)
     return draft
 
