@@ -56,12 +56,18 @@ from inwit.runtime.store import Journal, Store
 QUESTION_LIMIT = 16 * 1024
 EVIDENCE_MOST = 24
 PARTS_MOST = 2
+GRAPHS_TOLD = 3
 Analysis = Callable[[Scene], Draft]
 _OF_PACKAGE = re.compile(
     r"publish|wrote|written|author|maintain|licen[cs]e|made|make|own|version|newest|latest|install"
     r"|provid|requir|depend|downloads?|popular|package",
     re.IGNORECASE,
 )
+_PLANS = re.compile(
+    r"\b(?:what|which|any|list|show|my|see|how many|are there)\b[^?.]*?\bplans\b", re.IGNORECASE
+)
+_PLANS_SURE = 0.9
+"""How likely a question that lists plans by name is about those on record."""
 _EMPTY: dict[str, dict[str, Any]] = {
     "why": {"causes": (), "execution_id": None},
     "howcan": {"interventions": ()},
@@ -145,6 +151,7 @@ class Introspector:
         readings = _readings(routing, wanted)
         if wanted is None:
             readings = [_within_project(one, question, routing) for one in readings]
+            readings = [_of_plans(one, question, routing) for one in readings]
         queries = [
             Query(
                 text=question, part=one.part, unknown=routing.unknown, level=one.level,
@@ -324,12 +331,23 @@ def _within_project(reading: Reading, question: str, routing: Routing) -> Readin
     return msgspec.structs.replace(reading, level="app", intent="whatis")
 
 
+def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
+    """A question for the plans on record is a search, unless a node or a key is called so."""
+    names = {one.value for one in routing.entities if one.kind in ("graph", "node", "key")}
+    if reading.level not in ("live", "app", "none") or not _PLANS.search(question):
+        return reading
+    if any(name in ("plan", "plans") for name in names):
+        return reading
+    probability = reading.probability if reading.level == "live" else _PLANS_SURE
+    return Reading(level="live", intent="search", probability=probability, part=reading.part)
+
+
 def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:
     tried = tuple(
         dict.fromkeys([*(one.level for one in queries), *(one.level for one in routing.readings)])
     )
     first = answers[0]
-    if len(answers) == 1:
+    if len({one.text for one in answers}) == 1:
         return _replaced(first, levels_tried=tried)
     marks = [query.part or f"read as {query.level}, {query.intent}" for query in queries]
     parts = [
@@ -375,18 +393,46 @@ def _named_wrongly(scene: Scene) -> Draft | None:
         return None
     graph = scene.graph_or_none
     draft = Draft()
+    if _decided_by(scene, draft):
+        return draft
     names = listed(repr(short(name, 60)) for name in query.unknown)
     if graph is None:
         draft.say(
             f"Nothing here is called {names}; no graph is known yet.", platform_uri("project")
         )
         return draft
-    known = listed(node.name for node in graph.manifest.nodes)
-    draft.say(
-        f"Nothing in this project is called {names}. {graph.name} has the nodes {known}.",
-        graph_uri(graph.name, "nodes"),
+    # Whoever names no graph may mean any, so the first few are told, the last compiled one first.
+    told = [graph, *(one for one in scene.graphs if one.name != graph.name)][:GRAPHS_TOLD]
+    known = "; ".join(
+        f"{one.name} has the nodes {listed(node.name for node in one.manifest.nodes)}"
+        for one in (told[:1] if scene.scope else told)
     )
+    text = f"Nothing in this project is called {names}"
+    if query.intent == "why":
+        text += f", so no node {names} ever ran"
+        draft.data |= {"causes": [], "visits": {}}
+    draft.say(f"{text}. {known}.", graph_uri(graph.name, "nodes"))
     return draft
+
+
+def _decided_by(scene: Scene, draft: Draft) -> bool:
+    """Say what is known of a decision whose function the question names."""
+    for graph in scene.graphs:
+        edges = [one for one in graph.manifest.edges if one.condition in scene.query.unknown]
+        if edges:
+            break
+    else:
+        return False
+    reads = dict.fromkeys(key for edge in edges for key in edge.reads)
+    ways = listed((f"{e.target} (by {e.label!r})" for e in edges), last="or")
+    draft.say(
+        f"{edges[0].condition} decides after {listed(dict.fromkeys(e.source for e in edges))} in "
+        f"{graph.name}; it reads {listed(reads) or 'nothing that can be seen'} and leads to {ways}.",
+        graph_uri(graph.name, "edges"),
+    )
+    if scene.query.intent == "whatif":
+        draft.admit("What another rule would have decided is in no record.")
+    return True
 
 
 def _unknown(scene: Scene, error: InwitError) -> Draft:

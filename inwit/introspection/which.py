@@ -28,7 +28,9 @@ _FIRST = re.compile(rf"\b(?:first|earliest|oldest) (?:\w+ )?{_RUN}\b")
 _PLACES = {"second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5}
 _PLACE = re.compile(rf"\b({'|'.join(_PLACES)}) (?:execution|run|invocation)\b")
 _THREAD = re.compile(r"\bthread (?:id )?['\"`]?([A-Za-z0-9][\w.:@-]*)")
-_WORD_LIKE_ID = re.compile(r"(?<![\w./:-])(?=[\w.:@-]*[\d_@-])[A-Za-z0-9][\w.:@-]{1,80}\w(?![\w/])")
+_WORD_LIKE_ID = re.compile(
+    r"(?<![\w./:-])(?:(?=[\w.:@-]*[\d_@-])[A-Za-z0-9][\w.:@-]{1,80}\w|[A-Za-z]\d)(?![\w/])"
+)
 _NOW = r"(?:currently|right now|at the moment|running|current|in progress|ongoing|active)\b"
 
 

@@ -5,14 +5,16 @@ They are asked for in the words of several intents, so each fills both `values` 
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from itertools import groupby
+from operator import eq, ge, gt, le, lt
 from statistics import median
 
 from inwit.events import timestamp
 from inwit.introspection import schedule
-from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -22,8 +24,10 @@ from inwit.introspection.claims import (
     graph_uri,
     listed,
     node_uri,
+    short,
     times,
 )
+from inwit.introspection.quotes import failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution, Visit
@@ -51,11 +55,21 @@ _OFTEN = (
 )
 _TRIES = r"(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
 _NOT_COUNTED = r"model|llm|tools?\b|tokens?|usual|typical|interrupt|waiting|will\b"
+_RUNS_WHERE = rf"(?:which|what|list|show|find|how many)\b.*{_RUNS}"
+_BOUND = re.compile(
+    r"\b(more than|over|at least|fewer than|less than|under|at most|exactly|only)\b"
+)
+_BOUNDS: dict[str, Callable[[int, int], bool]] = {
+    "more than": gt, "over": gt, "at least": ge, "fewer than": lt, "less than": lt, "under": lt,
+    "at most": le, "exactly": eq, "only": eq,
+}  # fmt: skip
 _FAILS = r"fail|error|crash|exception|raise|timed? ?-?out"
 
 
 def asked(scene: Scene) -> Draft | None:
     """Answer a question for a figure; None where it asks for none."""
+    if scene.says(_RUNS_WHERE) and (by_visits := _by_visits(scene)) is not None:
+        return by_visits
     kinds: tuple[tuple[str, Callable[[Scene], Draft]], ...] = (
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
@@ -137,7 +151,10 @@ def _say_altogether(scene: Scene, draft: Draft, node: str) -> None:
 
 
 def _tries(scene: Scene) -> Draft:
-    """Count attempts and retries in the execution that is meant."""
+    """Count attempts and retries in the execution that is meant, or in all where none is named."""
+    is_one = names_one(scene) or thread_of(scene) or scene.says(r"last|latest|previous|this\b|it\b")
+    if scene.node is None and not is_one:
+        return _tries_of_all(scene)
     draft, choice = _draft(), _chosen(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
@@ -148,12 +165,70 @@ def _tries(scene: Scene) -> Draft:
     attempts = sum(visit.attempts for visit in visits)
     draft.data |= {"execution_id": one.execution_id}
     draft.data["values"] = {"retries": retries, "attempts": attempts, "visits": len(visits)}
-    who = scene.node or "It"
+    who = scene.node or "A node"
+    told = (
+        f"{who} was tried again {times(retries)}"
+        if retries
+        else f"{scene.node or 'No node'} was {'not ' if scene.node else ''}tried again"
+    )
     draft.say(
-        f"{who} was tried again {times(retries) if retries else 'not once'} in {choice.words}: "
-        f"{count(attempts, 'attempt')} in {count(len(visits), 'visit')}.",
+        f"{told} in {choice.words}: {count(attempts, 'attempt')} in {count(len(visits), 'visit')}.",
         *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
         one.uri,
+    )
+    return draft
+
+
+def _tries_of_all(scene: Scene) -> Draft:
+    """Sum the retries of the recorded executions."""
+    draft, span = _draft(), scene.window
+    found = scene.store.executions(
+        graph=scene.scope, since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=HISTORY,
+    ).items  # fmt: skip
+    if not found:
+        return nothing_recorded(scene, draft)
+    again = [one for one in found if one.retries]
+    retries = sum(one.retries for one in again)
+    draft.data["values"] = {"retries": retries, "executions": len(found)}
+    about = f" of {scene.scope}" if scene.scope else ""
+    told = (
+        f"{count(retries, 'retry', 'retries')}, in {count(len(again), 'execution')}"
+        if retries
+        else "no retry"
+    )
+    draft.say(
+        f"The last {count(len(found), 'execution')}{about} had {told}.",
+        *(Ref(uri=one.uri, why=f"{one.retries} retries") for one in again[:TOLD]),
+        graph_uri(scene.scope or found[0].graph_name, "executions"),
+    )
+    return draft
+
+
+def _by_visits(scene: Scene) -> Draft | None:
+    """Find the executions in which a node ran as often as the question says."""
+    bound = _BOUND.search(scene.plain_words)
+    number = asked_count(scene.plain_words)
+    node, graph = scene.node, scene.graph
+    if bound is None or number is None or node is None or graph is None:
+        return None
+    draft = _draft()
+    ran: dict[str, int] = defaultdict(int)
+    for visit in scene.store.recent_visits(graph.name, node=node, executions=HISTORY):
+        ran[visit.execution_id] += 1
+    found = scene.store.executions(graph=graph.name, limit=HISTORY).items
+    fits = _BOUNDS[bound[1]]
+    mine = [one for one in found if fits(ran[one.execution_id], number)]
+    draft.data["values"] = {
+        "executions": [{"execution_id": o.execution_id, "visits": ran[o.execution_id]} for o in mine],
+        "total_count": len(mine),
+    }  # fmt: skip
+    told = listed((f"{o.execution_id} ({times(ran[o.execution_id])})" for o in mine), most=TOLD)
+    draft.say(
+        f"{node} ran {bound[1]} {times(number)} in {len(mine)} of the last "
+        f"{count(len(found), 'execution')} of {graph.name}{': ' + told if told else ''}.",
+        *(one.uri for one in mine[:TOLD]),
+        graph_uri(graph.name, "executions"),
     )
     return draft
 
@@ -178,6 +253,13 @@ def _failures(scene: Scene) -> Draft:
         *(Ref(uri=visit.uri, why="a visit that failed") for visit in bad[:TOLD]),
         node_uri(graph.name, node),
     )
+    kinds = Counter(failure(visit.error) for visit in bad)
+    if kinds:
+        draft.data["errors"] = dict(kinds)
+        told = listed(
+            f"{short(kind, 160)} ({times(number)})" for kind, number in kinds.most_common(TOLD)
+        )
+        draft.say(f"It raised {told}.", *(visit.uri for visit in bad[:TOLD]))
     for visit in bad[:TOLD]:
         _time(draft, visit)
     return draft

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from inwit.events import Status
 from inwit.introspection import finding, network, platform
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
 from inwit.introspection.feature_names import features_in, is_there
+from inwit.introspection.plan_rows import plans
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import thread_of
+from inwit.plans import OPEN_PLAN_STATUSES, PlanStatus
 
 SHOWN = 8
 _PUBLISHED = r"who (?:published|wrote|made|makes|maintains|owns|created|is behind)|author|publisher|maintainer|published by|written by"
@@ -24,6 +26,14 @@ _ENDED: tuple[tuple[str, Status], ...] = (
     (r"completed|successful|succeeded|finished", "completed"),
     (r"running|active|ongoing", "running"),
 )
+_OF_KIND: tuple[tuple[str, str], ...] = (
+    (r"tool[- ]?packs?\b", "tool-pack"),
+    (r"graph[- ]templates?\b", "graph-template"),
+    (r"node[- ]librar(?:y|ies)\b", "node-library"),
+    (r"prompt[- ]librar(?:y|ies)\b", "prompt-library"),
+)
+EVERY = 100
+"""Packages that are listed where none is searched for."""
 _NO_CONTENT = re.compile(
     r"\b(?:executions?|runs?|traces?|invocations?|fail(?:ed|ing|s)?|crashed|broken|errored|running"
     r"|active|ongoing|cancell?ed|completed|successful|succeeded|finished|where|whose|which|contain"
@@ -37,12 +47,14 @@ PACKAGE_ID = re.compile(r"(?<![\w/.:])([a-z0-9][\w-]*/[a-z0-9][\w-]*)(?![\w/])")
 _FILLER = re.compile(
     r"\b(?:how many|number of|count of|what|which|are|is|there|any|a|an|the|find|me|search|look|looking|for|in|registry|packages?"
     r"|pkg|exist|exists|offer|offers|have|has|got|something|need|that|can|does|do|you|i|know|of|list"
-    r"|show|available|please|modules?|library|libraries|recommend|to|with|about|some|anybody|publish)\b"
+    r"|show|all|every|everything|see|there|available|please|modules?|library|libraries|recommend|to|with|about|some|anybody|publish)\b"
 )
 
 
 def answer(scene: Scene) -> Draft:
     """Find packages, or on the live level what is on record."""
+    if scene.query.level == "live" and scene.says(r"plans?\b"):
+        return _plans(scene)
     if scene.query.level in ("live", "app"):
         return _executions(scene) if scene.says(_RUNS) else _recorded(scene)
     if scene.says(_PUBLISHED):
@@ -53,6 +65,34 @@ def answer(scene: Scene) -> Draft:
     if names_one or (scene.says(_DESCRIBED) and _SINGLE.search(scene.words)):
         return _described(scene)
     return _packages(scene)
+
+
+def _plans(scene: Scene) -> Draft:
+    """List the plans that the daemon has proposed, by their status where one is named."""
+    draft = Draft(data={"results": []})
+    every = plans(scene.store)
+    said_so = (one for one in get_args(PlanStatus) if scene.says(one.replace("_", "[ _]")))
+    status: PlanStatus | None = next(said_so, None)
+    is_open = scene.says(r"open|pending|undecided|waiting")
+    # Every plan was proposed once, so "what was proposed" asks for all.
+    kept = [one for one in every if status in (None, "proposed", one.status)]
+    if is_open:
+        kept = [one for one in kept if one.status in OPEN_PLAN_STATUSES]
+    draft.data["results"] = [
+        {"uri": f"plan://{one.id}", "title": one.title, "kind": "plan", "status": one.status}
+        for one in kept
+    ]
+    said = "open " if is_open else f"{status} " if status and status != "proposed" else ""
+    if not kept:
+        draft.say(
+            f"No {said}plan is on record; `inwit self-improve analyze` reads the traces and proposes.",
+            platform_uri("features", "self-improvement"),
+        )
+        return draft
+    draft.say(f"{count(len(kept), f'{said}plan')}:", *(f"plan://{one.id}" for one in kept[:SHOWN]))
+    for one in kept[:SHOWN]:
+        draft.say(f"{one.title} ({one.graph_name}, {one.status}).", f"plan://{one.id}")
+    return draft
 
 
 def _executions(scene: Scene) -> Draft:
@@ -100,7 +140,11 @@ def _packages(scene: Scene) -> Draft:
     draft = Draft(data={"results": []})
     query = _FILLER.sub(" ", scene.words)
     query = " ".join(re.sub(r"[?!.:]", " ", query).split())
-    found = network.packages(scene.project, query or None, limit=SHOWN)["packages"]
+    kind = next((kind for said, kind in _OF_KIND if scene.says(said)), None)
+    if kind is not None:
+        query = " ".join(re.sub("|".join(said for said, _ in _OF_KIND), " ", query).split())
+    page = network.packages(scene.project, query or None, kind, SHOWN if query else EVERY)
+    found = page["packages"]
     draft.data |= {"results": found, "query": query, "source": "this project"}
     for name in features_in(scene.query.part or scene.query.text):
         if not is_there(name):
@@ -152,18 +196,23 @@ def _meant(scene: Scene) -> tuple[dict[str, Any] | None, str]:
     return (hits[0] if hits else None), "the nearest to the question"
 
 
+def _unknown_id(scene: Scene, draft: Draft) -> bool:
+    """Say that there is no package of the id that the question names, and which is near."""
+    given = PACKAGE_ID.search(scene.words)
+    if given is None or scene.named("package"):
+        return False
+    known = network.package_ids(scene.project)
+    near = [one for one in known if one.startswith(given[1])]
+    near += get_close_matches(given[1], known, n=1, cutoff=0.5)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    draft.say(f"No package {short(given[1], 80)!r} is known here.{meant}", platform_uri("project"))
+    return True
+
+
 def _described(scene: Scene) -> Draft:
     """Tell what one package is, or that there is none of that name, and which is near."""
     draft = Draft(data={"results": []})
-    given = PACKAGE_ID.search(scene.words)
-    if given is not None and not scene.named("package"):
-        known = network.package_ids(scene.project)
-        near = [one for one in known if one.startswith(given[1])]
-        near += get_close_matches(given[1], known, n=1, cutoff=0.5)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        draft.say(
-            f"No package {short(given[1], 80)!r} is known here.{meant}", platform_uri("project")
-        )
+    if _unknown_id(scene, draft):
         return draft
     found, how = _meant(scene)
     if found is None:
@@ -190,6 +239,8 @@ def _described(scene: Scene) -> Draft:
 
 def _publisher(scene: Scene) -> Draft:
     draft = Draft(data={"results": []})
+    if _unknown_id(scene, draft):
+        return draft
     found, how = _meant(scene)
     if found is None:
         draft.admit("Which package is meant is not said, and none has been named before.")

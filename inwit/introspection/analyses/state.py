@@ -16,6 +16,7 @@ from inwit.introspection.claims import (
     duration,
     execution_uri,
     graph_uri,
+    listed,
     platform_uri,
     short,
     times,
@@ -38,6 +39,8 @@ _RATE = (
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
+_CALLED_WITH = r"inputs?\b|(?:call|start|invok)(?:ed)? with|arguments?\b"
+_RETURNED = r"outputs?\b|return(?:s|ed)?\b|(?:final )?results?\b"
 _LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
 _LIST_FAILED = (
     r"(?:which|what|list|show|name|all|give me)\b.*\b(?:failed|failing|crashed|broken|errored)"
@@ -67,6 +70,8 @@ def answer(scene: Scene) -> Draft:
         return _keys(scene, draft)
     if scene.node is not None and scene.says(_INPUT):
         return _given(scene, draft)
+    if scene.node is None and scene.says(rf"{_CALLED_WITH}|{_RETURNED}"):
+        return _exchanged(scene, draft)
     return _figures(scene, draft)
 
 
@@ -163,9 +168,36 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
         text += f"; it ran version {one.graph_version} of {one.graph_name}"
     draft.say(f"{text}.", one.uri)
     told = "; ".join(f"{key} = {short(value, 80)}" for key, value in list(values.items())[:LISTED])
+    told += f"; and {listed(list(values)[LISTED:])}" if len(values) > LISTED else ""
     draft.say(
         f"Its state: {told or 'empty'}.",
         Ref(uri=execution_uri(one.execution_id, "state"), why="the state"),
+    )
+    return draft
+
+
+def _exchanged(scene: Scene, draft: Draft) -> Draft:
+    """What an execution was called with, or what it returned."""
+    choice = choose(scene)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    is_input = scene.says(_CALLED_WITH)
+    wanted = "execution_started" if is_input else "execution_completed"
+    found = next(iter(scene.store.events(one.execution_id, types=(wanted,))), None)
+    draft.data["execution_id"] = one.execution_id
+    if found is None:
+        draft.say(
+            f"{choice.words[:1].upper()}{choice.words[1:]} {being(one)}: it returned nothing.",
+            one.uri,
+        )
+        return draft
+    value = getattr(found, "input" if is_input else "output")
+    draft.data["values"] = value if isinstance(value, dict) else {"value": value}
+    verb = "was called with" if is_input else "returned"
+    draft.say(
+        f"{choice.words[:1].upper()}{choice.words[1:]} {verb} {short(value, 400)}.",
+        Ref(uri=found.uri, why=wanted),
     )
     return draft
 
@@ -283,6 +315,8 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
     about = scene.scope or "all graphs"
     words = f" ({span.words})" if span else ""
     told = f", a success rate of {success:.1%}" if success is not None else ""
+    if rate is not None and scene.says(r"error|fail"):
+        told = f", an error rate of {rate:.1%}"
     last = scene.store.last_execution(graph=scene.scope)
     graph = scene.scope or (last.graph_name if last else None)
     draft.say(

@@ -31,6 +31,13 @@ _AFTER = (
 )
 _BEFORE = r"before|feed|precede|preceding|upstream|predecessor|into\b|prior|incoming|comes? in"
 _BETWEEN = r"between|from .* to"
+_REACHES = (
+    r"(?:can|could|may|does|do|will|is there|are there)\b.*\b(?:reach|lead|(?:get|go|come|return)s? (?:back )?(?:to|from)"
+    r"|way|path|route)\b"
+)
+_DECIDES = r"(?:decid|choos|chose|route|pick|select|switch)\w*"
+SEVERAL = 3
+"""Nodes that one answer describes, where a question names several."""
 _BESIDE = r"parallel|same time|concurrent|simultaneous|alongside|beside"
 _WAITS = r"waits? for|wait on|waiting for|blocks? on"
 _TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
@@ -64,8 +71,8 @@ def answer(scene: Scene) -> Draft:
             "This project has no graph yet: compiling one registers it.", platform_uri("project")
         )
         return draft
-    if len(scene.nodes) > 1 and scene.says(_BETWEEN):
-        return _between(scene, graph, draft)
+    if len(scene.nodes) > 1 and (told := _of_several(scene, graph, draft)) is not None:
+        return told
     if scene.named("key"):
         return _say_elsewhere(scene, graph, _key(scene, graph, draft))
     if scene.node is not None:
@@ -330,8 +337,11 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
                 f"The decision {edge[1]} after {edge[0]} reads {key}.".replace("  ", " "),
                 Ref(uri=graph_uri(graph.name, "edges"), why="a decision that reads it"),
             )
-    if facts is not None and not asks_writes and not asks_reads:
-        draft.say(f"{key} is a {facts.field_type}.", graph_uri(graph.name, "state-schema"))
+    if facts is not None and (scene.says(r"reduc|merg") or not (asks_writes or asks_reads)):
+        merged = f" with reducer {facts.reducer}" if facts.reducer else ""
+        if not merged and scene.says(r"reduc|merg"):
+            merged = " without a reducer: the last value that is written stays"
+        draft.say(f"{key} is a {facts.field_type}{merged}.", graph_uri(graph.name, "state-schema"))
     _say_unknown(draft, graph, asks_reads and not asks_writes)
     return draft
 
@@ -459,7 +469,8 @@ def _say_node(
     name = str(facts["name"])
     uri = node_uri(graph.name, name)
     about = f": {short(facts['description'], 300)}" if facts["description"] else ""
-    draft.say(f"{name} is a {facts['node_type']} of {graph.name}{about.rstrip('.')}.", uri)
+    article = "an" if str(facts["node_type"])[:1] in "aeiou" else "a"
+    draft.say(f"{name} is {article} {facts['node_type']} of {graph.name}{about.rstrip('.')}.", uri)
     draft.say(f"It {_data_words(facts)}.", uri)
     first, last = _ways(before, lambda one: one.source), _ways(after, lambda one: one.target)
     draft.say(f"It comes after {first} and before {last}.", uri)
@@ -475,6 +486,65 @@ def _between(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     draft.data |= {"from": first, "to": last, "between": ordered}
     told = listed(ordered) if ordered else "nothing: one leads to the other, or not at all"
     draft.say(f"Between {first} and {last} is {told}.", graph_uri(graph.name, "edges"))
+    return draft
+
+
+def _of_several(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft | None:
+    """Answer what is asked of two nodes together, or of each of several; None where it is of one."""
+    if scene.says(_REACHES):
+        return _reaching(scene, graph, draft)
+    if scene.says(_DECIDES):
+        return _deciding(scene, graph, draft)
+    if scene.says(_BETWEEN):
+        return _between(scene, graph, draft)
+    if scene.named("key") or scene.says(rf"{_BESIDE}|{_WAITS}"):
+        return None
+    told = {}
+    for name in scene.nodes[:SEVERAL]:
+        _node(scene, graph, draft, name)
+        told[name] = dict(draft.data)
+    draft.data["nodes"] = told
+    first, second = scene.nodes[:2]
+    if runs_beside(graph.manifest, first, second):
+        draft.say(f"{first} and {second} can run at the same time.", graph_uri(graph.name, "edges"))
+    return draft
+
+
+def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Say whether the edges lead from one node to another, and by which way."""
+    first, last = scene.nodes[:2]
+    ways: dict[str, list[str]] = {}
+    waiting = [[first]]
+    while waiting:
+        way = waiting.pop(0)
+        for edge in graph.manifest.edges:
+            if edge.source == way[-1] and edge.target not in ways:
+                ways[edge.target] = [*way, edge.target]
+                waiting.append(ways[edge.target])
+    path = ways.get(last, [])
+    draft.data |= {"from": first, "to": last, "reached": bool(path), "path": path}
+    others = listed(label_of(name) for name in ways) or "nothing"
+    text = (
+        f"Yes: {' → '.join(path)}."
+        if path
+        else f"No: from {first} the edges lead to {others} alone."
+    )
+    draft.say(text, graph_uri(graph.name, "edges"))
+    return draft
+
+
+def _deciding(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Name the nodes after which a decision chooses between the named ones."""
+    first, second = scene.nodes[:2]
+    taken = [edge for edge in graph.manifest.edges if edge.is_conditional]
+    to = {name: {edge.source for edge in taken if edge.target == name} for name in (first, second)}
+    both = [node.name for node in graph.manifest.nodes if node.name in to[first] & to[second]]
+    draft.data |= {"between": [first, second], "deciders": both}
+    rules = dict.fromkeys(e.condition for e in taken if e.source in both and e.condition)
+    by = f", by {listed(rules)}" if rules else ""
+    who = listed(both) or f"No node of {graph.name}"
+    verb = "decide" if len(both) > 1 else "decides"
+    draft.say(f"{who} {verb} between {first} and {second}{by}.", graph_uri(graph.name, "edges"))
     return draft
 
 

@@ -13,7 +13,7 @@ from inwit.introspection.lineage import decisions
 from inwit.introspection.quotes import being, decision, failure
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import Choice, choose, names_one
+from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
 CHAIN_TOLD = 8
@@ -151,7 +151,7 @@ def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
 
 
 def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
-    if names_one(scene):
+    if names_one(scene) or thread_of(scene) is not None:
         return
     newest = scene.store.last_execution(graph=scene.scope)
     if newest is not None and newest.position > choice.execution.position:

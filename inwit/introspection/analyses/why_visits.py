@@ -23,7 +23,7 @@ from inwit.introspection.lineage import Lead, Place, decision_before, leads, pla
 from inwit.introspection.quotes import decision
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import Choice, choose
+from inwit.introspection.which import Choice, choose, names_one
 from inwit.runtime.views import Visit
 
 VISITS_TOLD = 12
@@ -90,6 +90,7 @@ def explain(scene: Scene) -> Draft:
     if node is None:
         draft.say(f"No node was visited in {choice.words}.", choice.execution.uri)
         return draft
+    _say_not_the_last(scene, draft, choice, node)
     _tell(draft, choice, node, visits, asked)
     mine = [visit for visit in visits if visit.node == node]
     led = leads(visits)
@@ -153,6 +154,22 @@ def _choose(scene: Scene, node: str | None, asked: int | None) -> Choice | None:
         scene,
         fits=lambda one: asked in (ran[one.execution_id], attempts[one.execution_id]),
         fitting=words,
+    )
+
+
+def _say_not_the_last(scene: Scene, draft: Draft, choice: Choice, node: str) -> None:
+    """Say that the last execution, which the question speaks of, did not visit the node."""
+    if names_one(scene) or not scene.says(r"(?:last|latest|newest)\b") or scene.named("exec"):
+        return
+    newest = scene.store.last_execution(graph=choice.execution.graph_name)
+    if newest is None or newest.position <= choice.execution.position:
+        return
+    if any(visit.node == node for visit in scene.visits(newest.execution_id)):
+        return
+    draft.say(
+        f"The last execution of {newest.graph_name}, {newest.execution_id}, did not visit {node}; "
+        f"this is about the last one that did.",
+        newest.uri,
     )
 
 

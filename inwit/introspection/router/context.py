@@ -36,7 +36,7 @@ _PREDICATES = word_set(
     stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds doing connected visited configured unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
+    hold holds have lead leads reach reaches doing connected visited configured unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
     """
 )
 _FINITE = word_set(
@@ -47,6 +47,7 @@ _FINITE = word_set(
 )
 _BEFORE_OBJECT = word_set(
     """
+    removed dropped skipped deleted disabled
     after before between behind following follows precedes precede remove removing skip skipping
     without drop dropping cache caching memoise memoize disable disabling about describe into feed
     feeds delete deleting retrying parallelise parallelize parallelising parallelizing optimise

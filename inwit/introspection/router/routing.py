@@ -37,6 +37,7 @@ _SPLIT = re.compile(
     rf"|,\s+(?={_OPENERS}\b))",
     re.IGNORECASE,
 )
+_ITS = re.compile(r"\bits\b", re.IGNORECASE)
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
@@ -102,6 +103,8 @@ def split(text: str) -> list[tuple[int, int]]:
     """The spans of the two parts of a question; none when it is one."""
     match = _SPLIT.search(text.rstrip(" ?!."))
     if match is None or match.start() == 0:
+        return []
+    if _ITS.search(text, match.end()):  # which only the first part can explain
         return []
     spans = [(0, match.start()), (match.end(), len(text))]
     return spans if all(len(text[start:end].split()) > 1 for start, end in spans) else []
