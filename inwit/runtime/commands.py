@@ -71,7 +71,7 @@ class Adoptable:
     """
 
 
-class Command(Adoptable):
+class Command(Adoptable, Generic[N]):
     """An update and where to go on, given by a node; or what goes on with a thread, as an input.
 
     Args:
