@@ -105,9 +105,10 @@ class NoPathToEndError(GraphError):
     code = "graph.no_path_to_end"
 
     def __init__(self, names: Sequence[str]) -> None:
-        shown = ", ".join(repr(name) for name in names)
+        shown = ", ".join(repr(name) for name in names[:8])
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         super().__init__(
-            f"No path leads to the end from {shown}.",
+            f"No path leads to the end from {shown}{more}.",
             hint=f"Call set_finish_point({names[-1]!r}) or add a conditional edge to END.",
         )
 

@@ -22,7 +22,8 @@ def of_app(app: CompiledGraph[Any], xray: int | bool = False) -> Graph:
     graph = Graph({START: Node(START, START, _begin)})
     for name in names:
         node = app.program.nodes[app.program.by_name[name]]
-        graph.nodes[name] = Node(name, name, node.function, _metadata(node, app) or None)
+        function = app.builder.nodes[name].function
+        graph.nodes[name] = Node(name, name, function, _metadata(node, app) or None)
     graph.edges = edges_of(_plan(app, names))
     if any(edge.target == END for edge in graph.edges):
         graph.nodes[END] = Node(END, END)
@@ -55,10 +56,8 @@ def _begin(state: Any) -> Any:
 
 
 def _names(app: CompiledGraph[Any]) -> list[str]:
-    """The nodes' names in the order in which they were added."""
-    known = app.program.by_name
-    added = [name for name in app.builder.nodes if name in known]
-    return [*added, *(name for name in known if name not in set(added))]
+    """The nodes' names in the order in which they were added; some may have come later."""
+    return [name for name in app.builder.nodes if name in app.program.by_name]
 
 
 def _plan(app: CompiledGraph[Any], names: list[str]) -> Plan:
@@ -92,10 +91,8 @@ def _ways(
 
 def _destinations(app: CompiledGraph[Any], name: str) -> Mapping[str, str | None]:
     """Where the node's commands may lead: what was declared, else what its annotation says."""
-    written = app.builder.nodes.get(name)
-    found: Any = written.destinations if written is not None else ()
-    if not found and written is not None:
-        found = command_destinations(written.function)
+    written = app.builder.nodes[name]
+    found: Any = written.destinations or command_destinations(written.function)
     return found if isinstance(found, Mapping) else dict.fromkeys(found)
 
 
@@ -126,7 +123,7 @@ def _metadata(node: ProgramNode, app: CompiledGraph[Any]) -> dict[str, Any]:
     ]
     if stops:
         shown["__interrupt"] = ",".join(stops)
-    tools = getattr(node.function, "tools_by_name", None)
+    tools = getattr(app.builder.nodes[node.name].function, "tools_by_name", None)
     if tools:
         shown["__tools"] = list(tools)
     return shown
