@@ -53,6 +53,7 @@
     │   ├── InvalidToolResultError
     │   ├── MissingStoreError
     │   ├── UnknownToolError
+    │   ├── UnknownWorkerError
     │   └── ModelCallError
     │       └── ModelUnreachableError
     ├── StoreError                 the record on disk
@@ -130,6 +131,7 @@ from inwit.errors.executions import (
     UnknownCheckpointError,
     UnknownExecutionError,
     UnknownToolError,
+    UnknownWorkerError,
 )
 from inwit.errors.graphs import (
     AgentDefinitionError,
@@ -291,6 +293,7 @@ __all__ = [
     "UnknownRouteError",
     "UnknownToolError",
     "UnknownUriError",
+    "UnknownWorkerError",
     "UnreachableNodeError",
     "UnserialisableError",
     "WrongKeyError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from inwit.errors.base import InwitError, nearest, shorten
 
@@ -12,6 +12,8 @@ class ExecutionError(InwitError):
     """Something went wrong while a graph ran."""
 
     code = "execution.error"
+    state: dict[str, Any] | None = None
+    """How far an execution came, where it reached a limit."""
 
 
 class InvalidUpdateError(ExecutionError):
@@ -177,6 +179,19 @@ class StructuredAnswerError(ExecutionError, ValueError):
         super().__init__(
             f"The model answered {shorten(text)}, which is no {name}: {reason}.",
             hint="Make the schema simpler, or say in a prompt what each field means.",
+        )
+
+
+class UnknownWorkerError(ExecutionError, LookupError):
+    """A supervisor's chooser names a worker that the team lacks."""
+
+    code = "execution.unknown_worker"
+    status = 404
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(
+            f"No worker {name!r}; there are {', '.join(names)}.", hint=nearest(name, names)
         )
 
 

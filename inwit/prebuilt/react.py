@@ -227,7 +227,7 @@ class _Agent:
         if not calls:
             return False
         execution = ctx.execution
-        remaining = execution.limit - execution.step
+        remaining = execution.limit - execution.steps
         if all(call["name"] in self._direct for call in calls):
             return remaining < 1
         return remaining < 2

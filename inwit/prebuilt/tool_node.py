@@ -41,7 +41,7 @@ from inwit.runtime.capture.recorder import ToolCall as Recorded
 from inwit.runtime.commands import Command, GraphBubbleUp
 from inwit.runtime.context import Context, current
 from inwit.runtime.messages.convert import convert_to_messages, to_openai
-from inwit.runtime.messages.kinds import Kind, has_type, kind_of
+from inwit.runtime.messages.kinds import OURS, Kind, has_type, kind_of
 
 __all__ = [
     "INVALID_TOOL_NAME_ERROR_TEMPLATE", "TOOL_CALL_ERROR_TEMPLATE",
@@ -87,6 +87,8 @@ class _Input(NamedTuple):
     state: Any
     kind: Kind | None
     """None: messages are plain dicts."""
+    invalid: Sequence[Any] = ()
+    """Calls whose arguments are no JSON object."""
 
 
 class ToolNode:
@@ -151,6 +153,7 @@ class ToolNode:
             )
             work.append(self._wrapped(request, asked, is_sync=is_sync))
         outputs = [await work[0]] if len(work) == 1 else await all_of(work)
+        outputs += [_message(call, _told_of(call), asked) for call in asked.invalid]
         if asked.kind is None:
             outputs = [to_openai(one) if has_type(one, "tool") else one for one in outputs]
         return combined(outputs, asked.type, self._messages_key)
@@ -172,9 +175,13 @@ class ToolNode:
             raise InvalidMessageError("No AIMessage found in input.")
         input_type: InputType = "list" if isinstance(given, list) else "dict"
         if isinstance(latest, dict):
-            (message,) = convert_to_messages([latest], kind_of([]))
-            return _Input(list(message.tool_calls), input_type, given, None)
-        return _Input(list(latest.tool_calls), input_type, given, kind_of([latest]))
+            (message,) = convert_to_messages([latest], OURS)
+            return _Input(
+                list(message.tool_calls), input_type, given, None, message.invalid_tool_calls
+            )
+        kind = kind_of([latest])
+        invalid = latest.invalid_tool_calls if kind is OURS else ()
+        return _Input(list(latest.tool_calls), input_type, given, kind, invalid)
 
     async def _wrapped(self, request: ToolCallRequest, asked: _Input, *, is_sync: bool) -> Any:
         """Run one call, with what was put around it."""
@@ -365,6 +372,11 @@ def _in_kind(output: Any, kind: Kind | None) -> Any:
     if kind is None or not has_type(output, "tool"):
         return output
     return convert_to_messages([output], kind)[0]
+
+
+def _told_of(call: Call) -> str:
+    error = f"the arguments {call['args']!r} are not valid JSON: {call.get('error')}"
+    return TOOL_CALL_ERROR_TEMPLATE.format(error=error)
 
 
 def _message(call: Call, content: str, asked: _Input) -> Any:

@@ -79,13 +79,13 @@ def _answers(message: Any, call: Call) -> bool:
 
 
 def _checked_command(
-    command: Command,
+    command: Command[Any],
     call: Call,
     input_type: InputType,
     messages_key: str,
     *,
     must_answer: bool = True,
-) -> Command:
+) -> Command[Any]:
     if not isinstance(command.update, dict | list):
         return command
     _refuse_other_shape(command, call, input_type, messages_key)
@@ -110,7 +110,7 @@ def _checked_command(
 
 
 def _refuse_other_shape(
-    command: Command, call: Call, input_type: InputType, messages_key: str
+    command: Command[Any], call: Call, input_type: InputType, messages_key: str
 ) -> None:
     is_dict = isinstance(command.update, dict)
     if is_dict == (input_type != "list"):
@@ -142,7 +142,7 @@ def combined(outputs: Sequence[Any], input_type: InputType, messages_key: str) -
     return [*found, Command(graph=Command.PARENT, goto=sends)] if sends else found
 
 
-def _only_sends_up(command: Command) -> bool:
+def _only_sends_up(command: Command[Any]) -> bool:
     return (
         command.graph == Command.PARENT
         and isinstance(command.goto, list)

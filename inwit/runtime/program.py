@@ -52,10 +52,8 @@ def extra_parameters(function: Any) -> dict[str, str]:
     They are known by their names (ctx, config, writer, store, runtime, previous) or their types.
     """
     code = getattr(function, "__code__", None)
-    is_plain = code is not None and not (
-        hasattr(function, "__wrapped__") or hasattr(function, "__self__")
-    )
-    if is_plain:
+    is_wrapped = hasattr(function, "__wrapped__") or hasattr(function, "__self__")
+    if code is not None and not is_wrapped:
         count = code.co_argcount + code.co_kwonlyargcount
         if count <= 1:
             return {}
@@ -149,11 +147,12 @@ class Router:
         if type(answer) is str or type(answer) is bool:
             way = self.known.get(answer)
             if way is None:
-                [(label, target)] = self.decide(answer)
+                [(label, chosen)] = self.decide(answer)
+                target = _name_of(chosen)
                 way = self.known[answer] = (self.targets[target], target, label)
             read, unread = self.values_read(state)
             return way[0], ((way[1], way[2], read, unread),)
-        read, unread = self.values_read(state)
+        read, unread = self.values_read(state, answer)
         ways = self.decide(answer)
         packets: list[Ready] = []
         indices: set[int] = set()
@@ -198,14 +197,22 @@ class Router:
             raise InvalidRouteError(self.source, answer, self.targets)
         return str(target)
 
-    def values_read(self, state: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-        """Copy the values that the source reads, and say what of its reading is not known."""
+    def values_read(
+        self, state: dict[str, Any], answer: Any = None
+    ) -> tuple[dict[str, Any], str | None]:
+        """Copy the values that the source reads, and say what of its reading is not known.
+
+        What an answer tells of itself in its attribute ``about`` stands beside them.
+        """
         reading = self.reading_ or self.reading
         values = {}
         for key in reading.reads:
             if key in state:
                 value = state[key]
                 values[key] = value if type(value) in IMMUTABLE else freeze(value)
+        about = getattr(answer, "about", None)
+        if about is not None:
+            values |= {key: freeze(value) for key, value in about.items()}
         return values, reading.reads_unknown or None
 
 

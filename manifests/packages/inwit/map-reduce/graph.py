@@ -1,41 +1,14 @@
-"""Map-reduce over items that are worked on at the same time."""
+"""Map-reduce over items that are worked on at the same time: `inwit.prebuilt.map_reduce`."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 from inwit import StateGraph
+from inwit.prebuilt import MapReduceState, map_reduce, paragraphs
 
-
-class Failure(TypedDict):
-    """An item that could not be worked on."""
-
-    place: int
-    error: str
-
-
-class MapReduceState(TypedDict, total=False):
-    """Items (or a source to split), what each gave, which failed, and the merged result."""
-
-    source: Any
-    items: list[Any]
-    results: list[Any]
-    failures: list[Failure]
-    result: Any
-
-
-def paragraphs(source: str, *, max_characters: int = 4000) -> list[str]:
-    """Cut a text at blank lines into parts of at most about `max_characters`."""
-    parts: list[str] = []
-    for paragraph in (one.strip() for one in source.split("\n\n")):
-        if parts and len(parts[-1]) + len(paragraph) + 2 <= max_characters:
-            parts[-1] += f"\n\n{paragraph}"
-        elif paragraph:
-            parts.append(paragraph)
-    return parts
+__all__ = ["build", "paragraphs"]
 
 
 def build(
@@ -47,45 +20,6 @@ def build(
     in_threads: bool = False,
 ) -> StateGraph[MapReduceState]:
     """Write the graph: ``split`` → ``map`` → ``reduce``."""
-
-    def split_source(state: MapReduceState) -> MapReduceState:
-        """Make items of the source, where none were given."""
-        if "items" in state:
-            return {"items": list(state["items"])}
-        return {"items": list(split(state["source"]))}
-
-    async def map_items(state: MapReduceState) -> MapReduceState:
-        """Work on all items, some at the same time, and keep their order."""
-        gate = asyncio.Semaphore(concurrency)
-
-        async def work(item: Any) -> Any:
-            async with gate:
-                given = await asyncio.to_thread(map_item, item) if in_threads else map_item(item)
-                return await given if inspect.isawaitable(given) else given
-
-        found = await asyncio.gather(*map(work, state["items"]), return_exceptions=True)
-        errors = [(place, one) for place, one in enumerate(found) if isinstance(one, BaseException)]
-        if errors and len(errors) == len(found):
-            raise errors[0][1]
-        return {
-            "results": [one for one in found if not isinstance(one, BaseException)],
-            "failures": [
-                {"place": place, "error": f"{type(error).__name__}: {error}"}
-                for place, error in errors
-            ],
-        }
-
-    async def reduce_results(state: MapReduceState) -> MapReduceState:
-        """Merge the results."""
-        merged = reduce_items(state["results"])
-        return {"result": await merged if inspect.isawaitable(merged) else merged}
-
-    graph = StateGraph(MapReduceState)
-    graph.add_node("split", split_source)
-    graph.add_node("map", map_items)
-    graph.add_node("reduce", reduce_results)
-    graph.set_entry_point("split")
-    graph.add_edge("split", "map")
-    graph.add_edge("map", "reduce")
-    graph.set_finish_point("reduce")
-    return graph
+    return map_reduce(
+        map_item, reduce_items, split=split, max_concurrency=concurrency, in_threads=in_threads
+    )
