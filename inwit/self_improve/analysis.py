@@ -17,12 +17,14 @@ from inwit.plans import Plan, Validation
 from inwit.self_improve import latency, repeats, retries, stats
 from inwit.self_improve.findings import (
     Finding,
+    Held,
     Lack,
     Look,
     Seen,
     Thresholds,
     check_command,
     merge,
+    shown,
 )
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.reading import graph_names, read_windows
@@ -39,6 +41,9 @@ DETECTORS: dict[str, Detector] = {
     retries.DETECTOR: retries.detect,
     repeats.DETECTOR: repeats.detect,
 }
+
+EXPLAINED = 0.8
+"""The share of a slowdown that repeated calls have to fill for it to be theirs."""
 
 
 def analyze(
@@ -119,13 +124,46 @@ def examine(pairs: Sequence[Pair], thresholds: Thresholds, *, window: int = 0) -
         best = sure.get(finding.fingerprint)
         if best is None or finding.p_value < best.p_value:
             sure[finding.fingerprint] = finding
+    kept, explained = _without_explained(tuple(sure.values()))
     return Report(
         at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         looked_at=_looked_at(pairs, seen, thresholds, window),
-        findings=tuple(sorted(sure.values(), key=lambda finding: finding.q_value)),
-        held=tuple(dict.fromkeys(seen.held)),
+        findings=tuple(sorted(kept, key=lambda finding: finding.q_value)),
+        held=tuple(dict.fromkeys((*seen.held, *explained))),
         lacks=(*seen.lacks, *unsure),
     )
+
+
+def _without_explained(findings: Sequence[Finding]) -> tuple[list[Finding], list[Held]]:
+    """Leave out slowdowns that the repeated calls found in the same node explain: one cause, one plan."""
+    repeated = {
+        (one.graph_name, one.node): one
+        for one in findings
+        if one.detector == repeats.DETECTOR and one.subject
+    }
+    kept: list[Finding] = []
+    held: list[Held] = []
+    for finding in findings:
+        cause = repeated.get((finding.graph_name, finding.node))
+        if finding.detector != latency.DETECTOR or cause is None:
+            kept.append(finding)
+            continue
+        slower = finding.candidate["median_ms"] - finding.baseline["median_ms"]
+        if finding.candidate["repeated_ms"] < EXPLAINED * slower:
+            kept.append(finding)
+            continue
+        kind, _, name = cause.subject.partition(":")
+        reason = (
+            f"slower by {slower:.2f} ms a visit, which repeated calls of {kind} {shown(name)} in it "
+            f"explain: they take {finding.candidate['repeated_ms']:.2f} ms a visit"
+        )
+        held.append(
+            Held(
+                detector=latency.DETECTOR, graph_name=finding.graph_name, node=finding.node,
+                reason=reason,
+            )
+        )  # fmt: skip
+    return kept, held
 
 
 def _lack(look: Look, finding: Finding, tests: int, thresholds: Thresholds) -> Lack:

@@ -115,13 +115,27 @@ def _finding(
         statement=f"Node {shown(pair.node)} takes {shift.newer_ms:.2f} ms instead of "
         f"{shift.older_ms:.2f} ms {since}: ×{point:.2f} ({low:.2f} to {high:.2f}).",
         baseline=_figures(pair.older),
-        candidate=_figures(pair.newer),
+        candidate=_figures(pair.newer) | {"repeated_ms": repeated_ms(window, pair)},
         effect=Effect(point=point, low=low, high=high, unit="ratio", method=_METHOD),
         p_value=shift.p,
         evidence=_evidence(pair.older, "before") + _evidence(pair.newer, "after"),
         limits=notes,
         draft=_draft(window, baseline, shift, since),
     )
+
+
+def repeated_ms(window: Window, pair: Pair) -> float:
+    """The mean time that a later visit spends on tool and model calls made before in its execution."""
+    made: set[tuple[str, str, str, str]] = set()
+    later = {call.visit.execution_id for call in pair.newer}
+    spent = 0.0
+    for call in window.outer_calls:
+        if call.node != pair.node or call.execution_id not in later:
+            continue
+        key = (call.execution_id, call.kind, call.name, call.given.digest)
+        spent += call.duration_ms if key in made else 0.0
+        made.add(key)
+    return round(spent / max(len(pair.newer), 1), 4)
 
 
 def _change_time(pair: Pair) -> str:

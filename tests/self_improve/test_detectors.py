@@ -442,3 +442,27 @@ def test_no_traces_give_an_empty_report_that_says_so() -> None:
     assert report.findings == ()
     assert report.looked_at.executions == 0
     assert report.looked_at.tests == 0
+
+
+def test_a_slowdown_that_repeated_calls_explain_is_no_finding_of_its_own() -> None:
+    traces: dict[str, Any] = {}
+    executions = [execution(at) for at in range(200)]
+    for at, one in enumerate(executions):
+        same: dict[str, Any] = {"execution_id": one.execution_id, "node": "search", "tool": "fetch"}
+        events: list[Event] = []
+        for turn in range(4 if at >= 100 else 1):
+            call = {"call_id": str(turn), **same}
+            events.append(ToolStarted(seq=50 + 2 * turn, ts="", input={"url": "u"}, **call))
+            events.append(
+                ToolCompleted(seq=51 + 2 * turn, ts="", output="page", duration_ms=50.0, **call)
+            )
+        traces[one.execution_id] = (events, None)
+
+    def slower(seen: Visit, at: int) -> Visit:
+        more = 150.0 if seen.node == "search" and at >= 100 else 0.0
+        return msgspec.structs.replace(seen, duration_ms=(seen.duration_ms or 0.0) + more)
+
+    report = look(window(7, change=slower, traces=traces))
+
+    assert found(report) == [("repeated_calls", "search")]
+    assert any("repeated calls of tool 'fetch'" in one.reason for one in report.held)
