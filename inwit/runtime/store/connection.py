@@ -6,8 +6,9 @@ that corrupts a file which several connections write.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -35,6 +36,7 @@ _DAMAGED = {apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS, apsw.SQLI
 
 def open_writer(path: Path) -> apsw.Connection:
     """Open the file for writing, creating it; the caller holds the project's exclusive lock."""
+    _create_private(path)
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_MS)
@@ -48,6 +50,16 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.close(True)
         raise
     return connection
+
+
+def _create_private(path: Path) -> None:
+    """Create the file for its owner alone, in whatever folder; SQLite's files beside it follow.
+
+    A file that is there is not touched: closing it would let go of the locks that other
+    connections of this process hold on it.
+    """
+    with suppress(OSError):  # there already, or SQLite names what is wrong with the place
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def open_reader(path: Path) -> apsw.Connection:

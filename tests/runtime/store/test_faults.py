@@ -291,9 +291,9 @@ def test_an_odd_row_harms_no_other(
 ) -> None:
     rec = recording("aaaa1")
     start(rec)
-    rec.emit("state_changed", None, None, None, {"patch": [7]})
-    rec.emit("llm_completed", None, None, None, {"input_tokens": "many"})
-    rec.emit("no_such_type", "x", 1, 1, {"a": 1})
+    rec.add_event("state_changed", None, None, None, {"patch": [7]})
+    rec.add_event("llm_completed", None, None, None, {"input_tokens": "many"})
+    rec.add_event("no_such_type", "x", 1, 1, {"a": 1})
     end(rec)
     journal.begin(rec)
     journal.begin(whole("bbbb1"))
@@ -403,3 +403,14 @@ def test_a_stuck_disk_holds_no_producer_for_ever(
     held.set()
     assert 0.2 <= took_s < 3
     assert len(rec.rows) == 0
+
+
+def test_the_record_is_its_owners_alone_in_a_folder_that_all_may_enter(tmp_path: Path) -> None:
+    folder = tmp_path / ".inwit"
+    folder.mkdir(mode=0o755)
+
+    with Database(Project(folder)).transaction() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS rows (a)")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("inwit.db*")}
+
+    assert set(modes.values()) == {0o600} and "inwit.db-wal" in modes
