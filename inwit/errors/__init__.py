@@ -9,6 +9,7 @@
     │   ├── UnknownGraphError
     │   ├── DuplicateNodeError
     │   ├── UnreachableNodeError
+    │   ├── UnshowableSchemaError
     │   ├── MissingRouteError
     │   ├── NoEntryError
     │   ├── NoPathToEndError
@@ -149,6 +150,7 @@ from inwit.errors.graphs import (
     UnknownGraphError,
     UnknownNodeError,
     UnreachableNodeError,
+    UnshowableSchemaError,
 )
 from inwit.errors.memory import EmbeddingError, InvalidNamespaceError
 from inwit.errors.policies import (
@@ -296,6 +298,7 @@ __all__ = [
     "UnknownWorkerError",
     "UnreachableNodeError",
     "UnserialisableError",
+    "UnshowableSchemaError",
     "WrongKeyError",
     "nearest",
     "shorten",

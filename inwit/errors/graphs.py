@@ -163,3 +163,15 @@ class MissingPackageError(GraphError):
         super().__init__(
             f"{feature} needs {package}, which is not installed.", hint=f"pip install {package}"
         )
+
+
+class UnshowableSchemaError(GraphError, ValueError):
+    """A class has no JSON schema."""
+
+    code = "graph.unshowable_schema"
+
+    def __init__(self, cls: object) -> None:
+        super().__init__(
+            f"Invalid context schema type: {cls!r}.",
+            hint="Must be a pydantic BaseModel, a TypedDict or a dataclass.",
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from inwit.errors.executions import ExecutionError
 
 
@@ -55,7 +53,6 @@ class BudgetExceededError(ExecutionError):
     code = "execution.budget"
     kind = ""
     unit = ""
-    state: dict[str, Any] | None = None
 
     def __init__(self, limit: float, spent: float) -> None:
         self.limit = limit

@@ -22,7 +22,7 @@ class Answering:
 
     name: str
     project: Project
-    _journal: Journal | None
+    journal: Journal | None
 
     def manifest(self) -> GraphManifest:
         """What is known of the graph without running it."""
@@ -81,11 +81,11 @@ class Answering:
 
     async def subscribe(self, execution_id: str | None = None) -> AsyncIterator[Event]:
         """Follow the events of this graph's executions in this process, as they become durable."""
-        if self._journal is None:
+        if self.journal is None:
             return
         from inwit.runtime.subscribe import follow
 
-        async for event in follow(self._journal, self.name, execution_id):
+        async for event in follow(self.journal, self.name, execution_id):
             yield event
 
     async def flush(self) -> None:
@@ -94,8 +94,8 @@ class Answering:
         Raises:
             StoreError: It cannot be made durable.
         """
-        if self._journal is not None:
-            await self._journal.aflush()
+        if self.journal is not None:
+            await self.journal.aflush()
 
     def serve(
         self,

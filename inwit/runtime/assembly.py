@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.lenses import lens
-from inwit.runtime.policies import Limits
+from inwit.runtime.policies import Limits, NodePolicy
+from inwit.runtime.policies.compose import Around, compose
 from inwit.runtime.program import END, START, Join, Node, Program, Router
-from inwit.runtime.threads import in_thread, with_timeout
 
 if TYPE_CHECKING:
+    from inwit.runtime.caching import BaseCache
     from inwit.runtime.graph import StateGraph, Written
+    from inwit.runtime.middleware import Middleware
     from inwit.runtime.state import StateSchema
 
 Edge = tuple[tuple[str, ...], str]
 
 
-def assemble(graph: StateGraph[Any], schema: StateSchema, limits: Limits) -> Program:
+def assemble(
+    graph: StateGraph[Any],
+    schema: StateSchema,
+    limits: Limits,
+    cache: BaseCache[Any] | None = None,
+    middleware: Sequence[Middleware] = (),
+) -> Program:
     """Make the program of a graph that has no faults."""
     written = sorted(graph.nodes.items())
-    nodes = [_node(i, name, node) for i, (name, node) in enumerate(written)]
+    nodes = [
+        _node(i, name, node, node.policy.over(graph.policy_defaults))
+        for i, (name, node) in enumerate(written)
+    ]
+    around = Around(limits, schema, graph.nodes, cache, tuple(middleware))
     program = Program(nodes)
     program.deferred = frozenset(i for i, (_, node) in enumerate(written) if node.is_deferred)
     for node, (_, one) in zip(nodes, written, strict=True):
@@ -52,17 +64,17 @@ def assemble(graph: StateGraph[Any], schema: StateSchema, limits: Limits) -> Pro
             node.edges = (END,)
         node.joins = tuple(i for i, join in enumerate(program.joins) if node.index in join.needed)
         _find_shortcut(node)
-        _apply_policy(node, limits)
+        compose(node, around)
     is_async = any(node.is_async for node in nodes) or any(r.is_async for r in graph.routers())
     program.is_sync = not is_async
     return program
 
 
-def _node(index: int, name: str, written: Written) -> Node:
+def _node(index: int, name: str, written: Written, policy: NodePolicy) -> Node:
     function = written.function
     if not hasattr(function, "run_within"):
-        return Node(index, name, function, written.policy)
-    node = Node(index, name, function.run_within, written.policy)
+        return Node(index, name, function, policy)
+    node = Node(index, name, function.run_within, policy)
     node.call, node.is_async, node.is_plain, node.is_graph = function.run_within, True, False, True
     return node
 
@@ -104,16 +116,3 @@ def _find_shortcut(node: Node) -> None:
         node.next = node.targets[0] if node.targets else -1
     elif not node.targets and len(node.routers) == 1 and node.routers[0].is_simple:
         node.router = node.routers[0]
-
-
-def _apply_policy(node: Node, limits: Limits) -> None:
-    timeout_s = node.policy.timeout_s
-    if not node.is_async and (node.policy.in_thread or timeout_s is not None):
-        node.call = in_thread(node.call)
-        node.is_async = True
-        node.is_plain = False
-    if timeout_s is not None:
-        node.is_plain = False
-        node.call = with_timeout(node.call, node.name, timeout_s)
-    elif limits.node_timeout_s is not None:
-        node.limit_ns = int(limits.node_timeout_s * 1e9)

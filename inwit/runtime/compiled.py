@@ -23,13 +23,14 @@ from inwit.runtime.program import Program
 from inwit.runtime.project import Project
 from inwit.runtime.record import Unrecorded
 from inwit.runtime.resume import Place, begin
+from inwit.runtime.schemas import Schemas
 from inwit.runtime.state import StateSchema
 from inwit.runtime.streaming import StreamMode, astream, pick, stream
 from inwit.runtime.time_travel import TimeTravel
 
 if TYPE_CHECKING:
-    from inwit.runtime.graph import StateGraph
     from inwit.runtime.drawing import Graph
+    from inwit.runtime.graph import StateGraph
     from inwit.runtime.store.journal import Journal
 
 S = TypeVar("S")
@@ -51,6 +52,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     False is none at all."""
     store: Any = None
     cache: Any = None
+    budget: Any = None
+    """A `Budget`."""
+    middleware: tuple[Any, ...] = ()
     durability: Durability = "async"
     metrics: bool = True
     introspection: bool = True
@@ -62,7 +66,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(Answering, TimeTravel, Generic[S]):
+class CompiledGraph(Answering, TimeTravel, Schemas, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     def __init__(
@@ -90,7 +94,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
         self._is_simple = not (
             options.interrupt_before or options.interrupt_after or program.deferred
-            or options.durability != "async" or options.context_schema
+            or options.durability != "async" or options.context_schema or options.budget
         )  # fmt: skip
         self.journal: Journal | None = None
         self._registration: Any = None
@@ -122,7 +126,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
 
     def invoke(  # noqa: PLR0913 - each option by its name
         self,
-        input: Any,  # noqa: A002 - LangGraph's name
+        input: Any,
         config: Config | None = None,
         *,
         context: Any = None,
@@ -176,7 +180,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
 
     async def ainvoke(  # noqa: PLR0913 - each option by its name
         self,
-        input: Any,  # noqa: A002 - LangGraph's name
+        input: Any,
         config: Config | None = None,
         *,
         context: Any = None,
@@ -209,7 +213,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
 
     def stream(
         self,
-        input: Any,  # noqa: A002 - LangGraph's name
+        input: Any,
         config: Config | None = None,
         *,
         stream_mode: StreamMode | Sequence[StreamMode] | None = None,
@@ -224,7 +228,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
 
     def astream(  # noqa: PLR0913 - each option by its name
         self,
-        input: Any,  # noqa: A002 - LangGraph's name
+        input: Any,
         config: Config | None = None,
         *,
         context: Any = None,
@@ -309,9 +313,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         ):  # fmt: skip
             execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
             parsed = self.schema.parse(given)
-            execution = Execution(
-                self, execution_id, execution_id, config, parsed, monotonic_ns()
-            )
+            execution = Execution(self, execution_id, execution_id, config, parsed, monotonic_ns())
             if config:
                 execution.limit = config.get("recursion_limit", self.options.limits.recursion_limit)
                 self._limit_time(execution, config)
@@ -330,10 +332,15 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         )
 
     def _limit_time(self, execution: Execution, config: Config) -> None:
+        """Set the limits that a call may change: its time and its budget."""
         timeout_s = config.get("timeout_s", self.options.limits.execution_timeout_s)
         if timeout_s is not None:
             execution.budget_s = timeout_s
             execution.deadline_ns = execution.begun_ns + int(timeout_s * 1e9)
+        if "budget" in config or self.options.budget is not None:
+            from inwit.runtime.policies.budgets import give
+
+            give(execution, config.get("budget"), self.options.budget)
 
     def _begin_slowly(  # noqa: PLR0917 - what `_begin` was given
         self,
@@ -364,7 +371,9 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         if own_thread is None:
             execution_id = execution_id or new_id()
         place = Place(
-            thread_id=check_id("thread", str(own_thread if own_thread is not None else execution_id)),
+            thread_id=check_id(
+                "thread", str(own_thread if own_thread is not None else execution_id)
+            ),
             ns=str(named.get("checkpoint_ns") or ""),
             checkpoint_id=named.get("checkpoint_id"),
             execution_id=execution_id,
@@ -372,7 +381,9 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         )
         begun = begin(self, given, config, place, None if own_thread is None else self.saver)
         execution = begun.execution
-        execution.parent_id = None if caller is None else caller.recording.recorded_id
+        if caller is not None:
+            execution.parent_id = caller.recording.recorded_id
+            _share_budget(execution, caller.execution)
         self._set_up(execution, mode, context)
         self.last_execution_id = execution.execution_id
         return execution, begun.ready, begun.given
@@ -424,6 +435,7 @@ class CompiledGraph(Answering, TimeTravel, Generic[S]):
         begun = begin(self, given, config, place, around.saver if is_kept else None)
         execution = begun.execution
         execution.parent, execution.parent_id = caller, around.recorded_id
+        _share_budget(execution, around)
         self._set_up(execution, place.durability, context)
         if context is None:
             execution.given_context = around.given_context
@@ -595,15 +607,24 @@ def inherited(config: Config) -> Config:
         for key, value in config.get("configurable", {}).items()
         if key not in ("thread_id", "checkpoint_id", "checkpoint_ns")
     }
-    return {**config, "configurable": named} if named else {
-        key: value for key, value in config.items() if key != "configurable"
-    }
+    return (
+        {**config, "configurable": named}
+        if named
+        else {key: value for key, value in config.items() if key != "configurable"}
+    )
 
 
 def _picked(result: Any, keys: str | Sequence[str]) -> Any:
     if isinstance(result, Mapping) and "__interrupt__" in result and not isinstance(keys, str):
         return {**pick(result, keys), "__interrupt__": result["__interrupt__"]}
     return pick(result, keys) if isinstance(result, Mapping) else result
+
+
+def _share_budget(execution: Execution, around: Execution) -> None:
+    if around.spending is not None:
+        from inwit.runtime.policies.budgets import share
+
+        share(execution, around.spending)
 
 
 __all__ = ["CompiledGraph", "HelpLevel", "Options"]

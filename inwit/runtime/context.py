@@ -68,8 +68,6 @@ class Context:
     """The running task's key, where it is not the node's name."""
     is_closed = False
     """True when the node was given up: what it still emits is not heard."""
-    write: Callable[[Any], None] | None = None
-    """Where a stream of mode ``custom`` reads."""
     task: asyncio.Task[Any] | None = None
     branches: Sequence[Context] = ()
     """The contexts of the step's branches, while several run."""
@@ -167,7 +165,7 @@ class Context:
         metadata = {
             **self.config.get("metadata", {}),
             "langgraph_node": self.node,
-            "langgraph_step": execution.base + execution.step,
+            "langgraph_step": execution.base + execution.steps,
             "thread_id": self.thread_id,
         }
         return {
@@ -180,15 +178,15 @@ class Context:
     def stream(self, data: Any) -> None:
         """Write to the readers of the stream mode ``custom``, and into the record."""
         self.emit("custom", name="", data=freeze(data))
-        write = self.write or self.execution.write
-        if write is not None:
-            write(data)
+        sink = self.execution.output
+        if sink is not None and sink.wants("custom"):
+            sink.put(sink.within, "custom", data)
 
     def emit(self, type_name: str, **fields: Any) -> None:
         """Record an event of the running node."""
         if not self.is_closed:
             self.progressed_ns = monotonic_ns()
-            self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
+            self.recording.add_event(type_name, self.node, self.visit, self.attempt, fields)
 
     def score(self, name: str, value: float) -> None:
         """Record how good something is, such as an answer's rating: a figure of the running node."""

@@ -237,19 +237,7 @@ def _feature(name: str, description: str, enabled: bool, opt_out: str) -> Featur
 
 
 def _policies(policy: NodePolicy) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if policy.retry is not None:
-        found["max_attempts"] = policy.retry.max_attempts
-    if policy.timeout_s is not None:
-        found["timeout_s"] = policy.timeout_s
-    for name, value in (
-        ("thread", policy.in_thread),
-        ("side_effects", policy.has_side_effects),
-        ("pure", policy.is_pure),
-    ):
-        if value:
-            found[name] = True
-    return found
+    return _plain(policy.told())
 
 
 def _source(function: Any) -> Source | None:

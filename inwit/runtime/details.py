@@ -30,7 +30,7 @@ def tell_task(sink: Sink, execution: Execution, branch: Branch) -> None:
         "input": branch.given_state(),
         "triggers": ("__pregel_push",) if branch.packet else (f"branch:to:{branch.at.name}",),
     }
-    _put(sink, execution.base + execution.step, "tasks", "task", payload)
+    _put(sink, execution.base + execution.steps, "tasks", "task", payload)
 
 
 def tell_result(sink: Sink, execution: Execution, branch: Branch) -> None:
@@ -44,7 +44,7 @@ def tell_result(sink: Sink, execution: Execution, branch: Branch) -> None:
         "result": shown or {},
         "interrupts": [plain_interrupt(one) for one in asked],
     }
-    _put(sink, execution.base + execution.step, "tasks", "task_result", payload)
+    _put(sink, execution.base + execution.steps, "tasks", "task_result", payload)
 
 
 def plain_interrupt(one: Interrupt) -> dict[str, Any]:

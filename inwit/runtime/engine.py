@@ -15,6 +15,7 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
+    BudgetExceededError,
     ExecutionTimeoutError,
     GraphRecursionError,
     NodeTimeoutError,
@@ -38,9 +39,11 @@ from inwit.runtime.watchdog import Watchdog, budget_of
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints.saving import Note, Saving
     from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.policies.budgets import Spending
     from inwit.runtime.streaming import Sink
 
 _NO_EDGES: tuple[Edge, ...] = ()
+_LIMITS = (BudgetExceededError, GraphRecursionError, ExecutionTimeoutError)
 
 
 class Execution(Recording, Context):
@@ -50,12 +53,15 @@ class Execution(Recording, Context):
     """
 
     # Most executions need little of this: what is the same at every start is the class's.
-    step = 0
+    thread_id: str
+    steps = 0
     """Steps taken by this invocation."""
     base = 0
     """Steps that the thread had taken before."""
     limit = 25
     saving: Saving | None = None
+    spending: Spending | None = None
+    """What it has spent, where it has a budget."""
     given_context: Any = None
     """What ``invoke(..., context=…)`` was given."""
     previous: Any = None
@@ -153,7 +159,7 @@ class Execution(Recording, Context):
         """The id of the checkpoint that the running step follows."""
         if self.saving is not None and self.saving.last_id is not None:
             return self.saving.last_id
-        return f"{self.execution_id}:{self.base + max(self.step, 1) - 1}"
+        return f"{self.execution_id}:{self.base + max(self.steps, 1) - 1}"
 
     @property
     def keeps_places(self) -> bool:
@@ -223,6 +229,8 @@ class Execution(Recording, Context):
             ready = await self.take_step(ready)
             if self.is_paused:
                 return None
+            if self.spending is not None and (over := self.spending.error()) is not None:
+                raise over
             if ready and self._breaks(done, self.break_after):
                 return await self._pause([], ready)
         return None
@@ -256,7 +264,7 @@ class Execution(Recording, Context):
 
     def emit_at(self, type_name: str, **fields: Any) -> None:
         """Record an event of the execution itself."""
-        self.recording.emit(type_name, None, None, None, fields)
+        self.recording.add_event(type_name, None, None, None, fields)
 
     def _record_whole_state(self, given: Mapping[str, Any]) -> None:
         """Tell what the state holds beside the input: defaults, and the thread's memory."""
@@ -287,7 +295,7 @@ class Execution(Recording, Context):
                 target, label, read, unread = edge
                 extra = {"unread": unread} if unread else {}
                 shown = {"target": target, "conditional": True, "label": label, "read": read}
-                self.recording.emit("edge_taken", "__start__", None, None, {**shown, **extra})
+                self.recording.add_event("edge_taken", "__start__", None, None, {**shown, **extra})
         return self.hold_back(in_order(found))
 
     # One function, since each call would cost as much as the rest of a visit.
@@ -296,12 +304,12 @@ class Execution(Recording, Context):
         program, state, visits, schema = self.program, self.state, self.visits, self.graph.schema
         nodes, known, is_plain = program.nodes, schema.channels, schema.is_plain
         saving, output, limit, rows = self.saving, self.output, self.limit, self.rows
-        deadline, rows_limit, step = self.deadline_ns, self.rows_limit, self.step
+        deadline, rows_limit, step = self.deadline_ns, self.rows_limit, self.steps
         t1 = monotonic_ns()
         while True:
-            self.step = step = step + 1
+            self.steps = step = step + 1
             if step > limit:
-                raise GraphRecursionError(limit)
+                raise self.out_of_steps()
             self.at = node = nodes[index]
             name, attempt = node.name, 1
             visit = visits[index] = visits[index] + 1
@@ -365,7 +373,7 @@ class Execution(Recording, Context):
                 self.current = None
                 raise self.out_of_time()
             if type(following) is not int:
-                if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type]
+                if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type,index]
                     self.current = None
                     return following  # type: ignore[return-value]
                 following = following[0]  # type: ignore[index]
@@ -445,7 +453,18 @@ class Execution(Recording, Context):
 
     def out_of_time(self) -> Exception:
         """The error of an execution that is over its time, or was told to stop."""
-        return self.timed_out or ExecutionTimeoutError(budget_of(self))
+        return self.timed_out or self.time_error()
+
+    def time_error(self) -> Exception:
+        """The error of an execution that is over its time."""
+        spending = self.spending
+        over = None if spending is None else spending.out_of_time(self.deadline_ns)
+        return over or ExecutionTimeoutError(budget_of(self))
+
+    def out_of_steps(self) -> Exception:
+        """The error of an execution that wants a step more than it may take."""
+        over = None if self.spending is None else self.spending.out_of_steps(self.limit)
+        return over or GraphRecursionError(self.limit)
 
     # The ways on
 
@@ -482,7 +501,7 @@ class Execution(Recording, Context):
         answer = router.ask(router.view(read), self)
         if router.is_async:
             answer = await answer
-        seen, unread = router.values_read(state)
+        seen, unread = router.values_read(state, answer)
         found: list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]] = []
         for label, target in router.decide(answer):
             if isinstance(target, Send):
@@ -557,7 +576,7 @@ class Execution(Recording, Context):
         self, recorded: dict[str, Any], following: int | Sequence[Ready], source: Any = "loop"
     ) -> tuple[str, int]:
         """Save the step that ended; give its checkpoint's id and number."""
-        saving, step = self.saving, self.base + self.step
+        saving, step = self.saving, self.base + self.steps
         assert saving is not None
         checkpoint_id = f"{self.execution_id}:{step}"
         joins = self.joins_kept() if self.arrived else None
@@ -594,12 +613,12 @@ class Execution(Recording, Context):
         rows = saver.load(self.thread_id, ns=self.ns)
         seq = saver.last_seq(self.thread_id, ns=self.ns)
         here = self.here
-        self.saving = Saving(
-            saver, self.thread_id, self.ns, self.execution_id, "async", rows, seq
-        )
+        self.saving = Saving(saver, self.thread_id, self.ns, self.execution_id, "async", rows, seq)
         self.saving.metadata = self.graph.metadata_of(self.config)
-        step = self.base + max(self.step, 1) - 1
-        self.saving.save(here, step, {}, self.tasks(following), self.state, "loop", self.joins_kept())
+        step = self.base + max(self.steps, 1) - 1
+        self.saving.save(
+            here, step, {}, self.tasks(following), self.state, "loop", self.joins_kept()
+        )
 
     async def _pause(
         self, asked: Sequence[tuple[str, int, Sequence[Waiting]]], ready: Sequence[Ready]
@@ -627,14 +646,18 @@ class Execution(Recording, Context):
             for one in waiting:
                 kept.append(("interrupt", key, one.id, one.frozen()))
                 shown = {"interrupt_id": one.id, "value": freeze(one.value)}
-                self.recording.emit("interrupt_raised", name, visit, 1, shown)
+                self.recording.add_event("interrupt_raised", name, visit, 1, shown)
         self.waiting = tuple(one for _, _, waiting in asked for one in waiting)
         self.is_paused = True
         self.notes = ()
         closing = {
             "seq": self.seq + 1,
-            "visits": {node.name: count for node, count in zip(self.program.nodes, self.visits, strict=True) if count},
-            "steps": self.step,
+            "visits": {
+                node.name: count
+                for node, count in zip(self.program.nodes, self.visits, strict=True)
+                if count
+            },
+            "steps": self.steps,
         }
         status = "waiting_for_input" if self.waiting else "paused"
         kept.append(("closed", "", status, freeze(closing)))
@@ -709,6 +732,8 @@ class Execution(Recording, Context):
             else:
                 self._end("completed", None, "")
                 return error
+        if isinstance(error, _LIMITS):
+            error.state = dict(self.state)
         if isinstance(error, Exception):
             self._end("failed", error, "")
         else:

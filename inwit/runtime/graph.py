@@ -16,9 +16,9 @@ from inwit.runtime.policies import (
     DEFAULT_RETRY,
     NO_LIMITS,
     NO_RETRY,
+    PLAIN,
     Limits,
     NodePolicy,
-    RetryPolicy,
 )
 from inwit.runtime.program import END, START, Program, Router
 from inwit.runtime.source import unwrap
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from inwit.runtime.checkpoints import Checkpointer
     from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.middleware import Middleware
+    from inwit.runtime.policies.budgets import Budget
 
 S = TypeVar("S")
 Path = Callable[..., Any]
@@ -90,6 +92,8 @@ class StateGraph(Generic[S]):
         self._routers: list[Router] = []
         self._parallel: set[str] = set()
         self._policy_defaults: dict[str, Any] = {}
+        self.policy_defaults = PLAIN
+        """What nodes have that say nothing themselves."""
 
     def add_node(
         self,
@@ -121,7 +125,7 @@ class StateGraph(Generic[S]):
         cls = input_schema or input_schema_of(function, self.schema.cls)
         written = Written(
             function,
-            NodePolicy.written({**self._policy_defaults, **policy}, metadata),
+            NodePolicy.written(policy, metadata),
             None if cls is None else schema_of(cast(Hashable, cls)),
             defer,
             destinations or (),
@@ -130,8 +134,9 @@ class StateGraph(Generic[S]):
         return self
 
     def set_node_defaults(self, **policy: Any) -> Self:
-        """Give policies to the nodes that are added from now on; see `add_node`."""
+        """Give policies to all nodes that don't say otherwise; see `add_node`."""
         self._policy_defaults.update(policy)
+        self.policy_defaults = NodePolicy.written(self._policy_defaults)
         return self
 
     def _name_and_function(self, node: Any, action: Any) -> tuple[str, Any]:
@@ -290,11 +295,19 @@ class StateGraph(Generic[S]):
         defaults: Literal["inwit", "langgraph"] = "inwit",
         durability: Literal["async", "sync", "exit"] = "async",
         metadata: dict[str, Any] | None = None,
-        **more: Any,
+        budget: Budget | Mapping[str, Any] | None = None,
+        middleware: Sequence[Middleware] = (),
+        transformers: Any = None,
     ) -> CompiledGraph[S]:
         """Check the graph, freeze it, and register it in the project.
 
         Without a name it takes the one of the variable or function that it is compiled in.
+
+        Args:
+            cache: Where nodes with a `CachePolicy` keep results, such as `InMemoryCache`.
+            budget: What one execution may spend: steps, deadline_s, tokens, cost_usd.
+            middleware: Functions around every node call; see `inwit.runtime.middleware`.
+            transformers: Taken for compatibility; nothing comes of it.
 
         Raises:
             InvalidGraphError: It has faults; all are named.
@@ -309,7 +322,7 @@ class StateGraph(Generic[S]):
         is_langgraph = defaults == "langgraph"
         limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
         schema = self.whole_schema()
-        program = assemble(self, schema, limits)
+        program = assemble(self, schema, limits, cache, middleware)
         options = Options(
             name=_checked_name(name) or naming.name_of(frame),
             source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),
@@ -324,7 +337,8 @@ class StateGraph(Generic[S]):
             interrupt_before=self.points(interrupt_before, program),
             interrupt_after=self.points(interrupt_after, program),
             is_langgraph=is_langgraph,
-            **more,
+            budget=None if budget is None else _budget(budget),
+            middleware=tuple(middleware),
         )
         return CompiledGraph(schema, program, options, self)
 
@@ -351,6 +365,12 @@ def as_callable(action: Any) -> Any:
 
         return ainvoke
     return lambda state, config: action.invoke(state, config)
+
+
+def _budget(given: Any) -> Budget | None:
+    from inwit.runtime.policies.budgets import Budget
+
+    return Budget.of(given, None)
 
 
 def _checked_name(name: str | None) -> str | None:

@@ -126,9 +126,7 @@ def match_answers(waiting: Sequence[Waiting], resume: Any) -> dict[str, Any]:
 
 def _is_id(key: Any) -> bool:
     return (
-        isinstance(key, str)
-        and len(key) == 32
-        and all(sign in "0123456789abcdef" for sign in key)
+        isinstance(key, str) and len(key) == 32 and all(sign in "0123456789abcdef" for sign in key)
     )
 
 
@@ -161,7 +159,7 @@ def check_answer(schema: dict[str, Any] | None, value: Any) -> None:
 def _as_json(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    return msgspec.to_builtins(value) if not isinstance(value, dict | list) else value
+    return value if isinstance(value, dict | list) else msgspec.to_builtins(value)
 
 
 def _as_type(schema: Any, answer: Any) -> Any:

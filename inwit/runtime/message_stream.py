@@ -61,4 +61,6 @@ def _messages_in(value: Any) -> Iterator[Any]:
 
 
 def _is_message(value: Any) -> bool:
-    return hasattr(value, "content") and hasattr(value, "type") and hasattr(value, "response_metadata")
+    return (
+        hasattr(value, "content") and hasattr(value, "type") and hasattr(value, "response_metadata")
+    )

@@ -99,7 +99,7 @@ class Recording:
             self.seq += seqs
             self.rows.append((kind, first, *rest))
 
-    def emit(
+    def add_event(
         self,
         type_name: str,
         node: str | None,

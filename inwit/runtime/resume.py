@@ -128,7 +128,7 @@ class _Beginning:
             )
         return self._resumed({}, [])
 
-    def _command(self, command: Command) -> Begun:
+    def _command(self, command: Command[Any]) -> Begun:
         if self.last is None:
             if command.resume is None:
                 return self._commanded_first(command)
@@ -152,7 +152,7 @@ class _Beginning:
         """Whether tasks are left that have not asked yet, such as after a break point."""
         return self.last is not None and bool(self.last.next)
 
-    def _commanded_first(self, command: Command) -> Begun:
+    def _commanded_first(self, command: Command[Any]) -> Begun:
         updates, goto = read_update(self.graph.schema, "the input", _own(command))
         parsed = {key: value for update in updates for key, value in update.items()}
         begun = self._input(parsed)
@@ -162,7 +162,7 @@ class _Beginning:
         return begun
 
     def _resumed(
-        self, answers: Mapping[str, Any], waiting: Sequence[Waiting], command: Command | None = None
+        self, answers: Mapping[str, Any], waiting: Sequence[Waiting], command: Command[Any] | None = None
     ) -> Begun:
         last = self.last
         assert last is not None
@@ -188,7 +188,7 @@ class _Beginning:
         execution.arrived = self._arrived()
         execution.is_careful = True
         execution.resumed_break = True
-        if seq:
+        if closed is not None and seq:
             for index, node in enumerate(program.nodes):
                 execution.visits[index] = int(closed.get("visits", {}).get(node.name, 0))
         self._keep(execution, notes, ready, command)
@@ -198,7 +198,7 @@ class _Beginning:
 
     def _keep(
         self, execution: Execution, notes: Mapping[str, list[Note]], ready: list[Ready],
-        command: Command | None,
+        command: Command[Any] | None,
     ) -> None:  # fmt: skip
         """Write the answers, or a fork's first checkpoint, before anything runs."""
         saving = execution.saving
@@ -222,7 +222,9 @@ class _Beginning:
     def _unfinished(self) -> list[Note]:
         if self.is_fork:
             return []
-        return [(row.kind, row.task, row.key, row.value) for row in self.pending if row.kind != "closed"]
+        return [
+            (row.kind, row.task, row.key, row.value) for row in self.pending if row.kind != "closed"
+        ]
 
     def _note_within(self, ns: str, notes: Sequence[Note], execution_id: str) -> None:
         saver, thread_id = self.saver, self.place.thread_id
@@ -302,14 +304,20 @@ class _Beginning:
             if self.is_fork or not self.rows:
                 newest = self.saver.last_seq(place.thread_id, ns=place.ns)
             saving = Saving(
-                self.saver, place.thread_id, place.ns, execution_id, place.durability, self.rows, newest
+                self.saver,
+                place.thread_id,
+                place.ns,
+                execution_id,
+                place.durability,
+                self.rows,
+                newest,
             )
             saving.metadata = self.graph.metadata_of(self.config)
             execution.saving = saving
         return Begun(execution=execution)
 
 
-def _own(command: Command) -> Command:
+def _own(command: Command[Any]) -> Command[Any]:
     return Command(update=command.update, goto=command.goto)
 
 

@@ -24,7 +24,10 @@ def unpack_returned(frozen: Any) -> Any:
 
 def _plain(returned: Any) -> Any:
     if isinstance(returned, Command):
-        goto = [["send", one.node, one.arg] if isinstance(one, Send) else one for one in returned.targets()]
+        goto = [
+            ["send", one.node, one.arg] if isinstance(one, Send) else one
+            for one in returned.targets()
+        ]
         return ["command", _plain(returned.update), goto, returned.graph]
     if isinstance(returned, list | tuple):
         return ["many", [_plain(one) for one in returned]]

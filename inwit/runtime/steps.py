@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from inwit.errors import GraphRecursionError, InvalidUpdateError
+from inwit.errors import InvalidUpdateError
 from inwit.runtime.branches import Branch, Step, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.commands import Send
@@ -23,9 +23,9 @@ Read = tuple[list[Mapping[str, Any]], list["Send | str"]]
 
 async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]:
     """Run the nodes that are ready and give those that follow; none where the execution waits."""
-    execution.step += 1
-    if execution.step > execution.limit:
-        raise GraphRecursionError(execution.limit)
+    execution.steps += 1
+    if execution.steps > execution.limit:
+        raise execution.out_of_steps()
     branches = branches_of(execution, ready)
     execution.resumed = None
     step = await run_branches(execution, branches)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Literal
 
 from inwit.errors import MalformedInputError, nearest
@@ -34,7 +44,8 @@ def check_modes(modes: str | Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in MODES:
             raise MalformedInputError(
-                f"No stream mode {name!r}.", hint=f"{nearest(name, MODES)} Known: {', '.join(MODES)}."
+                f"No stream mode {name!r}.",
+                hint=f"{nearest(name, MODES)} Known: {', '.join(MODES)}.",
             )
     return names
 
@@ -43,7 +54,7 @@ class Sink:
     """Where an execution, and the graphs within it, put what their readers asked for."""
 
     def __init__(
-        self, modes: Sequence[str], put: Callable[[tuple[str, ...], str, Any], None],
+        self, modes: Iterable[str], put: Callable[[tuple[str, ...], str, Any], None],
         gate: asyncio.Event, keys: Any, *, with_subgraphs: bool,
     ) -> None:  # fmt: skip
         self.modes = frozenset(modes)
@@ -105,7 +116,7 @@ class Sink:
             self._update(execution, name, update, execution)
         await self.merged(execution, any(recorded for _, _, recorded in done))
 
-    async def merged(self, execution: Execution, changed: bool) -> None:  # noqa: FBT001
+    async def merged(self, execution: Execution, changed: bool) -> None:
         """Tell the state after a step."""
         if changed and "values" in self.modes:
             self._values(execution)
@@ -142,8 +153,9 @@ class Sink:
         if "updates" not in self.modes or (name.startswith("__") and name.endswith("__")):
             return
         chunk = {name: self.shown_update(execution, returned)}
-        if getattr(ctx, "is_cached", False):
+        if ctx.is_cached:
             chunk["__metadata__"] = {"cached": True}
+            ctx.is_cached = False
         self.put(self.within, "updates", chunk)
 
     def shown_update(self, execution: Execution, returned: Any) -> Any:
@@ -275,7 +287,7 @@ class _Stream:
 
 def _hand(loop: asyncio.AbstractEventLoop, put: Callable[..., None], *item: Any) -> None:
     """Put from any thread; at once where this is the loop's own."""
-    if asyncio._get_running_loop() is loop:  # asyncio exports it; it answers without raising
+    if _get_running_loop() is loop:
         put(*item)
     else:
         loop.call_soon_threadsafe(put, *item)

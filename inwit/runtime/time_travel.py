@@ -39,6 +39,10 @@ class SavedTask(NamedTuple):
     result: Any = None
 
 
+PregelTask = SavedTask
+"""LangGraph's name."""
+
+
 class StateSnapshot(NamedTuple):
     """The state of a thread after one step, and what follows."""
 
@@ -86,7 +90,7 @@ class TimeTravel:
         self: Any,
         config: Config,
         *,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        filter: Mapping[str, Any] | None = None,
         before: Config | None = None,
         limit: int | None = None,
     ) -> Iterator[StateSnapshot]:
@@ -118,7 +122,9 @@ class TimeTravel:
         """See `get_state_history`."""
         import asyncio
 
-        for found in await asyncio.to_thread(lambda: list(self.get_state_history(config, **options))):
+        for found in await asyncio.to_thread(
+            lambda: list(self.get_state_history(config, **options))
+        ):
             yield found
 
     def update_state(
@@ -311,7 +317,7 @@ async def _update(
     for one in updates:
         values, as_node = one[0], one[1] if len(one) > 1 else None
         ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
-    execution.step = 1
+    execution.steps = 1
     following = in_order(ready)
     seq = saver.last_seq(place.thread_id, ns=place.ns)
     saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)

@@ -60,7 +60,7 @@ def read_update(
 
 
 def _read_command(
-    schema: StateSchema, name: str, command: Command
+    schema: StateSchema, name: str, command: Command[Any]
 ) -> tuple[list[Mapping[str, Any]], list[Goto]]:
     if command.graph == Command.PARENT:
         raise ParentCommand(command)

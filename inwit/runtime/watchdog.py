@@ -12,7 +12,7 @@ from asyncio import current_task, get_running_loop
 from time import monotonic_ns
 from weakref import WeakKeyDictionary, ref
 
-from inwit.errors import ExecutionTimeoutError, NodeTimeoutError
+from inwit.errors import NodeTimeoutError
 from inwit.runtime.context import NEVER_NS, Context
 
 TICK_S = 1.0
@@ -77,12 +77,12 @@ class Watchdog:
         """Cancel a context over its limit; give the seconds that it has left."""
         if ctx.task is None or ctx.timed_out is not None:
             return TICK_S
-        ends: list[tuple[int, NodeTimeoutError | ExecutionTimeoutError]] = []
+        ends: list[tuple[int, Exception]] = []
         limit_ns = ctx.at.limit_ns
         if ctx.started_ns and limit_ns < NEVER_NS:
             ends.append((ctx.started_ns + limit_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
         if ctx.deadline_ns < NEVER_NS:
-            ends.append((ctx.deadline_ns, ExecutionTimeoutError(budget_of(ctx))))
+            ends.append((ctx.deadline_ns, ctx.execution.time_error()))
         for end, error in ends:
             if now >= end:
                 ctx.timed_out = error

@@ -22,7 +22,6 @@ from inwit.errors import (
     InvalidUpdateError,
     MalformedInputError,
     NodeTimeoutError,
-    NotInThisVersionError,
 )
 
 
@@ -406,11 +405,9 @@ async def test_events_are_streamed_to_the_last(project: Any) -> None:
     assert types.count("node_exited") == 2
 
 
-def test_a_stream_mode_that_is_unknown_or_not_built_says_so(project: Any) -> None:
+def test_a_stream_mode_that_is_unknown_says_so(project: Any) -> None:
     with pytest.raises(MalformedInputError, match="No stream mode 'vales'"):
         loop().stream({"n": 0}, stream_mode="vales")
-    with pytest.raises(NotInThisVersionError):
-        loop().astream({"n": 0}, stream_mode="messages")
 
 
 def test_a_stream_that_nobody_reads_runs_nothing(project: Any) -> None:

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from inwit.errors import BudgetExceededError
 from inwit.events import Failure
 from inwit.runtime.capture import place
 from inwit.runtime.capture.client import provider_of
@@ -137,6 +138,8 @@ def watch(request: Any) -> Watched | None:
             messages=asked.messages, parameters=asked.parameters,
         )  # fmt: skip
         return Watched(call, asked.reading())
+    except BudgetExceededError:
+        raise
     except Exception:  # the border between the program and what watches it
         _logger.debug("A request could not be read.", exc_info=True)
         return None

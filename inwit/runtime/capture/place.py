@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inwit.runtime.context import Context, current
 from inwit.runtime.record import Recording, Unrecorded
+
+if TYPE_CHECKING:
+    from inwit.runtime.policies.budgets import Spending
 
 
 class Place(NamedTuple):
@@ -22,11 +25,16 @@ class Place(NamedTuple):
     attempt: int
     context: Context | None = None
 
+    @property
+    def spending(self) -> Spending | None:
+        """What the execution has spent of its budget, where it has one."""
+        return None if self.context is None else self.context.execution.spending
+
     def emit(self, type_name: str, fields: dict[str, Any]) -> None:
         """Record an event here; nothing follows an execution's end or a node that was given up."""
         is_given_up = self.context is not None and self.context.is_closed
         if not self.recording.is_done and not is_given_up:
-            self.recording.emit(type_name, self.node, self.visit, self.attempt, fields)
+            self.recording.add_event(type_name, self.node, self.visit, self.attempt, fields)
 
 
 _finders: list[Callable[[], Place | None]] = []
@@ -35,7 +43,9 @@ _finders: list[Callable[[], Place | None]] = []
 def of(context: Context | None) -> Place | None:
     """The place of a context; None outside of a node and where the record is off."""
     recording = context.recording if context is not None else None
-    if context is None or recording is None or isinstance(recording, Unrecorded):
+    if context is None or recording is None:
+        return None
+    if isinstance(recording, Unrecorded) and context.execution.spending is None:
         return None
     return Place(recording, context.node, context.visit, context.attempt, context)
 

@@ -77,15 +77,23 @@ class _Call:
 
 
 class ModelCall(_Call):
-    """A model call that has started."""
+    """A model call that has started.
 
-    __slots__ = ("_last_ns", "_model", "_pieces", "_provider", "_size", "is_streamed")
+    Raises:
+        BudgetExceededError: The execution has nothing left for it.
+    """
+
+    __slots__ = ("_last_ns", "_model", "_pieces", "_provider", "_size", "_spending", "is_streamed")
 
     def __init__(
         self, place: Place | None, *, model: str, provider: str, messages: Sequence[Any],
         parameters: Mapping[str, Any],
     ) -> None:  # fmt: skip
         super().__init__(place)
+        self._spending = None if place is None else place.spending
+        over = None if self._spending is None else self._spending.refusal()
+        if over is not None:
+            raise over
         self._model = model
         self._provider = provider
         self._pieces: list[str] = []
@@ -151,6 +159,8 @@ class ModelCall(_Call):
         cost = cost_of(model, usage)
         if cost.usd is None:
             cost = cost_of(self._model, usage)
+        if self._spending is not None:
+            self._spending.add((usage.input or 0) + (usage.output or 0), cost.usd or 0.0)
         self._emit(
             "llm_completed", model=model, provider=self._provider, output=freeze(output),
             input_tokens=usage.input, output_tokens=usage.output, cached_tokens=usage.cached,

@@ -4,10 +4,15 @@ from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Pending, Ro
 from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
 from inwit.runtime.checkpoints.snapshots import fold, join_updates, split
 
+InMemorySaver = MemorySaver = InMemoryCheckpointer
+"""LangGraph's names."""
+
 __all__ = [
     "Checkpoint",
     "Checkpointer",
     "InMemoryCheckpointer",
+    "InMemorySaver",
+    "MemorySaver",
     "Pending",
     "Row",
     "Task",

@@ -42,7 +42,7 @@ class Saving:
         "thread_id",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in two places
         self,
         checkpointer: Checkpointer,
         thread_id: str,
@@ -61,7 +61,7 @@ class Saving:
         """Whether what is saved is gone with this process anyway."""
         self.is_sync = durability == "sync"
         self._is_at_exit = durability == "exit"
-        self._kept: list[Any] | None = None
+        self._kept: tuple[str, int, tuple[Task, ...], Source, Any] | None = None
         """The fields of the checkpoint that durability `exit` keeps back."""
         self._since_whole = SNAPSHOT_EVERY
         self._seq = seq
@@ -72,7 +72,7 @@ class Saving:
         self._parent_id = self.last_id
         self.metadata: dict[str, Any] | None = None
 
-    def save(
+    def save(  # noqa: PLR0917 - the fields of one row
         self,
         checkpoint_id: str,
         step: int,
@@ -84,7 +84,7 @@ class Saving:
     ) -> Future[None] | None:
         """Save a step. The future, if any, is done when the checkpoint is durable."""
         if self._is_at_exit:
-            self._kept = [checkpoint_id, step, following, source, joins]
+            self._kept = (checkpoint_id, step, following, source, joins)
             self.last_id = checkpoint_id
             return None
         whole = self._since_whole >= SNAPSHOT_EVERY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from inwit.errors import (
     StepBudgetError,
     TokenBudgetError,
 )
+
+if TYPE_CHECKING:
+    from inwit.runtime.engine import Execution
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +71,25 @@ class _Given(msgspec.Struct, forbid_unknown_fields=True):
 class Spending:
     """What an execution has spent of its budget; also adds to that of the execution around it."""
 
-    __slots__ = ("_lock", "begun_ns", "budget", "cost_usd", "parent", "tokens")
+    __slots__ = (
+        "_lock",
+        "_refused",
+        "begun_ns",
+        "budget",
+        "cost_usd",
+        "deadline_ns",
+        "parent",
+        "tokens",
+    )
 
     def __init__(self, budget: Budget, parent: Spending | None = None) -> None:
         self.budget = budget
         self.parent = parent
         self.begun_ns = monotonic_ns()
+        self.deadline_ns: int | None = None
+        if budget.deadline_s is not None:
+            self.deadline_ns = self.begun_ns + int(budget.deadline_s * 1e9)
+        self._refused: BudgetExceededError | None = None
         self.tokens = 0
         self.cost_usd = 0.0
         self._lock = threading.Lock()
@@ -86,22 +102,67 @@ class Spending:
         if self.parent is not None:
             self.parent.add(tokens, cost_usd)
 
-    def error(self, *, before_call: bool = False) -> BudgetExceededError | None:
-        """What ran out, here or around; `before_call` also where nothing is left."""
+    def error(self) -> BudgetExceededError | None:
+        """What ran out, here or around; also where a model call was refused for it."""
+        return self._refused or self.over(before_call=False)
+
+    def refusal(self) -> BudgetExceededError | None:
+        """The error of a model call that is not to be made: nothing is left for it."""
+        self._refused = self.over(before_call=True)
+        return self._refused
+
+    def over(self, *, before_call: bool) -> BudgetExceededError | None:
+        """What is used up, or with `before_call` has nothing left."""
         budget, tokens, cost = self.budget, self.tokens, self.cost_usd
-        margin = 0 if before_call else 1
-        if budget.tokens is not None and tokens >= budget.tokens + margin:
-            return TokenBudgetError(budget.tokens, tokens)
-        limit = budget.cost_usd
-        if limit is not None and (cost > limit or (before_call and cost >= limit)):
-            return CostBudgetError(limit, cost)
-        return None if self.parent is None else self.parent.error(before_call=before_call)
+        most, usd = budget.tokens, budget.cost_usd
+        if most is not None and (tokens > most or (before_call and tokens == most)):
+            return TokenBudgetError(most, tokens)
+        if usd is not None and (cost > usd or (before_call and cost == usd)):
+            return CostBudgetError(usd, cost)
+        return None if self.parent is None else self.parent.over(before_call=before_call)
 
     def out_of_steps(self, limit: int) -> BudgetExceededError | None:
         """The error of an execution that wants a step more than `limit`, where that is its budget."""
         return StepBudgetError(limit, limit) if self.budget.steps == limit else None
 
-    def out_of_time(self) -> BudgetExceededError:
-        """The error of an execution that has reached its deadline."""
-        spent = (monotonic_ns() - self.begun_ns) / 1e9
-        return DeadlineBudgetError(self.budget.deadline_s or 0.0, spent)
+    def out_of_time(self, deadline_ns: int) -> BudgetExceededError | None:
+        """The error of an execution that has reached a deadline, where that is its budget's."""
+        if deadline_ns == self.deadline_ns:
+            spent = (monotonic_ns() - self.begun_ns) / 1e9
+            return DeadlineBudgetError(self.budget.deadline_s or 0.0, spent)
+        return None if self.parent is None else self.parent.out_of_time(deadline_ns)
+
+
+def give(execution: Execution, given: Any, default: Budget | None) -> None:
+    """Let an execution have the budget of its call and its graph.
+
+    Raises:
+        ValueError: What the call gave is no budget.
+    """
+    budget = Budget.of(given, default)
+    if budget is None:
+        return
+    spending = execution.spending = Spending(budget, execution.spending)
+    if budget.steps is not None and budget.steps <= execution.limit:
+        execution.limit = budget.steps
+    if spending.deadline_ns is not None and spending.deadline_ns < execution.deadline_ns:
+        execution.deadline_ns = spending.deadline_ns
+        execution.budget_s = budget.deadline_s
+    _look_at_each_step(execution, budget)
+
+
+def share(execution: Execution, around: Spending) -> None:
+    """Let an execution spend of the budget of the one around it."""
+    if execution.spending is None:
+        execution.spending = around
+    else:
+        execution.spending.parent = around
+    above: Spending | None = around
+    while above is not None:
+        _look_at_each_step(execution, above.budget)
+        above = above.parent
+
+
+def _look_at_each_step(execution: Execution, budget: Budget) -> None:
+    if budget.tokens is not None or budget.cost_usd is not None:
+        execution.is_careful = True

@@ -29,14 +29,14 @@ Call = Callable[[Any, "Context"], Any]
 ACall = Callable[[Any, "Context"], Awaitable[Any]]
 
 
-class Around(msgspec.Struct, frozen=True, kw_only=True):
+class Around(msgspec.Struct, frozen=True):
     """What the nodes of one compiled graph share."""
 
     limits: Limits
     schema: Any
     """All channels, a `StateSchema`."""
-    functions: dict[str, Any]
-    """The nodes' functions, by their names."""
+    nodes: dict[str, Any]
+    """The nodes as they were `Written`, by their names."""
     cache: Any = None
     """A `BaseCache`."""
     middleware: Sequence[Any] = ()
@@ -59,7 +59,7 @@ class _Wrapped:
         self.is_async = True
 
 
-def compose(node: Node, around: Around, input_schema: StateSchema) -> None:
+def compose(node: Node, around: Around) -> None:
     """Make a node's call one that keeps its policies."""
     policy, limit_s = node.policy, around.limits.node_timeout_s
     if policy.timeout_s is None and limit_s is not None:
@@ -71,7 +71,8 @@ def compose(node: Node, around: Around, input_schema: StateSchema) -> None:
     if policy.validation != "none":
         from inwit.runtime.policies.checking import Checker, achecked, checked
 
-        checker = Checker(node.name, around.schema, input_schema)
+        own: StateSchema | None = around.nodes[node.name].schema
+        checker = Checker(node.name, around.schema, own or around.schema)
         wrapped.wrap(checked, achecked, checker, policy.validation)
     if around.middleware:
         from inwit.runtime.middleware import surrounded
@@ -117,9 +118,9 @@ def _relief(policy: NodePolicy, around: Around) -> Relief:
 
     found: Any = policy.fallback if policy.error_handler is None else policy.error_handler
     if isinstance(found, str):
-        if found not in around.functions:
-            raise UnknownNodeError(found, around.functions, where=" (a fallback)")
-        found = around.functions[found]
+        if found not in around.nodes:
+            raise UnknownNodeError(found, around.nodes, where=" (a fallback)")
+        found = around.nodes[found].function
     is_graph = hasattr(found, "run_within")
     return Relief(
         found.run_within if is_graph else _bound(found),

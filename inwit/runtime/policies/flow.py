@@ -34,6 +34,11 @@ class RateLimit(msgspec.Struct, frozen=True):
         if not (self.calls > 0 and self.per_s > 0 and (self.burst is None or self.burst >= 1)):
             raise ValueError(f"A rate limit is above 0 and its burst at least 1: {self!r}.")
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {"calls": self.calls, "per_s": self.per_s}
+
 
 class Bucket:
     """A bucket of tokens: each call takes one, and waits until there is one for it."""

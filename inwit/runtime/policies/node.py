@@ -90,6 +90,30 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
             return found
         return str(getattr(found, "__name__", type(found).__name__))
 
+    def told(self) -> dict[str, Any]:
+        """What a manifest says of it, each by the name of its parameter; nothing of what is unsaid."""
+        from inwit.runtime.policies.retry import as_policies
+
+        breaker, rate = self.breaker, self.rate
+        found = {
+            "max_attempts": max(
+                (one.max_attempts for one in as_policies(self.retry)), default=None
+            ),
+            "timeout_s": self.timeout_s,
+            "idle_timeout_s": self.idle_timeout_s,
+            "thread": self.in_thread or None,
+            "side_effects": self.has_side_effects or None,
+            "pure": self.is_pure or None,
+            "cache": None if self.cache is None else {"ttl": self.cache.ttl},
+            "circuit_breaker": None if breaker is None else breaker.failure_threshold,
+            "max_concurrency": self.max_concurrency,
+            "rate_limit": None if rate is None else getattr(rate, "told", rate),
+            "fallback": self.relief_name if self.fallback is not None else None,
+            "error_handler": self.relief_name if self.error_handler is not None else None,
+            "validation": None if self.validation == "none" else self.validation,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     def over(self, defaults: NodePolicy) -> NodePolicy:
         """This policy, and where it says nothing what the graph's nodes have by default."""
         if defaults is PLAIN:

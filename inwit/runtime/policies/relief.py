@@ -25,7 +25,7 @@ class NodeError:
     """What its last attempt raised."""
 
 
-class Handled(Command):
+class Handled(Command[Any]):
     """What an error handler gave: it leads where it says and nowhere else."""
 
     __slots__ = ()

@@ -139,7 +139,7 @@ class Watching:
                 continue
             self._ahead.add(target)
             more = {"unread": unread} if unread else {}
-            self.recording.emit("edge_taken", START, None, None, {
+            self.recording.add_event("edge_taken", START, None, None, {
                 "target": target, "conditional": True, "label": label, "read": read, **more,
             })  # fmt: skip
 
@@ -214,9 +214,9 @@ class Watching:
 
     def _emit(self, type_name: str, visit: Visit | None, **fields: Any) -> None:
         if visit is None:
-            self.recording.emit(type_name, None, None, None, fields)
+            self.recording.add_event(type_name, None, None, None, fields)
         else:
-            self.recording.emit(type_name, visit.node, visit.number, visit.attempt, fields)
+            self.recording.add_event(type_name, visit.node, visit.number, visit.attempt, fields)
 
     def _apply(self, updates: Mapping[str, Any]) -> dict[str, Any]:
         """Follow an update, and give what of it is known for the record."""
@@ -271,7 +271,7 @@ class Watching:
                 op = "add" if is_new else "replace"
                 patch.append({"op": op, "path": path, "value": freeze(shown)})
         if patch:
-            self.recording.emit("state_changed", None, None, None, {"patch": patch})
+            self.recording.add_event("state_changed", None, None, None, {"patch": patch})
 
 
 def _interrupts(error: BaseException) -> list[Any]:
