@@ -405,12 +405,12 @@ def test_a_stuck_disk_holds_no_producer_for_ever(
     assert len(rec.rows) == 0
 
 
-def test_the_record_is_its_owners_alone_in_a_folder_that_all_may_enter(tmp_path: Path) -> None:
-    folder = tmp_path / ".inwit"
-    folder.mkdir(mode=0o755)
+def test_the_record_is_its_owners_alone_in_a_folder_that_all_may_enter(project: Path) -> None:
+    place = Project.find()
+    place.folder.chmod(0o755)
 
-    with Database(Project(folder)).transaction() as connection:
+    with Database.of(place).transaction() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS rows (a)")
-        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("inwit.db*")}
+        modes = {path.name: path.stat().st_mode & 0o777 for path in place.folder.glob("inwit.db*")}
 
     assert set(modes.values()) == {0o600} and "inwit.db-wal" in modes
