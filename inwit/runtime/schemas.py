@@ -20,7 +20,7 @@ Config = Mapping[str, Any]
 
 
 class Schemas:
-    """The schemas of a compiled graph, as LangGraph names them."""
+    """The schemas of a compiled graph, as LangGraph names them; what `config` says changes none."""
 
     name: str
     builder: Any
@@ -44,7 +44,7 @@ class Schemas:
         cls = self.builder.context_schema
         if cls is None:
             return None
-        if not (is_model(cls) or typing.is_typeddict(cls) or hasattr(cls, "__dataclass_fields__")):
+        if not (is_model(cls) or is_typed_dict(cls) or hasattr(cls, "__dataclass_fields__")):
             raise UnshowableSchemaError(cls)
         return json_schema(cls)
 
@@ -76,7 +76,7 @@ def is_model(cls: Any) -> bool:
 
 def state_schema(schema: StateSchema, title: str) -> dict[str, Any]:
     """The JSON schema of a state class; of a dataclass it has the title that is given."""
-    if is_model(schema.cls) or typing.is_typeddict(schema.cls):
+    if is_model(schema.cls) or is_typed_dict(schema.cls):
         return json_schema(schema.cls)
     from pydantic import ConfigDict, create_model
 
@@ -126,54 +126,59 @@ def model_of(cls: Any, name: str) -> type[BaseModel]:
         return found
     from pydantic import RootModel
 
-    root: Any = RootModel[_open(portable(cls))]  # type: ignore[misc]
+    root: Any = RootModel.__class_getitem__(_open(portable(cls)))
     return types.new_class(name, (root,))
 
 
 def _open(cls: Any) -> Any:
     """Let a TypedDict hold types that pydantic does not know."""
-    if typing.is_typeddict(cls) and not hasattr(cls, "__pydantic_config__"):
+    if is_typed_dict(cls) and not hasattr(cls, "__pydantic_config__"):
         cls.__pydantic_config__ = {"arbitrary_types_allowed": True}
     return cls
 
 
-@lru_cache(512)
-def _portable_dict(cls: Any) -> Any:
-    from typing_extensions import NotRequired, Required, TypedDict
-
-    keys: dict[str, Any] = {}
-    for name, hint in typing.get_type_hints(cls, include_extras=True).items():
-        mark = Required if name in cls.__required_keys__ else NotRequired
-        keys[name] = mark[portable(hint)]
-    made: Any = TypedDict(cls.__name__, keys)  # type: ignore[operator]
-    made.__doc__ = cls.__doc__
-    return _open(made)
-
-
 def portable(hint: Any) -> Any:
     """A type that pydantic takes: before Python 3.12 it refuses the TypedDict of `typing`."""
-    if typing.is_typeddict(hint):
+    if not _is_refused(hint, set()):
+        return hint
+    if is_typed_dict(hint):
         return _portable_dict(hint)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    origin, inner = typing.get_origin(hint), tuple(portable(arg) for arg in typing.get_args(hint))
     if origin is typing.Annotated:
-        inner = portable(args[0])
-        return typing.Annotated[(inner, *hint.__metadata__)]  # type: ignore[return-value]
-    if origin in (typing.Required, typing.NotRequired):
-        return portable(args[0])
-    if not args or origin is typing.Literal or not any(_has_dict(arg) for arg in args):
-        return hint
-    inner_args = tuple(portable(arg) for arg in args)
+        return inner[0]
     if origin is types.UnionType:
-        return typing.Union[inner_args]  # noqa: UP007 - made at run time
-    return hint.copy_with(inner_args) if hasattr(hint, "copy_with") else origin[inner_args]
+        return typing.Union[inner]  # noqa: UP007 - made at run time
+    return hint.copy_with(inner) if hasattr(hint, "copy_with") else origin[inner]
 
 
-def _has_dict(hint: Any) -> bool:
-    return typing.is_typeddict(hint) or any(_has_dict(arg) for arg in typing.get_args(hint))
+def is_typed_dict(cls: Any) -> bool:
+    """Whether a class is a TypedDict, of `typing` or of typing_extensions."""
+    return isinstance(cls, type) and issubclass(cls, dict) and hasattr(cls, "__required_keys__")
 
 
-if sys.version_info >= (3, 12):
+def _is_refused(hint: Any, seen: set[Any]) -> bool:
+    """Whether a TypedDict of `typing` is in a type that pydantic would refuse for it."""
+    if sys.version_info >= (3, 12) or id(hint) in seen:
+        return False
+    seen.add(id(hint))
+    if not is_typed_dict(hint):
+        return any(_is_refused(arg, seen) for arg in typing.get_args(hint))
+    if type(hint).__module__ == "typing":
+        return True
+    hints = typing.get_type_hints(hint, include_extras=True)
+    return any(_is_refused(one, seen) for one in hints.values())
 
-    def portable(hint: Any) -> Any:  # noqa: F811 - nothing is in pydantic's way there
-        """The type itself."""
-        return hint
+
+@lru_cache(512)
+def _portable_dict(cls: Any) -> Any:
+    import typing_extensions
+
+    keys: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(cls).items():
+        is_needed = name in cls.__required_keys__
+        mark: Any = typing_extensions.Required if is_needed else typing_extensions.NotRequired
+        keys[name] = mark[portable(hint)]
+    new: Any = typing_extensions.TypedDict
+    made = new(cls.__name__, keys)
+    made.__doc__ = cls.__doc__
+    return made
