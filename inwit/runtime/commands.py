@@ -84,6 +84,8 @@ class Command(Adoptable, Generic[N]):
     __slots__ = ("goto", "graph", "resume", "update")
     __match_args__ = ("graph", "update", "resume", "goto")
     PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
+    is_only: ClassVar[bool] = False
+    """Whether the node's own edges are not taken beside it."""
 
     def __init__(
         self,

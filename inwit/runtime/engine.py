@@ -33,7 +33,7 @@ from inwit.runtime.program import COMPLEX, Edge, Node, Router
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
-from inwit.runtime.updates import Packet, Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.updates import Only, Packet, Ready, changed_by, in_order, read_update, ready_of
 from inwit.runtime.watchdog import Watchdog, budget_of
 
 if TYPE_CHECKING:
@@ -487,8 +487,8 @@ class Execution(Recording, Context):
     async def follow(
         self, node: Node, goto: Sequence[Send | str]
     ) -> tuple[list[Ready], list[Edge]]:
-        """Find the ways on from a node that commanded some; its edges are taken as well."""
-        found, edges = await self.advance(node, self.state)
+        """Find the ways on from a node that commanded some; mostly its edges are taken as well."""
+        found, edges = ([], []) if isinstance(goto, Only) else await self.advance(node, self.state)
         ready = ready_of(self.program, node.name, goto)
         for one in goto:
             edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))

@@ -12,7 +12,7 @@ from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.commands import Send
 from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
-from inwit.runtime.updates import Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.updates import Only, Ready, changed_by, in_order, read_update, ready_of
 
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints.saving import Note
@@ -137,17 +137,20 @@ async def _ways(
     """Where a branch leads to: by its edges, its routers and its commands."""
     node, (updates, goto) = branch.at, read
     if not node.routers and not goto:
-        following: list[Ready] = list(node.targets)
+        direct: list[Ready] = list(node.targets)
         if node.joins:
-            following += execution.arrive(node)
-        return following, node.edges
+            direct += execution.arrive(node)
+        return direct, node.edges
     seen = before
     if node.routers:
         # A branch's router reads the step's state with the branch's own update.
         seen = before.copy()
         for update in updates:
             execution.graph.schema.apply(seen, update)
-    following, edges = await _decided(execution, branch, seen)
+    following: list[Ready] = []
+    edges: list[Edge] = []
+    if not isinstance(goto, Only):
+        following, edges = await _decided(execution, branch, seen)
     for one in goto:
         edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
     return [*following, *ready_of(execution.program, node.name, goto)], edges

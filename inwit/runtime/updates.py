@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 Goto: TypeAlias = "Send | str"
 
 
+class Only(list[Goto]):
+    """Ways on beside which a node's own edges are not taken; there may be none."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 class Packet:
     """A node that is ready with an input of its own."""
 
@@ -69,13 +76,15 @@ def _read_command(
             f"The node {name!r} commands the graph {command.graph!r}.",
             hint="A command is for the node's own graph (None) or for Command.PARENT.",
         )
-    update = command.update
+    update, goto = command.update, command.targets()
+    if command.is_only:
+        goto = Only(goto)
     if update is None:
-        return [], command.targets()
+        return [], goto
     if _is_pairs(update):
-        return [{key: value} for key, value in update], command.targets()
+        return [{key: value} for key, value in update], goto
     updates, _ = read_update(schema, name, update)
-    return updates, command.targets()
+    return updates, goto
 
 
 def _is_pairs(update: Any) -> bool:

@@ -29,6 +29,7 @@ class Handled(Command[Any]):
     """What an error handler gave: it leads where it says and nowhere else."""
 
     __slots__ = ()
+    is_only = True
 
     @classmethod
     def of(cls, returned: Any) -> Handled:
