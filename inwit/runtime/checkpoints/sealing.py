@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from inwit.errors import StoreError
-from inwit.runtime.checkpoints.base import Checkpoint, Pending, Row
+from inwit.runtime.checkpoints.base import Checkpoint, Pending, Row, is_whole
 from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.checkpoints.wrapping import Wrapping
 from inwit.runtime.serial import thaw
@@ -97,9 +97,15 @@ class Sealing(Wrapping):
                 return self.plain(row)
             data = thaw(row.update[SEALED])
         opened = decode(self.open(data, row))
-        if (opened.thread_id, opened.ns, opened.seq) != (row.thread_id, row.ns, row.seq):
+        if _outside(opened) != _outside(row):
             raise StoreError(
                 f"Row {row.seq} of {row.thread_id!r} holds another row.",
                 hint="The storage was changed by something else than inwit.",
             )
         return opened
+
+
+def _outside(row: Row) -> tuple[Any, ...]:
+    """What the inner checkpointer sees of a row."""
+    checkpoint_id = row.checkpoint_id if isinstance(row, Checkpoint) else None
+    return row.thread_id, row.ns, row.seq, checkpoint_id, is_whole(row)

@@ -20,11 +20,12 @@ def fold(rows: Sequence[Row]) -> dict[str, Any]:
     state = {key: thaw(value) for key, value in (first.state or {}).items()}
     for row in rows[1:]:
         if isinstance(row, Checkpoint):
-            _apply(state, row.update)
+            apply_update(state, row.update)
     return state
 
 
-def _apply(state: dict[str, Any], update: dict[str, Any]) -> None:
+def apply_update(state: dict[str, Any], update: dict[str, Any]) -> None:
+    """Change a state as a step did."""
     for key, frozen in update.items():
         value = thaw(frozen)
         state[key] = state.get(key, []) + value.items if isinstance(value, Delta) else value

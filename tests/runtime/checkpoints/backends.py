@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 
 from inwit import InMemoryCheckpointer, SqliteCheckpointer
+from inwit.runtime.checkpoints.compressed import CompressedCheckpointer
+from inwit.runtime.checkpoints.encrypted import EncryptedCheckpointer
+from inwit.runtime.checkpoints.migrating import MigratingCheckpointer
+from inwit.runtime.checkpoints.retained import RetainedCheckpointer
+from inwit.runtime.checkpoints.tiered import TieredCheckpointer
 from inwit.testing.checkpointers import Make
 
 Opening = Callable[[pytest.FixtureRequest, Path], Make]
@@ -20,6 +25,17 @@ def memory(request: pytest.FixtureRequest, folder: Path) -> Make:
 
 def own_file(request: pytest.FixtureRequest, folder: Path) -> Make:
     return lambda name: SqliteCheckpointer(folder / f"{name}.db")
+
+
+def record(request: pytest.FixtureRequest, folder: Path) -> Make:
+    monkeypatch = request.getfixturevalue("monkeypatch")
+
+    def make(name: str) -> SqliteCheckpointer:
+        (folder / name / ".inwit").mkdir(mode=0o700, parents=True, exist_ok=True)
+        monkeypatch.chdir(folder / name)
+        return SqliteCheckpointer()
+
+    return make
 
 
 def postgres(request: pytest.FixtureRequest, folder: Path) -> Make:
@@ -71,12 +87,56 @@ def dynamodb(request: pytest.FixtureRequest, folder: Path) -> Make:
     return make
 
 
+def compressed(request: pytest.FixtureRequest, folder: Path) -> Make:
+    return lambda name: CompressedCheckpointer(SqliteCheckpointer(folder / f"{name}.db"))
+
+
+def encrypted(request: pytest.FixtureRequest, folder: Path) -> Make:
+    keys = {"new": b"n" * 32, "old": b"o" * 32}
+    return lambda name: EncryptedCheckpointer(SqliteCheckpointer(folder / f"{name}.db"), keys)
+
+
+def compressed_and_encrypted(request: pytest.FixtureRequest, folder: Path) -> Make:
+    make = encrypted(request, folder)
+    return lambda name: CompressedCheckpointer(make(name))
+
+
+def retained(request: pytest.FixtureRequest, folder: Path) -> Make:
+    return lambda name: RetainedCheckpointer(
+        SqliteCheckpointer(folder / f"{name}.db"), keep=10_000, ttl_s=1000 * 365 * 86_400
+    )
+
+
+def migrating(request: pytest.FixtureRequest, folder: Path) -> Make:
+    stay = [dict, dict, dict]  # rows of the suite are of version 3
+    return lambda name: MigratingCheckpointer(SqliteCheckpointer(folder / f"{name}.db"), stay)
+
+
+def memory_before_sqlite(request: pytest.FixtureRequest, folder: Path) -> Make:
+    return lambda name: TieredCheckpointer(
+        InMemoryCheckpointer(), SqliteCheckpointer(folder / f"{name}.db"), fast_ttl_s=60
+    )
+
+
+def redis_before_postgres(request: pytest.FixtureRequest, folder: Path) -> Make:
+    fast, durable = redis(request, folder), postgres(request, folder)
+    return lambda name: TieredCheckpointer(fast(name), durable(name))
+
+
 BACKENDS: dict[str, Opening] = {
     "memory": memory,
     "own file": own_file,
+    "record": record,
     "postgres": postgres,
     "redis": redis,
     "s3": s3,
     "dynamodb": dynamodb,
+    "compressed": compressed,
+    "encrypted": encrypted,
+    "compressed and encrypted": compressed_and_encrypted,
+    "retained": retained,
+    "migrating": migrating,
+    "memory before sqlite": memory_before_sqlite,
+    "redis before postgres": redis_before_postgres,
 }
 UNSHARED = {"memory"}
