@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inwit.answers import Answer, Evidence
-    from inwit.errors import GraphRecursionError, InvalidUpdateError, NodeTimeoutError
+    from inwit.errors import (
+        EmptyInputError,
+        GraphRecursionError,
+        InvalidUpdateError,
+        NodeTimeoutError,
+    )
     from inwit.prebuilt import (
         InjectedState,
         InjectedStore,
@@ -106,6 +111,7 @@ _HOMES = {
     "END": "runtime.graph",
     "Evidence": "answers",
     "FunctionMessage": "runtime.messages",
+    "EmptyInputError": "errors",
     "GraphInterrupt": "runtime.commands",
     "GraphRecursionError": "errors",
     "HelpLevel": "runtime.companion",
@@ -210,6 +216,7 @@ __all__ = [
     "Command",
     "CompiledGraph",
     "Context",
+    "EmptyInputError",
     "Evidence",
     "ExecutionInfo",
     "FunctionMessage",

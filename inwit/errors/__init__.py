@@ -18,11 +18,19 @@
     │   ├── ModelDefinitionError
     │   ├── AgentDefinitionError
     │   ├── MissingPackageError
+    │   ├── InvalidEdgeError
+    │   ├── InvalidSchemaError
+    │   ├── InvalidCheckpointerError
     │   └── InvalidNameError
+    │       └── MissingFunctionError
     ├── ExecutionError             what happens while running
     │   ├── InvalidUpdateError
+    │   │   ├── InvalidStateError
+    │   │   │   ├── EmptyInputError
+    │   │   │   └── IncompleteStateError
+    │   │   ├── InvalidRouteError
+    │   │   │   └── UnmappedAnswerError
     │   │   └── NoParentError
-    │   ├── InvalidStateError
     │   ├── InvalidAnswerError
     │   ├── OpenQuestionsError
     │   ├── ThreadBusyError
@@ -31,7 +39,6 @@
     │   ├── InvalidKeyError
     │   ├── WrongKeyError
     │   ├── StateVersionError
-    │   ├── InvalidRouteError
     │   ├── GraphRecursionError
     │   ├── NodeTimeoutError
     │   ├── ExecutionTimeoutError
@@ -111,9 +118,11 @@ from inwit.errors.base import (
 from inwit.errors.executions import (
     ChatHistoryError,
     CheckpointingOffError,
+    EmptyInputError,
     ExecutionError,
     ExecutionTimeoutError,
     GraphRecursionError,
+    IncompleteStateError,
     InvalidAnswerError,
     InvalidJoinError,
     InvalidMessageError,
@@ -133,13 +142,18 @@ from inwit.errors.executions import (
     UnknownExecutionError,
     UnknownToolError,
     UnknownWorkerError,
+    UnmappedAnswerError,
 )
 from inwit.errors.graphs import (
     AgentDefinitionError,
     DuplicateNodeError,
     GraphError,
+    InvalidCheckpointerError,
+    InvalidEdgeError,
     InvalidGraphError,
     InvalidNameError,
+    InvalidSchemaError,
+    MissingFunctionError,
     MissingPackageError,
     MissingRouteError,
     ModelDefinitionError,
@@ -220,6 +234,7 @@ __all__ = [
     "DeadlineBudgetError",
     "DuplicateNodeError",
     "EmbeddingError",
+    "EmptyInputError",
     "EncoderError",
     "ExecutionError",
     "ExecutionTimeoutError",
@@ -228,8 +243,11 @@ __all__ = [
     "GraphError",
     "GraphRecursionError",
     "HostError",
+    "IncompleteStateError",
     "InternalError",
     "InvalidAnswerError",
+    "InvalidCheckpointerError",
+    "InvalidEdgeError",
     "InvalidGraphError",
     "InvalidJoinError",
     "InvalidKeyError",
@@ -238,6 +256,7 @@ __all__ = [
     "InvalidNamespaceError",
     "InvalidPackageError",
     "InvalidRouteError",
+    "InvalidSchemaError",
     "InvalidStateError",
     "InvalidToolInputError",
     "InvalidToolResultError",
@@ -246,6 +265,7 @@ __all__ = [
     "MalformedIdError",
     "MalformedInputError",
     "MethodNotAllowedError",
+    "MissingFunctionError",
     "MissingLibraryError",
     "MissingPackageError",
     "MissingRouteError",
@@ -296,6 +316,7 @@ __all__ = [
     "UnknownToolError",
     "UnknownUriError",
     "UnknownWorkerError",
+    "UnmappedAnswerError",
     "UnreachableNodeError",
     "UnserialisableError",
     "UnshowableSchemaError",

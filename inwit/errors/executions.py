@@ -23,14 +23,32 @@ class InvalidUpdateError(ExecutionError):
     status = 422
 
 
-class InvalidStateError(ExecutionError):
+class InvalidStateError(InvalidUpdateError):
     """An input or a state class cannot be used."""
 
     code = "execution.invalid_state"
     status = 422
 
 
-class InvalidRouteError(ExecutionError):
+class EmptyInputError(InvalidStateError):
+    """There is no input, and nothing to resume."""
+
+    code = "execution.empty_input"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no input and nothing to resume.",
+            hint="Give a dict, or the thread_id of an execution that stopped.",
+        )
+
+
+class IncompleteStateError(InvalidStateError, TypeError):
+    """A node's state class cannot be made of the keys that have a value."""
+
+    code = "execution.incomplete_state"
+
+
+class InvalidRouteError(InvalidUpdateError, ValueError):
     """A router gave an answer that leads nowhere."""
 
     code = "execution.invalid_route"
@@ -40,6 +58,12 @@ class InvalidRouteError(ExecutionError):
             f"The router after {node!r} answered {shorten(answer)}, which leads nowhere.",
             hint=nearest(str(answer), known),
         )
+
+
+class UnmappedAnswerError(InvalidRouteError, KeyError):
+    """A router gave an answer that its path map lacks."""
+
+    code = "execution.unmapped_answer"
 
 
 class GraphRecursionError(ExecutionError, RecursionError):
@@ -205,7 +229,7 @@ class UnknownToolError(ExecutionError):
         super().__init__(f"No tool {shorten(name)}.", hint=nearest(name, known))
 
 
-class CheckpointingOffError(ExecutionError):
+class CheckpointingOffError(ExecutionError, ValueError, RuntimeError):
     """A saved state is asked for where none is kept."""
 
     code = "execution.checkpointing_off"
@@ -215,7 +239,7 @@ class CheckpointingOffError(ExecutionError):
         if thread_id is None:
             message, hint = "No thread is named.", 'Give {"configurable": {"thread_id": …}}.'
         else:
-            message, hint = "This graph keeps no checkpoints.", "Compile it with a checkpointer."
+            message, hint = "No checkpointer set: this graph keeps nothing.", "Compile it with one."
         super().__init__(message, hint=hint)
 
 

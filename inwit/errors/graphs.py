@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from inwit.errors.base import InwitError, nearest, shorten
 
 
-class GraphError(InwitError):
+class GraphError(InwitError, ValueError):
     """Something is wrong with a graph as it is written."""
 
     code = "graph.error"
@@ -122,19 +122,49 @@ class InvalidNameError(GraphError):
         super().__init__(f"{shorten(name)} {reason}.", hint=hint)
 
 
-class ToolDefinitionError(GraphError, ValueError):
+class MissingFunctionError(InvalidNameError, RuntimeError):
+    """A node or a router is added without anything to call."""
+
+    code = "graph.missing_function"
+
+
+class InvalidEdgeError(GraphError):
+    """An edge cannot be: it leads into the start or out of the end, or from nothing."""
+
+    code = "graph.invalid_edge"
+
+
+class InvalidSchemaError(GraphError):
+    """A state class cannot be read as one, or contradicts another of the graph's."""
+
+    code = "graph.invalid_schema"
+
+
+class InvalidCheckpointerError(GraphError, TypeError):
+    """What is given as a checkpointer is none."""
+
+    code = "graph.invalid_checkpointer"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            f"{shorten(given)} is no checkpointer.",
+            hint="Give an object such as InMemorySaver(), True, False or None.",
+        )
+
+
+class ToolDefinitionError(GraphError):
     """A tool, or what is to handle its errors, cannot be used as it is written."""
 
     code = "graph.invalid_tool"
 
 
-class ModelDefinitionError(GraphError, ValueError, TypeError):
+class ModelDefinitionError(GraphError, TypeError):
     """What an agent is to think with is no model, or has other tools bound to it."""
 
     code = "graph.invalid_model"
 
 
-class AgentDefinitionError(GraphError, ValueError):
+class AgentDefinitionError(GraphError):
     """The parts of a prebuilt graph do not fit together."""
 
     code = "graph.invalid_agent"
@@ -165,7 +195,7 @@ class MissingPackageError(GraphError):
         )
 
 
-class UnshowableSchemaError(GraphError, ValueError):
+class UnshowableSchemaError(GraphError):
     """A class has no JSON schema."""
 
     code = "graph.unshowable_schema"
