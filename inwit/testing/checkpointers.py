@@ -50,15 +50,18 @@ class Check:
 
     name: str
     body: Callable[[Place], None]
-    make: Make
+    make: Make | None = None
 
-    def __call__(self) -> None:
-        """Try it.
+    def __call__(self, make: Make | None = None) -> None:
+        """Try it, with `make` where the suite was given none.
 
         Raises:
             NonconformingError: It is not done.
         """
-        place = Place(self.make, f"suite-{uuid.uuid4().hex[:12]}")
+        make = make or self.make
+        if make is None:
+            raise TypeError("Give a checkpointer to check: check(lambda name: …).")
+        place = Place(make, f"suite-{uuid.uuid4().hex[:12]}")
         with place.stack:
             self.body(place)
 
@@ -66,12 +69,13 @@ class Check:
         return self.name
 
 
-def checkpointer_suite(make: Make, *, is_shared: bool = True) -> Sequence[Check]:
+def checkpointer_suite(make: Make | None = None, *, is_shared: bool = True) -> Sequence[Check]:
     """Give the checks that every backend of inwit passes.
 
     Args:
         make: Gives a checkpointer on the storage of that name, a fresh one where the name is new.
             Two checkpointers of one name stand for two processes. What has a ``close`` is closed.
+            Without it each check is called with one, which may come from a fixture.
         is_shared: False for a backend whose checkpointers share nothing, such as one in memory; the
             checks that need a second process are left out.
 

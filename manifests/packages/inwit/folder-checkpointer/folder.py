@@ -11,17 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
+
 from inwit import Checkpoint
+from inwit.errors import ThreadGapError, ThreadTakenError
+from inwit.runtime.checkpoints.base import Row, is_whole
 from inwit.runtime.checkpoints.codec import decode, encode
 
-SUFFIX = ".checkpoint"
+SUFFIX = ".rows"
 
 
 class FolderCheckpointer:
-    """Keeps each checkpoint in a file of its own, named ``number-kind-id``.
+    """Keeps what is put by one call in one file, named ``first-last`` after the rows that it holds.
 
-    The kind is ``whole`` for a checkpoint that holds the whole state and ``delta`` for one that holds
-    what a step changed, so that reading a state opens no file that it does not need.
+    Each thread has a folder, and in it one for each namespace.
     """
 
     def __init__(self, folder: str | Path, *, keep: int | None = None) -> None:
@@ -31,66 +34,106 @@ class FolderCheckpointer:
         self._folder = Path(folder)
         self._keep = keep
 
-    def put(self, checkpoint: Checkpoint) -> None:
-        """Write one checkpoint; it is on the disk when this returns."""
-        place = self._place(checkpoint.thread_id)
+    def put(self, rows: Sequence[Row]) -> None:
+        """Write rows; they are on the disk when this returns."""
+        first, end = rows[0], rows[-1].seq
+        place = self._place(first.thread_id, first.ns)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kind = "delta" if checkpoint.state is None else "whole"
         fresh = place / f"new-{uuid4().hex}"
         try:
-            _write(fresh, encode(checkpoint))
+            _write(fresh, msgspec.msgpack.encode([encode(row) for row in rows]))
             with _locked(place):
-                files = self._files(place)
-                number = _number(files[-1]) + 1 if files else 1
-                name = f"{number:012d}-{kind}-{_hash(checkpoint.checkpoint_id)}{SUFFIX}"
-                fresh.rename(place / name)
+                last = _last(place)
+                if first.seq <= last:
+                    raise ThreadTakenError(first.thread_id, first.ns, first.seq)
+                if first.seq > last + 1 and not (last == 0 and is_whole(first)):
+                    raise ThreadGapError(first.thread_id, first.ns, first.seq, last)
+                fresh.rename(place / f"{first.seq:012d}-{end:012d}{SUFFIX}")
+                _sync(place)
         finally:
             fresh.unlink(missing_ok=True)
-        _sync(place)
-        if self._keep is not None and kind == "whole":
-            self._forget(place, self._keep)
+        if self._keep is not None and any(map(is_whole, rows)):
+            self.prune(first.thread_id, keep=self._keep)
 
-    def load(self, thread_id: str, checkpoint_id: str | None = None) -> Sequence[Checkpoint]:
-        """Give the checkpoints that build one state, beginning with a whole one."""
-        files = self._files(self._place(thread_id))
-        if checkpoint_id is not None:
-            wanted = f"-{_hash(checkpoint_id)}{SUFFIX}"
-            last = max(
-                (i for i, file in enumerate(files) if file.name.endswith(wanted)), default=-1
-            )
-            files = files[: last + 1]
-        first = max(
-            (i for i, file in enumerate(files) if "-whole-" in file.name), default=len(files)
-        )
-        return [decode(file.read_bytes()) for file in files[first:]]
+    def load(
+        self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
+    ) -> Sequence[Row]:
+        """Give the rows that build one state, beginning with a whole checkpoint."""
+        found: list[Row] = []
+        is_found = False
+        for row in self._newest_first(thread_id, ns):
+            is_checkpoint = isinstance(row, Checkpoint)
+            if is_checkpoint and not is_found:
+                is_found = checkpoint_id in (None, row.checkpoint_id)
+                found = found if is_found else []
+                if not is_found:
+                    continue
+            found.append(row)
+            if is_found and is_whole(row):
+                return found[::-1]
+        return []
 
-    def history(self, thread_id: str, limit: int | None = None) -> Sequence[Checkpoint]:
+    def history(
+        self, thread_id: str, limit: int | None = None, *, ns: str = ""
+    ) -> Sequence[Checkpoint]:
         """Give a thread's checkpoints, newest first."""
-        newest = self._files(self._place(thread_id))[::-1]
-        return [decode(file.read_bytes()) for file in newest[:limit]]
+        rows = self._newest_first(thread_id, ns)
+        found = [row for row in rows if isinstance(row, Checkpoint)]
+        # A file that a kept checkpoint needs may also hold some that can't be built any more.
+        while found and found[-1].state is None:
+            found.pop()
+        return found[:limit]
+
+    def last_seq(self, thread_id: str, *, ns: str = "") -> int:
+        """The number of the newest row."""
+        return _last(self._place(thread_id, ns))
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget a thread."""
-        shutil.rmtree(self._place(thread_id), ignore_errors=True)
+        shutil.rmtree(self._folder / _hash(thread_id), ignore_errors=True)
 
-    def _place(self, thread_id: str) -> Path:
+    def prune(self, thread_id: str, *, keep: int) -> None:
+        """Delete what is neither among the last `keep` checkpoints nor needed to build them."""
+        for place in (self._folder / _hash(thread_id)).glob("*/"):
+            files = _files(place)
+            left = keep
+            for at in range(len(files) - 1, -1, -1):
+                rows = [row for row in _read(files[at])[::-1] if isinstance(row, Checkpoint)]
+                if any(map(is_whole, rows[max(left - 1, 0) :])):
+                    for file in files[:at]:
+                        file.unlink(missing_ok=True)
+                    break
+                left -= len(rows)
+
+    def threads(self) -> Sequence[str]:
+        """The ids of all threads."""
+        first = {
+            place.parent: files[0]
+            for place in self._folder.glob("*/*/")
+            if (files := _files(place))
+        }
+        return sorted(_read(file)[0].thread_id for file in first.values())
+
+    def _newest_first(self, thread_id: str, ns: str) -> Iterator[Row]:
+        for file in reversed(_files(self._place(thread_id, ns))):
+            yield from reversed(_read(file))
+
+    def _place(self, thread_id: str, ns: str) -> Path:
         # Hashed: ids may hold slashes and be longer than names of files can be.
-        return self._folder / _hash(thread_id)
-
-    def _forget(self, place: Path, keep: int) -> None:
-        """Delete what is neither among the last `keep` nor needed to build their states."""
-        files = self._files(place)
-        oldest = max(len(files) - keep, 0)
-        needed = max((i for i in range(oldest + 1) if "-whole-" in files[i].name), default=0)
-        for file in files[:needed]:
-            file.unlink(missing_ok=True)
-
-    def _files(self, place: Path) -> list[Path]:
-        return sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
+        return self._folder / _hash(thread_id) / _hash(ns)
 
 
-def _number(file: Path) -> int:
-    return int(file.name.partition("-")[0])
+def _files(place: Path) -> list[Path]:
+    return sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
+
+
+def _last(place: Path) -> int:
+    files = _files(place)
+    return int(files[-1].stem.partition("-")[2]) if files else 0
+
+
+def _read(file: Path) -> list[Row]:
+    return [decode(row) for row in msgspec.msgpack.decode(file.read_bytes(), type=list[bytes])]
 
 
 def _hash(name: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from inwit import Checkpoint, StateGraph
 from inwit.registry.packages import load
+from inwit.testing import Check, checkpointer_suite
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -33,8 +34,8 @@ def talking(folder: Path, **options: Any) -> Any:
 
 def checkpoint(number: int, thread_id: str = "t", *, is_whole: bool = True) -> Checkpoint:
     return Checkpoint(
-        checkpoint_id=f"e:{number}", thread_id=thread_id, execution_id="e", step=number, ts_ns=number,
-        next=(), update={"n": number}, state={"n": number} if is_whole else None,
+        checkpoint_id=f"e:{number}", thread_id=thread_id, seq=number, execution_id="e", step=number,
+        ts_ns=number, update={"n": number}, state={"n": number} if is_whole else None,
     )  # fmt: skip
 
 
@@ -64,8 +65,8 @@ def test_the_state_and_its_history_are_read_back(tmp_path: Path) -> None:
 
 def test_threads_are_kept_apart_and_one_is_forgotten_alone(tmp_path: Path) -> None:
     saver = load("inwit/folder-checkpointer")(tmp_path)
-    saver.put(checkpoint(1, "a/../b"))
-    saver.put(checkpoint(2, "a"))
+    saver.put([checkpoint(1, "a/../b")])
+    saver.put([checkpoint(2, "a")])
 
     saver.delete_thread("a")
 
@@ -78,7 +79,7 @@ def test_reading_begins_with_the_last_whole_state_before_the_named_checkpoint(
 ) -> None:
     saver = load("inwit/folder-checkpointer")(tmp_path)
     for number, is_whole in enumerate([True, False, True, False, False], start=1):
-        saver.put(checkpoint(number, is_whole=is_whole))
+        saver.put([checkpoint(number, is_whole=is_whole)])
 
     assert ids(saver.load("t")) == ["e:3", "e:4", "e:5"]
     assert ids(saver.load("t", "e:2")) == ["e:1", "e:2"]
@@ -89,7 +90,7 @@ def test_reading_begins_with_the_last_whole_state_before_the_named_checkpoint(
 def test_older_checkpoints_go_but_none_that_a_kept_one_needs(tmp_path: Path) -> None:
     saver = load("inwit/folder-checkpointer")(tmp_path, keep=2)
     for number, is_whole in enumerate([True, False, True, False, True], start=1):
-        saver.put(checkpoint(number, is_whole=is_whole))
+        saver.put([checkpoint(number, is_whole=is_whole)])
 
     assert ids(saver.history("t")) == ["e:5", "e:4", "e:3"]
     assert ids(saver.load("t", "e:4")) == ["e:3", "e:4"]
@@ -97,7 +98,7 @@ def test_older_checkpoints_go_but_none_that_a_kept_one_needs(tmp_path: Path) -> 
 
 def test_files_are_private_and_nothing_half_written_is_left(tmp_path: Path) -> None:
     saver = load("inwit/folder-checkpointer")(tmp_path / "deep")
-    saver.put(checkpoint(1))
+    saver.put([checkpoint(1)])
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -105,15 +106,22 @@ def test_files_are_private_and_nothing_half_written_is_left(tmp_path: Path) -> N
     assert not [path for path in files if path.name.startswith("new-")]
 
 
-def test_two_processes_lose_no_checkpoint_of_one_thread(tmp_path: Path) -> None:
+def test_of_two_processes_each_row_is_from_one(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from inwit import Checkpoint\n"
+        "from inwit.errors import ThreadTakenError\n"
         "from inwit.registry.packages import load\n"
         "saver = load('inwit/folder-checkpointer')(sys.argv[1])\n"
-        "for n in range(20):\n"
-        "    saver.put(Checkpoint(checkpoint_id=f'{sys.argv[2]}:{n}', thread_id='t', execution_id='e',\n"
-        "        step=n, ts_ns=n, next=(), update={}, state={}))\n"
+        "n = 0\n"
+        "while n < 20:\n"
+        "    try:\n"
+        "        saver.put([Checkpoint(checkpoint_id=f'{sys.argv[2]}:{n}', thread_id='t',\n"
+        "            seq=saver.last_seq('t') + 1, execution_id='e', step=n, ts_ns=n,\n"
+        "            update={}, state={})])\n"
+        "        n += 1\n"
+        "    except ThreadTakenError:\n"
+        "        pass\n"
     )
     writers = [
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name], cwd=ROOT)
@@ -122,9 +130,16 @@ def test_two_processes_lose_no_checkpoint_of_one_thread(tmp_path: Path) -> None:
 
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
 
-    found = ids(load("inwit/folder-checkpointer")(tmp_path).history("t"))
-    assert sorted(found) == sorted(f"{name}:{n}" for name in "ab" for n in range(20))
-    assert [one for one in found if one[0] == "a"] == [f"a:{n}" for n in range(19, -1, -1)]
+    history = load("inwit/folder-checkpointer")(tmp_path).history("t")
+    assert sorted(ids(history)) == sorted(f"{name}:{n}" for name in "ab" for n in range(20))
+    assert [one.seq for one in history] == list(range(40, 0, -1))
+
+
+@pytest.mark.parametrize("check", checkpointer_suite(), ids=str)
+def test_it_keeps_the_protocol(check: Check, tmp_path: Path) -> None:
+    saver = load("inwit/folder-checkpointer")
+
+    check(lambda name: saver(tmp_path / name))
 
 
 def test_at_least_one_checkpoint_has_to_stay(tmp_path: Path) -> None:
