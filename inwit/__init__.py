@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from inwit.runtime.companion import HelpLevel
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.context import Context
+    from inwit.runtime.diff import diff
     from inwit.runtime.graph import END, START, StateGraph
     from inwit.runtime.memory import BaseStore, InMemoryStore, Item, SearchItem
     from inwit.runtime.messages import (
@@ -183,6 +184,7 @@ _HOMES = {
     "NodeTimeoutError": "errors",
     "PregelTask": "runtime.time_travel",
     "watch": "runtime.watch",
+    "diff": "runtime.diff",
 }
 
 
@@ -263,6 +265,7 @@ __all__ = [
     "ask",
     "capture",
     "create_react_agent",
+    "diff",
     "get_config",
     "get_runtime",
     "get_store",

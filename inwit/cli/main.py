@@ -23,6 +23,7 @@ class Inwit(LazyGroup):
         "executions": "executions",
         "resolve": "resolve",
         "visualize": "visualize",
+        "diff": "diff",
         "pkg": "pkg",
         "self-improve": "self_improve",
         "doctor": "doctor",

@@ -87,6 +87,7 @@
     │   ├── UnknownUriError
     │   ├── ForbiddenError
     │   ├── UnauthorizedError
+    │   ├── UndiffableError
     │   ├── UnknownRouteError
     │   ├── MethodNotAllowedError
     │   ├── NotJsonError
@@ -200,6 +201,7 @@ from inwit.errors.requests import (
     TooLargeError,
     TooManyStreamsError,
     UnauthorizedError,
+    UndiffableError,
     UnknownMcpNameError,
     UnknownRouteError,
     UnknownUriError,
@@ -305,6 +307,7 @@ __all__ = [
     "TooManyStreamsError",
     "ToolDefinitionError",
     "UnauthorizedError",
+    "UndiffableError",
     "UnknownCheckpointError",
     "UnknownExecutionError",
     "UnknownGraphError",

@@ -70,6 +70,18 @@ class NotInThisVersionError(RequestError):
         super().__init__(f"{feature} is not in this version of inwit.", hint=hint)
 
 
+class UndiffableError(RequestError):
+    """What was given is nothing that can be compared."""
+
+    code = "request.undiffable"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            f"A {type(given).__name__} cannot be compared.",
+            hint="Give ids of two executions, two snapshots of get_state, or two mappings.",
+        )
+
+
 class UnauthorizedError(RequestError):
     """The host asks for a token, and the request has none or another."""
 
