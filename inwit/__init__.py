@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inwit.answers import Answer, Evidence
     from inwit.errors import (
+        BudgetExceededError,
+        CircuitOpenError,
         EmptyInputError,
         GraphRecursionError,
         InvalidUpdateError,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from inwit.registry.packages import load
     from inwit.runtime import metrics
     from inwit.runtime.caching import BaseCache, CachePolicy, InMemoryCache
+    from inwit.runtime.caching.sqlite import SqliteCache
     from inwit.runtime.capture import capture
     from inwit.runtime.checkpoints import (
         Checkpoint,
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from inwit.runtime.diff import diff
     from inwit.runtime.graph import END, START, StateGraph
     from inwit.runtime.memory import BaseStore, InMemoryStore, Item, SearchItem
+    from inwit.runtime.memory.sqlite import SqliteStore
     from inwit.runtime.messages import (
         REMOVE_ALL_MESSAGES,
         AIMessage,
@@ -81,7 +85,11 @@ if TYPE_CHECKING:
         add_messages,
     )
     from inwit.runtime.open_project import OpenProject, ask, handle_help, project
-    from inwit.runtime.policies import RetryPolicy
+    from inwit.runtime.middleware import Middleware
+    from inwit.runtime.policies import RetryPolicy, default_retry_on
+    from inwit.runtime.policies.breaker import CircuitBreaker
+    from inwit.runtime.policies.budgets import Budget
+    from inwit.runtime.policies.flow import RateLimit
     from inwit.runtime.policies.relief import NodeError
     from inwit.runtime.policies.timeouts import TimeoutPolicy
     from inwit.runtime.runtime import (
@@ -183,6 +191,15 @@ _HOMES = {
     "NodeError": "runtime.policies.relief",
     "NodeTimeoutError": "errors",
     "PregelTask": "runtime.time_travel",
+    "Budget": "runtime.policies.budgets",
+    "BudgetExceededError": "errors",
+    "CircuitBreaker": "runtime.policies.breaker",
+    "CircuitOpenError": "errors",
+    "Middleware": "runtime.middleware",
+    "RateLimit": "runtime.policies.flow",
+    "SqliteCache": "runtime.caching.sqlite",
+    "SqliteStore": "runtime.memory.sqlite",
+    "default_retry_on": "runtime.policies",
     "watch": "runtime.watch",
     "diff": "runtime.diff",
 }
@@ -287,5 +304,14 @@ __all__ = [
     "tools_condition",
     "truncation_hook",
     "union_router",
+    "Budget",
+    "BudgetExceededError",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "Middleware",
+    "RateLimit",
+    "SqliteCache",
+    "SqliteStore",
+    "default_retry_on",
     "watch",
 ]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from inwit.errors import CheckpointingOffError, InvalidStateError
+from inwit.errors import CheckpointingOffError, EmptyInputError
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
+from inwit.runtime.caching.clearing import Cached
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.companion import HelpLevel
@@ -66,7 +67,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(Answering, TimeTravel, Schemas, Generic[S]):
+class CompiledGraph(Answering, TimeTravel, Schemas, Cached, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     def __init__(
@@ -89,13 +90,17 @@ class CompiledGraph(Answering, TimeTravel, Schemas, Generic[S]):
         self._output_names = builder.output_names
         self.shown_names = builder.shown_names
         """The keys that streams show; None for all."""
-        self._is_plain_input = not schema.defaults and self._input_names is None
+        self.shows_all = self._output_names is None
+        """Whether a result is the whole state."""
+        self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
         self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
         self._is_simple = not (
             options.interrupt_before or options.interrupt_after or program.deferred
             or options.durability != "async" or options.context_schema or options.budget
+            or schema.defaults or self._input_names is not None
         )  # fmt: skip
+        """Whether an execution begins with its input and nothing else."""
         self.journal: Journal | None = None
         self._registration: Any = None
         if options.introspection and not Project.is_off():
@@ -309,18 +314,16 @@ class CompiledGraph(Answering, TimeTravel, Schemas, Generic[S]):
             config = merged_config(self.config, config)
         if (
             self._is_simple and thread_id is None and durability is None and caller is None
-            and "configurable" not in config and self._is_plain_input and given.__class__ is dict
+            and given.__class__ is dict and "configurable" not in config
         ):  # fmt: skip
             execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
-            parsed = self.schema.parse(given)
-            execution = Execution(self, execution_id, execution_id, config, parsed, monotonic_ns())
-            if config:
-                execution.limit = config.get("recursion_limit", self.options.limits.recursion_limit)
+            parsed, now = self.schema.parse(given), monotonic_ns()
+            execution = Execution(self, execution_id, execution_id, config, parsed, now)
+            execution.limit = config.get("recursion_limit", self._recursion_limit)
+            if "timeout_s" in config or "budget" in config:
                 self._limit_time(execution, config)
-            else:
-                execution.limit = self.options.limits.recursion_limit
-                if self._budget_ns is not None:
-                    execution.deadline_ns = execution.begun_ns + self._budget_ns
+            elif self._budget_ns is not None:
+                execution.deadline_ns = now + self._budget_ns
             if context is not None:
                 execution.given_context = context
             if self.journal is None:
@@ -364,10 +367,7 @@ class CompiledGraph(Answering, TimeTravel, Schemas, Generic[S]):
             execution_id = check_id("execution", execution_id)
         mode = check_durability(durability or self.options.durability)
         if own_thread is None and given is None:
-            raise InvalidStateError(
-                "There is no input and nothing to resume.",
-                hint="Give a dict, or the thread_id of an execution that stopped.",
-            )
+            raise EmptyInputError
         if own_thread is None:
             execution_id = execution_id or new_id()
         place = Place(

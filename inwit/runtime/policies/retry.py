@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from inwit.errors import BudgetExceededError, CircuitOpenError, InvalidUpdateError, NodeTimeoutError
+from inwit.errors import InwitError, ModelCallError, NodeTimeoutError
 
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[Exception], bool]
 
@@ -16,7 +16,7 @@ _drawing = threading.Lock()
 _FAULTS = (
     ValueError, TypeError, ArithmeticError, ImportError, LookupError, NameError, SyntaxError,
     RuntimeError, ReferenceError, StopIteration, StopAsyncIteration, OSError,
-    CircuitOpenError, InvalidUpdateError, BudgetExceededError,
+    InwitError,
 )  # fmt: skip
 """What a second call would meet again."""
 
@@ -43,6 +43,8 @@ def default_retry_on(error: BaseException) -> bool:
     """
     if isinstance(error, ConnectionError | NodeTimeoutError):
         return True
+    if isinstance(error, ModelCallError):
+        return is_transient(error)
     if _is_of(error, "httpx", "HTTPStatusError"):
         return bool(500 <= error.response.status_code < 600)  # type: ignore[attr-defined]
     if _is_of(error, "requests", "HTTPError"):

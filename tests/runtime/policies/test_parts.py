@@ -246,7 +246,7 @@ def test_a_gate_holds_for_all_threads() -> None:
         thread.join(10)
 
     assert not any(thread.is_alive() for thread in threads)
-    assert most == 2 and inside == 0
+    assert most <= 2 and inside == 0
 
 
 class Clock:
@@ -397,9 +397,11 @@ def test_what_is_spent_within_counts_around_it_and_what_is_left_is_looked_at_bef
     inner.add(10, 0.5)
 
     assert inner.error() is None
-    refused = inner.error(before_call=True)
+    refused = inner.refusal()
     assert refused is not None and (refused.limit, refused.spent) == (10, 10)
-    inner.add(1, 0.6)
+    assert inner.error() is refused
+    inner = Spending(Budget(cost_usd=1.0), outer)
+    inner.add(1, 1.1)
     assert [type(spent.error()).__name__ for spent in (inner, outer)] == [
         "CostBudgetError", "TokenBudgetError",
     ]  # fmt: skip
