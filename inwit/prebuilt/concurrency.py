@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -51,7 +51,7 @@ async def _owned(
 
 async def map_concurrent(
     items: Iterable[T],
-    fn: Callable[[T], R | Awaitable[R]],
+    fn: Callable[[T], Any],
     max_concurrency: int | None = 8,
     *,
     in_threads: bool = False,

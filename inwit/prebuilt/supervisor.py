@@ -79,7 +79,7 @@ def join_notes(question: str, notes: list[Note]) -> str:  # noqa: ARG001 - a com
 
 
 def supervisor(
-    workers: Mapping[str, Worker],
+    workers: Mapping[str, Worker | Any],
     *,
     choose: Chooser = by_words,
     compose: Composer = join_notes,

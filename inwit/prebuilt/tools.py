@@ -43,6 +43,8 @@ class Tool:
     checks them; given a model's whole call, it gives a `ToolMessage`.
     """
 
+    __name__: str
+
     def __init__(
         self,
         function: Callable[..., Any],

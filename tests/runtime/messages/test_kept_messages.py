@@ -9,7 +9,7 @@ import pytest
 from langchain_core import messages as theirs
 
 from inwit.runtime import messages as ours
-from inwit.runtime.checkpoints.snapshots import _apply, join_updates
+from inwit.runtime.checkpoints.snapshots import apply_update, join_updates
 from inwit.runtime.messages import MessagesState, RemoveMessage, add_messages
 from inwit.runtime.serial import Delta, pack, plain, thaw, unpack
 from inwit.runtime.state import schema_of
@@ -85,7 +85,7 @@ def test_messages_rebuilt_from_what_was_kept_are_those_that_were_there() -> None
     ]
 
     for update in updates:
-        _apply(rebuilt, schema.apply(state, {"messages": update}, strict=True))
+        apply_update(rebuilt, schema.apply(state, {"messages": update}, strict=True))
 
         assert rebuilt == state
 
@@ -94,13 +94,13 @@ def test_a_branch_that_removes_beside_one_that_appends_is_rebuilt() -> None:
     schema = schema_of(MessagesState)
     state, rebuilt = schema.initial(), schema.initial()
     for one in (ours.HumanMessage("Hi.", id="1"), ours.AIMessage("Hello.", id="2")):
-        _apply(rebuilt, schema.apply(state, {"messages": one}, strict=True))
+        apply_update(rebuilt, schema.apply(state, {"messages": one}, strict=True))
     branches = [
         schema.apply(state, {"messages": RemoveMessage(id="1")}, strict=True),
         schema.apply(state, {"messages": ours.AIMessage("Bye.", id="3")}, strict=True),
     ]
 
-    _apply(rebuilt, join_updates(branches))
+    apply_update(rebuilt, join_updates(branches))
 
     assert rebuilt == state
     assert [one.id for one in rebuilt["messages"]] == ["2", "3"]
