@@ -13,9 +13,14 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}")
 # Of its own, since a program that seeds `random` would make the same identifiers again, and its
 # draws would not be those that it seeded.
 _random = Random()  # noqa: S311 - it makes names, it keeps no secret
+_AT_ONCE = 128
 _getrandbits = _random.getrandbits
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+    os.register_at_fork(after_in_child=lambda: (_random.seed(), _made.clear()))
+
+
+_made: list[str] = []
+"""Identifiers for later: making many at once takes a third of the time."""
 
 
 def new_id() -> str:
@@ -23,7 +28,12 @@ def new_id() -> str:
 
     The random part comes first, so that a short prefix names one execution, as with a commit.
     """
-    return f"{_getrandbits(64):016x}"
+    try:
+        return _made.pop()
+    except IndexError:
+        digits = f"{_getrandbits(64 * _AT_ONCE):0{16 * _AT_ONCE}x}"
+        _made.extend(digits[i : i + 16] for i in range(0, len(digits), 16))
+        return new_id()
 
 
 def check_id(kind: str, value: str) -> str:

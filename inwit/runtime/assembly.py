@@ -62,6 +62,7 @@ def assemble(
         node.edges = tuple(dict.fromkeys(edges.get(node.name, ())))
         if not node.edges and not node.routers:
             node.edges = (END,)
+        node.pieces = 1 + len(node.edges)
         node.joins = tuple(i for i, join in enumerate(program.joins) if node.index in join.needed)
         _find_shortcut(node)
         compose(node, around)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
@@ -31,7 +31,9 @@ from inwit.runtime.failures import failure_of, mark, mark_node, node_of
 from inwit.runtime.interrupts import Asked, Waiting, waiting_of
 from inwit.runtime.program import COMPLEX, Edge, Node, Router
 from inwit.runtime.progress import Progress
-from inwit.runtime.record import APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording
+from inwit.runtime.record import (
+    APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording, anchor,
+)  # fmt: skip
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
 from inwit.runtime.updates import Only, Packet, Ready, changed_by, in_order, read_update, ready_of
 from inwit.runtime.watchdog import Watchdog, budget_of
@@ -110,10 +112,9 @@ class Execution(Recording, Context):
         self.config = config
         self.state = state
         self.begun_ns = now_ns
-        self.anchor_ns = time_ns() - now_ns
         self.rows = []
-        self.program = graph.program
-        self.visits = [0] * len(self.program.nodes)
+        self.program = program = graph.program
+        self.visits = [0] * program.size
 
     # What the journal and the nodes read
 
@@ -140,6 +141,15 @@ class Execution(Recording, Context):
     @property
     def recorded_id(self) -> str | None:
         return None if self.graph.journal is None else self.execution_id
+
+    @property
+    def anchor_ns(self) -> int:  # type: ignore[override]
+        found = self._anchor_ns
+        if not found:  # looked up when the first rows are written, not when they are made
+            found = self._anchor_ns = anchor()
+        return found
+
+    _anchor_ns = 0
 
     @property
     def visit(self) -> int:  # type: ignore[override]
@@ -193,7 +203,9 @@ class Execution(Recording, Context):
         token = _current.set(self)
         watchdog = None if self.is_blocking else Watchdog.watch(self)
         try:
-            await self._begin(given)
+            self._begin(given)
+            if self.output is not None:
+                await self.output.begun(self)
             if ready is None:
                 ready = self.program.entry
                 if ready is None or self.saving is not None:
@@ -215,8 +227,11 @@ class Execution(Recording, Context):
         finally:
             _current.reset(token)
             if watchdog is not None:
-                watchdog.forget(self)
-        return await self._finish()
+                watchdog.contexts.discard(self)
+        if self.is_paused or self.is_acknowledged or self.output is not None:
+            return await self._finish()
+        self._end("completed", None, "")
+        return self.state if self.graph.shows_all else self.graph.result_of(self)
 
     async def _run_carefully(self, ready: Sequence[Ready]) -> None:
         """Take steps while nothing waits, looking at break points before and after each."""
@@ -242,7 +257,7 @@ class Execution(Recording, Context):
     def _breaks(ready: Iterable[Ready], points: frozenset[int]) -> bool:
         return any((one.index if isinstance(one, Packet) else one) in points for one in ready)
 
-    async def _begin(self, given: Mapping[str, Any] | None) -> None:
+    def _begin(self, given: Mapping[str, Any] | None) -> None:
         journal = self.graph.journal
         if self.seq:  # goes on with an execution that waited
             self._go_on()
@@ -254,8 +269,6 @@ class Execution(Recording, Context):
                 self._record_whole_state(given or {})
         if journal is not None:
             journal.begin(self)
-        if self.output is not None:
-            await self.output.begun(self)
 
     def _go_on(self) -> None:
         for key, value in self.answered:
@@ -305,6 +318,7 @@ class Execution(Recording, Context):
         nodes, known, is_plain = program.nodes, schema.channels, schema.is_plain
         saving, output, limit, rows = self.saving, self.output, self.limit, self.rows
         deadline, rows_limit, step = self.deadline_ns, self.rows_limit, self.steps
+        is_bare = saving is None and output is None
         t1 = monotonic_ns()
         while True:
             self.steps = step = step + 1
@@ -343,6 +357,19 @@ class Execution(Recording, Context):
                 if self.is_paused:
                     return []
                 t1 = monotonic_ns()
+            seq = self.seq + 1
+            if is_bare and not goto and node.next != COMPLEX:  # nothing to decide, keep or tell
+                rows.append((
+                    VISIT, entry, seq, name, visit, attempt, t0, t1, recorded, node.edges, None
+                ))  # fmt: skip
+                self.seq = seq + node.pieces if recorded else seq + node.pieces - 1
+                index = node.next
+                if t1 > deadline or len(rows) > rows_limit:
+                    t1 = await self._pass_time(t1)
+                if index < 0:
+                    self.current = None
+                    return []
+                continue
             following: int | list[Ready] = node.next
             edges: Sequence[Edge] = node.edges
             step_id = None
@@ -366,12 +393,8 @@ class Execution(Recording, Context):
             if output is not None:
                 await output.stepped(self, ((name, update, recorded),))
                 t1 = monotonic_ns()
-            if len(rows) > rows_limit:
-                await self.wait_for_journal()
-                t1 = monotonic_ns()
-            if t1 > deadline:
-                self.current = None
-                raise self.out_of_time()
+            if t1 > deadline or len(rows) > rows_limit:
+                t1 = await self._pass_time(t1)
             if type(following) is not int:
                 if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type,index]
                     self.current = None
@@ -381,6 +404,14 @@ class Execution(Recording, Context):
                 self.current = None
                 return []
             index = following
+
+    async def _pass_time(self, now_ns: int) -> int:
+        """Wait for room in the record, and look whether the execution is over its time."""
+        self.current = None
+        if now_ns > self.deadline_ns:
+            raise self.out_of_time()
+        await self.wait_for_journal()
+        return monotonic_ns()
 
     def _visited(self, entry: int, *visit: Any) -> None:
         """Record a visit that is done, though the way on from it failed."""

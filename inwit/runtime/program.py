@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args, get_origin, get_type_hints
 
-from inwit.errors import InvalidRouteError
+from inwit.errors import InvalidRouteError, UnmappedAnswerError
 from inwit.runtime.checkpoints import Task
 from inwit.runtime.commands import Send
 from inwit.runtime.context import NEVER_NS, Context
@@ -192,7 +192,7 @@ class Router:
                 # A router may also answer with the name of a node that its map leads to.
                 if answer not in self.path_map.values():
                     known = [str(label) for label in self.path_map]
-                    raise InvalidRouteError(self.source, answer, known) from None
+                    raise UnmappedAnswerError(self.source, answer, known) from None
         if target not in self.targets:
             raise InvalidRouteError(self.source, answer, self.targets)
         return str(target)
@@ -264,6 +264,7 @@ class Node:
         "limit_ns",
         "name",
         "next",
+        "pieces",
         "policy",
         "read",
         "read_packet",
@@ -305,6 +306,8 @@ class Node:
         self.router: Router | None = None
         """The only way on, where that is one sync decision."""
         self.joins: tuple[int, ...] = ()
+        self.pieces = 1
+        """How many events follow its exit: the change of the state, and each plain edge."""
         self.next = COMPLEX
         """The index of the only node that may follow, -1 for the end, or COMPLEX."""
 
@@ -337,10 +340,12 @@ class Program:
         "is_sync",
         "joins",
         "nodes",
+        "size",
     )
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = tuple(nodes)
+        self.size = len(self.nodes)
         self.by_name = {node.name: node.index for node in nodes}
         self.joins: tuple[Join, ...] = ()
         self.entry_targets: tuple[int, ...] = ()

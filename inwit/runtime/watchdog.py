@@ -19,8 +19,8 @@ TICK_S = 1.0
 _FASTEST_S = 0.005
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
-_last: Watchdog | None = None
-"""The one that was asked for last; it may be another thread's."""
+_last: tuple[asyncio.AbstractEventLoop | None, Watchdog | None] = (None, None)
+"""The one that was asked for last, and its loop; it may be another thread's."""
 
 
 class Watchdog:
@@ -35,12 +35,13 @@ class Watchdog:
     def watch(ctx: Context) -> Watchdog:
         """Watch a context that runs in the current task; gives the watchdog of its loop."""
         global _last  # noqa: PLW0603 - each execution asks, and no look-up is faster
-        loop, found = get_running_loop(), _last
-        if found is None or found.loop() is not loop:
+        loop = get_running_loop()
+        known, found = _last
+        if known is not loop or found is None:
             found = _by_loop.get(loop)
             if found is None:
                 found = _by_loop[loop] = Watchdog(loop)
-            _last = found
+            _last = (loop, found)
         ctx.task = current_task(loop)
         found.contexts.add(ctx)
         if found.timer is None:
