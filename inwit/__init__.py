@@ -52,7 +52,22 @@ if TYPE_CHECKING:
         InMemorySaver,
         MemorySaver,
     )
+    from inwit.runtime.checkpoints.compressed import CompressedCheckpointer
+    from inwit.runtime.checkpoints.dynamodb import DynamoDBCheckpointer
+    from inwit.runtime.checkpoints.encrypted import EncryptedCheckpointer
+    from inwit.runtime.checkpoints.migrating import MigratingCheckpointer
+    from inwit.runtime.checkpoints.postgres import PostgresCheckpointer
+    from inwit.runtime.checkpoints.redis import RedisCheckpointer
+    from inwit.runtime.checkpoints.retained import RetainedCheckpointer
+    from inwit.runtime.checkpoints.s3 import S3Checkpointer
+    from inwit.runtime.checkpoints.savers import (
+        AsyncPostgresSaver,
+        AsyncSqliteSaver,
+        PostgresSaver,
+        SqliteSaver,
+    )
     from inwit.runtime.checkpoints.sqlite import SqliteCheckpointer
+    from inwit.runtime.checkpoints.tiered import TieredCheckpointer
     from inwit.runtime.commands import (
         Command,
         GraphBubbleUp,
@@ -83,9 +98,10 @@ if TYPE_CHECKING:
         SystemMessage,
         ToolMessage,
         add_messages,
+        push_message,
     )
-    from inwit.runtime.open_project import OpenProject, ask, handle_help, project
     from inwit.runtime.middleware import Middleware
+    from inwit.runtime.open_project import OpenProject, ask, handle_help, project
     from inwit.runtime.policies import RetryPolicy, default_retry_on
     from inwit.runtime.policies.breaker import CircuitBreaker
     from inwit.runtime.policies.budgets import Budget
@@ -163,6 +179,7 @@ _HOMES = {
     "policy_router": "prebuilt",
     "predicate_router": "prebuilt",
     "project": "runtime.open_project",
+    "push_message": "runtime.messages",
     "summary_hook": "prebuilt",
     "supervisor": "prebuilt",
     "tool": "prebuilt",
@@ -200,6 +217,19 @@ _HOMES = {
     "SqliteCache": "runtime.caching.sqlite",
     "SqliteStore": "runtime.memory.sqlite",
     "default_retry_on": "runtime.policies",
+    "AsyncPostgresSaver": "runtime.checkpoints.savers",
+    "AsyncSqliteSaver": "runtime.checkpoints.savers",
+    "PostgresSaver": "runtime.checkpoints.savers",
+    "SqliteSaver": "runtime.checkpoints.savers",
+    "CompressedCheckpointer": "runtime.checkpoints.compressed",
+    "DynamoDBCheckpointer": "runtime.checkpoints.dynamodb",
+    "EncryptedCheckpointer": "runtime.checkpoints.encrypted",
+    "MigratingCheckpointer": "runtime.checkpoints.migrating",
+    "PostgresCheckpointer": "runtime.checkpoints.postgres",
+    "RedisCheckpointer": "runtime.checkpoints.redis",
+    "RetainedCheckpointer": "runtime.checkpoints.retained",
+    "S3Checkpointer": "runtime.checkpoints.s3",
+    "TieredCheckpointer": "runtime.checkpoints.tiered",
     "watch": "runtime.watch",
     "diff": "runtime.diff",
 }
@@ -226,16 +256,25 @@ __all__ = [
     "AIMessageChunk",
     "Answer",
     "AnyMessage",
+    "AsyncPostgresSaver",
+    "AsyncSqliteSaver",
     "BaseCache",
     "BaseMessage",
     "BaseStore",
+    "Budget",
+    "BudgetExceededError",
     "CachePolicy",
     "Checkpoint",
     "Checkpointer",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "Command",
     "CompiledGraph",
+    "CompressedCheckpointer",
     "Context",
+    "DynamoDBCheckpointer",
     "EmptyInputError",
+    "EncryptedCheckpointer",
     "Evidence",
     "ExecutionInfo",
     "FunctionMessage",
@@ -256,23 +295,35 @@ __all__ = [
     "Item",
     "MemorySaver",
     "MessagesState",
+    "Middleware",
+    "MigratingCheckpointer",
     "NodeError",
     "NodeTimeoutError",
     "OpenProject",
     "Overwrite",
     "ParentCommand",
+    "PostgresCheckpointer",
+    "PostgresSaver",
     "PregelTask",
+    "RateLimit",
+    "RedisCheckpointer",
     "RemoveMessage",
+    "RetainedCheckpointer",
     "RetryPolicy",
     "RunControl",
     "Runtime",
+    "S3Checkpointer",
     "SearchItem",
     "Send",
+    "SqliteCache",
     "SqliteCheckpointer",
+    "SqliteSaver",
+    "SqliteStore",
     "StateGraph",
     "StateSnapshot",
     "StateUpdate",
     "SystemMessage",
+    "TieredCheckpointer",
     "TimeoutPolicy",
     "ToolMessage",
     "ToolNode",
@@ -282,6 +333,7 @@ __all__ = [
     "ask",
     "capture",
     "create_react_agent",
+    "default_retry_on",
     "diff",
     "get_config",
     "get_runtime",
@@ -298,20 +350,12 @@ __all__ = [
     "policy_router",
     "predicate_router",
     "project",
+    "push_message",
     "summary_hook",
     "supervisor",
     "tool",
     "tools_condition",
     "truncation_hook",
     "union_router",
-    "Budget",
-    "BudgetExceededError",
-    "CircuitBreaker",
-    "CircuitOpenError",
-    "Middleware",
-    "RateLimit",
-    "SqliteCache",
-    "SqliteStore",
-    "default_retry_on",
     "watch",
 ]

@@ -15,7 +15,7 @@ from inwit.runtime.interrupts import Waiting, waiting_of
 from inwit.runtime.program import Node
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
-from inwit.runtime.updates import Packet, Ready
+from inwit.runtime.updates import Packet, Ready, with_pushed
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -220,6 +220,8 @@ async def _attempt(execution: Execution, branch: Branch) -> bool:
         update = node.function(given) if node.is_plain else node.call(given, branch)
         if node.is_async:
             update = await update
+        if branch.pushed is not None:
+            update = with_pushed(branch, update)
         t1 = monotonic_ns()
         if t1 - t0 > node.limit_ns:
             raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - it fails like a node

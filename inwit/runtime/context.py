@@ -66,6 +66,8 @@ class Context:
     attempt: int = 1
     key = ""
     """The running task's key, where it is not the node's name."""
+    pushed: list[Any] | None = None
+    """Updates that the running node's code gave before it returned; see `push_message`."""
     is_closed = False
     """True when the node was given up: what it still emits is not heard."""
     task: asyncio.Task[Any] | None = None
@@ -79,6 +81,10 @@ class Context:
     timed_out: Exception | None = None
     """Set by the watchdog when it cancels `task`."""
     _progress: Progress | None = None
+    configs: Any = None
+    """Versions of nodes' configurations as they were when the execution began, once one was read."""
+    tape: Any = None
+    """What is given instead of clock, chance, tools and models where an execution is replayed."""
     is_cached = False
     """True when a visit's result came from the cache, until the stream has told it."""
     relieved: BaseException | None = None
@@ -108,6 +114,13 @@ class Context:
     def runtime_context(self) -> Any:
         """What ``invoke(..., context=…)`` was given."""
         return self.execution.given_context
+
+    @property
+    def node_config(self) -> Mapping[str, Any]:
+        """The running node's configuration, as `CompiledGraph.configure_node` has set it."""
+        from inwit.runtime.node_config import config_for
+
+        return config_for(self)
 
     @property
     def progress(self) -> Progress:

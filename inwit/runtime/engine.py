@@ -35,7 +35,16 @@ from inwit.runtime.record import (
     APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording, anchor,
 )  # fmt: skip
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
-from inwit.runtime.updates import Only, Packet, Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.updates import (
+    Only,
+    Packet,
+    Ready,
+    changed_by,
+    in_order,
+    read_update,
+    ready_of,
+    with_pushed,
+)
 from inwit.runtime.watchdog import Watchdog, budget_of
 
 if TYPE_CHECKING:
@@ -425,6 +434,8 @@ class Execution(Recording, Context):
         """Merge what a node returned into the state; give it as recorded, and its commands' ways."""
         schema, state = self.graph.schema, self.state if state is None else state
         strict = self.saving is not None
+        if self.pushed is not None:
+            returned = with_pushed(self, returned)
         if type(returned) is dict:
             return schema.apply(state, returned, strict=strict), ()
         returned = changed_by(schema, state, returned)

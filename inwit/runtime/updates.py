@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from inwit.errors import InvalidRouteError, InvalidUpdateError
+from inwit.errors import InvalidRouteError, InvalidUpdateError, shorten
 from inwit.runtime.commands import Command, ParentCommand, Send
 
 if TYPE_CHECKING:
+    from inwit.runtime.context import Context
     from inwit.runtime.program import Program
     from inwit.runtime.state import StateSchema
 
@@ -61,7 +62,8 @@ def read_update(
             goto += ways
         return updates, goto
     raise InvalidUpdateError(
-        f"The node {name!r} returned a {type(returned).__name__}.",
+        f"Expected dict, got {shorten(returned)}: the node {name!r} returned a "
+        f"{type(returned).__name__}.",
         hint="Return a dict of the state's keys that change, a Command, or None.",
     )
 
@@ -93,6 +95,13 @@ def _is_pairs(update: Any) -> bool:
         and bool(update)
         and all(isinstance(one, tuple) and len(one) == 2 and type(one[0]) is str for one in update)
     )
+
+
+def with_pushed(ctx: Context, returned: Any) -> Any:
+    """What a node's code pushed, and after it what the node returned."""
+    pushed, ctx.pushed = ctx.pushed or [], None
+    rest = returned if isinstance(returned, list) else [] if returned is None else [returned]
+    return [*pushed, *rest]
 
 
 def changed_by(schema: StateSchema, state: Mapping[str, Any], returned: Any) -> Any:

@@ -15,6 +15,7 @@ from inwit.runtime.messages.classes import (
 )
 from inwit.runtime.messages.convert import convert_to_messages, to_openai
 from inwit.runtime.messages.merge import REMOVE_ALL_MESSAGES, MessagesState, add_messages
+from inwit.runtime.messages.push import push_message
 
 __all__ = [
     "REMOVE_ALL_MESSAGES",
@@ -30,5 +31,6 @@ __all__ = [
     "ToolMessage",
     "add_messages",
     "convert_to_messages",
+    "push_message",
     "to_openai",
 ]
