@@ -19,6 +19,7 @@ from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, _current
 from inwit.runtime.engine import Execution
 from inwit.runtime.manifest import GraphManifest, Source
+from inwit.runtime.node_config import NodeConfigs
 from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
 from inwit.runtime.program import Program
 from inwit.runtime.project import Project

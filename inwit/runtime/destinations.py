@@ -17,17 +17,33 @@ def destinations(written: Written) -> tuple[str, ...] | None:
     """The names that a node may command; None where they cannot be known, () where it commands none."""
     if written.destinations:
         return tuple(written.destinations)
-    function = written.function
+    handler = written.policy.error_handler
+    if handler is not None and _of_function(handler) != ():
+        return None
+    return _of_function(written.function)
+
+
+def _of_function(function: Any) -> tuple[str, ...] | None:
+    tools = getattr(function, "tools_by_name", None)
+    if isinstance(tools, dict):  # A tool may give a command as its result.
+        return None if any(_of_function(_function_of(one)) != () for one in tools.values()) else ()
     if hasattr(function, "run_within"):
         nodes = function.builder.nodes.values()
         return None if any(destinations(one) != () for one in nodes) else ()
     found = _annotated(function)
     if found is not None:
         return found
+    if _returns_command(function):
+        return None
     code = getattr(unwrap(function), "__code__", None)
     if code is None:
         return None if callable(function) and not isinstance(function, type) else ()
     return None if _says_command(code) else ()
+
+
+def _function_of(tool: Any) -> Any:
+    names = ("function", "func", "coroutine")
+    return next((found for name in names if (found := getattr(tool, name, None))), tool)
 
 
 def _annotated(function: Any) -> tuple[str, ...] | None:
@@ -48,6 +64,12 @@ def _annotated(function: Any) -> tuple[str, ...] | None:
         for name in literal_answers(arg) or ()
     ]
     return tuple(names) or None
+
+
+def _returns_command(function: Any) -> bool:
+    """Whether the annotation says that commands are returned, and not where they lead."""
+    hint = getattr(unwrap(function), "__annotations__", {}).get("return")
+    return "Command" in hint if isinstance(hint, str) else bool(_commands(hint))
 
 
 def _commands(hint: Any) -> list[Any]:

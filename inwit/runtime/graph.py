@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from inwit.errors import InvalidGraphError, InvalidNameError, UnknownNodeError
+from inwit.errors import (
+    DuplicateNodeError,
+    InvalidCheckpointerError,
+    InvalidEdgeError,
+    InvalidGraphError,
+    InvalidNameError,
+    MissingFunctionError,
+    UnknownNodeError,
+)
 from inwit.runtime import naming
 from inwit.runtime.lenses import input_schema_of, joined
 from inwit.runtime.manifest import Source
@@ -141,34 +149,45 @@ class StateGraph(Generic[S]):
 
     def _name_and_function(self, node: Any, action: Any) -> tuple[str, Any]:
         if not isinstance(node, str):
-            named = getattr(node, "__name__", None) or getattr(node, "name", None)
-            node, action = named or type(node).__name__, node
+            node, action = _name_of(node), node
         function = as_callable(action)
         if function is None:
-            raise InvalidNameError(node, "has no function", "Give add_node(name, function).")
+            raise MissingFunctionError(node, "has no function", "Give add_node(name, function).")
         if node in (START, END) or not naming.is_node_name(node):
             raise InvalidNameError(
                 node,
                 "cannot be a node's name",
-                "Use 1 to 100 characters, none of / : < > or control characters.",
+                "Use 1 to 100 characters, none of / : | < > or control characters.",
             )
         return node, function
 
     def add_edge(self, start_key: str | Sequence[str], end_key: str) -> Self:
-        """Lead from one node to another; from a list, the other waits until all of them are done."""
+        """Lead from one node to another; from a list, the other waits until all of them are done.
+
+        Raises:
+            InvalidEdgeError: It leads out of the end or into the start.
+        """
         sources = (start_key,) if isinstance(start_key, str) else tuple(start_key)
+        _check_edge(sources, end_key)
         self.edges.append((sources, end_key))
         return self
 
     def add_sequence(
         self, nodes: Sequence[Callable[..., Any] | tuple[str, Callable[..., Any]]]
     ) -> Self:
-        """Add nodes that follow one another, with the edges between them."""
+        """Add nodes that follow one another, with the edges between them.
+
+        Raises:
+            InvalidEdgeError: There are none.
+            DuplicateNodeError: The graph has a node of that name.
+        """
+        if not nodes:
+            raise InvalidEdgeError("A sequence of no nodes leads nowhere.", hint="Give one or more.")
         previous: str | None = None
         for node in nodes:
-            name, function = (
-                node if isinstance(node, tuple) else (getattr(node, "__name__", ""), node)
-            )
+            name, function = node if isinstance(node, tuple) else (_name_of(node), node)
+            if name in self.nodes:
+                raise DuplicateNodeError(name)
             self.add_node(name, function)
             if previous is not None:
                 self.add_edge(previous, name)
@@ -190,7 +209,7 @@ class StateGraph(Generic[S]):
         """
         function = as_callable(path)
         if function is None:
-            raise InvalidNameError(source, "has a router that is no function", "Give a function.")
+            raise MissingFunctionError(source, "has a router that is none", "Give a function.")
         mapped = None if path_map is None else _mapped(path_map)
         name = getattr(unwrap(function), "__name__", type(function).__name__)
         self._routers.append(Router(source, function, mapped, name))
@@ -316,6 +335,7 @@ class StateGraph(Generic[S]):
         from inwit.runtime.assembly import assemble
         from inwit.runtime.compiled import CompiledGraph, Options
 
+        check_checkpointer(checkpointer)
         if validate:
             self.validate()
         frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
@@ -341,6 +361,34 @@ class StateGraph(Generic[S]):
             middleware=tuple(middleware),
         )
         return CompiledGraph(schema, program, options, self)
+
+
+def check_checkpointer(given: Any) -> None:
+    """Refuse what is neither a checkpointer nor a choice of one.
+
+    Raises:
+        InvalidCheckpointerError: It is neither.
+    """
+    if given is None or isinstance(given, bool):
+        return
+    from inwit.runtime.checkpoints import Checkpointer
+
+    if not isinstance(given, Checkpointer):
+        raise InvalidCheckpointerError(given)
+
+
+def _name_of(action: Any) -> str:
+    named = getattr(action, "__name__", None) or getattr(action, "name", None)
+    return str(named or type(action).__name__)
+
+
+def _check_edge(sources: Sequence[str], end: str) -> None:
+    if END in sources:
+        raise InvalidEdgeError(f"An edge leads from END to {end!r}.", hint="Nothing follows END.")
+    if end == START:
+        raise InvalidEdgeError(
+            f"An edge leads from {sources[0]!r} to START.", hint="Lead to a node instead."
+        )
 
 
 def _mapped(path_map: Mapping[Any, str] | Sequence[str]) -> dict[Any, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from types import CodeType, FrameType
 
-_NODE = re.compile(r"[^/:<>\x00-\x1f\x7f]{1,100}")
+_NODE = re.compile(r"[^/:|<>\x00-\x1f\x7f]{1,100}")
 _GRAPH = re.compile(r"[A-Za-z0-9_][\w.:~-]{0,199}")
 _STORES = {"STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from inwit.errors import InvalidStateError, UnknownCheckpointError
+from inwit.errors import EmptyInputError, InvalidStateError, UnknownCheckpointError
 from inwit.ids import new_id
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, Task, fold, split
 from inwit.runtime.checkpoints.base import Durability, Row
@@ -122,10 +122,7 @@ class _Beginning:
         if self.last is None:
             if self.graph.takes_nothing:
                 return self._input({})
-            raise InvalidStateError(
-                "There is no input and nothing to resume.",
-                hint="Give a dict, or the thread_id of an execution that stopped.",
-            )
+            raise EmptyInputError
         return self._resumed({}, [])
 
     def _command(self, command: Command[Any]) -> Begun:

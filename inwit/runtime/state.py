@@ -19,7 +19,14 @@ from typing import Any
 
 import msgspec
 
-from inwit.errors import InvalidMessageError, InvalidStateError, InvalidUpdateError, nearest
+from inwit.errors import (
+    IncompleteStateError,
+    InvalidMessageError,
+    InvalidStateError,
+    InvalidUpdateError,
+    nearest,
+    shorten,
+)
 from inwit.runtime.commands import Overwrite
 from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
 
@@ -84,7 +91,7 @@ class StateSchema:
         found = self.keys_of(value)
         if found is None:
             raise InvalidStateError(
-                f"The input is a {type(value).__name__}.",
+                f"Expected dict, got {shorten(value)}: the input is a {type(value).__name__}.",
                 hint=f"Give a dict with keys of {self.cls.__name__}: {', '.join(self.names)}.",
             )
         self._refuse_unknown(found, InvalidStateError, "The input")
@@ -183,7 +190,7 @@ class _DataclassSchema(StateSchema):
         try:
             return self.cls(**state)
         except TypeError as exc:
-            raise InvalidStateError(
+            raise IncompleteStateError(
                 f"{self.cls.__name__} cannot be made: {exc}.",
                 hint="Give the key in the input or a default.",
             ) from exc

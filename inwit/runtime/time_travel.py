@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inwit.errors import InvalidUpdateError, UnknownCheckpointError, UnknownNodeError
+from inwit.errors import InvalidUpdateError, UnknownCheckpointError, nearest
 from inwit.events import timestamp
 from inwit.ids import new_id
 from inwit.runtime import loops
@@ -341,7 +341,9 @@ async def _apply_as(  # noqa: PLR0917 - of one update
     if name == "__end__":
         return []
     if name not in program.by_name:
-        raise UnknownNodeError(name, program.by_name)
+        raise InvalidUpdateError(
+            f"Node {name!r} does not exist.", hint=nearest(name, program.by_name)
+        )
     node = program.nodes[program.by_name[name]]
     updates, goto = read_update(graph.schema, name, changed_by(graph.schema, state, values))
     for update in updates:

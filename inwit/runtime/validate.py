@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from inwit.errors import (
     DuplicateNodeError,
     GraphError,
@@ -19,7 +21,7 @@ from inwit.runtime.destinations import destinations
 from inwit.runtime.program import END, START, Router, literal_returns
 
 if TYPE_CHECKING:
-    from inwit.runtime.graph import StateGraph
+    from inwit.runtime.graph import StateGraph, Written
 
 
 def faults(graph: StateGraph[Any]) -> list[GraphError]:
@@ -48,6 +50,10 @@ def _unknown_names(graph: StateGraph[Any]) -> Iterable[GraphError]:
                 yield UnknownNodeError(source, known, where=f" (edge to {target!r})")
         if target not in known | {END}:
             yield UnknownNodeError(target, known, where=f" (edge from {sources[0]!r})")
+    for name, written in graph.nodes.items():
+        for target in written.destinations:
+            if target not in known | {END}:
+                yield UnknownNodeError(target, known, where=f" (destination of {name!r})")
     for router in graph.routers():
         if router.source not in known | {START}:
             yield UnknownNodeError(router.source, known, where=" (conditional edges)")
@@ -70,7 +76,9 @@ def _missing_routes(router: Router) -> Iterable[GraphError]:
 def _unreachable(graph: StateGraph[Any]) -> list[GraphError]:
     ways = successors(graph)
     reached = _walk(START, ways)
-    lost = [name for name in graph.nodes if name not in reached]
+    # A fallback is called in another node's place: nothing need lead to it.
+    stand_ins = {node.policy.fallback for node in graph.nodes.values() if _is_name(node)}
+    lost = [name for name in graph.nodes if name not in reached and name not in stand_ins]
     found: list[GraphError] = [
         UnreachableNodeError(name, sorted(reached - {START, END})) for name in lost
     ]
@@ -96,11 +104,20 @@ def successors(graph: StateGraph[Any]) -> dict[str, set[str]]:
         possible = router.possible()
         ways[router.source] |= {target for _, target in possible} if possible else everything
     for name, written in graph.nodes.items():
-        commanded = destinations(written)
+        commanded = destinations(_with_defaults(written, graph))
         ways[name] |= everything if commanded is None else set(commanded)
         if not ways[name]:
             ways[name].add(END)
     return ways
+
+
+def _is_name(written: Written) -> bool:
+    return isinstance(written.policy.fallback, str)
+
+
+def _with_defaults(written: Written, graph: StateGraph[Any]) -> Written:
+    policy = written.policy.over(graph.policy_defaults)
+    return written if policy is written.policy else msgspec.structs.replace(written, policy=policy)
 
 
 def _walk(start: str, ways: dict[str, set[str]]) -> set[str]:
