@@ -48,6 +48,7 @@ def rows_come_back_as_they_were_put(place: Place) -> None:
     assert isinstance(first, Checkpoint) and isinstance(second, Pending)  # noqa: PT018
     expect_equal(values_of(first.state or {}), VALUES | {"log": [1]}, "the state")
     expect_equal(thaw(second.value), list(VALUES.values()), "the pending value")
+    expect_equal(first.metadata, {"user": "ada", "tags": ["a", ("b", 2)]}, "the metadata")
     expect(all(isinstance(task, Task) for task in first.next), "next holds Tasks")
     expect_equal(thaw(first.next[1].arg), {"item": [1]}, "the input of a sent task")
 

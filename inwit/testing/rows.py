@@ -59,7 +59,7 @@ def checkpoint(
         owner="boot:1:2",
         lease_until_ns=2**62,
         version=3,
-        metadata={"user": freeze("ada")},
+        metadata={"user": "ada", "tags": ["a", ("b", 2)]},
     )
 
 

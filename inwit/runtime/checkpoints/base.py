@@ -73,7 +73,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     version: int = 0
     """The version of the state's shape: see `inwit.runtime.checkpoints.migrating`."""
     metadata: dict[str, Any] | None = None
-    """What the caller's config said, frozen."""
+    """What the caller's config said, as it is."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2, gc=False):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from inwit.runtime.checkpoints.base import Checkpoint, Pending, PendingKind, Row, Source, Task
-from inwit.runtime.serial import pack
+from inwit.runtime.serial import freeze, pack, thaw
 
 _Frozen = msgspec.Raw
 
@@ -74,6 +74,9 @@ _decode_first = msgspec.msgpack.Decoder(_First).decode
 
 def encode(row: Row) -> bytes:
     """Write a row as msgpack."""
+    if isinstance(row, Checkpoint) and row.metadata:
+        # What a config says is not checked as a state is: what cannot be kept is kept by its name.
+        row = replace(row, metadata={key: freeze(value) for key, value in row.metadata.items()})
     try:
         return _encode(row)
     except (OverflowError, UnicodeEncodeError):
@@ -113,6 +116,8 @@ def decode(data: bytes, *, seq: int = 0) -> Row:
     if isinstance(found, _Pending):
         return Pending(**fields)
     fields["next"] = tuple(Task(task.name, task.arg, task.is_sent) for task in found.next)
+    if found.metadata:
+        fields["metadata"] = {key: thaw(value) for key, value in found.metadata.items()}
     return Checkpoint(**fields)
 
 

@@ -8,6 +8,7 @@ from threading import Lock
 
 from inwit.errors import ThreadGapError, ThreadTakenError
 from inwit.runtime.checkpoints.base import Checkpoint, Row, is_whole
+from inwit.runtime.checkpoints.opening import Opened
 
 
 class _Log:
@@ -83,7 +84,7 @@ class _Log:
             self._reset()
 
 
-class InMemoryCheckpointer:
+class InMemoryCheckpointer(Opened):
     """Keeps checkpoints in this process; they are gone when it ends."""
 
     def __init__(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
+from inwit.runtime.checkpoints.tuples import ReadInTuples
+
 
 class Done:
     """The result of something that is done already; it may be awaited, and needs not be."""
@@ -14,8 +16,8 @@ class Done:
         yield from ()
 
 
-class Opened:
-    """A backend that holds connections: a context manager, sync and async."""
+class Opened(ReadInTuples):
+    """A backend as it is opened, closed and read by those who know LangGraph's savers."""
 
     @classmethod
     def from_conn_string(cls, conn_string: str, **options: Any) -> Self:

@@ -6,15 +6,19 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from inwit.errors import ThreadGapError, ThreadTakenError
+from inwit.errors import MalformedInputError, ThreadGapError, ThreadTakenError
 from inwit.runtime.checkpoints.base import Checkpoint, Row
 from inwit.runtime.checkpoints.codec import decode, encode
+from inwit.runtime.checkpoints.opening import Opened
 from inwit.runtime.checkpoints.sqlite_file import File, OwnFile, ProjectFile
 from inwit.runtime.store.connection import query
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 _TABLE = """
     CREATE TABLE checkpoint_rows (
@@ -83,19 +87,27 @@ _THREADS = (
 )
 
 
-class SqliteCheckpointer:
+class SqliteCheckpointer(Opened):
     """Keeps checkpoints in a file; several processes may share it.
 
     Args:
-        path: The file. Without one, the record of the working directory's project.
+        path: The file, or ``:memory:``. Without one, the record of the working directory's project.
+            A connection of the standard module's serves as well, for the file that it leads to.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | Connection | None = None) -> None:
         self._file: File
         if path is None:
             self._file = ProjectFile(_MIGRATIONS)
         else:
-            self._file = OwnFile(Path(path), _TABLE, _MIGRATIONS)
+            self._file = OwnFile(_path_of(path), _TABLE, _MIGRATIONS)
+
+    def _set_up(self) -> None:
+        self.threads()
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self._file.close()
 
     def put(self, rows: Sequence[Row]) -> Future[Any]:
         """Append rows; the future is done when their commit has reached the disk."""
@@ -135,6 +147,20 @@ class SqliteCheckpointer:
         """The ids of all threads, sorted."""
         found = self._file.read(lambda connection: query(connection, _THREADS))
         return [name for (name,) in found]
+
+
+def _path_of(given: str | os.PathLike[str] | Connection) -> Path:
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    try:
+        found = next(
+            name for _, name_of, name in given.execute("PRAGMA database_list") if name_of == "main"
+        )
+    except (AttributeError, TypeError) as exc:
+        raise MalformedInputError(
+            f"No file is known of {given!r}.", hint="Give the file's path."
+        ) from exc
+    return Path(found or ":memory:")
 
 
 def _values(row: Row) -> tuple[Any, ...]:

@@ -34,6 +34,9 @@ class File(Protocol):
     def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run work that writes nothing, after all that was submitted before."""
 
+    def close(self) -> None:
+        """Write what waits and close the file; the next use opens it again."""
+
 
 class ProjectFile:
     """The project's record: checkpoints join the journal's group commits."""
@@ -52,6 +55,10 @@ class ProjectFile:
         """Run work that writes nothing."""
         self._journal.flush()
         return self._database.read(work)
+
+    def close(self) -> None:
+        """Write what waits; the record itself is closed by its owner."""
+        self._journal.flush()
 
 
 class _Job(NamedTuple):
@@ -73,6 +80,7 @@ class OwnFile:
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
         self._left_behind: list[object] = []
+        self._is_closing = False
 
     def submit(self, work: Work) -> Future[Any]:
         """Let `work` join the next commit."""
@@ -82,6 +90,14 @@ class OwnFile:
         """Run work that writes nothing: by the writer, so that it sees what was put before."""
         found: T = self._enqueue(work, is_read=True).result()
         return found
+
+    def close(self) -> None:
+        """Write what waits and close the file; the next use opens it again."""
+        if self._thread is not None and self._process == os.getpid():
+            self._enqueue(self._close, is_read=True).result()
+
+    def _close(self, _: apsw.Connection) -> None:
+        self._is_closing = True
 
     def _enqueue(self, work: Work, *, is_read: bool) -> Future[Any]:
         done: Future[Any] = Future()
@@ -107,7 +123,8 @@ class OwnFile:
 
     def _drain(self) -> None:
         """Wait until what was put is committed; called when the interpreter ends."""
-        self._enqueue(lambda _: None, is_read=True).exception(timeout=10)
+        if self._connection is not None or not self._queue.empty():
+            self._enqueue(lambda _: None, is_read=True).exception(timeout=10)
 
     def _serve(self) -> None:
         while True:
@@ -127,6 +144,9 @@ class OwnFile:
             for job in batch:
                 job.done.set_exception(exc)
             return
+        if self._is_closing and self._connection is not None:
+            self._connection.close(True)
+            self._connection, self._is_closing = None, False
         for job, (result, error) in zip(batch, outcomes, strict=True):
             if error is None:
                 job.done.set_result(result)
