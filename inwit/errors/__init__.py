@@ -10,6 +10,7 @@
     │   ├── DuplicateNodeError
     │   ├── UnreachableNodeError
     │   ├── UnshowableSchemaError
+    │   ├── NothingToUndoError
     │   ├── MissingRouteError
     │   ├── NoEntryError
     │   ├── NoPathToEndError
@@ -160,6 +161,7 @@ from inwit.errors.graphs import (
     ModelDefinitionError,
     NoEntryError,
     NoPathToEndError,
+    NothingToUndoError,
     NotWatchableError,
     ToolDefinitionError,
     UnknownGraphError,
@@ -284,6 +286,7 @@ __all__ = [
     "NotInThisVersionError",
     "NotJsonError",
     "NotWatchableError",
+    "NothingToUndoError",
     "OpenQuestionsError",
     "OutsideNodeError",
     "PlanError",

@@ -205,3 +205,16 @@ class UnshowableSchemaError(GraphError):
             f"Invalid context schema type: {cls!r}.",
             hint="Must be a pydantic BaseModel, a TypedDict or a dataclass.",
         )
+
+
+class NothingToUndoError(GraphError):
+    """A node's configuration has no change that could be taken back."""
+
+    code = "graph.nothing_to_undo"
+    status = 409
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"The configuration of {node!r} has no change to undo.",
+            hint="See app.node_configs(node) for its versions.",
+        )

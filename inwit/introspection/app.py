@@ -63,10 +63,19 @@ def architecture(graph: RegisteredGraph) -> dict[str, Any]:
 def implementation(graph: RegisteredGraph) -> dict[str, Any]:
     """Say where the graph is written, in which versions of its nodes."""
     return {
-        "node_versions": {node.name: node.version for node in graph.manifest.nodes},
+        "node_versions": {
+            node.name: _with_config(node.version, graph.node_configs.get(node.name))
+            for node in graph.manifest.nodes
+        },
+        "node_configs": graph.node_configs,
         "source": _source(graph.manifest),
         "dependencies": dependencies(graph)["dependencies"],
     }
+
+
+def _with_config(version: str, config: dict[str, Any] | None) -> str:
+    """A node's version: of its code, and of its configuration where it has one."""
+    return version if config is None else f"{version}+config.{config['version']}.{config['hash']}"
 
 
 def nodes(graph: RegisteredGraph) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(Answering, TimeTravel, Schemas, Cached, Generic[S]):
+class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     def __init__(

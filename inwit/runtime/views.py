@@ -87,6 +87,8 @@ class RegisteredGraph(msgspec.Struct, frozen=True, kw_only=True):
     last_seen_at: str
     manifest: GraphManifest
     is_current: bool
+    node_configs: dict[str, dict[str, Any]] = {}
+    """The current configuration of each node that has one."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

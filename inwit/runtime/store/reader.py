@@ -16,6 +16,7 @@ import msgspec
 from inwit.errors import StoreError, UnknownGraphError, UnknownUriError
 from inwit.events import Event, timestamp
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.node_config import rows_of, shown_of
 from inwit.runtime.project import Project
 from inwit.runtime.store import metrics, queries
 from inwit.runtime.store.batches import Batches
@@ -116,8 +117,13 @@ class Store:
         return RegisteredGraph(
             name=name, version=version, registered_at=timestamp(registered_ns),
             last_seen_at=timestamp(seen_ns), is_current=bool(is_current),
-            manifest=msgspec.convert(facts, GraphManifest),
+            manifest=msgspec.convert(facts, GraphManifest), node_configs=self._node_configs(name),
         )  # fmt: skip
+
+    def _node_configs(self, graph: str) -> dict[str, dict[str, Any]]:
+        rows = self.database.read(lambda connection: rows_of(connection, graph))
+        shown: dict[str, dict[str, Any]] = self.redactor.value(shown_of(rows)) if rows else {}
+        return shown
 
     # Executions
 

@@ -105,7 +105,10 @@ ENDPOINTS = (
         path="/mcp/implementation",
         summary="Where the graph is written, in which versions of its nodes.",
         answer=_of(app.implementation),
-        fields={"node_versions": OBJECT, "source": SOURCE, "dependencies": ARRAY},
+        fields={
+            "node_versions": OBJECT, "node_configs": OBJECT, "source": SOURCE,
+            "dependencies": ARRAY,
+        },
         query=GRAPH,
     ),
     Endpoint(

@@ -1,0 +1,261 @@
+"""Versioned configuration of nodes: changed while the graph stays compiled, and undone.
+
+Each change is a version of its own, with who made it, when and why; undoing one is a new version
+too, so that nothing is ever lost. An execution reads the versions that were there when it began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from inwit.errors import NothingToUndoError, UnknownNodeError
+from inwit.events import timestamp
+from inwit.runtime.serial import pack, plain, unpack
+
+if TYPE_CHECKING:
+    import apsw
+
+    from inwit.runtime.context import Context
+    from inwit.runtime.manifest import GraphManifest
+    from inwit.runtime.project import Project
+
+ROOM: Final = "node_config"
+_TABLE = (
+    "CREATE TABLE node_configs (graph TEXT, node TEXT, version INTEGER, at_ns INTEGER, who TEXT,"
+    " why TEXT, hash TEXT, config BLOB, parent INTEGER, PRIMARY KEY (graph, node, version))"
+    " WITHOUT ROWID;"
+)
+MIGRATIONS: Final = (_TABLE,)
+_COLUMNS = "node, version, at_ns, who, why, hash, config, parent"
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a node's configuration."""
+
+    node: str
+    version: int
+    """Counts from 1."""
+    who: str
+    why: str
+    at: str
+    """RFC 3339."""
+    hash: str
+    """Of the values: equal values have equal hashes."""
+    values: Mapping[str, Any]
+    parent: int
+    """The version that it changed; 0 for none. Undoing goes back to there."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        shown: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, values={}))
+        return {**shown, "values": plain(pack(dict(self.values), strict=False))}
+
+
+Row = tuple[Any, ...]
+
+
+class Book(Protocol):
+    """Where versions are kept."""
+
+    def rows(self, graph: str) -> Sequence[Row]:
+        """All versions of a graph's nodes, by node and version."""
+
+    def add(self, graph: str, node: str, make: _Make) -> Row:
+        """Add the version that `make` makes of those that the node has."""
+
+
+class _Make(Protocol):
+    def __call__(self, known: Sequence[Row]) -> Row:
+        """Make a version; `known` are the node's, oldest first."""
+
+
+class MemoryBook:
+    """The versions of graphs that are not recorded: they last as long as it does."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+
+    def rows(self, graph: str) -> Sequence[Row]:
+        """All versions."""
+        return sorted(self._rows.get(graph, ()), key=lambda row: (row[0], row[1]))
+
+    def add(self, graph: str, node: str, make: _Make) -> Row:
+        """Add a version."""
+        row = make([one for one in self.rows(graph) if one[0] == node])
+        self._rows.setdefault(graph, []).append(row)
+        return row
+
+
+class ProjectBook:
+    """The versions in the project's record, for all its processes."""
+
+    def __init__(self, project: Project) -> None:
+        from inwit.runtime.store.database import Database
+
+        self._database = Database.of(project)
+
+    def rows(self, graph: str) -> Sequence[Row]:
+        """All versions."""
+        return self._database.read(lambda connection: rows_of(connection, graph))
+
+    def add(self, graph: str, node: str, make: _Make) -> Row:
+        """Add a version; two processes never make the same one."""
+        self._database.declare(ROOM, MIGRATIONS)
+
+        def write(connection: apsw.Connection) -> Row:
+            row = make([one for one in rows_of(connection, graph) if one[0] == node])
+            connection.execute(
+                f"INSERT INTO node_configs (graph, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",
+                (graph, *row),
+            )
+            return row
+
+        return self._database.write(write)
+
+
+def rows_of(connection: apsw.Connection, graph: str) -> list[Row]:
+    """All versions of a graph's nodes in a record; none where nobody made any."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'node_configs'").fetchall()
+    if not known:
+        return []
+    return connection.execute(
+        f"SELECT {_COLUMNS} FROM node_configs WHERE graph = ? ORDER BY node, version", (graph,)
+    ).fetchall()
+
+
+def config_of_row(row: Row) -> NodeConfig:
+    """Read a version, with the values as the program gave them."""
+    node, version, at_ns, who, why, hash_, packed, parent = row
+    return NodeConfig(
+        node=node, version=version, who=who, why=why, at=timestamp(at_ns), hash=hash_,
+        values=unpack(packed), parent=parent,
+    )  # fmt: skip
+
+
+def shown_of(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The current version of each node, as readers see it."""
+    found: dict[str, dict[str, Any]] = {}
+    for node, version, at_ns, who, why, hash_, packed, _ in rows:
+        found[node] = {
+            "version": version, "who": who, "why": why, "at": timestamp(at_ns), "hash": hash_,
+            "values": plain(packed),
+        }  # fmt: skip
+    return found
+
+
+class NodeConfigs:
+    """The configuration of a compiled graph's nodes."""
+
+    name: str
+    project: Project
+    journal: Any
+    _book: Book | None = None
+
+    def manifest(self) -> GraphManifest:
+        """What is known of the graph without running it."""
+        raise NotImplementedError
+
+    def configure_node(self, node: str, *, who: str, why: str = "", **values: Any) -> NodeConfig:
+        """Change some of a node's values, from the next execution on, in every process.
+
+        The node reads them as ``ctx.node_config``. Keys that are not given keep their values.
+
+        Raises:
+            UnknownNodeError: The graph has no such node.
+            UnserialisableError: A value cannot be kept.
+        """
+
+        def make(known: Sequence[Row]) -> Row:
+            before: dict[str, Any] = unpack(known[-1][6]) if known else {}
+            parent = known[-1][1] if known else 0
+            return _row(node, known, (who, why), {**before, **values}, parent)
+
+        return self._add(node, make, undoes=None)
+
+    def undo_node_config(self, node: str, *, who: str = "", why: str = "") -> NodeConfig:
+        """Take back the last change of a node that is not taken back yet, by a new version.
+
+        Raises:
+            NothingToUndoError: Its configuration is as it was at first.
+        """
+        undone: list[int] = []
+
+        def make(known: Sequence[Row]) -> Row:
+            by_version = {row[1]: row for row in known}
+            current = known[-1] if known else None
+            if current is None or (current[7] == 0 and not unpack(current[6])):
+                raise NothingToUndoError(node)
+            before = by_version.get(current[7])
+            undone.append(current[1])
+            values = {} if before is None else unpack(before[6])
+            parent = 0 if before is None else before[7]
+            return _row(node, known, (who, why), values, parent)
+
+        return self._add(node, make, undoes=undone)
+
+    def node_configs(self, node: str) -> list[NodeConfig]:
+        """The versions of a node's configuration, oldest first; the last one counts.
+
+        Raises:
+            UnknownNodeError: The graph has no such node.
+        """
+        self._check(node)
+        return [config_of_row(row) for row in self.config_book.rows(self.name) if row[0] == node]
+
+    @property
+    def config_book(self) -> Book:
+        """Where the versions are kept."""
+        if self._book is None:
+            self._book = MemoryBook() if self.journal is None else ProjectBook(self.project)
+        return self._book
+
+    def _check(self, node: str) -> None:
+        known = [one.name for one in self.manifest().nodes]
+        if node not in known:
+            raise UnknownNodeError(node, known, where=f" in {self.name!r}")
+
+    def _add(self, node: str, make: _Make, undoes: list[int] | None) -> NodeConfig:
+        self._check(node)
+        if self.journal is not None:
+            self.journal.flush()  # the graph has its name in the project then
+        made = config_of_row(self.config_book.add(self.name, node, make))
+        if self.journal is not None:
+            change = made.to_json()
+            if undoes:
+                change["undoes"] = undoes[0]
+            self.journal.emit("node_config_changed", graph_name=self.name, node=node, change=change)
+        return made
+
+
+def _row(
+    node: str, known: Sequence[Row], said: tuple[str, str], values: dict[str, Any], parent: int
+) -> Row:
+    packed = pack(values)
+    canonical = msgspec.json.encode(plain(packed), order="deterministic", enc_hook=repr)
+    digest = hashlib.sha256(canonical).hexdigest()[:12]
+    at_ns = max(time.time_ns(), known[-1][2] if known else 0)
+    version = known[-1][1] + 1 if known else 1
+    return (node, version, at_ns, *said, digest, packed, parent)
+
+
+def config_for(ctx: Context) -> Mapping[str, Any]:
+    """What `Context.node_config` gives; the visit's record says which version it read."""
+    execution = ctx.execution
+    if execution.configs is None:
+        begun = execution.anchor_ns + execution.begun_ns
+        rows = execution.graph.config_book.rows(execution.graph.name)
+        execution.configs = {row[0]: config_of_row(row) for row in rows if row[2] <= begun}
+    found = execution.configs.get(ctx.node)
+    if found is None:
+        return {}
+    said = {"node_config": found.version, "hash": found.hash}
+    ctx.emit("custom", name="node_config", data=said)
+    return dict(found.values)
+
+
+__all__ = ["NodeConfig", "NodeConfigs", "config_for", "rows_of", "shown_of"]
