@@ -99,9 +99,11 @@ def test_langgraphs_serializer_may_be_given(make: Make) -> None:
 
 
 def test_a_file_is_shared_and_outlives_its_cache(project: Path) -> None:
-    SqliteCache(project / "c.db").set({A: (1, None)})
+    first: SqliteCache[int] = SqliteCache(project / "c.db")
+    first.set({A: (1, None)})
 
-    assert SqliteCache(project / "c.db").get([A]) == {A: 1}
+    second: SqliteCache[int] = SqliteCache(project / "c.db")
+    assert second.get([A]) == {A: 1}
 
 
 def test_the_cache_answers_as_langgraphs_does() -> None:
