@@ -48,11 +48,29 @@ _TOLD_BY = {
 }
 
 
-def error_name(error: BaseException | type[BaseException]) -> str:
-    """The nearest class of an error that both libraries have, so that ours may be subclasses."""
-    kind = error if isinstance(error, type) else type(error)
-    own = [cls.__name__ for cls in kind.__mro__ if cls.__name__ in _KNOWN_ERRORS]
-    return kind.__name__ if _is_of_a_scenario(kind) else own[0]
+class Raised:
+    """What kind of error was raised, by the names that both libraries have.
+
+    Ours may be of several kinds: it equals LangGraph's where it is of LangGraph's kind too.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        kind = type(error)
+        self.names = [cls.__name__ for cls in kind.__mro__ if cls.__name__ in _KNOWN_ERRORS]
+        if _is_of_a_scenario(kind):
+            self.names.insert(0, kind.__name__)
+        self.is_standard = not kind.__module__.startswith("inwit")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Raised):
+            return False
+        standard, own = (self, other) if self.is_standard else (other, self)
+        return standard.names[0] in own.names
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return " | ".join(self.names)
 
 
 def _is_of_a_scenario(kind: type[BaseException]) -> bool:
@@ -70,7 +88,7 @@ class Comparable:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, BaseException):
-            return {"error": error_name(value), "args": self._args(value)}
+            return {"error": Raised(value), "args": self._args(value)}
         if isinstance(value, Mapping):
             return self._mapping(value)
         if type(value).__name__ in _TOLD_BY:
@@ -89,7 +107,7 @@ class Comparable:
         return self._object(value)
 
     def _object(self, value: Any) -> Any:
-        if value is None or isinstance(value, bool | int | float | bytes | complex):
+        if value is None or isinstance(value, bool | int | float | bytes | complex | Raised):
             return value
         return self._text(repr(value))
 

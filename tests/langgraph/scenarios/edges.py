@@ -110,10 +110,10 @@ def a_decision_takes_a_config(lib):
 
 async def a_decision_may_be_async(lib):
     async def route(state: State) -> str:
-        return "c"
+        return state["kind"]
 
     graph = _graph(lib, "a", "b", "c").add_conditional_edges("a", route)
-    return await graph.compile().ainvoke({"kind": ""})
+    return await graph.compile().ainvoke({"kind": "c"})
 
 
 def two_decisions_of_one_node(lib):

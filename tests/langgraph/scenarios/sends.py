@@ -147,8 +147,7 @@ def a_command_updates_and_goes_on(lib):
     def a(state: State) -> lib.Command[Literal["c"]]:
         return lib.Command(update={"log": ["a"]}, goto="c")
 
-    graph = lib.StateGraph(State).add_node(a).add_node("b", _log("b")).add_node("c", _log("c"))
-    graph.add_edge(lib.START, "a")
+    graph = lib.StateGraph(State).add_node(a).add_node("c", _log("c")).add_edge(lib.START, "a")
     return [graph.compile().invoke({}), list(graph.compile().stream({}))]
 
 

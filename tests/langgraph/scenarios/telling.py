@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.langgraph.comparing import error_name
+from tests.langgraph.comparing import Raised
 
 
 def thread(name: str = "1", **configurable: Any) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def raised(call: Callable[[], Any], saying: str | None = None) -> Any:
     try:
         found = call()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
-        name = error_name(error)
-        return name if saying is None else (name, re.search(saying, str(error)) is not None)
+        kind = Raised(error)
+        return kind if saying is None else (kind, re.search(saying, str(error)) is not None)
     return "nothing raised", found
 
 
@@ -63,8 +63,8 @@ async def araised(awaitable: Any, saying: str | None = None) -> Any:
     try:
         found = await awaitable
     except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
-        name = error_name(error)
-        return name if saying is None else (name, re.search(saying, str(error)) is not None)
+        kind = Raised(error)
+        return kind if saying is None else (kind, re.search(saying, str(error)) is not None)
     return "nothing raised", found
 
 
@@ -74,7 +74,7 @@ def until_raised(chunks: Iterable[Any]) -> list[Any]:
     try:
         seen.extend(chunks)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
-        seen.append(error_name(error))
+        seen.append(Raised(error))
     return seen
 
 
