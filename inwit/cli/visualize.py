@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def command(name: str, as_json: bool) -> None:
     """Draw a graph, or an execution with the number of its nodes' visits, as Mermaid text."""
     from inwit.cli import render
-    from inwit.runtime.drawing import of_manifest
+    from inwit.runtime.drawing import flowchart, of_manifest
     from inwit.runtime.project import Project
     from inwit.runtime.store import Store
 
     graph, visits = _find(Store.of(Project.find()), name)
-    drawing = of_manifest(graph.manifest).draw_mermaid(visits=visits)
+    drawing = flowchart(of_manifest(graph.manifest), visits)
     if as_json:
         render.json({"graph": graph.name, "visits": visits, "mermaid": drawing})
     else:

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from inwit.errors import UnknownNodeError
-from inwit.runtime.drawing import of_manifest
+from inwit.runtime.drawing import flowchart, of_manifest
 from inwit.runtime.manifest import EdgeFacts, GraphManifest, NodeFacts
 from inwit.runtime.views import RegisteredGraph
 
@@ -56,7 +56,7 @@ def architecture(graph: RegisteredGraph) -> dict[str, Any]:
             "has_parallel_paths": manifest.has_parallel_paths,
         },
         "execution_flow": execution_flow(manifest),
-        "mermaid": of_manifest(manifest).draw_mermaid(),
+        "mermaid": flowchart(of_manifest(manifest)),
     }
 
 

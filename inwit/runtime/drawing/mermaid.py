@@ -32,14 +32,29 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     """Words of a label in one line."""
     frontmatter: dict[str, Any]
     visits: Mapping[str, int]
+    quote: str = ""
+    """What stands around labels."""
 
 
 def draw(graph: Graph, style: Style) -> str:
     """Write a graph as a flowchart."""
-    lines = ["graph TD;"]
+    head = ["graph TD;"]
     if not style.is_plain:
-        lines = ["---", *frontmatter(style.frontmatter, style.curve.value), "---", *lines]
-    lines += _Drawing(graph, style).lines()
+        head = ["---", *frontmatter(style.frontmatter, style.curve.value), "---", *head]
+    return _draw(graph, style, head)
+
+
+def flowchart(graph: Graph, visits: Mapping[str, int] | None = None) -> str:
+    """Write a graph as a flowchart without settings at its head, as pages and terminals show it."""
+    style = Style(
+        is_plain=False, curve=CurveStyle.LINEAR, colours=NodeStyles(), words=9, frontmatter={},
+        visits=visits or {}, quote='"',
+    )  # fmt: skip
+    return _draw(graph, style, ["flowchart TD"])
+
+
+def _draw(graph: Graph, style: Style, head: list[str]) -> str:
+    lines = [*head, *_Drawing(graph, style).lines()]
     if not style.is_plain:
         lines += [f"\tclassDef {name} {look}" for name, look in asdict(style.colours).items()]
     return "\n".join(lines) + "\n"
@@ -104,6 +119,7 @@ class _Drawing:
         if facts:
             told = "\n".join(fact.translate(_ESCAPES) for fact in facts)
             label += f"<hr/><small><em>{told}</em></small>"
+        label = f"{self.style.quote}{label}{self.style.quote}"
         if self.last is not None and node.id == self.last.id:
             return f"{_safe(node.id)}([{label}]):::last"
         if self.first is not None and node.id == self.first.id:
@@ -114,8 +130,9 @@ class _Drawing:
         arrow = "-.->" if edge.conditional else "-->"
         if edge.data is not None:
             label = _wrapped(str(edge.data), self.style.words)
+            label = f'"{label}"' if self.style.quote else f"&nbsp;{label}&nbsp;"
             before, after = ("-.", ".->") if edge.conditional else ("--", "-->")
-            arrow = f"{before} &nbsp;{label}&nbsp; {after}"
+            arrow = f"{before} {label} {after}"
         return f"{_safe(edge.source)} {arrow} {_safe(edge.target)};"
 
 
