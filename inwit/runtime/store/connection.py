@@ -23,6 +23,8 @@ from inwit.errors import (
     StoreReadOnlyError,
 )
 
+IN_MEMORY: Final = Path(":memory:")
+"""A file that is none."""
 BUSY_MS: Final = 5_000
 """How long one operation waits for another process."""
 
@@ -36,7 +38,8 @@ _DAMAGED = {apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS, apsw.SQLI
 
 def open_writer(path: Path) -> apsw.Connection:
     """Open the file for writing, creating it; the caller holds the project's exclusive lock."""
-    _create_private(path)
+    if path != IN_MEMORY:
+        _create_private(path)
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_MS)
