@@ -33,12 +33,13 @@ def assemble(
         _node(i, name, node, node.policy.over(graph.policy_defaults))
         for i, (name, node) in enumerate(written)
     ]
+    main = graph.main_schema(is_langgraph=schema.is_lenient)
     around = Around(limits, schema, graph.nodes, cache, tuple(middleware))
     program = Program(nodes)
     program.deferred = frozenset(i for i, (_, node) in enumerate(written) if node.is_deferred)
     for node, (_, one) in zip(nodes, written, strict=True):
-        _set_views(node, graph.schema if one.schema is None else one.schema, graph.schema, schema)
-    routers = _routers_by_source(graph.routers(), program, graph.schema, schema)
+        _set_views(node, main if one.schema is None else one.schema, main, schema)
+    routers = _routers_by_source(graph.routers(), program, main, schema)
     edges = _ends_by_source(graph.edges)
     direct = _ends_by_source(
         (sources, end) for sources, end in graph.edges if len(sources) == 1 and end != END
@@ -55,7 +56,8 @@ def assemble(
     program.entry_targets = targets.get(START, ())
     program.entry_edges = tuple(edges.get(START, ()))
     program.entry_routers = routers.get(START, ())
-    program.entry = None if program.entry_routers else sorted(program.entry_targets)
+    is_decided = bool(program.entry_routers or program.deferred)
+    program.entry = None if is_decided else sorted(program.entry_targets)
     for node in nodes:
         node.targets = targets.get(node.name, ())
         node.routers = routers.get(node.name, ())
@@ -84,7 +86,8 @@ def _set_views(node: Node, own: StateSchema, main: StateSchema, whole: StateSche
     if own is whole and main is whole:
         node.view = node.read = whole.view
     else:
-        node.view, node.read = lens(own, whole), lens(main, whole)
+        node.view = lens(own, whole, is_main=own is main)
+        node.read = lens(main, whole)
     node.read_packet = own.read_packet
 
 

@@ -239,12 +239,17 @@ class StateGraph(Generic[S]):
 
     # What the compiled graph asks
 
-    def whole_schema(self) -> StateSchema:
+    def main_schema(self, *, is_langgraph: bool) -> StateSchema:
+        """The state's own schema, as ours or by LangGraph's rules."""
+        return self.schema.as_langgraph() if is_langgraph else self.schema
+
+    def whole_schema(self, *, is_langgraph: bool = False) -> StateSchema:
         """The channels of all schemas: the state's, the input's, the output's, the nodes'."""
+        main = self.main_schema(is_langgraph=is_langgraph)
         found = [self.input_schema, self.output_schema]
         found += [one.schema for one in self.nodes.values()]
         others = [one for one in found if one is not None and one is not self.schema]
-        return joined(self.schema, others) if others else self.schema
+        return joined(main, others) if others else main
 
     @property
     def input_names(self) -> frozenset[str] | None:
@@ -341,7 +346,7 @@ class StateGraph(Generic[S]):
         frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
         is_langgraph = defaults == "langgraph"
         limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
-        schema = self.whole_schema()
+        schema = self.whole_schema(is_langgraph=is_langgraph)
         program = assemble(self, schema, limits, cache, middleware)
         options = Options(
             name=_checked_name(name) or naming.name_of(frame),

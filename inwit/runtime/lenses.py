@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from inwit.runtime.state import StateSchema, schema_of
+from inwit.errors import InvalidSchemaError
+from inwit.runtime.state import Channel, StateSchema, schema_of
 
 View = Callable[[dict[str, Any]], Any]
 
@@ -16,20 +17,31 @@ def joined(main: StateSchema, others: Iterable[StateSchema]) -> StateSchema:
     for other in others:
         for name, channel in other.channels.items():
             known = channels.get(name)
+            if known is not None and known.reducer is not None and _differs(known, channel):
+                raise InvalidSchemaError(
+                    f"The key {name!r} of {other.cls.__name__} has another reducer than before.",
+                    hint="Give a key one reducer, in one class.",
+                )
             if known is None or (known.reducer is None and channel.reducer is not None):
                 channels[name] = channel
     if channels == main.channels:
         return main
     whole = type(main)(main.cls, channels)
+    whole.is_lenient = main.is_lenient
     whole.view = lens(main, whole)
     return whole
 
 
-def lens(schema: StateSchema, whole: StateSchema) -> View:
-    """How nodes of `schema` see a state of `whole`."""
+def _differs(known: Channel, other: Channel) -> bool:
+    return other.reducer not in (None, known.reducer)
+
+
+def lens(schema: StateSchema, whole: StateSchema, *, is_main: bool = True) -> View:
+    """How nodes of `schema`, which may be the graph's main one, see a state of `whole`."""
+    view = schema.view if is_main else schema.checked_view
     if schema is whole or schema.channels.keys() == whole.channels.keys():
-        return schema.view
-    names, view = tuple(schema.channels), schema.view
+        return view
+    names = tuple(schema.channels)
     if view is dict.copy:
         return lambda state: {name: state[name] for name in names if name in state}
     return lambda state: view({name: state[name] for name in names if name in state})

@@ -12,8 +12,10 @@ import sys
 import typing
 from collections import abc
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import MISSING
 from functools import lru_cache, partial
+from inspect import Parameter, signature
 from types import FrameType
 from typing import Any
 
@@ -22,15 +24,18 @@ import msgspec
 from inwit.errors import (
     IncompleteStateError,
     InvalidMessageError,
+    InvalidSchemaError,
     InvalidStateError,
     InvalidUpdateError,
     nearest,
     shorten,
 )
-from inwit.runtime.commands import Overwrite
+from inwit.runtime.commands import Command, Overwrite
 from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
 
 Reducer = Callable[[Any, Any], Any]
+ROOT = "__root__"
+"""The key of a state that is one value."""
 _EMPTY = (list, dict, set, tuple, int, float, str, bytes, bool, frozenset)
 _CONCRETE: dict[Any, Any] = {
     abc.Sequence: list,
@@ -67,7 +72,7 @@ class StateSchema:
         self.channels = channels
         self.names = channels.keys()
         self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
-        self.defaults = any(c.factory is not None for c in channels.values())
+        self.defaults = any(c.factory is not None for c in self.reducers.values())
         """Whether the state holds values before the input does."""
         self.is_plain = type(self) is StateSchema and not self.reducers
         """Whether an update of known keys is merged by setting them."""
@@ -75,10 +80,21 @@ class StateSchema:
         """Whether keys that the state lacks are left out instead of refused."""
         self.view: Callable[[dict[str, Any]], Any] = dict.copy
         """Makes what a node is given of the state."""
+        self.checked_view: Callable[[dict[str, Any]], Any] = dict.copy
+        """Makes it of values that were not checked against this class."""
+
+    is_root = False
+    """Whether the state is one value, under the key `ROOT`."""
+
+    def as_langgraph(self) -> StateSchema:
+        """The same keys by LangGraph's rules: unknown ones are left out, and nodes check models."""
+        made = copy(self)
+        made.is_lenient = True
+        return made
 
     def initial(self) -> dict[str, Any]:
-        """The state before the input: defaults, and empty values of keys with a reducer."""
-        return {c.name: c.factory() for c in self.channels.values() if c.factory is not None}
+        """The state before the input: the empty values of keys with a reducer."""
+        return {c.name: c.factory() for c in self.reducers.values() if c.factory is not None}
 
     def parse(self, value: Any) -> dict[str, Any]:
         """Check an input and give its keys.
@@ -89,6 +105,8 @@ class StateSchema:
         if type(value) is dict and value.keys() <= self.names:
             return value.copy()
         found = self.keys_of(value)
+        if found is not None and self.is_lenient:
+            return {key: one for key, one in found.items() if key in self.names}
         if found is None:
             raise InvalidStateError(
                 f"Expected dict, got {shorten(value)}: the input is a {type(value).__name__}.",
@@ -181,10 +199,33 @@ class StateSchema:
             )
 
 
+class _RootSchema(StateSchema):
+    """A state that is one value; the engine keeps it under the key `ROOT`."""
+
+    is_root = True
+
+    def __init__(self, cls: Any, channels: dict[str, Channel]) -> None:
+        super().__init__(cls, channels)
+        self.view = self.checked_view = self._value
+
+    @staticmethod
+    def _value(state: dict[str, Any]) -> Any:
+        return state.get(ROOT)
+
+    def parse(self, value: Any) -> dict[str, Any]:
+        return {ROOT: value}
+
+    def keys_of(self, value: Any) -> Mapping[str, Any] | None:
+        """Any value is the state's, but for None and lists that hold commands."""
+        if isinstance(value, list | tuple) and any(isinstance(one, Command) for one in value):
+            return None
+        return None if value is None or isinstance(value, Command) else {ROOT: value}
+
+
 class _DataclassSchema(StateSchema):
     def __init__(self, cls: type, channels: dict[str, Channel]) -> None:
         super().__init__(cls, channels)
-        self.view = self._make
+        self.view = self.checked_view = self._make
 
     def _make(self, state: dict[str, Any]) -> Any:
         try:
@@ -206,18 +247,37 @@ class _PydanticSchema(StateSchema):
         super().__init__(cls, channels)
         self._model: Any = cls
         self.view = self._make
+        self.checked_view = self._check
 
     def _make(self, state: dict[str, Any]) -> Any:
         return self._model.model_construct(**state)
 
+    def _check(self, state: dict[str, Any]) -> Any:
+        return self._model(**state)
+
+    def as_langgraph(self) -> StateSchema:
+        made = super().as_langgraph()
+        made.view = self.checked_view
+        return made
+
     def keys_of(self, value: Any) -> Mapping[str, Any] | None:
+        """Every field; of those that are None by default, the ones that were set."""
         if isinstance(value, self.cls):
             model: Any = value
-            return {name: getattr(model, name) for name in model.model_fields_set}
+            fields, was_set = self._model.model_fields, model.model_fields_set
+            return {
+                name: found
+                for name in self.names
+                if (found := getattr(model, name, None)) is not None
+                or name in was_set
+                or fields[name].default is not None
+            }
         return super().keys_of(value)
 
     def parse(self, value: Any) -> dict[str, Any]:
         given = super().parse(value)
+        if self.is_lenient:
+            return given
         try:
             model = self._model.model_validate({**self.initial(), **given})
         except ValueError as exc:
@@ -230,6 +290,8 @@ class _PydanticSchema(StateSchema):
     def apply(
         self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False
     ) -> dict[str, Any]:
+        if self.is_lenient:
+            return super().apply(state, update, strict=strict)
         if not (update.keys() <= self.names):
             self._refuse_unknown(update, InvalidUpdateError, "An update")
         model = self._model.model_construct(**state)
@@ -267,9 +329,11 @@ def schema_of(cls: Any) -> StateSchema:
         return _DataclassSchema(cls, _dataclass_channels(cls))
     if typing.is_typeddict(cls) or hasattr(cls, "__total__"):
         return StateSchema(cls, _typeddict_channels(cls))
-    raise InvalidStateError(
-        f"{cls!r} is no state class.", hint="Use a TypedDict, a dataclass or a pydantic model."
-    )
+    if typing.get_origin(cls) is None and not isinstance(cls, type):
+        raise InvalidStateError(
+            f"{cls!r} is no state class.", hint="Use a TypedDict, a dataclass or a pydantic model."
+        )
+    return _RootSchema(cls, {ROOT: _channel(ROOT, cls, MISSING, is_required=True)})
 
 
 def _hints(cls: type) -> dict[str, Any]:
@@ -340,6 +404,8 @@ def _channel(
         hint, *rest = typing.get_args(hint)
         extras = tuple(rest)
     reducer = next((extra for extra in reversed(extras) if _is_reducer(extra)), None)
+    if reducer is not None:
+        _check_reducer(name, reducer)
     text = next((extra for extra in extras if isinstance(extra, str)), description)
     factory = None if default is MISSING else default
     base = typing.get_origin(hint) or hint
@@ -361,3 +427,22 @@ def _channel(
 
 def _is_reducer(extra: Any) -> bool:
     return callable(extra) and not isinstance(extra, type)
+
+
+def _check_reducer(name: str, reducer: Any) -> None:
+    """Refuse a function that cannot be called with two values.
+
+    Raises:
+        InvalidSchemaError: It says what the function takes.
+    """
+    try:
+        parameters = signature(reducer).parameters.values()
+    except (TypeError, ValueError):  # Some builtins do not say.
+        return
+    kinds = [one.kind for one in parameters]
+    count = kinds.count(Parameter.POSITIONAL_ONLY) + kinds.count(Parameter.POSITIONAL_OR_KEYWORD)
+    if count != 2 and Parameter.VAR_POSITIONAL not in kinds:
+        raise InvalidSchemaError(
+            f"Invalid reducer of {name!r}: it takes {count} values.",
+            hint="A reducer takes the old value and the new one, and returns the value to keep.",
+        )
