@@ -58,6 +58,12 @@ class ToolRuntime(_ByType, Generic[ContextT, StateT]):
     execution_info: Any = None
     server_info: Any = None
 
+    @classmethod
+    def __class_getitem__(cls, given: Any) -> Any:
+        """With one type it is the context's; the state is a dict."""
+        types = given if isinstance(given, tuple) else (given, dict)
+        return super().__class_getitem__(types)  # type: ignore[misc]
+
     def emit_output_delta(self, delta: Any) -> None:
         """Write a piece of the tool's output to the readers of the stream."""
         self.stream_writer({"tool_call_id": self.tool_call_id, "delta": delta})

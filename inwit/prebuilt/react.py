@@ -35,6 +35,22 @@ class AgentStateWithStructuredResponse(AgentState):
     structured_response: Any
 
 
+StructuredResponse = Any
+"""What fits a response format: a dict, or an object of its class."""
+
+StateSchema = Any
+StateSchemaType = type[Any]
+
+
+def __getattr__(name: str) -> Any:
+    """Make the pydantic twins of the states when they are first asked for."""
+    if name not in ("AgentStatePydantic", "AgentStateWithStructuredResponsePydantic"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from inwit.prebuilt import agent_models
+
+    return getattr(agent_models, name)
+
+
 def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
     model: Any,
     tools: Sequence[Any] | ToolNode,

@@ -63,7 +63,8 @@ class ToolCallRequest:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__:
             warnings.warn(
-                f"Setting {name!r} of a ToolCallRequest is deprecated: override() gives a new one.",
+                f"Setting attribute {name!r} on ToolCallRequest is deprecated: "
+                "override() gives a new one.",
                 DeprecationWarning,
                 stacklevel=2,
             )
@@ -304,10 +305,23 @@ class _Around(NamedTuple):
     config: Mapping[str, Any]
     write: Callable[[Any], None]
     store: Any
+    execution_info: Any = None
+    server_info: Any = None
 
     @classmethod
     def of(cls, ctx: Context) -> _Around:
-        return cls(ctx.runtime_context, ctx.given("config"), ctx.stream, ctx.store)
+        return cls._from(ctx.given("runtime"), ctx.given("config"))
+
+    @classmethod
+    def _from(cls, runtime: Any, config: Mapping[str, Any]) -> _Around:
+        return cls(
+            runtime.context,
+            config,
+            runtime.stream_writer,
+            runtime.store,
+            runtime.execution_info,
+            runtime.server_info,
+        )
 
     @classmethod
     def given(cls, config: Mapping[str, Any] | None) -> _Around:
@@ -315,12 +329,22 @@ class _Around(NamedTuple):
         config = dict(config or {})
         runtime = (config.get("configurable") or {}).get("__pregel_runtime")
         if runtime is not None:
-            return cls(runtime.context, config, runtime.stream_writer, runtime.store)
+            return cls._from(runtime, config)
         ctx = current()
         return cls(None, config, _nobody, None) if ctx is None else cls.of(ctx)
 
     def runtime(self, state: Any, call_id: Any, tools: list[Any]) -> ToolRuntime[Any, Any]:
-        return ToolRuntime(state, self.context, self.config, self.write, call_id, self.store, tools)
+        return ToolRuntime(
+            state,
+            self.context,
+            self.config,
+            self.write,
+            call_id,
+            self.store,
+            tools,
+            self.execution_info,
+            self.server_info,
+        )
 
 
 def _nobody(data: Any) -> None:

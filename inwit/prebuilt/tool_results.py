@@ -62,7 +62,7 @@ def _checked_list(
         answers += sum(_answers(message, call) for message in said)
     if answers != 1:
         raise InvalidToolResultError(
-            f"The tool {call['name']!r} gave a list with {answers} messages that answer the call "
+            f"The tool {call['name']!r} gave a list with {answers} messages bound to tool_call_id "
             f"{call['id']!r}.",
             hint="Give exactly one ToolMessage with its tool_call_id.",
         )
