@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from inwit.runtime.drawing.shape import Edge, Graph, Node
 from inwit.runtime.drawing.tracing import Plan, Ways, edges_of
-from inwit.runtime.program import END, START, Router
+from inwit.runtime.program import END, START, Router, literal_returns
 from inwit.runtime.program import Node as ProgramNode
 from inwit.runtime.source import unwrap
 
@@ -80,13 +80,16 @@ def _ways(
     routers: tuple[Router, ...],
     destinations: Mapping[str, str | None] | None = None,
 ) -> Ways:
-    known = [router.possible() for router in routers]
-    answers = [(target, label) for pairs in known for label, target in pairs or ()]
-    return Ways(
-        targets=targets,
-        answers=(*answers, *(destinations or {}).items()),
-        is_unknown=None in known,
-    )
+    answers = [pair for router in routers for pair in _declared(router)]
+    return Ways(targets=targets, answers=(*answers, *(destinations or {}).items()))
+
+
+def _declared(router: Router) -> Iterator[tuple[str, str]]:
+    """The targets and labels that a router says it may answer."""
+    if router.path_map is not None:
+        yield from ((target, str(label)) for label, target in router.path_map.items())
+    else:
+        yield from ((label, label) for label in literal_returns(router.call) or ())
 
 
 def _destinations(app: CompiledGraph[Any], name: str) -> Mapping[str, str | None]:

@@ -2,7 +2,8 @@
 
 Every node is thought to run whenever something leads to it, every answer of a router to be given at
 its first run. So an edge is drawn where a node can be led to by another, a join shows all that it
-waits for, and a deferred node comes when nothing else is left to run.
+waits for, and a deferred node comes when nothing else is left to run. What a router may answer is
+known from its path map or its ``Literal`` annotation; what nothing else leads to stands alone.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     answers: tuple[tuple[str, str | None], ...] = ()
     """Targets that may be chosen, each with the label that chooses it."""
-    is_unknown: bool = False
-    """Whether it may choose what cannot be known."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,19 +72,10 @@ class _Walk:
     def edges(self) -> tuple[set[Edge], set[str]]:
         """Walk, and give the edges and the nodes of the last step."""
         last = self._walk({START})
-        while left := [name for name in self.plan.ways if name not in self.sources]:
-            self._lead_to(left)
-            last = self._walk({left[0]})
         return self.found, last
 
-    def _lead_to(self, left: list[str]) -> None:
-        """Routers of which nothing is known may lead to what nothing else leads to."""
-        for source, ways in self.plan.ways.items():
-            if ways.is_unknown and source in self.sources:
-                self.found.update(Edge(source, name, None, True) for name in left)
-
     def _walk(self, tasks: set[str]) -> set[str]:
-        """Walk on from some nodes, and give the last ones; none where it goes round for ever."""
+        """Walk on from nodes, and give the last ones; none where it goes round for ever."""
         seen: set[tuple[frozenset[str], int]] = set()
         last = tasks
         while tasks:

@@ -125,13 +125,11 @@ def test_random_graphs_are_drawn_as_langgraph_draws_them() -> None:
 
     for seed in range(150):
         theirs, ours = both(partial(scribble, seed=seed))
-        drawn = theirs.get_graph()
-        reached = {edge.target for edge in drawn.edges if edge.source != edge.target}
-        if reached | {"__start__"} >= set(drawn.nodes) and "__end__" in ours.get_graph().nodes:
+        if "__end__" in ours.get_graph().nodes:  # else it goes round for ever
             equal(theirs, ours)
             compared += 1
 
-    assert compared > 50
+    assert compared > 100
 
 
 def scribble(graph: Any, _: Any, seed: int) -> Any:
@@ -170,18 +168,14 @@ def test_styles_are_written_as_langgraph_writes_them() -> None:
     assert heads[0] == heads[1]
 
 
-def test_what_only_an_unknown_answer_leads_to_is_drawn_as_possible() -> None:
-    def route(state: State) -> Any:
-        return state["x"]
+def test_what_a_router_does_not_declare_is_not_drawn() -> None:
+    def unknown(graph: Any, _: Any) -> Any:
+        graph.add_node("a", stay).add_node("b", stay).add_edge("__start__", "a")
+        return graph.add_conditional_edges("a", lambda state: state["x"])
 
-    graph = StateGraph(State).add_node("a", stay).add_node("b", stay)
-    graph.add_edge("__start__", "a")
-    graph.add_conditional_edges("a", route)
+    theirs, ours = both(unknown)
 
-    edges = graph.compile(name="unknown").get_graph().edges
-
-    assert ("a", "b", None, True) in edges
-    assert ("b", "__end__", None, False) in edges
+    equal(theirs, ours)
 
 
 def test_names_that_mermaid_would_read_as_signs_are_escaped() -> None:
