@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from inwit.runtime.context import Context
     from inwit.runtime.diff import diff
     from inwit.runtime.graph import END, START, StateGraph
+    from inwit.runtime.managed import IsLastStep, RemainingSteps
     from inwit.runtime.memory import BaseStore, InMemoryStore, Item, SearchItem
     from inwit.runtime.memory.sqlite import SqliteStore
     from inwit.runtime.messages import (
@@ -146,6 +147,8 @@ _HOMES = {
     "InjectedStore": "prebuilt",
     "InjectedToolCallId": "prebuilt",
     "Interrupt": "runtime.commands",
+    "IsLastStep": "runtime.managed",
+    "RemainingSteps": "runtime.managed",
     "InvalidUpdateError": "errors",
     "MessagesState": "runtime.messages",
     "OpenProject": "runtime.open_project",
@@ -292,6 +295,7 @@ __all__ = [
     "InjectedToolCallId",
     "Interrupt",
     "InvalidUpdateError",
+    "IsLastStep",
     "Item",
     "MemorySaver",
     "MessagesState",
@@ -307,6 +311,7 @@ __all__ = [
     "PregelTask",
     "RateLimit",
     "RedisCheckpointer",
+    "RemainingSteps",
     "RemoveMessage",
     "RetainedCheckpointer",
     "RetryPolicy",

@@ -31,6 +31,7 @@ from inwit.errors import (
     shorten,
 )
 from inwit.runtime.commands import Command, Overwrite
+from inwit.runtime.managed import Manager, manager_in, with_managed
 from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
 
 Reducer = Callable[[Any, Any], Any]
@@ -62,6 +63,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     factory: Callable[[], Any] | None = None
     is_required: bool = True
     description: str = ""
+    manager: Manager | None = None
+    """What works out the value where nobody writes it."""
 
 
 class StateSchema:
@@ -69,6 +72,10 @@ class StateSchema:
 
     def __init__(self, cls: type, channels: dict[str, Channel]) -> None:
         self.cls = cls
+        self.managers = {c.name: c.manager for c in channels.values() if c.manager is not None}
+        """Keys that nodes read and nobody writes."""
+        if self.managers:
+            channels = {key: one for key, one in channels.items() if one.manager is None}
         self.channels = channels
         self.names = channels.keys()
         self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
@@ -318,11 +325,19 @@ def _first_line(exc: Exception) -> str:
 
 @lru_cache(maxsize=512)
 def schema_of(cls: Any) -> StateSchema:
-    """Read a state class.
+    """Read a state class; any other type is the type of a state that is one value.
 
     Raises:
-        InvalidStateError: It is no TypedDict, dataclass or pydantic model.
+        InvalidStateError: It is no type.
     """
+    schema = _schema_of(cls)
+    if schema.managers:
+        schema.view = with_managed(schema.view, schema.managers)
+        schema.checked_view = with_managed(schema.checked_view, schema.managers)
+    return schema
+
+
+def _schema_of(cls: Any) -> StateSchema:
     if hasattr(cls, "model_fields") and hasattr(cls, "model_construct"):
         return _PydanticSchema(cls, _pydantic_channels(cls))
     if hasattr(cls, "__dataclass_fields__"):
@@ -416,6 +431,7 @@ def _channel(
     return Channel(
         name=name,
         type=hint,
+        manager=manager_in(extras),
         reducer=operator.add if is_list else reducer,
         is_list=is_list,
         merge_appending=getattr(reducer, "merge_appending", None),

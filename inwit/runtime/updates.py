@@ -108,6 +108,8 @@ def changed_by(schema: StateSchema, state: Mapping[str, Any], returned: Any) -> 
     """Reduce a returned state object to what it changes; anything else is itself."""
     if returned is None or isinstance(returned, Mapping | Command | list | tuple):
         return returned
+    if schema.is_root:
+        return returned
     found = schema.keys_of(returned)
     if found is None:
         return returned
@@ -143,6 +145,24 @@ def in_order(ready: Iterable[Ready]) -> list[Ready]:
         elif one >= 0:
             indices.add(one)
     return [*sorted(indices), *packets]
+
+
+def pairs_written(schema: StateSchema, returned: Any) -> list[tuple[str, Any]]:
+    """What a node returned as the (key, value) pairs of the state that it writes, in their order."""
+    if isinstance(returned, Command):
+        if returned.graph is not None:
+            return []
+        returned = returned.update
+        if _is_pairs(returned):
+            return [(key, value) for key, value in returned if key in schema.names]
+    if returned is None:
+        return []
+    found = schema.keys_of(returned)
+    if found is not None:
+        return [(key, value) for key, value in found.items() if key in schema.names]
+    if isinstance(returned, list | tuple):
+        return [pair for one in returned for pair in pairs_written(schema, one)]
+    return []
 
 
 def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:
