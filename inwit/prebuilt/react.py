@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_type_hints
@@ -213,8 +214,7 @@ class _Agent:
         _refuse_open_calls(messages)
         state = _with_messages(state, messages)
         thinker = await self._thinker(state, ctx)
-        given = self._prompt(state, ctx)
-        response = await thinker.answer(await given if hasattr(given, "__await__") else given, ctx)
+        response = await thinker.answer(await self._asked(state, ctx), ctx)
         response.name = self._name
         if self._needs_more_steps(response, ctx):
             told = kind_of([response]).AIMessage(
@@ -222,6 +222,12 @@ class _Agent:
             )
             return {"messages": [told]}
         return {"messages": [response]}
+
+    async def _asked(self, state: Any, ctx: Context) -> Any:
+        """What the model is asked, by the prompt; one that gives a template is filled by it."""
+        given = self._prompt(state, ctx)
+        given = await given if inspect.isawaitable(given) else given
+        return await given.ainvoke(state, ctx.given("config")) if is_runnable(given) else given
 
     async def structure(self, state: Any, ctx: Context) -> dict[str, Any]:
         """Ask for the answer in the response format."""
