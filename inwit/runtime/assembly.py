@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from inwit.runtime.lenses import lens
 from inwit.runtime.policies import Limits, NodePolicy
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from inwit.runtime.state import StateSchema
 
 Edge = tuple[tuple[str, ...], str]
+T = TypeVar("T")
+Ends: TypeAlias = dict[T, None]
+"""A set that keeps its order."""
 
 
 def assemble(
@@ -40,32 +43,28 @@ def assemble(
     for node, (_, one) in zip(nodes, written, strict=True):
         _set_views(node, main if one.schema is None else one.schema, main, schema)
     routers = _routers_by_source(graph.routers(), program, main, schema)
-    edges = _ends_by_source(graph.edges)
-    direct = _ends_by_source(
-        (sources, end) for sources, end in graph.edges if len(sources) == 1 and end != END
-    )
-    targets = {
-        source: tuple(dict.fromkeys(program.by_name[end] for end in ends))
-        for source, ends in direct.items()
-    }
+    edges, targets = _ends_by_source(graph.edges, program.by_name)
     program.joins = tuple(
         Join([program.by_name[source] for source in sources], program.by_name[end])
         for sources, end in graph.edges
         if len(sources) > 1 and end != END
     )
-    program.entry_targets = targets.get(START, ())
+    program.entry_targets = tuple(targets.get(START, ()))
     program.entry_edges = tuple(edges.get(START, ()))
     program.entry_routers = routers.get(START, ())
     is_decided = bool(program.entry_routers or program.deferred)
     program.entry = None if is_decided else sorted(program.entry_targets)
     for node in nodes:
-        node.targets = targets.get(node.name, ())
+        node.targets = tuple(targets.get(node.name, ()))
         node.routers = routers.get(node.name, ())
-        node.edges = tuple(dict.fromkeys(edges.get(node.name, ())))
+        ends = edges.get(node.name, ())
+        node.edges = tuple(ends)
         if not node.edges and not node.routers:
             node.edges = (END,)
         node.pieces = 1 + len(node.edges)
-        node.joins = tuple(i for i, join in enumerate(program.joins) if node.index in join.needed)
+        if program.joins:
+            waiting = enumerate(program.joins)
+            node.joins = tuple(i for i, join in waiting if node.index in join.needed)
         _find_shortcut(node)
         compose(node, around)
     is_async = any(node.is_async for node in nodes) or any(r.is_async for r in graph.routers())
@@ -104,12 +103,18 @@ def _routers_by_source(
     return bound
 
 
-def _ends_by_source(edges: Iterable[Edge]) -> Mapping[str, list[str]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
+def _ends_by_source(
+    edges: Iterable[Edge], by_name: Mapping[str, int]
+) -> tuple[Mapping[str, Ends[str]], Mapping[str, Ends[int]]]:
+    """The ends of each source's edges, once each, and the nodes that edges of one source lead to."""
+    ends: defaultdict[str, Ends[str]] = defaultdict(dict)
+    targets: defaultdict[str, Ends[int]] = defaultdict(dict)
     for sources, end in edges:
         for source in sources:
-            found[source].append(end)
-    return found
+            ends[source][end] = None
+        if len(sources) == 1 and end != END:
+            targets[sources[0]][by_name[end]] = None
+    return ends, targets
 
 
 def _find_shortcut(node: Node) -> None:

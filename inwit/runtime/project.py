@@ -40,7 +40,7 @@ class Project:
         `.inwit` in the nearest parent that has one, else beside `pyproject.toml` or `.git`, else
         `~/.inwit/scratch`. `INWIT_HOME` moves the folder.
         """
-        place = str(Path.cwd() if start is None else start)
+        place = os.getcwd() if start is None else str(start)  # noqa: PTH109 - found at each compile
         key = (place, os.environ.get("INWIT_HOME", ""))
         found = _found.get(key)
         if found is None:

@@ -11,7 +11,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import msgspec
@@ -35,6 +35,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 def unwrap(function: Any) -> Any:
     """Find the Python function under partials, bound methods and callable objects."""
+    if function.__class__ is FunctionType and not function.__dict__:
+        return function
     for _ in range(_LAYERS):
         inner = _beneath(function)
         if inner is None:
@@ -270,7 +272,18 @@ def tools_of(function: Any) -> tuple[str, ...]:
     """The tools that a node calls by ``ctx.tool(name_or_function, …)``, as its source names them."""
     inner = unwrap(function)
     code = getattr(inner, "__code__", None)
-    tree = None if code is None else _tree(inner, code)
+    if code is None:
+        return ()
+    known = _known_tools.get(code)
+    if known is None:
+        known = _known_tools[code] = _find_tools(_tree(inner, code))
+    return known
+
+
+_known_tools: dict[CodeType, tuple[str, ...]] = {}
+
+
+def _find_tools(tree: ast.AST | None) -> tuple[str, ...]:
     if tree is None:
         return ()
     found: dict[str, None] = {}

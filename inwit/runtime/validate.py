@@ -30,9 +30,10 @@ def faults(graph: StateGraph[Any]) -> list[GraphError]:
     Where a router's answers cannot be known from its path map, its ``Literal`` annotation or its
     source, every node counts as one of them.
     """
-    found: list[GraphError] = [
-        DuplicateNodeError(name) for name, n in Counter(graph.declared).items() if n > 1
-    ]
+    found: list[GraphError] = []
+    if len(graph.declared) > len(graph.nodes):
+        counts = Counter(graph.declared).items()
+        found += [DuplicateNodeError(name) for name, n in counts if n > 1]
     found += _unknown_names(graph)
     found += [fault for router in graph.routers() for fault in _missing_routes(router)]
     if not graph.has_entry():
@@ -44,21 +45,22 @@ def faults(graph: StateGraph[Any]) -> list[GraphError]:
 
 def _unknown_names(graph: StateGraph[Any]) -> Iterable[GraphError]:
     known = set(graph.nodes)
+    starts, ends = known | {START}, known | {END}
     for sources, target in graph.edges:
         for source in sources:
-            if source not in known | {START}:
+            if source not in starts:
                 yield UnknownNodeError(source, known, where=f" (edge to {target!r})")
-        if target not in known | {END}:
+        if target not in ends:
             yield UnknownNodeError(target, known, where=f" (edge from {sources[0]!r})")
     for name, written in graph.nodes.items():
         for target in written.destinations:
-            if target not in known | {END}:
+            if target not in ends:
                 yield UnknownNodeError(target, known, where=f" (destination of {name!r})")
     for router in graph.routers():
-        if router.source not in known | {START}:
+        if router.source not in starts:
             yield UnknownNodeError(router.source, known, where=" (conditional edges)")
         for label, target in router.possible() or ():
-            if target not in known | {END}:
+            if target not in ends:
                 where = f" (answer {label!r} of the router after {router.source!r})"
                 yield UnknownNodeError(target, known, where=where)
 
@@ -105,7 +107,8 @@ def successors(graph: StateGraph[Any]) -> dict[str, set[str]]:
         ways[router.source] |= {target for _, target in possible} if possible else everything
     for name, written in graph.nodes.items():
         commanded = destinations(_with_defaults(written, graph))
-        ways[name] |= everything if commanded is None else set(commanded)
+        if commanded != ():
+            ways[name] |= everything if commanded is None else set(commanded)
         if not ways[name]:
             ways[name].add(END)
     return ways

@@ -16,7 +16,7 @@ import msgspec
 
 from inwit.errors import UnknownNodeError
 from inwit.runtime.policies.limits import Limits
-from inwit.runtime.policies.node import NodePolicy
+from inwit.runtime.policies.node import PLAIN, NodePolicy
 from inwit.runtime.program import Node, bind, is_coroutine_function
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def compose(node: Node, around: Around) -> None:
     policy, limit_s = node.policy, around.limits.node_timeout_s
     if policy.timeout_s is None and limit_s is not None:
         node.limit_ns = int(limit_s * 1e9)
+    if policy is PLAIN and not around.middleware:
+        return
     wrapped = _Wrapped(node.call, is_async=node.is_async)
     _limit(wrapped, node, policy)
     if policy.has_relief:
