@@ -42,6 +42,7 @@
     │   ├── StateVersionError
     │   ├── GraphRecursionError
     │   ├── NodeTimeoutError
+    │   ├── ExecutionCancelledError
     │   ├── ExecutionTimeoutError
     │   ├── CircuitOpenError
     │   ├── NoCacheError
@@ -62,6 +63,9 @@
     │   ├── InvalidToolResultError
     │   ├── MissingStoreError
     │   ├── UnknownToolError
+    │   ├── UnreplayableError
+    │   ├── ReplayedError
+    │   ├── UnrecordedCallError
     │   ├── UnknownWorkerError
     │   └── ModelCallError
     │       └── ModelUnreachableError
@@ -121,6 +125,7 @@ from inwit.errors.executions import (
     ChatHistoryError,
     CheckpointingOffError,
     EmptyInputError,
+    ExecutionCancelledError,
     ExecutionError,
     ExecutionTimeoutError,
     GraphRecursionError,
@@ -139,12 +144,15 @@ from inwit.errors.executions import (
     NodeTimeoutError,
     NoParentError,
     OpenQuestionsError,
+    ReplayedError,
     StructuredAnswerError,
     UnknownCheckpointError,
     UnknownExecutionError,
     UnknownToolError,
     UnknownWorkerError,
     UnmappedAnswerError,
+    UnrecordedCallError,
+    UnreplayableError,
 )
 from inwit.errors.graphs import (
     AgentDefinitionError,
@@ -240,6 +248,7 @@ __all__ = [
     "EmbeddingError",
     "EmptyInputError",
     "EncoderError",
+    "ExecutionCancelledError",
     "ExecutionError",
     "ExecutionTimeoutError",
     "FencedError",
@@ -291,6 +300,7 @@ __all__ = [
     "OutsideNodeError",
     "PlanError",
     "RegistryError",
+    "ReplayedError",
     "RequestError",
     "StateVersionError",
     "StepBudgetError",
@@ -324,6 +334,8 @@ __all__ = [
     "UnknownWorkerError",
     "UnmappedAnswerError",
     "UnreachableNodeError",
+    "UnrecordedCallError",
+    "UnreplayableError",
     "UnserialisableError",
     "UnshowableSchemaError",
     "WrongKeyError",

@@ -121,6 +121,20 @@ class ExecutionTimeoutError(ExecutionError, TimeoutError):
         )
 
 
+class ExecutionCancelledError(ExecutionError):
+    """An execution was stopped from outside, by ``cancel`` or because its stream's reader left."""
+
+    code = "execution.cancelled"
+    status = 409
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The execution was cancelled: {reason}",
+            hint="Invoke it again; with a thread_id and input None it goes on where it stopped.",
+        )
+
+
 class ModelCallError(ExecutionError):
     """A model's server refused a call or answered what cannot be used."""
 
@@ -323,3 +337,35 @@ class ThreadBusyError(ExecutionError):
             f"The thread {thread_id!r} is in use by another process ({owner}).",
             hint="Wait until its execution has ended, or use a thread of your own.",
         )
+
+
+class UnreplayableError(ExecutionError):
+    """An execution cannot be run again from its record."""
+
+    code = "execution.unreplayable"
+    status = 409
+
+    def __init__(self, execution_id: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"The execution {execution_id} cannot be replayed: {reason}", hint=hint)
+
+
+class UnrecordedCallError(ExecutionError):
+    """A replayed node asks what it did not ask when it was recorded."""
+
+    code = "execution.unrecorded_call"
+
+    def __init__(self, node: str, visit: int, what: str) -> None:
+        super().__init__(
+            f"The node {node!r} calls {what} in visit {visit}, which the record has no answer to.",
+            hint="Replay with live=True to let such calls happen.",
+        )
+
+
+class ReplayedError(ExecutionError):
+    """A node, a tool or a model failed when it was recorded, and so it does in the replay."""
+
+    code = "execution.replayed"
+
+    def __init__(self, failure: Any) -> None:
+        self.failure = failure
+        super().__init__(f"{failure.type}: {failure.message}", hint="It is as it was recorded.")

@@ -6,45 +6,70 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.commands import Interrupt
+from inwit.runtime.progress import task_id
+from inwit.runtime.updates import pairs_written
 
 if TYPE_CHECKING:
     from inwit.runtime.branches import Branch
+    from inwit.runtime.context import Context
     from inwit.runtime.engine import Execution
-    from inwit.runtime.streaming import Sink
+    from inwit.runtime.sink import Sink
+    from inwit.runtime.time_travel import StateSnapshot
 
 
 def _put(sink: Sink, step: int, mode: str, type_name: str, payload: dict[str, Any]) -> None:
-    if sink.wants(mode):
-        sink.put(sink.within, mode, payload)
+    sink.put(mode, payload)
     if sink.wants("debug"):
         now = datetime.now(UTC).isoformat()
         told = {"step": step, "timestamp": now, "type": type_name, "payload": payload}
-        sink.put(sink.within, "debug", told)
+        sink.put("debug", told)
 
 
-def tell_task(sink: Sink, execution: Execution, branch: Branch) -> None:
+def tell_task(sink: Sink, branch: Branch) -> None:
     """Tell that a task begins, and with what input."""
-    payload = {
-        "id": branch.task_id,
-        "name": branch.at.name,
-        "input": branch.given_state(),
-        "triggers": ("__pregel_push",) if branch.packet else (f"branch:to:{branch.at.name}",),
-    }
+    tell_begin(sink, branch, branch.given_state())
+
+
+def tell_begin(sink: Sink, ctx: Context, given: Any) -> None:
+    """Tell that what runs in a context begins."""
+    execution = ctx.execution
+    payload = {"id": ctx.task_id, "name": ctx.node, "input": given, "triggers": ctx.triggers}
     _put(sink, execution.base + execution.steps, "tasks", "task", payload)
 
 
-def tell_result(sink: Sink, execution: Execution, branch: Branch) -> None:
-    """Tell what a task returned, or what it asks."""
+def tell_result(
+    sink: Sink, execution: Execution, branch: Branch, error: BaseException | None = None
+) -> None:
+    """Tell what a task returned, what it asks, or why it failed."""
     asked = [one.interrupt() for one in branch.waiting or ()]
-    shown = None if branch.waiting is not None else sink.shown_update(execution, branch.update)
+    is_done = error is None and branch.waiting is None
+    tell_end(sink, branch, result_of(execution, branch.update) if is_done else {}, asked, error)
+
+
+def tell_end(
+    sink: Sink, ctx: Context, result: dict[str, Any], asked: list[Interrupt],
+    error: BaseException | None,
+) -> None:  # fmt: skip
+    """Tell how what ran in a context ended."""
     payload = {
-        "id": branch.task_id,
-        "name": branch.at.name,
-        "error": None,
-        "result": shown or {},
+        "id": ctx.task_id,
+        "name": ctx.node,
+        "error": error,
+        "result": result,
         "interrupts": [plain_interrupt(one) for one in asked],
     }
-    _put(sink, execution.base + execution.steps, "tasks", "task_result", payload)
+    _put(sink, ctx.execution.base + ctx.execution.steps, "tasks", "task_result", payload)
+
+
+def result_of(execution: Execution, returned: Any) -> dict[str, Any]:
+    """What a task wrote, by key; what it wrote to one key several times in a list."""
+    graph, found = execution.graph, dict[str, list[Any]]()
+    for key, value in pairs_written(graph.schema, returned):
+        if graph.shown_key is None or key == graph.shown_key:
+            found.setdefault(graph.told_key or key, []).append(value)
+    return {
+        key: values[0] if len(values) == 1 else {"$writes": values} for key, values in found.items()
+    }
 
 
 def plain_interrupt(one: Interrupt) -> dict[str, Any]:
@@ -53,36 +78,77 @@ def plain_interrupt(one: Interrupt) -> dict[str, Any]:
 
 
 def tell_input(sink: Sink, execution: Execution) -> None:
-    """Tell the checkpoint that an execution goes on from."""
-    if execution.resumed is not None:
-        tell_checkpoint(sink, execution)
+    """Tell the checkpoints that an execution begins with: that of its input, or where it goes on."""
+    if not (sink.wants("checkpoints") or sink.wants("debug")) or execution.saving is None:
+        return
+    snapshot = _snapshot(execution)
+    if execution.source == "input" and not execution.graph.first_step:
+        before = _before_input(execution, snapshot)
+        _tell(sink, before)
+        snapshot = snapshot._replace(
+            metadata={**(snapshot.metadata or {}), "source": "loop"}, parent_config=before.config
+        )
+    _tell(sink, snapshot)
 
 
 def tell_checkpoint(sink: Sink, execution: Execution) -> None:
     """Tell the checkpoint that a step ended with."""
-    if not (sink.wants("checkpoints") or sink.wants("debug")) or execution.saving is None:
-        return
-    snapshot = _snapshot(execution)
+    if (sink.wants("checkpoints") or sink.wants("debug")) and execution.saving is not None:
+        _tell(sink, _snapshot(execution))
+
+
+def _tell(sink: Sink, snapshot: StateSnapshot) -> None:
+    metadata = dict(snapshot.metadata or {})
+    metadata.pop("execution_id", None)
     payload = {
         "config": snapshot.config,
         "parent_config": snapshot.parent_config,
         "values": snapshot.values,
-        "metadata": snapshot.metadata,
+        "metadata": metadata,
         "next": list(snapshot.next),
-        "tasks": [
-            {
-                "id": task.id,
-                "name": task.name,
-                "interrupts": tuple(map(plain_interrupt, task.interrupts)),
-                "state": task.state,
-            }
-            for task in snapshot.tasks
-        ],
+        "tasks": [_shown_task(task) for task in snapshot.tasks],
     }
-    _put(sink, snapshot.metadata["step"], "checkpoints", "checkpoint", payload)
+    _put(sink, metadata["step"], "checkpoints", "checkpoint", payload)
 
 
-def _snapshot(execution: Execution) -> Any:
+def _shown_task(task: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": task.id, "name": task.name}
+    if task.error:
+        return {**shown, "error": task.error, "state": task.state}
+    if task.result:
+        shown["result"] = task.result
+    return {
+        **shown,
+        "interrupts": tuple(map(plain_interrupt, task.interrupts)),
+        "state": task.state,
+    }
+
+
+def _before_input(execution: Execution, after: StateSnapshot) -> StateSnapshot:
+    """The checkpoint that takes the input, as LangGraph tells it: the state without it."""
+    from inwit.runtime.checkpoints import fold
+    from inwit.runtime.time_travel import PregelTask
+
+    graph, saving, saver = execution.graph, execution.saving, execution.saver
+    assert saving is not None
+    assert saver is not None
+    parent = (after.parent_config or {}).get("configurable", {}).get("checkpoint_id")
+    rows = saver.load(saving.thread_id, parent, ns=saving.ns) if parent else ()
+    values = fold(rows) if rows else graph.schema.initial()
+    here = saving.thread_id, saving.ns, saving.last_id or ""
+    own, task = task_id(*here, ""), task_id(*here, "__start__")
+    named = {**after.config["configurable"], "checkpoint_id": own}
+    metadata = dict(after.metadata or {})
+    return after._replace(
+        config={"configurable": named},
+        values=graph.shown_state(values),
+        metadata={**metadata, "source": "input", "step": metadata["step"] - 1},
+        next=("__start__",),
+        tasks=(PregelTask(task, "__start__", ("__pregel_pull", "__start__")),),
+    )
+
+
+def _snapshot(execution: Execution) -> StateSnapshot:
     from inwit.runtime.resume import Place
     from inwit.runtime.time_travel import snapshot_of
 

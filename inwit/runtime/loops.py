@@ -9,10 +9,12 @@ import threading
 from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+held_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("inwit_held", default=None)
+"""The loop that waits for what runs here, and meanwhile runs nothing."""
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
@@ -39,7 +41,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     if not is_in_loop():
         return own_runner().run(work)
     with ThreadPoolExecutor(1, thread_name_prefix="inwit-invoke") as pool:
-        return pool.submit(copy_context().run, asyncio.run, work).result()
+        return pool.submit(holding_context().run, asyncio.run, work).result()
+
+
+def holding_context() -> Context:
+    """A copy of this context for what runs elsewhere while this thread's loop waits for it."""
+    context = copy_context()
+    context.run(held_loop.set, _get_running_loop())
+    return context
 
 
 class _Runner:

@@ -92,6 +92,11 @@ class Watchdog:
         return min(((end - now) / 1e9 for end, _ in ends), default=TICK_S)
 
 
+def watched() -> list[Context]:
+    """The contexts that run in any event loop of this process."""
+    return [ctx for dog in list(_by_loop.values()) for ctx in list(dog.contexts)]
+
+
 def budget_of(ctx: Context) -> float:
     """The seconds that an execution may take."""
     if ctx.budget_s is not None:

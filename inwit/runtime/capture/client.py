@@ -190,7 +190,7 @@ def _tls() -> ssl.SSLContext:
 
 def _take(call: ModelCall, reading: ChatReading, events: Iterable[bytes]) -> None:
     for data in events:
-        call.token(reading.piece(data))
+        call.speak(reading.piece(data))
 
 
 def _refuse(question: Question, response: httpx.Response) -> None:

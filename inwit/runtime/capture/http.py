@@ -95,7 +95,7 @@ class Watched:
             self._keep(data)
             return
         for event in self._events.feed(data):
-            self.call.token(self._reading.piece(event))
+            self.call.speak(self._reading.piece(event))
 
     def _finish(self, *, is_whole: bool) -> None:
         reading = self._reading
@@ -115,7 +115,7 @@ class Watched:
         reading = self._reading
         if self._is_events:
             for event in self._events.end():
-                self.call.token(reading.piece(event))
+                self.call.speak(reading.piece(event))
         elif is_whole:
             reading.whole(bytes(self._body))
         if not is_whole and not reading.is_finished and reading.error is None:

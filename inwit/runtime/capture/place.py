@@ -45,7 +45,9 @@ def of(context: Context | None) -> Place | None:
     recording = context.recording if context is not None else None
     if context is None or recording is None:
         return None
-    if isinstance(recording, Unrecorded) and context.execution.spending is None:
+    execution = context.execution
+    is_idle = execution.spending is None and execution.output is None
+    if isinstance(recording, Unrecorded) and is_idle:
         return None
     return Place(recording, context.node, context.visit, context.attempt, context)
 

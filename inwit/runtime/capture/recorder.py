@@ -22,6 +22,7 @@ from inwit.runtime.capture import messages as by_reference
 from inwit.runtime.capture.place import Place
 from inwit.runtime.capture.prices import Usage, cost_of
 from inwit.runtime.failures import failure_of
+from inwit.runtime.message_stream import is_heard, tell_spoken, tell_token
 from inwit.runtime.serial import freeze
 
 P = ParamSpec("P")
@@ -83,7 +84,9 @@ class ModelCall(_Call):
         BudgetExceededError: The execution has nothing left for it.
     """
 
-    __slots__ = ("_last_ns", "_model", "_pieces", "_provider", "_size", "_spending", "is_streamed")
+    __slots__ = (
+        "_last_ns", "_model", "_pieces", "_provider", "_said", "_size", "_spending", "is_streamed",
+    )  # fmt: skip
 
     def __init__(
         self, place: Place | None, *, model: str, provider: str, messages: Sequence[Any],
@@ -97,6 +100,8 @@ class ModelCall(_Call):
         self._model = model
         self._provider = provider
         self._pieces: list[str] = []
+        self._said: list[str] = []
+        """What readers of the stream's messages were told."""
         self._size = 0
         self._last_ns = 0
         self.is_streamed = False
@@ -147,6 +152,14 @@ class ModelCall(_Call):
         if self._size >= CHUNK_CHARACTERS or time.monotonic_ns() - self._last_ns >= CHUNK_NS:
             self._flush()
 
+    def speak(self, text: str) -> None:
+        """Take a piece of streamed output, and tell it to who reads the stream's messages."""
+        self.token(text)
+        ctx = None if self._place is None else self._place.context
+        if text and is_heard(ctx):
+            self._said.append(text)
+            tell_token(ctx, text, self.call_id)
+
     @unharmed
     def complete(
         self, output: Any, usage: Usage, *, model: str = "", error: Failure | None = None
@@ -155,6 +168,8 @@ class ModelCall(_Call):
         if not self._end():
             return
         self._flush()
+        if self._said and self._place is not None:
+            tell_spoken(self._place.context, "".join(self._said))
         model = model or self._model
         cost = cost_of(model, usage)
         if cost.usd is None:
