@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
+from inwit.errors import ExecutionCancelledError
 from inwit.runtime.context import Context
 from inwit.runtime.failures import failure_of, mark_node
 from inwit.runtime.policies import RetryPolicy
 from inwit.runtime.policies.retry import as_policies, next_attempt, with_transient
 from inwit.runtime.program import Node
 from inwit.runtime.record import EVENT
+from inwit.runtime.waits import sleep
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -35,7 +37,8 @@ async def after_failure(
     if over is not None:
         mark_node(over, node.name)
         raise over from error
-    is_last = not isinstance(error, Exception) or t1 > execution.deadline_ns
+    is_told = isinstance(error, ExecutionCancelledError)
+    is_last = is_told or not isinstance(error, Exception) or t1 > execution.deadline_ns
     policy = (
         None
         if is_last or ctx.relieved
@@ -57,7 +60,7 @@ async def _wait(execution: Execution, ctx: Context, policy: RetryPolicy) -> None
     delay_s = policy.delay_s(ctx.attempt)
     ctx.emit("retry_scheduled", delay_ms=delay_s * 1e3, max_attempts=policy.max_attempts)
     ctx.rest()  # The wait is not the node's time.
-    await execution.sleep(delay_s)
+    await sleep(execution, delay_s)
 
 
 def own_timeout(ctx: Context, error: BaseException) -> BaseException:

@@ -12,10 +12,12 @@ from inwit.runtime.attempts import after_failure
 from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand
 from inwit.runtime.context import Context, _current
 from inwit.runtime.interrupts import Waiting, waiting_of
+from inwit.runtime.keeping import note
 from inwit.runtime.program import Node
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
 from inwit.runtime.updates import Packet, Ready, with_pushed
+from inwit.runtime.waits import durable
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -44,6 +46,18 @@ class Branch(Context):
     def task_key(self) -> str:
         """The task's name within the step."""
         return self.key or self.at.name
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """Why it runs, as LangGraph tells it."""
+        return super().triggers if self.packet is None else ("__pregel_push",)
+
+    @property
+    def path(self) -> tuple[Any, ...]:
+        """Where in its step it runs, as LangGraph tells it."""
+        if self.packet is None:
+            return super().path
+        return ("__pregel_push", int(self.key.rpartition("#")[2]), False)
 
     @property
     def item(self) -> Ready:
@@ -104,6 +118,8 @@ async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step
     """
     step = Step(branches)
     execution.branches = branches
+    if execution.output is not None:
+        await execution.output.entered(branches)
     try:
         await _start(execution, step)
         if step.left and step.error is None:
@@ -169,6 +185,8 @@ async def _run(execution: Execution, step: Step, branch: Branch) -> None:
         raise
     except BaseException as exc:  # noqa: BLE001 - the node's border: the step raises it
         error = exc
+        if execution.output is not None:
+            await execution.output.failed(execution, branch, exc)
     finally:
         branch.is_closed = True
         _current.reset(token)
@@ -186,9 +204,9 @@ async def _settle(execution: Execution, branch: Branch) -> None:
     if saving is not None and not saving.is_volatile and is_new:
         from inwit.runtime.returned import pack_returned
 
-        done = execution.note("done", branch.task_key, "", pack_returned(branch.update))
+        done = note(execution, "done", branch.task_key, "", pack_returned(branch.update))
         if done is not None and saving.is_sync:
-            await execution.durable(done)
+            await durable(execution, done)
     if execution.output is not None:
         await execution.output.branched(execution, branch)
 
@@ -203,6 +221,7 @@ def _repeat(execution: Execution, branch: Branch) -> None:
     rec.seq = seq = rec.seq + 1
     rec.rows.append((EXIT, seq, name, branch.visit, 1, now, now))
     branch.update, branch.is_done = unpack_returned(branch.progress.done), True
+    branch.is_cached = True
 
 
 async def _attempt(execution: Execution, branch: Branch) -> bool:
@@ -214,12 +233,14 @@ async def _attempt(execution: Execution, branch: Branch) -> bool:
     rec.seq = seq = rec.seq + 1
     rec.rows.append((ENTER, seq, name, visit, attempt, t0))
     try:
-        if execution.output is not None:
-            await execution.output.entered(execution, branch)
         given = branch.given_state()
-        update = node.function(given) if node.is_plain else node.call(given, branch)
-        if node.is_async:
-            update = await update
+        output = execution.output
+        if output is not None and output.is_live and not (node.is_async or execution.is_blocking):
+            update = await output.in_thread(node, given, branch)
+        else:
+            update = node.function(given) if node.is_plain else node.call(given, branch)
+            if node.is_async:
+                update = await update
         if branch.pushed is not None:
             update = with_pushed(branch, update)
         t1 = monotonic_ns()

@@ -7,7 +7,6 @@ A node that is ready alone is awaited in place, without a task. Several ready no
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
     BudgetExceededError,
+    ExecutionCancelledError,
     ExecutionTimeoutError,
     GraphRecursionError,
     NodeTimeoutError,
@@ -23,35 +23,44 @@ from inwit.errors import (
     StoreError,
 )
 from inwit.runtime.attempts import after_failure, own_timeout
-from inwit.runtime.checkpoints import Checkpointer, Task
+from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand, Send
 from inwit.runtime.context import Context, _current
 from inwit.runtime.failures import failure_of, mark, mark_node, node_of
 from inwit.runtime.interrupts import Asked, Waiting, waiting_of
-from inwit.runtime.program import COMPLEX, Edge, Node, Router
+from inwit.runtime.keeping import note_failure, pause, save
+from inwit.runtime.program import COMPLEX, Edge, Node
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import (
-    APPLY, END, ENTER, EVENT, ROWS_LIMIT, START, VISIT, Recording, anchor,
+    APPLY,
+    END,
+    ENTER,
+    EVENT,
+    ROWS_LIMIT,
+    START,
+    VISIT,
+    Recording,
+    anchor,
 )  # fmt: skip
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
 from inwit.runtime.updates import (
-    Only,
     Packet,
     Ready,
     changed_by,
-    in_order,
     read_update,
-    ready_of,
     with_pushed,
 )
+from inwit.runtime.waits import acknowledge, wait_for_journal
 from inwit.runtime.watchdog import Watchdog, budget_of
+from inwit.runtime.ways import advance, entry_of, follow
 
 if TYPE_CHECKING:
+    from inwit.runtime.cancelling import Stop
     from inwit.runtime.checkpoints.saving import Note, Saving
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.policies.budgets import Spending
-    from inwit.runtime.streaming import Sink
+    from inwit.runtime.sink import Sink
 
 _NO_EDGES: tuple[Edge, ...] = ()
 _LIMITS = (BudgetExceededError, GraphRecursionError, ExecutionTimeoutError)
@@ -94,6 +103,8 @@ class Execution(Recording, Context):
     break_after: frozenset[int] = frozenset()
     waiting: tuple[Waiting, ...] = ()
     """The questions that the execution ended with."""
+    stopping: Stop | None = None
+    """Set where it was told from outside to stop."""
     is_paused = False
     """Whether the execution ended before its graph did: it waits."""
     last_save: Future[None] | None = None
@@ -201,7 +212,9 @@ class Execution(Recording, Context):
 
     # The run
 
-    async def run(self, ready: Sequence[Ready] | None, given: Mapping[str, Any] | None) -> Any:
+    async def run(  # noqa: PLR0912 - each look in place, since a call is a tenth of the whole
+        self, ready: Sequence[Ready] | None, given: Mapping[str, Any] | None
+    ) -> Any:
         """Run to the end or until it waits, and give what `invoke` gives.
 
         `ready` goes on at these nodes instead of the entry.
@@ -214,11 +227,11 @@ class Execution(Recording, Context):
         try:
             self._begin(given)
             if self.output is not None:
-                await self.output.begun(self)
+                await self.output.begun(self, given)
             if ready is None:
                 ready = self.program.entry
                 if ready is None or self.saving is not None:
-                    ready = await self._enter()
+                    ready = await self._enter(given)
             if self.is_careful or (self.output is not None and self.output.is_detailed):
                 await self._run_carefully(ready)
             else:
@@ -245,9 +258,11 @@ class Execution(Recording, Context):
     async def _run_carefully(self, ready: Sequence[Ready]) -> None:
         """Take steps while nothing waits, looking at break points before and after each."""
         is_first = self.resumed_break
+        if self.output is not None:
+            await self.output.saved_input(self)
         while ready:
             if not is_first and self._breaks(ready, self.break_before):
-                return await self._pause([], ready)
+                return await pause(self, [], ready, [])
             is_first = False
             done = ready
             ready = await self.take_step(ready)
@@ -256,7 +271,7 @@ class Execution(Recording, Context):
             if self.spending is not None and (over := self.spending.error()) is not None:
                 raise over
             if ready and self._breaks(done, self.break_after):
-                return await self._pause([], ready)
+                return await pause(self, [], ready, [])
         return None
 
     resumed_break = False
@@ -301,24 +316,13 @@ class Execution(Recording, Context):
         ]
         self.emit_at("state_changed", patch=patch)
 
-    async def _enter(self) -> list[Ready]:
+    async def _enter(self, given: Mapping[str, Any] | None) -> list[Ready]:
         """Find where to begin, and save the input as the first checkpoint."""
-        ready = await self.entry_of()
+        ready = await entry_of(self)
         if self.saving is not None:
-            await self.save({}, ready, source=self.source)
+            shown = {key: freeze(value, strict=True) for key, value in (given or {}).items()}
+            await save(self, shown, ready, source=self.source)
         return ready
-
-    async def entry_of(self) -> list[Ready]:
-        """Find where to begin."""
-        found: list[Ready] = list(self.program.entry_targets)
-        for router in self.program.entry_routers:
-            for item, edge in await self.decide(router, self.state, self.state):
-                found.append(item)
-                target, label, read, unread = edge
-                extra = {"unread": unread} if unread else {}
-                shown = {"target": target, "conditional": True, "label": label, "read": read}
-                self.recording.add_event("edge_taken", "__start__", None, None, {**shown, **extra})
-        return self.hold_back(in_order(found))
 
     # One function, since each call would cost as much as the rest of a visit.
     async def _sequence(self, index: int) -> list[Ready]:  # noqa: PLR0912, PLR0915
@@ -326,7 +330,7 @@ class Execution(Recording, Context):
         program, state, visits, schema = self.program, self.state, self.visits, self.graph.schema
         nodes, known, is_plain = program.nodes, schema.channels, schema.is_plain
         saving, output, limit, rows = self.saving, self.output, self.limit, self.rows
-        deadline, rows_limit, step = self.deadline_ns, self.rows_limit, self.steps
+        rows_limit, step = self.rows_limit, self.steps
         is_bare = saving is None and output is None
         t1 = monotonic_ns()
         while True:
@@ -373,7 +377,7 @@ class Execution(Recording, Context):
                 ))  # fmt: skip
                 self.seq = seq + node.pieces if recorded else seq + node.pieces - 1
                 index = node.next
-                if t1 > deadline or len(rows) > rows_limit:
+                if t1 > self.deadline_ns or len(rows) > rows_limit:
                     t1 = await self._pass_time(t1)
                 if index < 0:
                     self.current = None
@@ -385,13 +389,13 @@ class Execution(Recording, Context):
             if following == COMPLEX or goto or saving is not None:
                 try:
                     if goto:
-                        following, edges = await self.follow(node, goto)
+                        following, edges = await follow(self, node, goto)
                     elif node.router is not None:
                         following, edges = node.router.choose(node.read(state), state)
                     elif following == COMPLEX:
-                        following, edges = await self.advance(node, state)
+                        following, edges = await advance(self, node, state)
                     if saving is not None:
-                        step_id = await self.save(recorded or {}, following)
+                        step_id = await save(self, recorded or {}, following)
                 except BaseException as exc:
                     self._visited(entry, name, visit, attempt, t0, t1, recorded)
                     mark_node(exc, name)
@@ -402,7 +406,7 @@ class Execution(Recording, Context):
             if output is not None:
                 await output.stepped(self, ((name, update, recorded),))
                 t1 = monotonic_ns()
-            if t1 > deadline or len(rows) > rows_limit:
+            if t1 > self.deadline_ns or len(rows) > rows_limit:
                 t1 = await self._pass_time(t1)
             if type(following) is not int:
                 if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type,index]
@@ -419,7 +423,7 @@ class Execution(Recording, Context):
         self.current = None
         if now_ns > self.deadline_ns:
             raise self.out_of_time()
-        await self.wait_for_journal()
+        await wait_for_journal(self)
         return monotonic_ns()
 
     def _visited(self, entry: int, *visit: Any) -> None:
@@ -436,7 +440,7 @@ class Execution(Recording, Context):
         strict = self.saving is not None
         if self.pushed is not None:
             returned = with_pushed(self, returned)
-        if type(returned) is dict:
+        if type(returned) is dict and not schema.is_root:
             return schema.apply(state, returned, strict=strict), ()
         returned = changed_by(schema, state, returned)
         updates, goto = read_update(schema, name, returned)
@@ -456,6 +460,7 @@ class Execution(Recording, Context):
         attempt's entry seq and start. A node that asks a person makes the execution wait.
         """
         visit, self.attempt = self.visit, 1
+        update: Any
         while True:
             attempt = self.attempt
             if isinstance(error, ParentCommand) and node.is_graph:
@@ -469,7 +474,7 @@ class Execution(Recording, Context):
                     raise error
                 asked = waiting_of(error, self)
                 self.current = None
-                await self._pause([(node.name, visit, asked)], [node.index])
+                await pause(self, [(node.name, visit, asked)], [node.index], [])
                 return None, None, (), attempt, entry, t0
             self.current = (entry, node.name, visit, attempt, t0)
             await after_failure(self, node, self, t0, error)
@@ -510,77 +515,7 @@ class Execution(Recording, Context):
 
     # The ways on
 
-    async def advance(
-        self, node: Node, state: dict[str, Any], read: dict[str, Any] | None = None
-    ) -> tuple[list[Ready], list[Edge]]:
-        """Find the ways on from a node that decides, joins or fans out.
-
-        Its routers read `read`, where that is not the state.
-        """
-        found: list[Ready] = list(node.targets)
-        edges = list[Edge](node.edges)
-        for router in node.routers:
-            for item, edge in await self.decide(router, state if read is None else read, state):
-                edges.append(edge)
-                found.append(item)
-        found += self.arrive(node)
-        return self.hold_back(in_order(found)), edges
-
-    async def follow(
-        self, node: Node, goto: Sequence[Send | str]
-    ) -> tuple[list[Ready], list[Edge]]:
-        """Find the ways on from a node that commanded some; mostly its edges are taken as well."""
-        found, edges = ([], []) if isinstance(goto, Only) else await self.advance(node, self.state)
-        ready = ready_of(self.program, node.name, goto)
-        for one in goto:
-            edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
-        return self.hold_back(in_order([*found, *ready])), edges
-
-    async def decide(
-        self, router: Router, read: Any, state: dict[str, Any]
-    ) -> list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]]:
-        """Ask a router, and give the nodes that it leads to with the edges."""
-        answer = router.ask(router.view(read), self)
-        if router.is_async:
-            answer = await answer
-        seen, unread = router.values_read(state, answer)
-        found: list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]] = []
-        for label, target in router.decide(answer):
-            if isinstance(target, Send):
-                item: Ready = Packet(router.targets[target.node], target.arg)
-                if item.index >= 0:
-                    found.append((item, (target.node, label, seen, unread)))
-            else:
-                found.append((router.targets[target], (target, label, seen, unread)))
-        return found
-
     arrived: dict[int, set[int]] | None = None
-
-    def arrive(self, node: Node) -> list[Ready]:
-        """Note that a node is done for the joins that wait for it; give those that are complete."""
-        complete: list[Ready] = []
-        if not node.joins:
-            return complete
-        if self.arrived is None:
-            self.arrived = {}
-        for number in node.joins:
-            join = self.program.joins[number]
-            seen = self.arrived.setdefault(number, set())
-            seen.add(node.index)
-            if seen >= join.needed:
-                complete.append(join.target)
-                del self.arrived[number]
-        return complete
-
-    def hold_back(self, ready: list[Ready]) -> list[Ready]:
-        """Keep deferred nodes back while anything else is ready."""
-        late = self.program.deferred
-        if not late:
-            return ready
-        held = self.deferred | {one for one in ready if type(one) is int and one in late}
-        now = [one for one in ready if type(one) is not int or one not in late]
-        self.deferred = frozenset(held) if now else frozenset()
-        return now or list[Ready](sorted(held))
 
     async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
         """Run several nodes at once and merge what they return, in the plan's order."""
@@ -590,164 +525,7 @@ class Execution(Recording, Context):
 
     # Keeping
 
-    def joins_kept(self) -> Any:
-        """Arrivals at joins, as a checkpoint keeps them."""
-        if not self.arrived:
-            return None
-        nodes = self.program.nodes
-        return [
-            [number, sorted(nodes[i].name for i in seen)] for number, seen in self.arrived.items()
-        ]
-
-    def tasks(self, following: int | Sequence[Ready]) -> tuple[Task, ...]:
-        """What follows, as a checkpoint keeps it."""
-        nodes = self.program.nodes
-        if type(following) is int:
-            return (nodes[following].task,) if following >= 0 else ()
-        found = []
-        for one in following:  # type: ignore[union-attr]
-            if isinstance(one, Packet):
-                arg = freeze(one.arg, strict=True)
-                found.append(Task(nodes[one.index].name, arg, True))
-            elif one >= 0:
-                found.append(nodes[one].task)
-        found += [nodes[index].task for index in sorted(self.deferred)]
-        return tuple(found)
-
-    async def save(
-        self, recorded: dict[str, Any], following: int | Sequence[Ready], source: Any = "loop"
-    ) -> tuple[str, int]:
-        """Save the step that ended; give its checkpoint's id and number."""
-        saving, step = self.saving, self.base + self.steps
-        assert saving is not None
-        checkpoint_id = f"{self.execution_id}:{step}"
-        joins = self.joins_kept() if self.arrived else None
-        done = saving.save(
-            checkpoint_id, step, recorded, self.tasks(following), self.state, source, joins
-        )
-        if done is not None:
-            self.last_save = done
-            if saving.is_sync:
-                await self.durable(done)
-        return checkpoint_id, step
-
-    def note(self, kind: Any, task: str, key: str, frozen: Any) -> Future[None] | None:
-        """Keep one pending fact with the thread; without checkpoints, only when it waits."""
-        if self.saving is None:
-            self.notes = [*self.notes, (kind, task, key, frozen)]
-            return None
-        return self.saving.note([(kind, task, key, frozen)], self.state)
-
     notes: Sequence[Note] = ()
-
-    def begin_saving(self, following: Sequence[Ready]) -> None:
-        """Save what was not to be saved, since the execution is about to wait.
-
-        Raises:
-            CheckpointingOffError: The graph was compiled without a checkpointer.
-        """
-        from inwit.errors import CheckpointingOffError
-        from inwit.runtime.checkpoints.saving import Saving
-
-        saver = self.saver
-        if saver is None:
-            raise CheckpointingOffError(self.thread_id)
-        rows = saver.load(self.thread_id, ns=self.ns)
-        seq = saver.last_seq(self.thread_id, ns=self.ns)
-        here = self.here
-        self.saving = Saving(saver, self.thread_id, self.ns, self.execution_id, "async", rows, seq)
-        self.saving.metadata = self.graph.metadata_of(self.config)
-        step = self.base + max(self.steps, 1) - 1
-        self.saving.save(
-            here, step, {}, self.tasks(following), self.state, "loop", self.joins_kept()
-        )
-
-    async def _pause(
-        self, asked: Sequence[tuple[str, int, Sequence[Waiting]]], ready: Sequence[Ready]
-    ) -> None:
-        """Make the execution wait: for answers, or where there are none, at a break point."""
-        await self.pause(asked, ready, [])
-
-    async def pause(
-        self,
-        asked: Sequence[tuple[str, int, Sequence[Waiting]]],
-        ready: Sequence[Ready],
-        notes: Sequence[Note],
-    ) -> None:
-        """Keep what waits and what is done, and end this invocation.
-
-        `asked` is (task's key, visit, questions); `notes` is what else to keep.
-        """
-        if self.saving is None:
-            self.begin_saving(ready)
-        saving = self.saving
-        assert saving is not None
-        kept = [*self.notes, *notes]
-        for key, visit, waiting in asked:
-            name = key.partition("#")[0]
-            for one in waiting:
-                kept.append(("interrupt", key, one.id, one.frozen()))
-                shown = {"interrupt_id": one.id, "value": freeze(one.value)}
-                self.recording.add_event("interrupt_raised", name, visit, 1, shown)
-        self.waiting = tuple(one for _, _, waiting in asked for one in waiting)
-        self.is_paused = True
-        self.notes = ()
-        closing = {
-            "seq": self.seq + 1,
-            "visits": {
-                node.name: count
-                for node, count in zip(self.program.nodes, self.visits, strict=True)
-                if count
-            },
-            "steps": self.steps,
-        }
-        status = "waiting_for_input" if self.waiting else "paused"
-        kept.append(("closed", "", status, freeze(closing)))
-        done = saving.note(kept, self.state)
-        if done is not None:
-            await self.durable(done)
-
-    async def durable(self, done: Future[None]) -> None:
-        """Wait until something is durable."""
-        if self.is_blocking:
-            done.result()
-        else:
-            await asyncio.wrap_future(done)
-
-    async def sleep(self, delay_s: float) -> None:
-        """Wait, holding the thread where no event loop runs."""
-        if self.is_blocking:
-            time.sleep(delay_s)  # noqa: ASYNC251 - no loop runs
-        else:
-            await asyncio.sleep(delay_s)
-
-    async def wait_for_journal(self) -> None:
-        """Wait until the record has room, or with durability `sync` until it is durable."""
-        journal = self.graph.journal
-        if journal is None:
-            self.rows.clear()
-        elif self.rows_limit == 0:
-            await self._acknowledge()
-        elif self.is_blocking:
-            journal.full_wait(self)
-        else:
-            await journal.afull_wait(self)
-
-    async def _acknowledge(self) -> None:
-        """Wait until all that has happened is durable.
-
-        Raises:
-            StoreError: It cannot be made so.
-        """
-        if self.last_save is not None:
-            await self.durable(self.last_save)
-        journal = self.graph.journal
-        if journal is None:
-            return
-        if self.is_blocking:
-            journal.flush()
-        else:
-            await journal.aflush()
 
     # The end
 
@@ -758,7 +536,7 @@ class Execution(Recording, Context):
         else:
             self._end("completed", None, "")
         if self.is_acknowledged:
-            await self._acknowledge()
+            await acknowledge(self)
         if self.output is not None:
             await self.output.ended(self)
         if self.is_paused and self.parent is not None:
@@ -776,26 +554,19 @@ class Execution(Recording, Context):
                 return error
         if isinstance(error, _LIMITS):
             error.state = dict(self.state)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError):
             self._end("failed", error, "")
         else:
-            self._end("cancelled", None, type(error).__name__)
+            from inwit.runtime.cancelling import reason_of
+
+            self._end("cancelled", None, reason_of(self, error))
         mark(error, self.execution_id)
         with suppress(StoreError):  # The journal has warned; what failed first is raised.
             if self.saving is not None:
-                self._note_failure(error)
+                note_failure(self, error)
             if self.is_acknowledged and isinstance(error, Exception | asyncio.CancelledError):
-                await self._acknowledge()
+                await acknowledge(self)
         return error
-
-    def _note_failure(self, error: BaseException) -> None:
-        assert self.saving is not None
-        shown = freeze({"type": type(error).__name__, "message": str(error)})
-        status = "failed" if isinstance(error, Exception) else "cancelled"
-        key = getattr(error, "task_key", None) or node_of(error) or ""
-        notes: list[Note] = [*self.notes, ("failed", key, type(error).__name__, shown)]
-        self.notes = ()
-        self.last_save = self.saving.note([*notes, ("closed", "", status, None)], self.state)
 
     def _leave_open(self) -> None:
         """Record the entry of a visit that was cut off before its row was written."""
@@ -819,6 +590,15 @@ class Execution(Recording, Context):
         self.is_done = True
         if self.saving is not None and status == "completed":
             self.last_save = self.saving.close(self.state) or self.last_save
+        if self.stopping is not None:
+            self.stopping.end()
+
+    def close_waiting(self, reason: str) -> None:
+        """Record that an execution which waits is cancelled instead of going on."""
+        self._begin(None)
+        self._end("cancelled", None, reason)
+        if self.saving is not None:
+            note_failure(self, ExecutionCancelledError(reason))
 
 
 __all__ = ["APPLY", "EVENT", "Execution"]

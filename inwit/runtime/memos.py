@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from inwit.runtime.keeping import note
+from inwit.runtime.replay_tape import NOTHING
 from inwit.runtime.serial import freeze, thaw
 
 if TYPE_CHECKING:
@@ -21,12 +23,17 @@ async def once(
     key = progress.step_key(name)
     if key in progress.memos:
         return thaw(progress.memos[key])
+    if ctx.execution.tape is not None:
+        known = ctx.execution.tape.step(ctx, key)
+        if known is not NOTHING:
+            return known
     result = function(*args, **kwargs)
     if inspect.isawaitable(result):
         result = await result
     frozen = freeze(result, strict=True)
-    done = ctx.execution.note("memo", progress.key, key, frozen)
+    done = note(ctx.execution, "memo", progress.key, key, frozen)
     if done is not None:
         await asyncio.wrap_future(done)
     progress.memos[key] = frozen
+    ctx.emit("custom", name="step", data={"step": key, "result": frozen})
     return result

@@ -14,9 +14,13 @@ from inwit.runtime.checkpoints.base import Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
 from inwit.runtime.interrupts import Waiting, match_answers, still_waiting
+from inwit.runtime.keeping import tasks_of_ready
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.serial import freeze, thaw
+from inwit.runtime.snapshot import BEFORE_INPUT, is_before_input
+from inwit.runtime.state import ROOT
 from inwit.runtime.updates import Packet, Ready, in_order, read_update, ready_of
+from inwit.runtime.ways import hold_back
 
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
@@ -61,11 +65,25 @@ def begin(
         ThreadBusyError: Another process executes on the thread.
         UnknownCheckpointError: The thread has no such checkpoint.
     """
+    if saver is not None and given is None and is_before_input(place.checkpoint_id):
+        given = _before(graph, place, saver)
     rows = () if saver is None else saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
     if place.checkpoint_id is not None and not rows:
         raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
     refuse_busy(rows)
     return _Beginning(graph, config, place, saver, rows).begin(given)
+
+
+def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> dict[str, Any]:
+    """Point the place at what came before an input, and give that input again."""
+    named = (place.checkpoint_id or "").removesuffix(BEFORE_INPUT)
+    rows = saver.load(place.thread_id, named, ns=place.ns)
+    if not rows:
+        raise UnknownCheckpointError(place.thread_id, named)
+    last = split(rows)[0]
+    place.checkpoint_id = last.parent_id
+    found = {key: thaw(value) for key, value in last.update.items()}
+    return found.get(ROOT) if graph.schema.is_root else found
 
 
 class _Beginning:
@@ -113,8 +131,13 @@ class _Beginning:
         schema.apply(values, parsed)
         begun = self._made(values, place.execution_id or new_id(), seq=0)
         begun.given = parsed
-        begun.execution.base = 0 if self.last is None else self.last.step + 1
+        begun.execution.base = self._first_step()
         return begun
+
+    def _first_step(self) -> int:
+        """The number of the input's checkpoint; the one before it, which is told, has one too."""
+        first = self.graph.first_step
+        return first if self.last is None else self.last.step + (1 if first else 2)
 
     # Going on where the thread stopped
 
@@ -159,7 +182,10 @@ class _Beginning:
         return begun
 
     def _resumed(
-        self, answers: Mapping[str, Any], waiting: Sequence[Waiting], command: Command[Any] | None = None
+        self,
+        answers: Mapping[str, Any],
+        waiting: Sequence[Waiting],
+        command: Command[Any] | None = None,
     ) -> Begun:
         last = self.last
         assert last is not None
@@ -177,12 +203,12 @@ class _Beginning:
         if closed is not None and self.place.execution_id in (None, last.execution_id):
             execution_id, seq = last.execution_id, int(closed.get("seq", 0))
         begun = self._made(values, execution_id, seq=seq)
-        begun.ready = ready
         execution = begun.execution
         execution.base, execution.source = last.step, "fork" if self.is_fork else "loop"
         execution.answered = tuple(answers.items())
         execution.resumed = progress
         execution.arrived = self._arrived()
+        begun.ready = ready = hold_back(execution, ready)
         execution.is_careful = True
         execution.resumed_break = True
         if closed is not None and seq:
@@ -206,7 +232,9 @@ class _Beginning:
         if self.is_fork or changes:
             step = execution.base
             id_ = f"{execution.execution_id}:{step}" if self.is_fork else f"{new_id()}:{step}"
-            saving.save(id_, step, {}, execution.tasks(ready), execution.state, execution.source)
+            saving.save(
+                id_, step, {}, tasks_of_ready(execution, ready), execution.state, execution.source
+            )
             notes = {self.place.ns: [*self._unfinished(), *notes.get(self.place.ns, [])], **notes}
         for ns, found in notes.items():
             if ns == self.place.ns:

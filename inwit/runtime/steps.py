@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from inwit.errors import InvalidUpdateError
 from inwit.runtime.branches import Branch, Step, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
-from inwit.runtime.commands import Send
+from inwit.runtime.commands import Overwrite, Send
+from inwit.runtime.keeping import pause, save
 from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
 from inwit.runtime.updates import Only, Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.waits import wait_for_journal
+from inwit.runtime.ways import arrive, decide, hold_back
 
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints.saving import Note
@@ -35,7 +38,7 @@ async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]
     asking = [branch for branch in branches if branch.waiting is not None]
     if asking:
         asked = [(one.task_key, one.visit, one.waiting or ()) for one in asking]
-        await execution.pause(asked, ready, _done_notes(execution, branches))
+        await pause(execution, asked, ready, _done_notes(execution, branches))
         return []
     return await _merge(execution, branches)
 
@@ -74,19 +77,19 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
         following, edges = await _ways(execution, branch, before, (updates, goto))
         ready += following
         applied.append((branch, recorded, edges))
-    ready = execution.hold_back(in_order(ready))
+    ready = hold_back(execution, in_order(ready))
     step_id = None
     if execution.saving is not None:
         updates_made = [recorded for _, recorded, _ in applied if recorded]
-        step_id = await execution.save(join_updates(updates_made), ready)
+        step_id = await save(execution, join_updates(updates_made), ready)
     last = branches[-1]
     for branch, recorded, edges in applied:
         _record_apply(execution, branch, recorded, edges, step_id if branch is last else None)
     if execution.output is not None:
-        changes = [recorded for _, recorded, _ in applied if recorded]
-        await execution.output.merged(execution, bool(changes))
+        written = {key for _, recorded, _ in applied for key in recorded or ()}
+        await execution.output.merged(execution, written)
     if len(execution.rows) > execution.rows_limit:
-        await execution.wait_for_journal()
+        await wait_for_journal(execution)
     if monotonic_ns() > execution.deadline_ns:
         raise execution.out_of_time()
     return ready
@@ -100,10 +103,11 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
     """
     schema, state = execution.graph.schema, execution.state
     writers: dict[str, str] = {}
+    overwritten: dict[str, list[int]] = {}
     reads: list[Read] = []
     for branch in branches:
         name = branch.at.name
-        if type(branch.update) is dict:
+        if type(branch.update) is dict and not schema.is_root:
             updates: list[Mapping[str, Any]] = [branch.update]
             reads.append((updates, []))
         else:
@@ -113,6 +117,8 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
         for update in updates:
             for key in update:
                 if key in schema.reducers:
+                    if isinstance(update[key], Overwrite):
+                        overwritten.setdefault(key, []).append(len(reads) - 1)
                     continue
                 other = writers.setdefault(key, branch.task_key)
                 if other != branch.task_key:
@@ -120,7 +126,31 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
                         f"{other!r} and {branch.task_key!r} both wrote {key!r} in one step.",
                         hint=f"Give {key!r} a reducer: Annotated[…, reducer].",
                     )
-    return reads
+    return _overwritten(reads, overwritten) if overwritten else reads
+
+
+def _overwritten(reads: Sequence[Read], found: Mapping[str, Sequence[int]]) -> list[Read]:
+    """Leave out what others wrote to keys that one branch overwrites.
+
+    Raises:
+        InvalidUpdateError: Two overwrite one key.
+    """
+    for key, numbers in found.items():
+        if len(numbers) > 1:
+            raise InvalidUpdateError(
+                f"{key!r} is overwritten by {len(numbers)} nodes in one step.",
+                hint="Overwrite it in one of them.",
+            )
+    return [
+        (
+            [
+                {key: value for key, value in one.items() if found.get(key, (number,))[0] == number}
+                for one in updates
+            ],
+            goto,
+        )
+        for number, (updates, goto) in enumerate(reads)
+    ]
 
 
 def _apply(execution: Execution, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -139,7 +169,7 @@ async def _ways(
     if not node.routers and not goto:
         direct: list[Ready] = list(node.targets)
         if node.joins:
-            direct += execution.arrive(node)
+            direct += arrive(execution, node)
         return direct, node.edges
     seen = before
     if node.routers:
@@ -153,7 +183,7 @@ async def _ways(
         following, edges = await _decided(execution, branch, seen)
     for one in goto:
         edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
-    return [*following, *ready_of(execution.program, node.name, goto)], edges
+    return [*ready_of(execution.program, node.name, goto), *following], edges
 
 
 async def _decided(
@@ -163,10 +193,10 @@ async def _decided(
     following: list[Ready] = list(node.targets)
     edges = list[Edge](node.edges)
     for router in node.routers:
-        for item, edge in await execution.decide(router, seen, seen):
+        for item, edge in await decide(execution, router, seen, seen):
             edges.append(edge)
             following.append(item)
-    return [*following, *execution.arrive(node)], edges
+    return [*following, *arrive(execution, node)], edges
 
 
 def _record_apply(

@@ -3,65 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from inwit.errors import InvalidUpdateError, UnknownCheckpointError, nearest
-from inwit.events import timestamp
 from inwit.ids import new_id
 from inwit.runtime import loops
-from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, fold, split
-from inwit.runtime.checkpoints.base import Row, Task
+from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
-from inwit.runtime.commands import Interrupt
-from inwit.runtime.interrupts import Waiting, still_waiting
-from inwit.runtime.progress import task_id
-from inwit.runtime.returned import unpack_returned
-from inwit.runtime.serial import thaw
+from inwit.runtime.keeping import save
+from inwit.runtime.snapshot import (
+    PregelTask,
+    SavedTask,
+    StateSnapshot,
+    StateUpdate,
+    config_of,
+    history_of,
+    snapshot_of,
+    state_at,
+)
 from inwit.runtime.updates import Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.ways import advance, entry_of
 
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.resume import Place
 
 Config = Mapping[str, Any]
-
-
-class SavedTask(NamedTuple):
-    """A task of the step that follows a checkpoint, and how far it came."""
-
-    id: str
-    name: str
-    path: tuple[Any, ...]
-    error: Any = None
-    interrupts: tuple[Interrupt, ...] = ()
-    state: Any = None
-    """The config, or with `subgraphs` the `StateSnapshot`, of the graph that the task runs."""
-    result: Any = None
-
-
-PregelTask = SavedTask
-"""LangGraph's name."""
-
-
-class StateSnapshot(NamedTuple):
-    """The state of a thread after one step, and what follows."""
-
-    values: Any
-    next: tuple[str, ...]
-    config: dict[str, Any]
-    metadata: dict[str, Any] | None
-    created_at: str | None
-    parent_config: dict[str, Any] | None
-    tasks: tuple[SavedTask, ...]
-    interrupts: tuple[Interrupt, ...]
-
-
-class StateUpdate(NamedTuple):
-    """One change of a thread's state, as if a node had returned it."""
-
-    values: Any
-    as_node: str | None = None
-    task_id: str | None = None
 
 
 class TimeTravel:
@@ -75,9 +42,11 @@ class TimeTravel:
             CheckpointingOffError: No thread is named, or none is kept.
         """
         saver, place = self.thread(config)
-        rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
-        graph, is_live = self.graph_at(place.ns), place.checkpoint_id is None
-        return snapshot_of(graph, saver, place, rows, subgraphs=subgraphs, is_live=is_live)
+        graph = self.graph_at(place.ns)
+        if place.checkpoint_id is not None:
+            return state_at(graph, saver, place, subgraphs=subgraphs)
+        rows = saver.load(place.thread_id, ns=place.ns)
+        return snapshot_of(graph, saver, place, rows, subgraphs=subgraphs, is_live=True)
 
     async def aget_state(self: Any, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
         """See `get_state`."""
@@ -104,15 +73,12 @@ class TimeTravel:
         graph = self.graph_at(place.ns)
         until = None if before is None else before["configurable"].get("checkpoint_id")
         count, is_reached = 0, until is None
-        for checkpoint in saver.history(place.thread_id, ns=place.ns):
+        for found in history_of(graph, saver, place):
             if limit is not None and count >= limit:
                 return
             if not is_reached:
-                is_reached = checkpoint.checkpoint_id == until
-                continue
-            rows = saver.load(place.thread_id, checkpoint.checkpoint_id, ns=place.ns)
-            found = snapshot_of(graph, saver, place, rows)
-            if filter is None or filter.items() <= (found.metadata or {}).items():
+                is_reached = found.config["configurable"]["checkpoint_id"] == until
+            elif filter is None or filter.items() <= (found.metadata or {}).items():
                 count += 1
                 yield found
 
@@ -129,7 +95,7 @@ class TimeTravel:
 
     def update_state(
         self: Any, config: Config, values: Any, as_node: str | None = None,
-        task_id: str | None = None,
+        task_id: str | None = None,  # noqa: ARG002 - LangGraph's
     ) -> dict[str, Any]:  # fmt: skip
         """Change a thread's state as if a node had returned `values`, and give the new config.
 
@@ -143,7 +109,7 @@ class TimeTravel:
 
     async def aupdate_state(
         self: Any, config: Config, values: Any, as_node: str | None = None,
-        task_id: str | None = None,
+        task_id: str | None = None,  # noqa: ARG002 - LangGraph's
     ) -> dict[str, Any]:  # fmt: skip
         """See `update_state`."""
         import asyncio
@@ -163,7 +129,7 @@ class TimeTravel:
                 raise ValueError("No updates provided")
             checkpoint_id = loops.run(_update(self.graph_at(place.ns), saver, place, updates))
             place.checkpoint_id = None
-        return _config(place, checkpoint_id)
+        return config_of(place, checkpoint_id)
 
     async def abulk_update_state(
         self: Any, config: Config, supersteps: Sequence[Sequence[StateUpdate]]
@@ -205,102 +171,6 @@ class TimeTravel:
                     yield f"{name}|{inner}", found
 
 
-def _config(place: Place, checkpoint_id: str | None) -> dict[str, Any]:
-    named = {"thread_id": place.thread_id, "checkpoint_ns": place.ns}
-    if checkpoint_id is not None:
-        named["checkpoint_id"] = checkpoint_id
-    return {"configurable": named}
-
-
-def snapshot_of(
-    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, rows: Sequence[Row], *,
-    subgraphs: bool = False, is_live: bool = False,
-) -> StateSnapshot:  # fmt: skip
-    """What `get_state` gives; `is_live` leaves out of `next` what is done already."""
-    if not rows:
-        if place.checkpoint_id is not None:
-            raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
-        return StateSnapshot({}, (), _config(place, None), None, None, None, (), ())
-    last, pending = split(rows)
-    tasks = tuple(_tasks(graph, saver, place, last, pending, subgraphs=subgraphs))
-    metadata = {
-        "source": last.source, "step": last.step, "parents": {}, "execution_id": last.execution_id,
-        **(last.metadata or {}),
-    }  # fmt: skip
-    return StateSnapshot(
-        values=graph.shown_state(fold(rows)),
-        next=tuple(
-            task.name
-            for task, saved in zip(last.next, tasks, strict=True)
-            if not is_live or saved.result is None
-        ),
-        config=_config(place, last.checkpoint_id),
-        metadata=metadata,
-        created_at=timestamp(last.ts_ns),
-        parent_config=None if last.parent_id is None else _config(place, last.parent_id),
-        tasks=tasks,
-        interrupts=tuple(one for task in tasks for one in task.interrupts),
-    )
-
-
-def _tasks(
-    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, last: Checkpoint,
-    pending: Sequence[Pending], *, subgraphs: bool,
-) -> Iterator[SavedTask]:  # fmt: skip
-    waiting = still_waiting(pending)
-    by_id = {row.key: row.task for row in pending if row.kind == "interrupt"}
-    for number, task in enumerate(last.next):
-        key = f"{task.name}#{number}" if task.is_sent else task.name
-        identifier = task_id(place.thread_id, place.ns, last.checkpoint_id, key)
-        found = [one for one in waiting if by_id.get(one.id) == key]
-        path = ("__pregel_push", number, False) if task.is_sent else ("__pregel_pull", task.name)
-        yield SavedTask(
-            id=identifier,
-            name=task.name,
-            path=path,
-            error=_error(pending, task.name, key),
-            interrupts=tuple(map(Waiting.interrupt, found)),
-            state=_within(graph, saver, place, task, identifier, subgraphs=subgraphs),
-            result=_result(pending, key),
-        )
-
-
-def _error(pending: Sequence[Pending], name: str, key: str) -> str | None:
-    for row in pending:
-        if row.kind == "failed" and row.task in (name, key):
-            shown = thaw(row.value)
-            return f"{shown['type']}({shown['message']!r})"
-    return None
-
-
-def _result(pending: Sequence[Pending], key: str) -> Any:
-    found = None
-    for row in pending:
-        if row.kind == "done" and row.task == key:
-            found = unpack_returned(row.value)
-            found = {} if found is None else getattr(found, "update", found)
-    return found
-
-
-def _within(
-    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, task: Task, identifier: str, *,
-    subgraphs: bool,
-) -> Any:  # fmt: skip
-    """The config, or the state, of the graph that a task runs."""
-    from inwit.runtime.resume import Place
-
-    within = graph.subgraph(task.name)
-    if within is None:
-        return None
-    piece = task.name if within.options.checkpointer is True else f"{task.name}:{identifier}"
-    ns = f"{place.ns}|{piece}" if place.ns else piece
-    rows = saver.load(place.thread_id, ns=ns)
-    if not subgraphs or not rows:
-        return {"configurable": {"thread_id": place.thread_id, "checkpoint_ns": ns}}
-    inner = Place(thread_id=place.thread_id, ns=ns)
-    return snapshot_of(within, saver, inner, rows, subgraphs=True, is_live=True)
-
-
 async def _update(
     graph: CompiledGraph[Any], saver: Checkpointer, place: Place, updates: Sequence[Any]
 ) -> str:
@@ -322,7 +192,7 @@ async def _update(
     seq = saver.last_seq(place.thread_id, ns=place.ns)
     saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)
     execution.saving = saving
-    checkpoint_id, _ = await execution.save({}, following, "update")
+    checkpoint_id, _ = await save(execution, {}, following, "update")
     return checkpoint_id
 
 
@@ -334,7 +204,7 @@ async def _apply_as(  # noqa: PLR0917 - of one update
     program, state = graph.program, execution.state
     if as_node == "__start__" or (as_node is None and last is None and len(program.nodes) != 1):
         graph.schema.apply(state, graph.parse_input(values))
-        return list(await execution.entry_of())
+        return list(await entry_of(execution))
     if values is None and as_node is None:
         return _same_next(program, last)
     name = as_node or _last_writer(graph, saver, place, last)
@@ -348,7 +218,7 @@ async def _apply_as(  # noqa: PLR0917 - of one update
     updates, goto = read_update(graph.schema, name, changed_by(graph.schema, state, values))
     for update in updates:
         graph.schema.apply(state, update, strict=True)
-    following, _ = await execution.advance(node, state)
+    following, _ = await advance(execution, node, state)
     return [*following, *ready_of(program, name, goto)]
 
 
@@ -379,3 +249,6 @@ def _last_writer(
         "Ambiguous update, specify as_node: it cannot be known which node the values stand for.",
         hint=f"Give update_state(config, values, as_node=…): one of {', '.join(names)}.",
     )
+
+
+__all__ = ["PregelTask", "SavedTask", "StateSnapshot", "StateUpdate", "TimeTravel", "snapshot_of"]

@@ -1,0 +1,161 @@
+"""Keeping an execution with its thread: a checkpoint after each step, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from inwit.errors import CheckpointingOffError, ExecutionCancelledError
+from inwit.runtime.checkpoints import Task
+from inwit.runtime.checkpoints.saving import Note, Saving
+from inwit.runtime.failures import node_of
+from inwit.runtime.interrupts import Waiting
+from inwit.runtime.serial import freeze
+from inwit.runtime.updates import Packet, Ready
+from inwit.runtime.waits import durable
+
+if TYPE_CHECKING:
+    from inwit.runtime.engine import Execution
+
+
+def joins_kept(execution: Execution) -> Any:
+    """Arrivals at joins, as a checkpoint keeps them."""
+    if not execution.arrived:
+        return None
+    nodes = execution.program.nodes
+    return [
+        [number, sorted(nodes[i].name for i in seen)] for number, seen in execution.arrived.items()
+    ]
+
+
+def tasks_of_ready(execution: Execution, following: int | Sequence[Ready]) -> tuple[Task, ...]:
+    """What follows, as a checkpoint keeps it."""
+    nodes = execution.program.nodes
+    if type(following) is int:
+        return (nodes[following].task,) if following >= 0 else ()
+    found = []
+    for one in following:  # type: ignore[union-attr]
+        if isinstance(one, Packet):
+            arg = freeze(one.arg, strict=True)
+            found.append(Task(nodes[one.index].name, arg, True))
+        elif one >= 0:
+            found.append(nodes[one].task)
+    found += [nodes[index].task for index in sorted(execution.deferred)]
+    return tuple(found)
+
+
+async def save(
+    execution: Execution,
+    recorded: dict[str, Any],
+    following: int | Sequence[Ready],
+    source: Any = "loop",
+) -> tuple[str, int]:
+    """Save the step that ended; give its checkpoint's id and number."""
+    saving, step = execution.saving, execution.base + execution.steps
+    assert saving is not None
+    checkpoint_id = f"{execution.execution_id}:{step}"
+    joins = joins_kept(execution) if execution.arrived else None
+    done = saving.save(
+        checkpoint_id,
+        step,
+        recorded,
+        tasks_of_ready(execution, following),
+        execution.state,
+        source,
+        joins,
+    )
+    if done is not None:
+        execution.last_save = done
+        if saving.is_sync:
+            await durable(execution, done)
+    return checkpoint_id, step
+
+
+def note(execution: Execution, kind: Any, task: str, key: str, frozen: Any) -> Future[None] | None:
+    """Keep one pending fact with the thread; without checkpoints, only when it waits."""
+    if execution.saving is None:
+        execution.notes = [*execution.notes, (kind, task, key, frozen)]
+        return None
+    return execution.saving.note([(kind, task, key, frozen)], execution.state)
+
+
+def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
+    """Save what was not to be saved, since the execution is about to wait.
+
+    Raises:
+        CheckpointingOffError: The graph was compiled without a checkpointer.
+    """
+    saver = execution.saver
+    if saver is None:
+        raise CheckpointingOffError(execution.thread_id)
+    rows = saver.load(execution.thread_id, ns=execution.ns)
+    seq = saver.last_seq(execution.thread_id, ns=execution.ns)
+    here = execution.here
+    execution.saving = Saving(
+        saver, execution.thread_id, execution.ns, execution.execution_id, "async", rows, seq
+    )
+    execution.saving.metadata = execution.graph.metadata_of(execution.config)
+    step = execution.base + max(execution.steps, 1) - 1
+    execution.saving.save(
+        here,
+        step,
+        {},
+        tasks_of_ready(execution, following),
+        execution.state,
+        "loop",
+        joins_kept(execution),
+    )
+
+
+async def pause(
+    execution: Execution,
+    asked: Sequence[tuple[str, int, Sequence[Waiting]]],
+    ready: Sequence[Ready],
+    notes: Sequence[Note],
+) -> None:
+    """Keep what waits and what is done, and end this invocation.
+
+    `asked` is (task's key, visit, questions); `notes` is what else to keep.
+    """
+    if execution.saving is None:
+        begin_saving(execution, ready)
+    saving = execution.saving
+    assert saving is not None
+    kept = [*execution.notes, *notes]
+    for key, visit, waiting in asked:
+        name = key.partition("#")[0]
+        for one in waiting:
+            kept.append(("interrupt", key, one.id, one.frozen()))
+            shown = {"interrupt_id": one.id, "value": freeze(one.value)}
+            execution.recording.add_event("interrupt_raised", name, visit, 1, shown)
+    execution.waiting = tuple(one for _, _, waiting in asked for one in waiting)
+    execution.is_paused = True
+    execution.notes = ()
+    closing = {
+        "seq": execution.seq + 1,
+        "visits": {
+            node.name: count
+            for node, count in zip(execution.program.nodes, execution.visits, strict=True)
+            if count
+        },
+        "steps": execution.steps,
+    }
+    status = "waiting_for_input" if execution.waiting else "paused"
+    kept.append(("closed", "", status, freeze(closing)))
+    done = saving.note(kept, execution.state)
+    if done is not None:
+        await durable(execution, done)
+
+
+def note_failure(execution: Execution, error: BaseException) -> None:
+    assert execution.saving is not None
+    shown = freeze({"type": type(error).__name__, "message": str(error)})
+    is_failure = isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError)
+    status = "failed" if is_failure else "cancelled"
+    key = getattr(error, "task_key", None) or node_of(error) or ""
+    notes: list[Note] = [*execution.notes, ("failed", key, type(error).__name__, shown)]
+    execution.notes = ()
+    execution.last_save = execution.saving.note(
+        [*notes, ("closed", "", status, None)], execution.state
+    )

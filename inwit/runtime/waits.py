@@ -1,0 +1,57 @@
+"""Waiting: for the disk, for time to pass, for room in the record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inwit.runtime.engine import Execution
+
+
+async def durable(execution: Execution, done: Future[None]) -> None:
+    """Wait until something is durable."""
+    if execution.is_blocking:
+        done.result()
+    else:
+        await asyncio.wrap_future(done)
+
+
+async def sleep(execution: Execution, delay_s: float) -> None:
+    """Wait, holding the thread where no event loop runs."""
+    if execution.is_blocking:
+        time.sleep(delay_s)  # noqa: ASYNC251 - no loop runs
+    else:
+        await asyncio.sleep(delay_s)
+
+
+async def wait_for_journal(execution: Execution) -> None:
+    """Wait until the record has room, or with durability `sync` until it is durable."""
+    journal = execution.graph.journal
+    if journal is None:
+        execution.rows.clear()
+    elif execution.rows_limit == 0:
+        await acknowledge(execution)
+    elif execution.is_blocking:
+        journal.full_wait(execution)
+    else:
+        await journal.afull_wait(execution)
+
+
+async def acknowledge(execution: Execution) -> None:
+    """Wait until all that has happened is durable.
+
+    Raises:
+        StoreError: It cannot be made so.
+    """
+    if execution.last_save is not None:
+        await durable(execution, execution.last_save)
+    journal = execution.graph.journal
+    if journal is None:
+        return
+    if execution.is_blocking:
+        journal.flush()
+    else:
+        await journal.aflush()
