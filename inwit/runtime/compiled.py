@@ -13,10 +13,12 @@ from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
 from inwit.runtime.caching.clearing import Cached
+from inwit.runtime.cancelling import Cancelling
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, _current
+from inwit.runtime.delivery import OnSlow
 from inwit.runtime.engine import Execution
 from inwit.runtime.manifest import GraphManifest, Source
 from inwit.runtime.node_config import NodeConfigs
@@ -24,10 +26,11 @@ from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
 from inwit.runtime.program import Program
 from inwit.runtime.project import Project
 from inwit.runtime.record import Unrecorded
+from inwit.runtime.replaying import Replaying
 from inwit.runtime.resume import Place, begin
 from inwit.runtime.schemas import Schemas
-from inwit.runtime.state import StateSchema
-from inwit.runtime.streaming import StreamMode, astream, pick, stream
+from inwit.runtime.state import ROOT, StateSchema
+from inwit.runtime.streaming import StreamMode, StreamOptions, astream, pick, stream
 from inwit.runtime.time_travel import TimeTravel
 
 if TYPE_CHECKING:
@@ -68,8 +71,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic[S]):
+class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, Schemas, Cached, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
+
+    first_step = 0
+    """The number of the first step's checkpoint, that of the input."""
+    told_key: str | None = None
+    """Under which name the stream mode ``tasks`` tells what is at `shown_key`."""
 
     def __init__(
         self, schema: StateSchema, program: Program, options: Options, builder: StateGraph[S]
@@ -87,11 +95,11 @@ class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic
         self.project = Project.find()
         self._manifest: GraphManifest | None = None
         self._memory = InMemoryCheckpointer()
+        self.shown_key = ROOT if schema.is_root else None
+        """The one key whose value stands for the state in results and streams; None for all keys."""
         self._input_names = builder.input_names
         self._output_names = builder.output_names
-        self.shown_names = builder.shown_names
-        """The keys that streams show; None for all."""
-        self.shows_all = self._output_names is None
+        self.shows_all = self._output_names is None and not schema.is_root
         """Whether a result is the whole state."""
         self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
@@ -247,8 +255,9 @@ class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic
         interrupt_after: Points = None,
         durability: Durability | None = None,
         subgraphs: bool = False,
+        on_slow: OnSlow = "wait",
         debug: bool | None = None,
-        version: Literal["v1"] = "v1",
+        version: Literal["v1", "v2"] = "v1",
     ) -> AsyncGenerator[Any, None]:
         """Run, and give what `stream_mode` names as it happens.
 
@@ -256,7 +265,11 @@ class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic
         each step; ``messages`` a model's tokens with where they come from; ``custom`` what nodes
         write; ``tasks``, ``checkpoints`` and ``debug`` how it runs; ``events`` the record's events
         as they become durable. Several modes give (mode, value) pairs; `subgraphs` puts the place
-        of the graph in front. The graph waits for a reader who is behind.
+        of the graph in front; with ``version="v2"`` each is a dict of type, ns and data.
+
+        A step ends when its reader has taken all of it and asks for more. With ``on_slow="drop"`` the
+        graph waits for nobody: a reader who is behind loses the oldest, and finds a `StreamGap`
+        there. A reader who goes away cancels the execution, and waits for its clean-up.
         """
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
@@ -266,9 +279,10 @@ class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic
         return astream(
             execution,
             lambda: execution.run(ready, given),
-            stream_mode or "updates",
-            subgraphs=subgraphs,
-            keys=output_keys,
+            "updates" if stream_mode is None else stream_mode,
+            StreamOptions(
+                subgraphs=subgraphs, keys=output_keys, on_slow=on_slow, version=version
+            ),
         )
 
     def batch(
@@ -490,15 +504,17 @@ class CompiledGraph(NodeConfigs, Answering, TimeTravel, Schemas, Cached, Generic
         state = execution.state
         if self._output_names is not None:
             state = {key: value for key, value in state.items() if key in self._output_names}
+        if self.schema.is_root:
+            if not execution.waiting:
+                return state.get(ROOT)
+            state = {}
         if execution.waiting:
             return {**state, "__interrupt__": [one.interrupt() for one in execution.waiting]}
         return state
 
-    def shown_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The keys of the state that streams and snapshots show."""
-        if self.shown_names is None:
-            return state
-        return {key: value for key, value in state.items() if key in self.shown_names}
+    def shown_state(self, state: dict[str, Any]) -> Any:
+        """The state as streams and snapshots show it: all its keys, or the one value that it is."""
+        return state.get(ROOT) if self.schema.is_root else state
 
     # Saved states
 

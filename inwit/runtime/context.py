@@ -18,6 +18,7 @@ from inwit.runtime.serial import freeze
 
 if TYPE_CHECKING:
     import asyncio
+    from datetime import datetime
 
     from inwit.runtime.capture.client import Messages
     from inwit.runtime.engine import Execution
@@ -87,6 +88,8 @@ class Context:
     """What is given instead of clock, chance, tools and models where an execution is replayed."""
     is_cached = False
     """True when a visit's result came from the cache, until the stream has told it."""
+    spoken: tuple[str, ...] = ()
+    """Answers of models that came as tokens of the stream, and that the node may return as messages."""
     relieved: BaseException | None = None
     """Why the node's own calls are over: what takes its place is called now."""
     first_ns = 0
@@ -142,6 +145,16 @@ class Context:
         progress = self.progress
         return f"{self.task_id}:{sum(progress.names.values())}"
 
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """Why the running task runs, as LangGraph tells it."""
+        return (f"branch:to:{self.node}",)
+
+    @property
+    def path(self) -> tuple[Any, ...]:
+        """Where in its step the running task runs, as LangGraph tells it."""
+        return ("__pregel_pull", self.node)
+
     def rest(self) -> None:
         """Note that no attempt runs: what follows is a wait."""
         self.started_ns = 0
@@ -175,10 +188,15 @@ class Context:
             "thread_id": self.thread_id,
             "checkpoint_ns": execution.ns_of(self) if execution.keeps_places else execution.ns,
         }
+        policy = getattr(self.at, "policy", None)
         metadata = {
             **self.config.get("metadata", {}),
+            **({} if policy is None else policy.metadata),
             "langgraph_node": self.node,
             "langgraph_step": execution.base + execution.steps,
+            "langgraph_triggers": self.triggers,
+            "langgraph_path": self.path,
+            "langgraph_checkpoint_ns": execution.ns_of(self),
             "thread_id": self.thread_id,
         }
         return {
@@ -190,10 +208,12 @@ class Context:
 
     def stream(self, data: Any) -> None:
         """Write to the readers of the stream mode ``custom``, and into the record."""
+        if self.is_closed:
+            return
         self.emit("custom", name="", data=freeze(data))
         sink = self.execution.output
-        if sink is not None and sink.wants("custom"):
-            sink.put(sink.within, "custom", data)
+        if sink is not None:
+            sink.put("custom", data)
 
     def emit(self, type_name: str, **fields: Any) -> None:
         """Record an event of the running node."""
@@ -204,6 +224,18 @@ class Context:
     def score(self, name: str, value: float) -> None:
         """Record how good something is, such as an answer's rating: a figure of the running node."""
         self.emit("custom", name="score", data={"score": name, "value": float(value)})
+
+    def now(self) -> datetime:
+        """The time, in UTC. It is recorded: a replay gives what it was."""
+        from inwit.runtime.chance import now
+
+        return now(self)
+
+    def random(self) -> float:
+        """A number of chance from 0 up to 1. It is recorded: a replay gives what it was."""
+        from inwit.runtime.chance import chance
+
+        return chance(self)
 
     def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function once for this task, also where the node runs again on resume.

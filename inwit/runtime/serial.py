@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import ormsgpack
 
-from inwit.errors import UnserialisableError
+from inwit.errors import InwitError, UnserialisableError
 
 _TUPLE, _SET, _FROZENSET, _ISO, _TEXT, _OBJECT, _ENUM, _INT, _ARRAY, _OPAQUE, DELTA = range(1, 12)
 _HALVES = 12
@@ -91,18 +91,20 @@ def pack(value: Any, *, strict: bool = True) -> bytes:
         return ormsgpack.packb(_opaque(value), hook, _OPTIONS)
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes, others: Mapping[int, Callable[[bytes], Any]] | None = None) -> Any:
     """Decode what `pack` made, with the classes of the program.
+
+    `others` decode extension types that `pack` does not write.
 
     Raises:
         UnserialisableError: A class is not imported here, or is none that `pack` writes.
     """
-    refused: list[UnserialisableError] = []
+    refused: list[InwitError] = []
 
     def decode(code: int, raw: bytes) -> Any:
         try:
-            return _decode(code, raw)
-        except UnserialisableError as exc:
+            return others[code](raw) if others and code in others else _decode(code, raw)
+        except InwitError as exc:
             refused.append(exc)
             raise
 

@@ -11,6 +11,7 @@ from inwit.runtime.capture import client, place
 from inwit.runtime.capture.client import Messages, Reply
 from inwit.runtime.capture.recorder import ToolCall
 from inwit.runtime.context import Context
+from inwit.runtime.replay_tape import NOTHING
 
 Tool = str | Callable[..., Any]
 
@@ -25,6 +26,10 @@ def llm(
         messages, model=model, base_url=base_url, api_key=api_key, stream=stream,
         timeout_s=timeout_s, parameters=parameters,
     )  # fmt: skip
+    if ctx.execution.tape is not None:
+        known = ctx.execution.tape.llm(ctx, question)
+        if known is not NOTHING:
+            return _awaitable(known) if ctx.is_async else known
     if ctx.is_async:
         return client.aask(place.of(ctx), question)
     return client.ask(place.of(ctx), question)
@@ -34,6 +39,11 @@ def tool(ctx: Context, function: Tool, *args: Any, **kwargs: Any) -> Any:
     """Call a tool; see `Context.tool`."""
     name, called = _find(ctx, function)
     given = _by_parameter(called, args, kwargs)
+    if ctx.execution.tape is not None:
+        known = ctx.execution.tape.tool(ctx, name, given)
+        if known is not NOTHING:
+            is_async = inspect.iscoroutinefunction(inspect.unwrap(called))
+            return _awaitable(known) if is_async else known
     if inspect.iscoroutinefunction(inspect.unwrap(called)):
         return _acall(place.of(ctx), name, given, called(*args, **kwargs))
     call = ToolCall(place.of(ctx), tool=name, given=given)
@@ -46,6 +56,10 @@ def tool(ctx: Context, function: Tool, *args: Any, **kwargs: Any) -> Any:
         return _await(call, output)
     call.complete(output)
     return output
+
+
+async def _awaitable(value: Any) -> Any:
+    return value
 
 
 async def _acall(at: place.Place | None, name: str, given: Any, made: Awaitable[Any]) -> Any:

@@ -158,13 +158,13 @@ def state_after(batches: Iterable[Batch], seq: int | None) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for rows, _, _, _ in batches:
         for row in rows:
-            for at, update in _changes(row):
+            for at, update in changes_of(row):
                 if seq is None or at <= seq:
-                    _apply(state, update)
+                    apply_update(state, update)
     return state
 
 
-def _changes(row: Any) -> list[tuple[int, Any]]:
+def changes_of(row: Any) -> list[tuple[int, Any]]:
     """A row's changes to the state, each with the seq of its event."""
     kind = row[0]
     if kind == VISIT and row[8]:
@@ -182,7 +182,7 @@ class _Patch(list[Any]):
     """A patch where an update is expected."""
 
 
-def _apply(state: dict[str, Any], update: Any) -> None:
+def apply_update(state: dict[str, Any], update: Any) -> None:
     if isinstance(update, _Patch):
         for op in update:
             _apply_op(state, op)
@@ -202,6 +202,6 @@ def _apply_op(state: dict[str, Any], op: dict[str, Any]) -> None:
     if op.get("op") == "remove":
         state.pop(key, None)
     elif len(parts) == 2 and parts[1] == "-":
-        _apply(state, {key: Delta([op.get("value")])})
+        apply_update(state, {key: Delta([op.get("value")])})
     elif len(parts) == 1:
         state[key] = op.get("value")

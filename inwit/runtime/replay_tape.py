@@ -1,0 +1,151 @@
+"""What a replayed node is told instead of asking: clock, chance, steps, tools, models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from inwit.errors import ReplayedError, UnrecordedCallError
+from inwit.events import Failure
+from inwit.runtime.patches import patch_between
+from inwit.runtime.serial import pack, plain
+
+if TYPE_CHECKING:
+    from inwit.runtime.capture.client import Question, Reply
+    from inwit.runtime.context import Context
+    from inwit.runtime.replay_record import Key, PastVisit, Told
+
+NOTHING: Final = object()
+"""The record has no answer, and the call may be made."""
+
+
+class Tape:
+    """What was told to each visit of an execution, in its order.
+
+    What is asked in other words than then is not answered: it is called for where the replay is
+    live, else refused.
+    """
+
+    def __init__(self, visits: Mapping[Key, PastVisit], *, is_live: bool) -> None:
+        self._visits = visits
+        self._is_live = is_live
+        self._heard: dict[Key, set[int]] = {}
+
+    def take(self, ctx: Context, name: str) -> Any:
+        """The next of what the clock or chance told; None where that is all."""
+        for told in self._left(ctx):
+            if told.type == "custom" and told.fields.get("name") == name:
+                self._hear(ctx, told)
+                return told.fields.get("data")
+        return None
+
+    def step(self, ctx: Context, key: str) -> Any:
+        """What a step of that key returned.
+
+        Raises:
+            UnrecordedCallError: It is not in the record, and the replay is not live.
+        """
+        for told in self._left(ctx):
+            data = told.fields.get("data")
+            if told.fields.get("name") == "step" and isinstance(data, dict) and data["step"] == key:
+                self._hear(ctx, told)
+                return data["result"]
+        return self._refuse(ctx, f"the step {key!r}")
+
+    def tool(self, ctx: Context, name: str, given: Any) -> Any:
+        """What a tool returned for equal input.
+
+        Raises:
+            ReplayedError: It raised then.
+            UnrecordedCallError: It is not in the record, and the replay is not live.
+        """
+        for told in self._left(ctx):
+            fields = told.fields
+            if told.type != "tool_started" or fields.get("tool") != name:
+                continue
+            if not are_equal(fields.get("input"), given):
+                continue
+            self._hear(ctx, told)
+            return self._answer(ctx, fields.get("call_id"), "output")
+        return self._refuse(ctx, f"the tool {name!r}")
+
+    def llm(self, ctx: Context, question: Question) -> Reply | Any:
+        """What a model answered to the same messages.
+
+        Raises:
+            ReplayedError: It failed then.
+            UnrecordedCallError: It is not in the record, and the replay is not live.
+        """
+        from inwit.runtime.capture.messages import by_hash
+
+        model, (names, _) = question.body["model"], by_hash(question.body["messages"])
+        for told in self._left(ctx):
+            fields = told.fields
+            if told.type != "llm_started" or fields.get("model") != model:
+                continue
+            if list(fields.get("messages") or ()) != list(names):
+                continue
+            self._hear(ctx, told)
+            return _reply(self._answer(ctx, fields.get("call_id"), None))
+        return self._refuse(ctx, f"the model {model!r}")
+
+    def _answer(self, ctx: Context, call_id: Any, field: str | None) -> Any:
+        """How a call ended: one field, or all of them."""
+        for told in self._left(ctx):
+            is_end = told.type in ("tool_completed", "tool_failed", "llm_completed")
+            if is_end and told.fields.get("call_id") == call_id:
+                self._hear(ctx, told)
+                error = told.fields.get("error")
+                if error is not None:
+                    raise ReplayedError(failure_in(error))
+                return told.fields if field is None else told.fields.get(field)
+        return self._refuse(ctx, "what had not answered when it was recorded")
+
+    def _left(self, ctx: Context) -> list[Told]:
+        visit = self._visits.get((ctx.node, ctx.visit))
+        heard = self._heard.setdefault((ctx.node, ctx.visit), set())
+        told = () if visit is None else visit.told
+        return [one for one in told if id(one) not in heard]
+
+    def _hear(self, ctx: Context, told: Told) -> None:
+        self._heard[ctx.node, ctx.visit].add(id(told))
+
+    def _refuse(self, ctx: Context, what: str) -> Any:
+        if self._is_live:
+            return NOTHING
+        raise UnrecordedCallError(ctx.node, ctx.visit, what)
+
+
+def failure_in(error: Any) -> Failure:
+    """A recorded error."""
+    from inwit.runtime.store.expand import failure_of
+
+    return failure_of(error)
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Whether two values are equal by content, as the record shows them."""
+    return not patch_between(shown(one), shown(other))
+
+
+def shown(value: Any) -> Any:
+    """A value as the record shows it, with plain keys and values."""
+    return plain(pack(value, strict=False))
+
+
+def _reply(fields: Any) -> Any:
+    if fields is NOTHING:
+        return NOTHING
+    from inwit.runtime.capture.client import Reply
+
+    output = fields.get("output") or {}
+    return Reply(
+        text=output.get("content") or "",
+        model=fields.get("model") or "",
+        tool_calls=tuple(output.get("tool_calls", ())),
+        finish_reason=output.get("finish_reason"),
+        input_tokens=fields.get("input_tokens"),
+        output_tokens=fields.get("output_tokens"),
+        cached_tokens=fields.get("cached_tokens"),
+        cost_usd=fields.get("cost_usd"),
+    )
