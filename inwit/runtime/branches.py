@@ -60,6 +60,11 @@ class Branch(Context):
         return ("__pregel_push", int(self.key.rpartition("#")[2]), False)
 
     @property
+    def was_done(self) -> bool:
+        """Whether an earlier execution ended its task."""
+        return self._progress is not None and self._progress.done is not NOT_DONE
+
+    @property
     def item(self) -> Ready:
         """What made it run."""
         return self.packet or self.at.index
@@ -132,8 +137,11 @@ async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step
 
 
 async def _start(execution: Execution, step: Step) -> None:
-    """Begin the async branches and run the sync ones."""
-    waiting = [branch for branch in step.branches if branch.at.is_async]
+    """Begin the async branches and run the sync ones; those that were done before end at once."""
+    for branch in step.branches:
+        if branch.was_done:
+            await _run(execution, step, branch)
+    waiting = [branch for branch in step.branches if branch.at.is_async and not branch.was_done]
     if waiting:
         create = asyncio.get_running_loop().create_task
         width = execution.graph.options.limits.max_parallel
@@ -147,7 +155,7 @@ async def _start(execution: Execution, step: Step) -> None:
             return
         await asyncio.sleep(0)
     for branch in step.branches:
-        if not branch.at.is_async and step.error is None:
+        if not (branch.at.is_async or branch.was_done) and step.error is None:
             await _run(execution, step, branch)
 
 
@@ -175,7 +183,7 @@ async def _run(execution: Execution, step: Step, branch: Branch) -> None:
     token = _current.set(branch)
     error: BaseException | None = None
     try:
-        if branch._progress is not None and branch._progress.done is not NOT_DONE:  # noqa: SLF001
+        if branch.was_done:
             _repeat(execution, branch)
         while not branch.is_done and not await _attempt(execution, branch):
             pass
@@ -200,8 +208,7 @@ async def _settle(execution: Execution, branch: Branch) -> None:
             await execution.output.asked(execution, branch)
         return
     saving = execution.saving
-    is_new = branch._progress is None or branch._progress.done is NOT_DONE  # noqa: SLF001
-    if saving is not None and not saving.is_volatile and is_new:
+    if saving is not None and not saving.is_volatile and not branch.was_done:
         from inwit.runtime.returned import pack_returned
 
         done = note(execution, "done", branch.task_key, "", pack_returned(branch.update))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from inwit.runtime.checkpoints import Checkpointer, Row, split
 from inwit.runtime.commands import Interrupt
-from inwit.runtime.progress import task_id
 from inwit.runtime.updates import pairs_written
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from inwit.runtime.context import Context
     from inwit.runtime.engine import Execution
     from inwit.runtime.sink import Sink
-    from inwit.runtime.time_travel import StateSnapshot
+    from inwit.runtime.resume import Place
+    from inwit.runtime.snapshot import StateSnapshot
 
 
 def _put(sink: Sink, step: int, mode: str, type_name: str, payload: dict[str, Any]) -> None:
@@ -83,11 +85,7 @@ def tell_input(sink: Sink, execution: Execution) -> None:
         return
     snapshot = _snapshot(execution)
     if execution.source == "input" and not execution.graph.first_step:
-        before = _before_input(execution, snapshot)
-        _tell(sink, before)
-        snapshot = snapshot._replace(
-            metadata={**(snapshot.metadata or {}), "source": "loop"}, parent_config=before.config
-        )
+        _tell(sink, _before_input(execution))
     _tell(sink, snapshot)
 
 
@@ -124,37 +122,27 @@ def _shown_task(task: Any) -> dict[str, Any]:
     }
 
 
-def _before_input(execution: Execution, after: StateSnapshot) -> StateSnapshot:
+def _before_input(execution: Execution) -> StateSnapshot:
     """The checkpoint that takes the input, as LangGraph tells it: the state without it."""
-    from inwit.runtime.checkpoints import fold
-    from inwit.runtime.time_travel import PregelTask
+    from inwit.runtime.snapshot import before_input
 
-    graph, saving, saver = execution.graph, execution.saving, execution.saver
-    assert saving is not None
-    assert saver is not None
-    parent = (after.parent_config or {}).get("configurable", {}).get("checkpoint_id")
-    rows = saver.load(saving.thread_id, parent, ns=saving.ns) if parent else ()
-    values = fold(rows) if rows else graph.schema.initial()
-    here = saving.thread_id, saving.ns, saving.last_id or ""
-    own, task = task_id(*here, ""), task_id(*here, "__start__")
-    named = {**after.config["configurable"], "checkpoint_id": own}
-    metadata = dict(after.metadata or {})
-    return after._replace(
-        config={"configurable": named},
-        values=graph.shown_state(values),
-        metadata={**metadata, "source": "input", "step": metadata["step"] - 1},
-        next=("__start__",),
-        tasks=(PregelTask(task, "__start__", ("__pregel_pull", "__start__")),),
-    )
+    saver, place, rows = _saved(execution)
+    found = before_input(execution.graph, saver, place, split(rows)[0])
+    return found._replace(tasks=tuple(one._replace(result=None) for one in found.tasks))
 
 
-def _snapshot(execution: Execution) -> StateSnapshot:
+def _saved(execution: Execution) -> tuple[Checkpointer, Place, Sequence[Row]]:
     from inwit.runtime.resume import Place
-    from inwit.runtime.time_travel import snapshot_of
 
     saving, saver = execution.saving, execution.saver
     assert saving is not None
     assert saver is not None
     place = Place(thread_id=saving.thread_id, ns=saving.ns)
-    rows = saver.load(place.thread_id, saving.last_id, ns=place.ns)
+    return saver, place, saver.load(place.thread_id, saving.last_id, ns=place.ns)
+
+
+def _snapshot(execution: Execution) -> StateSnapshot:
+    from inwit.runtime.snapshot import snapshot_of
+
+    saver, place, rows = _saved(execution)
     return snapshot_of(execution.graph, saver, place, rows)

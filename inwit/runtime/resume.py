@@ -74,7 +74,7 @@ def begin(
     return _Beginning(graph, config, place, saver, rows).begin(given)
 
 
-def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> dict[str, Any]:
+def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> Any:
     """Point the place at what came before an input, and give that input again."""
     named = (place.checkpoint_id or "").removesuffix(BEFORE_INPUT)
     rows = saver.load(place.thread_id, named, ns=place.ns)
@@ -83,7 +83,7 @@ def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> dic
     last = split(rows)[0]
     place.checkpoint_id = last.parent_id
     found = {key: thaw(value) for key, value in last.update.items()}
-    return found.get(ROOT) if graph.schema.is_root else found
+    return found[ROOT] if graph.schema.is_root else found
 
 
 class _Beginning:
@@ -230,6 +230,7 @@ class _Beginning:
         changes = command is not None and (command.update is not None or bool(command.goto))
         done = None
         if self.is_fork or changes:
+            execution.base += self.is_fork
             step = execution.base
             id_ = f"{execution.execution_id}:{step}" if self.is_fork else f"{new_id()}:{step}"
             saving.save(

@@ -39,8 +39,16 @@ async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]
     if asking:
         asked = [(one.task_key, one.visit, one.waiting or ()) for one in asking]
         await pause(execution, asked, ready, _done_notes(execution, branches))
+        _show_done(execution, branches)
         return []
     return await _merge(execution, branches)
+
+
+def _show_done(execution: Execution, branches: Sequence[Branch]) -> None:
+    """Merge what is done for the caller to see; the thread keeps it beside the state."""
+    done = [one for one in branches if one.is_done and one.waiting is None]
+    for updates, _ in _read_all(execution, done):
+        _apply(execution, updates)
 
 
 def _done_notes(execution: Execution, branches: Sequence[Branch]) -> list[Note]:

@@ -11,6 +11,7 @@ from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
 from inwit.runtime.keeping import save
+from inwit.runtime.serial import thaw
 from inwit.runtime.snapshot import (
     PregelTask,
     SavedTask,
@@ -21,7 +22,7 @@ from inwit.runtime.snapshot import (
     snapshot_of,
     state_at,
 )
-from inwit.runtime.updates import Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.updates import Packet, Ready, changed_by, in_order, read_update, ready_of
 from inwit.runtime.ways import advance, entry_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from inwit.runtime.resume import Place
 
 Config = Mapping[str, Any]
+COPY = "__copy__"
+"""As whom a thread is updated to copy a checkpoint."""
 
 
 class TimeTravel:
@@ -183,8 +186,9 @@ async def _update(
     state = fold(rows) if rows else graph.schema.initial()
     execution = graph.make_execution(new_id(), place.thread_id, {}, state)
     execution.ns, execution.base = place.ns, -1 if last is None else last.step
-    ready: list[Ready] = []
-    for one in updates:
+    is_copy = len(updates) == 1 and updates[0][1:2] == (COPY,)
+    ready: list[Ready] = _same_next(graph.program, last) if is_copy else []
+    for one in () if is_copy else updates:
         values, as_node = one[0], one[1] if len(one) > 1 else None
         ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
     execution.steps = 1
@@ -192,7 +196,8 @@ async def _update(
     seq = saver.last_seq(place.thread_id, ns=place.ns)
     saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)
     execution.saving = saving
-    checkpoint_id, _ = await save(execution, {}, following, "update")
+    source = "fork" if is_copy else "update"
+    checkpoint_id, _ = await save(execution, {}, following, source)
     return checkpoint_id
 
 
@@ -223,8 +228,13 @@ async def _apply_as(  # noqa: PLR0917 - of one update
 
 
 def _same_next(program: Any, last: Checkpoint | None) -> list[Ready]:
-    names = () if last is None else tuple(task.name for task in last.next)
-    return [program.by_name[name] for name in names if name in program.by_name]
+    """The tasks that follow a checkpoint, as far as the graph still has their nodes."""
+    found: list[Ready] = []
+    for task in () if last is None else last.next:
+        index = program.by_name.get(task.name)
+        if index is not None:
+            found.append(Packet(index, thaw(task.arg)) if task.is_sent else index)
+    return found
 
 
 def _last_writer(
