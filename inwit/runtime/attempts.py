@@ -47,11 +47,10 @@ async def after_failure(
     if policy is not None:
         await _wait(execution, ctx, policy)
     elif is_last or ctx.relieved is not None or not node.policy.has_relief:
-        ctx.relieved = None
         mark_node(error, node.name)
         raise error
     else:
-        ctx.relieved = error
+        ctx.given_up = (node, ctx.visit, error)
         ctx.emit("custom", name="fallback", data={"to": node.policy.relief_name})
     ctx.attempt += 1
 

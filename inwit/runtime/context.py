@@ -90,8 +90,8 @@ class Context:
     """True when a visit's result came from the cache, until the stream has told it."""
     spoken: tuple[str, ...] = ()
     """Answers of models that came as tokens of the stream, and that the node may return as messages."""
-    relieved: BaseException | None = None
-    """Why the node's own calls are over: what takes its place is called now."""
+    given_up: tuple[Node, int, BaseException] | None = None
+    """The visit whose own attempts are over, and why; see `relieved`."""
     first_ns = 0
     """When the visit's first attempt began, where that failed."""
     progressed_ns = 0
@@ -158,6 +158,14 @@ class Context:
     def rest(self) -> None:
         """Note that no attempt runs: what follows is a wait."""
         self.started_ns = 0
+
+    @property
+    def relieved(self) -> BaseException | None:
+        """Why this visit's own attempts are over; None while they are not."""
+        found = self.given_up
+        if found is None or found[0] is not self.at or found[1] != self.visit:
+            return None
+        return found[2]
 
     def given(self, name: str) -> Any:
         """What a node's parameter of that name is given."""

@@ -63,9 +63,7 @@ def with_relief(call: Call, relief: Relief) -> Call:
     def run(state: Any, ctx: Context) -> Any:
         if ctx.relieved is None:
             return call(state, ctx)
-        returned = relief.read(relief.call(state, ctx))
-        ctx.relieved = None
-        return returned
+        return relief.read(relief.call(state, ctx))
 
     return run
 
@@ -80,7 +78,6 @@ def with_arelief(call: Call, relief: Relief, *, is_async: bool) -> ACall:
         returned = relief.call(state, ctx)
         if relief.is_async:
             returned = await returned
-        ctx.relieved = None
         return relief.read(returned)
 
     return run
