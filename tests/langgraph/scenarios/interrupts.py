@@ -194,7 +194,7 @@ def questions_in_sent_branches(lib):
     first = app.invoke({}, thread())
     state = told(app.get_state(thread()))
     answers = {i.id: f"to {i.value}" for i in first["__interrupt__"]}
-    return [waiting(first), state, app.invoke(lib.Command(resume=answers), thread())]
+    return [sorted(waiting(first)), state, app.invoke(lib.Command(resume=answers), thread())]
 
 
 def some_sent_branches_ask(lib):
@@ -228,6 +228,7 @@ def an_answer_with_an_update(lib):
 def an_answer_with_a_goto(lib):
     graph = lib.StateGraph(State).add_node("ask", _asking(lib, "ask", "?"))
     graph.add_node("other", lambda s: {"log": ["other"]}).add_edge(lib.START, "ask")
+    graph.add_conditional_edges("ask", lambda s: s.get("a", lib.END), ["other", lib.END])
     app = graph.compile(checkpointer=lib.InMemorySaver())
     app.invoke({}, thread())
     return app.invoke(lib.Command(resume="so", goto="other"), thread())

@@ -228,6 +228,7 @@ async def async_nodes_give_commands(lib):
 
 def a_command_as_input_writes_and_goes(lib):
     graph = lib.StateGraph(State).add_node("a", _log("a")).add_node("b", _log("b"))
+    graph.add_conditional_edges("a", lambda s: s.get("items", [lib.END]), ["b", lib.END])
     app = graph.add_edge(lib.START, "a").compile(checkpointer=lib.InMemorySaver())
     first = app.invoke({}, thread())
     return [
@@ -280,13 +281,10 @@ def a_command_to_a_parent_with_sends(lib):
 
 
 def a_command_two_floors_up_reaches_the_next_parent_only(lib):
-    leave = lib.Command(goto="there", update={"log": ["left"]}, graph=lib.Command.PARENT)
-    low = (
-        lib.StateGraph(State)
-        .add_node("leave", lambda s: leave)
-        .add_edge(lib.START, "leave")
-        .compile()
-    )
+    def leave(state: State) -> Any:
+        return lib.Command(goto="there", update={"log": ["left"]}, graph=lib.Command.PARENT)
+
+    low = lib.StateGraph(State).add_node(leave).add_edge(lib.START, "leave").compile()
     mid = lib.StateGraph(State).add_node("low", low).add_node("there", _log("mid there"))
     mid = mid.add_edge(lib.START, "low").compile()
     top = lib.StateGraph(State).add_node("mid", mid).add_node("there", _log("top there"))

@@ -305,7 +305,10 @@ def schemas_that_differ_on_a_reducer_are_refused(lib):
         log: Annotated[list[str], operator.or_]
 
     graph = lib.StateGraph(State)
-    return raised(lambda: graph.add_node("n", lambda s: None, input_schema=Other), "'log'")
+    graph.add_edge(lib.START, "n")
+    return raised(
+        lambda: graph.add_node("n", lambda s: None, input_schema=Other).compile(), "'log'"
+    )
 
 
 def a_plain_key_beside_a_reduced_one_of_that_name_is_the_reduced_one(lib):
