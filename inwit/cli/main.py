@@ -23,6 +23,7 @@ class Inwit(LazyGroup):
         "executions": "executions",
         "resolve": "resolve",
         "visualize": "visualize",
+        "replay": "replay",
         "diff": "diff",
         "pkg": "pkg",
         "self-improve": "self_improve",

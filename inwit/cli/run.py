@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +72,20 @@ def _invoke(graph: CompiledGraph[Any], value: Any, thread_id: str | None) -> Any
         execution_id = getattr(exc, "execution_id", None)
         if execution_id is None:
             raise
-        click.echo(
-            f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True
-        )
+        _say_what_helps(execution_id, exc)
         raise ExecutionFailed(f"{type(exc).__name__}: {exc}") from exc
     finally:
         _make_durable(graph)
+
+
+def _say_what_helps(execution_id: str, error: Exception) -> None:
+    """Name the two commands that help after a failure."""
+    from inwit.runtime.failures import node_of
+
+    node = node_of(error)
+    again = f"inwit replay {execution_id}" + (f" --node {shlex.quote(node)}" if node else "")
+    click.echo(f'Ask for its causes: inwit ask "Why did execution {execution_id} fail?"', err=True)
+    click.echo(f"Try it again after a change: {again}", err=True)
 
 
 def _make_durable(graph: CompiledGraph[Any]) -> None:
