@@ -41,13 +41,14 @@ def cached(call: Call, namespace: Namespace, policy: CachePolicy, cache: BaseCac
         if given is not _MISS:
             return given
         result = call(state, ctx)
+        kept = bytes(pack_returned(result))
         try:
-            cache.set({key: (bytes(pack_returned(result)), policy.ttl)})
+            cache.set({key: (kept, policy.ttl)})
         except (StoreError, OSError) as exc:
             _failed(ctx, exc)
         return result
 
-    return run
+    return _placed(run, namespace)
 
 
 def acached(
@@ -70,12 +71,18 @@ def acached(
         if given is not _MISS:
             return given
         result = await call(state, ctx)
+        kept = bytes(pack_returned(result))
         try:
-            await cache.aset({key: (bytes(pack_returned(result)), policy.ttl)})
+            await cache.aset({key: (kept, policy.ttl)})
         except (StoreError, OSError) as exc:
             _failed(ctx, exc)
         return result
 
+    return _placed(run, namespace)
+
+
+def _placed(run: Call, namespace: Namespace) -> Call:
+    run.namespace = namespace  # type: ignore[attr-defined]  # `Cached` clears it
     return run
 
 

@@ -44,10 +44,9 @@ class Cached:
         return found
 
     def _namespaces(self, names: Sequence[str] | None) -> list[Namespace]:
-        from inwit.runtime.caching.calls import namespace_of
-
-        return [
-            namespace_of(node.name, node.function)
+        found = (
+            getattr(node.call, "namespace", None)
             for node in self.program.nodes
             if not names or node.name in names
-        ]
+        )
+        return [namespace for namespace in found if namespace is not None]
