@@ -326,19 +326,6 @@ class NoParentError(InvalidUpdateError):
         )
 
 
-class ThreadBusyError(ExecutionError):
-    """Another process executes on the thread."""
-
-    code = "execution.thread_busy"
-    status = 409
-
-    def __init__(self, thread_id: str, owner: str) -> None:
-        super().__init__(
-            f"The thread {thread_id!r} is in use by another process ({owner}).",
-            hint="Wait until its execution has ended, or use a thread of your own.",
-        )
-
-
 class UnreplayableError(ExecutionError):
     """An execution cannot be run again from its record."""
 

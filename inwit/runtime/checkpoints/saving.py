@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from inwit.runtime.checkpoints.base import (
 from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
 from inwit.runtime.serial import freeze
 
+_logger = logging.getLogger("inwit")
 SNAPSHOT_EVERY = 32
 """Steps between two checkpoints that hold the whole state."""
 LEASE_S = 60
@@ -37,9 +39,9 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_checkpointer", "_closed", "_is_at_exit", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
-        "_since_whole", "execution_id", "is_sync", "is_volatile", "last_id", "metadata", "ns",
-        "thread_id",
+        "_checkpointer", "_is_at_exit", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
+        "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
+        "metadata", "ns", "thread_id",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made in two places
@@ -71,6 +73,15 @@ class Saving:
         self.last_id: str | None = None if last is None else last.checkpoint_id
         self._parent_id = self.last_id
         self.metadata: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
+        """Why a write failed: none that follows it can be made."""
+        self.is_over = False
+        """Whether the execution has ended, so that a later failure is told in the log alone."""
+
+    def check(self) -> None:
+        """Raise what made an earlier write fail, which nobody may have waited for."""
+        if self.failure is not None:
+            raise self.failure
 
     def save(  # noqa: PLR0917 - the fields of one row
         self,
@@ -82,7 +93,12 @@ class Saving:
         source: Source = "loop",
         joins: Any = None,
     ) -> Future[None] | None:
-        """Save a step. The future, if any, is done when the checkpoint is durable."""
+        """Save a step. The future, if any, is done when the checkpoint is durable.
+
+        Raises:
+            StoreError: This or an earlier write failed.
+        """
+        self.check()
         if self._is_at_exit:
             self._kept = (checkpoint_id, step, following, source, joins)
             self.last_id = checkpoint_id
@@ -123,10 +139,29 @@ class Saving:
             metadata=self.metadata,
         )
         self.last_id = self._parent_id = checkpoint_id
-        return self._checkpointer.put((row,))
+        return self._put_rows((row,))
+
+    def _put_rows(self, rows: Sequence[Row]) -> Future[None] | None:
+        done = self._checkpointer.put(rows)
+        if done is not None:
+            done.add_done_callback(self._look)
+        return done
+
+    def _look(self, done: Future[None]) -> None:
+        failure = None if done.cancelled() else done.exception()
+        if failure is None or self.failure is not None:
+            return
+        self.failure = failure
+        if self.is_over:
+            _logger.warning("inwit: warning: the end of an execution is not kept: %s", failure)
 
     def note(self, notes: Iterable[Note], state: dict[str, Any]) -> Future[None] | None:
-        """Keep what happened inside the step that follows the last checkpoint."""
+        """Keep what happened inside the step that follows the last checkpoint.
+
+        Raises:
+            StoreError: This or an earlier write failed.
+        """
+        self.check()
         self.close(state)
         now, rows = time_ns(), list[Row]()
         for kind, task, key, value in notes:
@@ -147,7 +182,7 @@ class Saving:
                     lease_until_ns=now + self._lease_ns,
                 )
             )
-        return self._checkpointer.put(rows) if rows else None
+        return self._put_rows(rows) if rows else None
 
     def close(self, state: dict[str, Any]) -> Future[None] | None:
         """Write what `exit` kept back; its future is done when that is durable."""
