@@ -82,8 +82,10 @@ if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.context import Context
     from inwit.runtime.diff import diff
+    from inwit.runtime.facade import GraphOutput
     from inwit.runtime.graph import END, START, StateGraph
     from inwit.runtime.managed import IsLastStep, RemainingSteps
+    from inwit.runtime.mapped import mapped
     from inwit.runtime.memory import BaseStore, InMemoryStore, Item, SearchItem
     from inwit.runtime.memory.sqlite import SqliteStore
     from inwit.runtime.messages import (
@@ -139,6 +141,7 @@ _HOMES = {
     "FunctionMessage": "runtime.messages",
     "EmptyInputError": "errors",
     "GraphInterrupt": "runtime.commands",
+    "GraphOutput": "runtime.facade",
     "GraphRecursionError": "errors",
     "HelpLevel": "runtime.companion",
     "HumanMessage": "runtime.messages",
@@ -177,6 +180,7 @@ _HOMES = {
     "load": "registry.packages",
     "map_concurrent": "prebuilt",
     "map_reduce": "prebuilt",
+    "mapped": "runtime.mapped",
     "metrics": "runtime.metrics",
     "plan_and_execute": "prebuilt",
     "policy_router": "prebuilt",
@@ -283,6 +287,7 @@ __all__ = [
     "FunctionMessage",
     "GraphBubbleUp",
     "GraphInterrupt",
+    "GraphOutput",
     "GraphRecursionError",
     "HelpLevel",
     "HumanMessage",
@@ -350,6 +355,7 @@ __all__ = [
     "load",
     "map_concurrent",
     "map_reduce",
+    "mapped",
     "metrics",
     "plan_and_execute",
     "policy_router",

@@ -34,7 +34,6 @@
     │   │   └── NoParentError
     │   ├── InvalidAnswerError
     │   ├── OpenQuestionsError
-    │   ├── ThreadBusyError
     │   ├── StoreUnreachableError
     │   ├── MissingLibraryError
     │   ├── InvalidKeyError
@@ -88,6 +87,8 @@
     ├── RequestError               what came from outside
     │   ├── MalformedIdError
     │   ├── MalformedInputError
+    │   ├── UnknownKeyError
+    │   ├── InvalidLimitError
     │   ├── TooLargeError
     │   ├── UnknownUriError
     │   ├── ForbiddenError
@@ -201,6 +202,7 @@ from inwit.errors.requests import (
     ForbiddenError,
     HostError,
     InternalError,
+    InvalidLimitError,
     MalformedIdError,
     MalformedInputError,
     MethodNotAllowedError,
@@ -212,6 +214,7 @@ from inwit.errors.requests import (
     TooManyStreamsError,
     UnauthorizedError,
     UndiffableError,
+    UnknownKeyError,
     UnknownMcpNameError,
     UnknownRouteError,
     UnknownUriError,
@@ -264,6 +267,7 @@ __all__ = [
     "InvalidGraphError",
     "InvalidJoinError",
     "InvalidKeyError",
+    "InvalidLimitError",
     "InvalidMessageError",
     "InvalidNameError",
     "InvalidNamespaceError",
@@ -324,6 +328,7 @@ __all__ = [
     "UnknownCheckpointError",
     "UnknownExecutionError",
     "UnknownGraphError",
+    "UnknownKeyError",
     "UnknownMcpNameError",
     "UnknownNodeError",
     "UnknownPackageError",

@@ -32,6 +32,26 @@ class MalformedInputError(RequestError):
     code = "request.malformed"
 
 
+class UnknownKeyError(RequestError, ValueError):
+    """A key is asked for that there is not."""
+
+    code = "request.unknown_key"
+    status = 422
+
+    def __init__(self, key: object, known: Iterable[str]) -> None:
+        super().__init__(f"There is no key {shorten(key)}.", hint=nearest(str(key), known))
+
+
+class InvalidLimitError(RequestError, ValueError):
+    """A limit cannot be that."""
+
+    code = "request.invalid_limit"
+    status = 422
+
+    def __init__(self, name: str, given: object) -> None:
+        super().__init__(f"{name} is {shorten(given)}.", hint="Give 1 or more.")
+
+
 class TooLargeError(RequestError):
     """A question or a body is over its limit."""
 

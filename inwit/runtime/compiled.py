@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from inwit.errors import CheckpointingOffError, EmptyInputError
+from inwit.errors import CheckpointingOffError, EmptyInputError, InvalidLimitError
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
@@ -16,10 +16,12 @@ from inwit.runtime.caching.clearing import Cached
 from inwit.runtime.cancelling import Cancelling
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
+from inwit.runtime.commands import Command
 from inwit.runtime.companion import HelpLevel
 from inwit.runtime.context import Context, _current
 from inwit.runtime.delivery import OnSlow
 from inwit.runtime.engine import Execution
+from inwit.runtime.facade import Facade, GraphOutput, check_keys
 from inwit.runtime.manifest import GraphManifest, Source
 from inwit.runtime.node_config import NodeConfigs
 from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
@@ -71,7 +73,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the defaults are LangGraph's."""
 
 
-class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, Schemas, Cached, Generic[S]):
+class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, Schemas, Cached, Generic[S]):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     first_step = 0
@@ -99,7 +101,9 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         """The one key whose value stands for the state in results and streams; None for all keys."""
         self._input_names = builder.input_names
         self._output_names = builder.output_names
-        self.shows_all = self._output_names is None and not schema.is_root
+        self.shows_all = (
+            self._output_names is None and not schema.is_root and not options.is_langgraph
+        )
         """Whether a result is the whole state."""
         self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
@@ -108,6 +112,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
             options.interrupt_before or options.interrupt_after or program.deferred
             or options.durability != "async" or options.context_schema or options.budget
             or schema.defaults or self._input_names is not None
+            or (options.is_langgraph and options.checkpointer)
         )  # fmt: skip
         """Whether an execution begins with its input and nothing else."""
         self.journal: Journal | None = None
@@ -153,7 +158,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         stream_mode: StreamMode | Sequence[StreamMode] = "values",
         print_mode: StreamMode | Sequence[StreamMode] = (),
         debug: bool | None = None,
-        version: Literal["v1"] = "v1",
+        version: Literal["v1", "v2"] = "v1",
     ) -> Any:
         """Run to the end, or until it waits, and give the state.
 
@@ -177,7 +182,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
                 self.stream(
                     input, config, context=context, thread_id=thread_id, durability=durability,
                     interrupt_before=interrupt_before, interrupt_after=interrupt_after,
-                    output_keys=output_keys, stream_mode=stream_mode,
+                    output_keys=output_keys, stream_mode=stream_mode, version=version,
                 )
             )  # fmt: skip
         execution, ready, given = self._begin(
@@ -190,7 +195,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
             result = loops.drive(execution.run(ready, given))
         else:
             result = loops.run(execution.run(ready, given))
-        return result if output_keys is None else _picked(result, output_keys)
+        return self._given_as(result, output_keys, version)
 
     async def ainvoke(  # noqa: PLR0913 - each option by its name
         self,
@@ -207,14 +212,14 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         stream_mode: StreamMode | Sequence[StreamMode] = "values",
         print_mode: StreamMode | Sequence[StreamMode] = (),
         debug: bool | None = None,
-        version: Literal["v1"] = "v1",
+        version: Literal["v1", "v2"] = "v1",
     ) -> Any:
         """Run to the end, or until it waits, and give the state; see `invoke`."""
         if stream_mode != "values":
             items = self.astream(
                 input, config, context=context, thread_id=thread_id, durability=durability,
                 interrupt_before=interrupt_before, interrupt_after=interrupt_after,
-                output_keys=output_keys, stream_mode=stream_mode,
+                output_keys=output_keys, stream_mode=stream_mode, version=version,
             )  # fmt: skip
             return [item async for item in items]
         execution, ready, given = self._begin(
@@ -223,7 +228,14 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         if interrupt_before is not None or interrupt_after is not None:
             self._stop_at(execution, interrupt_before, interrupt_after)
         result = await execution.run(ready, given)
-        return result if output_keys is None else _picked(result, output_keys)
+        return self._given_as(result, output_keys, version)
+
+    def _given_as(self, result: Any, keys: str | Sequence[str] | None, version: str) -> Any:
+        """A result as it was asked for."""
+        if keys is not None:
+            check_keys(keys, self.schema.names)
+            result = _picked(result, keys)
+        return result if version == "v1" else GraphOutput.of(result)
 
     def stream(
         self,
@@ -276,6 +288,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         )
         if interrupt_before is not None or interrupt_after is not None:
             self._stop_at(execution, interrupt_before, interrupt_after)
+        check_keys(output_keys, self.schema.names)
         return astream(
             execution,
             lambda: execution.run(ready, given),
@@ -308,8 +321,10 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         return made
 
     def _stop_at(self, execution: Execution, before: Points, after: Points) -> None:
-        execution.break_before |= self.builder.points(before, self.program)
-        execution.break_after |= self.builder.points(after, self.program)
+        if before:
+            execution.break_before = self.builder.points(before, self.program)
+        if after:
+            execution.break_after = self.builder.points(after, self.program)
         execution.is_careful = True
 
     def _begin(
@@ -334,7 +349,10 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
             execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
             parsed, now = self.schema.parse(given), monotonic_ns()
             execution = Execution(self, execution_id, execution_id, config, parsed, now)
-            execution.limit = config.get("recursion_limit", self._recursion_limit)
+            if config:
+                execution.limit = self._limit_of(config)
+            else:
+                execution.limit = self._recursion_limit
             if "timeout_s" in config or "budget" in config:
                 self._limit_time(execution, config)
             elif self._budget_ns is not None:
@@ -348,6 +366,17 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         return self._begin_slowly(
             given, config, thread_id, execution_id, durability, context, caller
         )
+
+    def _limit_of(self, config: Config) -> int:
+        """How many steps a call may take.
+
+        Raises:
+            InvalidLimitError: None at all.
+        """
+        limit = int(config.get("recursion_limit", self._recursion_limit))
+        if limit < 1:
+            raise InvalidLimitError("recursion_limit", limit)
+        return limit
 
     def _limit_time(self, execution: Execution, config: Config) -> None:
         """Set the limits that a call may change: its time and its budget."""
@@ -383,6 +412,8 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         mode = check_durability(durability or self.options.durability)
         if own_thread is None and given is None:
             raise EmptyInputError
+        if self.options.is_langgraph:
+            self._check_saved(own_thread, given)
         if own_thread is None:
             execution_id = execution_id or new_id()
         place = Place(
@@ -402,6 +433,17 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         self._set_up(execution, mode, context)
         self.last_execution_id = execution.execution_id
         return execution, begun.ready, begun.given
+
+    def _check_saved(self, thread_id: Any, given: Any) -> None:
+        """Refuse what LangGraph refuses where a thread is not named or not kept.
+
+        Raises:
+            CheckpointingOffError: It says which.
+        """
+        if self.options.checkpointer is True or (self.saver is not None and thread_id is None):
+            raise CheckpointingOffError(None)
+        if self.saver is None and isinstance(given, Command) and given.resume is not None:
+            raise CheckpointingOffError(thread_id or "")
 
     def _set_up(self, execution: Execution, mode: Durability, context: Any) -> None:
         options = self.options
@@ -465,19 +507,23 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         known = self._input_names or self.schema.names
         found = ctx.execution.graph.schema.keys_of(state)
         given = state if found is None else {k: v for k, v in found.items() if k in known}
-        execution, ready, parsed = self._begin_within(ctx, given, _NO_CONFIG, None, None, None)
-        result = await execution.run(ready, parsed)
+        result = await self.run_as_node(given, ctx)
         names = ctx.execution.graph.schema.names
         if isinstance(result, Mapping):
             return {key: value for key, value in result.items() if key in names}
         return result
+
+    async def run_as_node(self, given: Any, ctx: Context) -> Any:
+        """Run as a part of the execution whose node this is, and give the whole result."""
+        execution, ready, parsed = self._begin_within(ctx, given, _NO_CONFIG, None, None, None)
+        return await execution.run(ready, parsed)
 
     def make_execution(
         self, execution_id: str, thread_id: str, config: Config, values: dict[str, Any]
     ) -> Execution:
         """Make an execution with the graph's limits."""
         execution = Execution(self, execution_id, thread_id, config, values, monotonic_ns())
-        execution.limit = int(config.get("recursion_limit", self.options.limits.recursion_limit))
+        execution.limit = self._limit_of(config)
         self._limit_time(execution, config)
         if self.journal is None:
             execution.rows = Unrecorded.no_rows()
@@ -502,6 +548,8 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
     def result_of(self, execution: Execution) -> Any:
         """What `invoke` gives."""
         state = execution.state
+        if self.options.is_langgraph and execution.source == "input" and self._wrote_nothing(state):
+            return None
         if self._output_names is not None:
             state = {key: value for key, value in state.items() if key in self._output_names}
         if self.schema.is_root:
@@ -511,6 +559,9 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
         if execution.waiting:
             return {**state, "__interrupt__": [one.interrupt() for one in execution.waiting]}
         return state
+
+    def _wrote_nothing(self, state: dict[str, Any]) -> bool:
+        return not self.schema.is_root and state == self.schema.initial()
 
     def shown_state(self, state: dict[str, Any]) -> Any:
         """The state as streams and snapshots show it: all its keys, or the one value that it is."""
@@ -522,7 +573,7 @@ class CompiledGraph(Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, S
     def saver(self) -> Checkpointer | None:
         """Where threads are kept: the given checkpointer, else this graph's memory."""
         chosen = self.options.checkpointer
-        if chosen is False:
+        if chosen is False or (chosen is None and self.options.is_langgraph):
             return None
         return self._memory if chosen is None or chosen is True else chosen
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import CheckpointingOffError, ExecutionCancelledError
-from inwit.runtime.checkpoints import Task
+from inwit.runtime.checkpoints import InMemoryCheckpointer, Task
 from inwit.runtime.checkpoints.saving import Note, Saving
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
@@ -87,6 +87,8 @@ def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
         CheckpointingOffError: The graph was compiled without a checkpointer.
     """
     saver = execution.saver
+    if saver is None and execution.graph.options.is_langgraph:
+        saver = InMemoryCheckpointer()  # What it waits for is told, and then forgotten.
     if saver is None:
         raise CheckpointingOffError(execution.thread_id)
     rows = saver.load(execution.thread_id, ns=execution.ns)

@@ -1,0 +1,82 @@
+"""What callers of LangGraph's compiled graphs ask them beside running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from inwit.errors import UnknownKeyError
+
+O = TypeVar("O")  # noqa: E741 - the output's type
+
+
+@dataclass(frozen=True)
+class GraphOutput(Generic[O]):
+    """What `invoke(..., version="v2")` gives: the result, and apart from it what it waits for."""
+
+    value: O
+    interrupts: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, result: Any) -> GraphOutput[Any]:
+        """Part a result from what it waits for."""
+        if not isinstance(result, Mapping) or "__interrupt__" not in result:
+            return GraphOutput(result)
+        value = {key: one for key, one in result.items() if key != "__interrupt__"}
+        return GraphOutput(value, tuple(result["__interrupt__"]))
+
+
+class Facade:
+    """The small questions, answered from what the graph was compiled of."""
+
+    def get_name(self: Any, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The graph's name, or another, with a suffix."""
+        return f"{name or self.name}{suffix or ''}"
+
+    @property
+    def nodes(self: Any) -> dict[str, Any]:
+        """The nodes by name, the start among them, as they were added."""
+        return {"__start__": None, **self.builder.nodes}
+
+    @property
+    def stream_mode(self) -> str:
+        """What `stream` gives unless it is asked otherwise."""
+        return "updates"
+
+    @property
+    def cache(self: Any) -> Any:
+        """The cache that it was compiled with."""
+        return self.options.cache
+
+    @property
+    def context_schema(self: Any) -> Any:
+        """The class of what `invoke(..., context=…)` takes."""
+        return self.options.context_schema
+
+    def copy(self: Any, update: Mapping[str, Any] | None = None) -> Any:
+        """The same graph again, with another name, config or store where `update` says so.
+
+        Raises:
+            UnknownKeyError: `update` names something else.
+        """
+        changes = dict(update or {})
+        check_keys([*changes], ("name", "config", "store", "checkpointer", "cache"))
+        config = changes.pop("config", None)
+        made = self._without(**changes)
+        made.config = self.config if config is None else config
+        return made
+
+
+def check_keys(keys: str | Sequence[str] | None, known: Any) -> None:
+    """Refuse keys that are not known.
+
+    Raises:
+        UnknownKeyError: It names the first.
+    """
+    for key in (keys,) if isinstance(keys, str) else keys or ():
+        if key not in known:
+            raise UnknownKeyError(key, known)
+
+
+__all__ = ["Facade", "GraphOutput", "check_keys"]
