@@ -16,7 +16,7 @@ from copy import copy
 from dataclasses import MISSING
 from functools import lru_cache, partial
 from inspect import Parameter, signature
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ from inwit.errors import (
 )
 from inwit.runtime.commands import Command, Overwrite
 from inwit.runtime.managed import Manager, manager_in, with_managed
-from inwit.runtime.serial import IMMUTABLE, freeze_delta, pack
+from inwit.runtime.serial import IMMUTABLE, freeze, freeze_delta, pack
 
 Reducer = Callable[[Any, Any], Any]
 ROOT = "__root__"
@@ -81,6 +81,10 @@ class StateSchema:
         self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
         self.defaults = any(c.factory is not None for c in self.reducers.values())
         """Whether the state holds values before the input does."""
+        self.whole_merge = _merge_of(cls)
+        """The state class's own ``merge(self, update)``, which then merges every update."""
+        self.shared = self.names if self.whole_merge is not None else self.reducers.keys()
+        """The keys that several branches of one step may write."""
         self.is_plain = type(self) is StateSchema and not self.reducers
         """Whether an update of known keys is merged by setting them."""
         self.is_lenient = False
@@ -143,6 +147,8 @@ class StateSchema:
         """
         if not (update.keys() <= self.names):
             update = self._known(update)
+        if self.whole_merge is not None:
+            return self._merge_whole(state, update, strict)
         reducers = self.reducers
         if not reducers:
             for value in update.values():
@@ -161,6 +167,27 @@ class StateSchema:
                     value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
                 )
         return recorded
+
+    def _merge_whole(
+        self, state: dict[str, Any], update: Mapping[str, Any], strict: bool
+    ) -> dict[str, Any]:
+        """Merge by the state class's own method: what it returns, or itself changed in place."""
+        assert self.whole_merge is not None
+        before = self.view(state)
+        merged = self.whole_merge(before, dict(update))
+        found = self.keys_of(before if merged is None else merged)
+        if found is None:
+            raise InvalidUpdateError(
+                f"{self.cls.__name__}.merge returned a {type(merged).__name__}.",
+                hint=f"Return a {self.cls.__name__}, a dict of its keys, or None.",
+            )
+        changed = {
+            key: value
+            for key, value in found.items()
+            if key in update or key not in state or state[key] is not value
+        }
+        state.update(changed)
+        return {key: freeze(value, strict=strict) for key, value in changed.items()}
 
     def _known(self, update: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuse keys that the state lacks, or leave them out."""
@@ -301,6 +328,8 @@ class _PydanticSchema(StateSchema):
             return super().apply(state, update, strict=strict)
         if not (update.keys() <= self.names):
             self._refuse_unknown(update, InvalidUpdateError, "An update")
+        if self.whole_merge is not None:
+            return self._merge_whole(state, update, strict)
         model = self._model.model_construct(**state)
         checked = {}
         for key, value in update.items():
@@ -316,6 +345,11 @@ class _PydanticSchema(StateSchema):
                 ) from exc
             checked[key] = getattr(model, key)
         return super().apply(state, checked, strict=strict)
+
+
+def _merge_of(cls: type) -> Callable[[Any, dict[str, Any]], Any] | None:
+    found = getattr(cls, "merge", None)
+    return found if isinstance(found, FunctionType) else None
 
 
 def _first_line(exc: Exception) -> str:

@@ -124,7 +124,7 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
             reads.append((updates, goto))
         for update in updates:
             for key in update:
-                if key in schema.reducers:
+                if key in schema.shared:
                     if isinstance(update[key], Overwrite):
                         overwritten.setdefault(key, []).append(len(reads) - 1)
                     continue

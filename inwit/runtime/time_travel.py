@@ -155,7 +155,7 @@ class TimeTravel:
         """The compiled graph that is a node of this one, or None."""
         written = self.builder.nodes.get(name)
         found = None if written is None else written.function
-        return found if hasattr(found, "run_within") else None
+        return getattr(found, "within", found) if hasattr(found, "run_within") else None
 
     def get_subgraphs(
         self: Any, *, namespace: str | None = None, recurse: bool = False

@@ -167,4 +167,4 @@ def pairs_written(schema: StateSchema, returned: Any) -> list[tuple[str, Any]]:
 
 def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:
     """The keys without a reducer that updates write."""
-    return {key for update in updates for key in update if key not in schema.reducers}
+    return {key for update in updates for key in update if key not in schema.shared}
