@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from time import monotonic_ns
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
@@ -56,7 +57,9 @@ from inwit.runtime.watchdog import Watchdog, budget_of
 from inwit.runtime.ways import advance, entry_of, follow
 
 if TYPE_CHECKING:
+    from inwit.errors import InvalidAnswerError
     from inwit.runtime.cancelling import Stop
+    from inwit.runtime.functional.calls import Tasks
     from inwit.runtime.checkpoints.saving import Note, Saving
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.policies.budgets import Spending
@@ -103,8 +106,14 @@ class Execution(Recording, Context):
     break_after: frozenset[int] = frozenset()
     waiting: tuple[Waiting, ...] = ()
     """The questions that the execution ended with."""
+    tasks: Tasks | None = None
+    """What the calls of `task` functions share, once there is one."""
+    known: Mapping[str, Progress] = MappingProxyType({})
+    """What is known from before of the tasks of the step that it went on with."""
     stopping: Stop | None = None
     """Set where it was told from outside to stop."""
+    refused: InvalidAnswerError | None = None
+    """Why an answer was refused by the node that asked; the execution still waits."""
     is_paused = False
     """Whether the execution ended before its graph did: it waits."""
     last_save: Future[None] | None = None
@@ -116,6 +125,9 @@ class Execution(Recording, Context):
     deferred: frozenset[int] = frozenset()
     """Deferred nodes that are ready, once nothing else is."""
     source: Any = "input"
+    failed_key = ""
+    """The task of a step of several that failed."""
+    at: Node
 
     def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,
@@ -241,6 +253,8 @@ class Execution(Recording, Context):
                         ready = await self._sequence(first)
                     else:
                         ready = await self.take_step(ready)
+            if self.saving is not None:
+                self.saving.check()
         except BaseException as exc:
             error = await self._fail(exc)
             if error is exc:
@@ -250,7 +264,10 @@ class Execution(Recording, Context):
             _current.reset(token)
             if watchdog is not None:
                 watchdog.contexts.discard(self)
-        if self.is_paused or self.is_acknowledged or self.output is not None:
+        if (
+            self.is_paused or self.is_acknowledged
+            or self.output is not None or self.tasks is not None
+        ):  # fmt: skip
             return await self._finish()
         self._end("completed", None, "")
         return self.state if self.graph.shows_all else self.graph.result_of(self)
@@ -530,6 +547,8 @@ class Execution(Recording, Context):
     # The end
 
     async def _finish(self) -> Any:
+        if self.tasks is not None:
+            await self.tasks.settle()
         if self.is_paused:
             status = "waiting_for_input" if self.waiting else "paused"
             self._end(status, None, "")
@@ -540,12 +559,17 @@ class Execution(Recording, Context):
         if self.output is not None:
             await self.output.ended(self)
         if self.is_paused and self.parent is not None:
-            raise Asked(self.waiting)
+            raise Asked(self.waiting, self.refused)
+        if self.refused is not None:
+            mark(self.refused, self.execution_id)
+            raise self.refused
         return self.graph.result_of(self)
 
     async def _fail(self, error: BaseException) -> BaseException:
         """Record how the execution ended and give the error to raise."""
         error = own_timeout(self, error)
+        if self.tasks is not None:
+            await self.tasks.settle(is_given_up=True)
         if isinstance(error, ParentCommand):
             if self.parent is None:
                 error = NoParentError(self.node)
@@ -584,12 +608,14 @@ class Execution(Recording, Context):
         elif error is not None:
             failure, node = failure_of(error, with_traceback=True), node_of(error)
         elif self.waiting:
-            node = self.waiting[0].task.partition("#")[0]
+            node = self.waiting[0].task.partition(" > ")[0].partition("#")[0]
         self.seq += 1
         self.rows.append((END, self.seq, monotonic_ns(), status, output, failure, reason, node))
         self.is_done = True
-        if self.saving is not None and status == "completed":
-            self.last_save = self.saving.close(self.state) or self.last_save
+        if self.saving is not None:
+            if status == "completed":
+                self.last_save = self.saving.close(self.state) or self.last_save
+            self.saving.is_over = True
         if self.stopping is not None:
             self.stopping.end()
 

@@ -44,9 +44,13 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 class Asked(GraphInterrupt):
     """Questions of this graph's tasks, or of graphs within it, with the places that ask."""
 
-    def __init__(self, waiting: Sequence[Waiting]) -> None:
+    def __init__(
+        self, waiting: Sequence[Waiting], refused: InvalidAnswerError | None = None
+    ) -> None:
         super().__init__([one.interrupt() for one in waiting])
         self.waiting = tuple(waiting)
+        self.refused = refused
+        """Why an answer that was given is asked for again."""
 
 
 def wait_for_answer(value: Any, schema: Any) -> Any:
@@ -59,25 +63,28 @@ def wait_for_answer(value: Any, schema: Any) -> Any:
     progress = ctx.progress
     number = progress.asked
     progress.asked += 1
+    refused: InvalidAnswerError | None = None
     if number < len(progress.answers):
-        return _as_type(schema, progress.answers[number])
+        try:
+            return _as_type(schema, progress.answers[number])
+        except InvalidAnswerError as exc:
+            refused = exc
     ns = ctx.execution.ns
-    raise Asked(
-        [
-            Waiting(
-                id=task_id(ctx.task_id, ns, str(number), "interrupt"),
-                value=value,
-                schema=json_schema(schema),
-                ns=ns,
-                task=progress.key,
-            )
-        ]
+    waiting = Waiting(
+        id=task_id(ctx.task_id, ns, str(number), "interrupt"),
+        value=value,
+        schema=json_schema(schema),
+        ns=ns,
+        task=progress.key,
     )
+    raise Asked([waiting], refused)
 
 
 def waiting_of(given: BaseException, ctx: Any) -> tuple[Waiting, ...]:
     """The questions of an interrupt, also of one that a program raised by hand."""
     if isinstance(given, Asked):
+        if given.refused is not None:
+            ctx.execution.refused = given.refused
         return given.waiting
     assert isinstance(given, GraphInterrupt)
     return tuple(

@@ -206,7 +206,7 @@ class _Beginning:
         execution = begun.execution
         execution.base, execution.source = last.step, "fork" if self.is_fork else "loop"
         execution.answered = tuple(answers.items())
-        execution.resumed = progress
+        execution.resumed = execution.known = progress
         execution.arrived = self._arrived()
         begun.ready = ready = hold_back(execution, ready)
         execution.is_careful = True
@@ -284,16 +284,21 @@ class _Beginning:
         rows: list[Note] = [(row.kind, row.task, row.key, row.value) for row in self.pending]
         rows += notes.get(self.place.ns, [])
         found: dict[str, Progress] = {}
+        answers: dict[str, dict[str, Any]] = {}
         for kind, task, key, value in rows:
+            if kind == "interrupt":  # asked again, since the answer was refused
+                answers.get(task, {}).pop(key, None)
             if kind not in ("done", "resume", "memo") or not task:
                 continue
             progress = found.setdefault(task, Progress(task))
             if kind == "done":
                 progress.done = value
             elif kind == "resume":
-                progress.answers = [*progress.answers, thaw(value)]
+                answers.setdefault(task, {})[key] = thaw(value)
             else:
                 progress.memos[key] = value
+        for task, given in answers.items():
+            found[task].answers = list(given.values())
         return found
 
     def _closed(self) -> dict[str, Any] | None:
