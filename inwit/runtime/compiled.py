@@ -25,7 +25,7 @@ from inwit.runtime.facade import Facade, GraphOutput, check_keys
 from inwit.runtime.manifest import GraphManifest, Source
 from inwit.runtime.node_config import NodeConfigs
 from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
-from inwit.runtime.program import Program
+from inwit.runtime.program import Node, Program
 from inwit.runtime.project import Project
 from inwit.runtime.record import Unrecorded
 from inwit.runtime.replaying import Replaying
@@ -97,6 +97,8 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         self.project = Project.find()
         self._manifest: GraphManifest | None = None
         self._memory = InMemoryCheckpointer()
+        self.task_nodes: dict[Any, Node] = {}
+        """The `task` functions that were called in it, with their policies."""
         self.shown_key = ROOT if schema.is_root else None
         """The one key whose value stands for the state in results and streams; None for all keys."""
         self._input_names = builder.input_names
@@ -548,8 +550,9 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
     def result_of(self, execution: Execution) -> Any:
         """What `invoke` gives."""
         state = execution.state
-        if self.options.is_langgraph and execution.source == "input" and self._wrote_nothing(state):
-            return None
+        if self.options.is_langgraph and execution.source == "input" and not execution.waiting:
+            if self._wrote_nothing(state):
+                return None
         if self._output_names is not None:
             state = {key: value for key, value in state.items() if key in self._output_names}
         if self.schema.is_root:

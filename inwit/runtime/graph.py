@@ -298,12 +298,18 @@ class StateGraph(Generic[S]):
         Raises:
             InvalidGraphError: It has faults; all are named.
         """
+        self._check(is_strict=True)
+        for name in interrupt or ():
+            if name not in self.nodes:
+                raise UnknownNodeError(name, self.nodes, where=" (a point to interrupt at)")
+        return self
+
+    def _check(self, *, is_strict: bool) -> None:
         from inwit.runtime.validate import faults
 
-        found = faults(self)
+        found = faults(self, is_strict=is_strict)
         if found:
             raise InvalidGraphError(found)
-        return self
 
     def compile(  # noqa: PLR0913 - each option by its name
         self,
@@ -341,10 +347,10 @@ class StateGraph(Generic[S]):
         from inwit.runtime.compiled import CompiledGraph, Options
 
         check_checkpointer(checkpointer)
-        if validate:
-            self.validate()
-        frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
         is_langgraph = defaults == "langgraph"
+        if validate:
+            self._check(is_strict=not is_langgraph)
+        frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
         limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
         schema = self.whole_schema(is_langgraph=is_langgraph)
         program = assemble(self, schema, limits, cache, middleware)

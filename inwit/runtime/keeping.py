@@ -50,6 +50,7 @@ async def save(
     recorded: dict[str, Any],
     following: int | Sequence[Ready],
     source: Any = "loop",
+    parts: Any = None,
 ) -> tuple[str, int]:
     """Save the step that ended; give its checkpoint's id and number."""
     saving, step = execution.saving, execution.base + execution.steps
@@ -64,6 +65,7 @@ async def save(
         execution.state,
         source,
         joins,
+        parts,
     )
     if done is not None:
         execution.last_save = done
@@ -74,10 +76,17 @@ async def save(
 
 def note(execution: Execution, kind: Any, task: str, key: str, frozen: Any) -> Future[None] | None:
     """Keep one pending fact with the thread; without checkpoints, only when it waits."""
+    if execution.tasks is not None:
+        with execution.tasks.lock:
+            return _note(execution, (kind, task, key, frozen))
+    return _note(execution, (kind, task, key, frozen))
+
+
+def _note(execution: Execution, one: Note) -> Future[None] | None:
     if execution.saving is None:
-        execution.notes = [*execution.notes, (kind, task, key, frozen)]
+        execution.notes = [*execution.notes, one]
         return None
-    return execution.saving.note([(kind, task, key, frozen)], execution.state)
+    return execution.saving.note([one], execution.state)
 
 
 def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
@@ -155,7 +164,7 @@ def note_failure(execution: Execution, error: BaseException) -> None:
     shown = freeze({"type": type(error).__name__, "message": str(error)})
     is_failure = isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError)
     status = "failed" if is_failure else "cancelled"
-    key = getattr(error, "task_key", None) or node_of(error) or ""
+    key = "" if node_of(error) is None else execution.failed_key or execution.at.name
     notes: list[Note] = [*execution.notes, ("failed", key, type(error).__name__, shown)]
     execution.notes = ()
     execution.last_save = execution.saving.note(

@@ -170,7 +170,7 @@ def ends_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
     return {
         row.parent_id: row
         for row in checkpoints
-        if row.parent_id is not None and row.source == "loop"
+        if row.parent_id is not None and (row.source == "loop" or row.parts is not None)
     }
 
 
@@ -201,12 +201,12 @@ class _Tasks:
     def all(self, following: Checkpoint | None) -> Iterator[SavedTask]:
         """Each task: those that were sent, then nodes in the order in which they were added."""
         tasks = self._last.next
-        is_alone = len(tasks) == 1
+        ended = _parts(following, tasks)
         for number, task in sorted(enumerate(tasks), key=self._rank):
             key = f"{task.name}#{number}" if task.is_sent else task.name
             found = self._task(number, task, key)
-            if found.result is None and following is not None and is_alone:
-                found = found._replace(result=_changes(self._graph, following.update))
+            if found.result is None and key in ended:
+                found = found._replace(result=_changes(self._graph, ended[key]))
             yield found
 
     def _rank(self, numbered: tuple[int, Task]) -> tuple[int, int]:
@@ -244,6 +244,18 @@ class _Tasks:
             return {"configurable": {"thread_id": place.thread_id, "checkpoint_ns": ns}}
         inner = Place(thread_id=place.thread_id, ns=ns)
         return snapshot_of(within, self._saver, inner, rows, subgraphs=True, is_live=True)
+
+
+def _parts(following: Checkpoint | None, tasks: Sequence[Task]) -> Mapping[str, Any]:
+    """What is known of the tasks' own updates, by the checkpoint that ended their step."""
+    if following is None:
+        return {}
+    if following.parts is not None:
+        return dict(following.parts)
+    if following.source != "loop" or len(tasks) != 1:
+        return {}
+    one = tasks[0]
+    return {f"{one.name}#0" if one.is_sent else one.name: following.update}
 
 
 def _last_asked(pending: Iterable[Pending]) -> list[Waiting]:

@@ -34,6 +34,8 @@ async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]
     step = await run_branches(execution, branches)
     if step.error is not None:
         _keep_done(execution, step)
+        if step.failed is not None:
+            execution.failed_key = step.failed.task_key
         raise step.error
     asking = [branch for branch in branches if branch.waiting is not None]
     if asking:
@@ -89,7 +91,10 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
     step_id = None
     if execution.saving is not None:
         updates_made = [recorded for _, recorded, _ in applied if recorded]
-        step_id = await save(execution, join_updates(updates_made), ready)
+        parts = None
+        if execution.saving.is_volatile:
+            parts = [(one.task_key, recorded or {}) for one, recorded, _ in applied]
+        step_id = await save(execution, join_updates(updates_made), ready, parts=parts)
     last = branches[-1]
     for branch, recorded, edges in applied:
         _record_apply(execution, branch, recorded, edges, step_id if branch is last else None)

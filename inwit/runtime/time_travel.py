@@ -11,7 +11,7 @@ from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
 from inwit.runtime.keeping import save
-from inwit.runtime.serial import thaw
+from inwit.runtime.serial import freeze_all, thaw
 from inwit.runtime.snapshot import (
     PregelTask,
     SavedTask,
@@ -22,7 +22,15 @@ from inwit.runtime.snapshot import (
     snapshot_of,
     state_at,
 )
-from inwit.runtime.updates import Packet, Ready, changed_by, in_order, read_update, ready_of
+from inwit.runtime.updates import (
+    Packet,
+    Ready,
+    changed_by,
+    in_order,
+    pairs_written,
+    read_update,
+    ready_of,
+)
 from inwit.runtime.ways import advance, entry_of
 
 if TYPE_CHECKING:
@@ -188,16 +196,19 @@ async def _update(
     execution.ns, execution.base = place.ns, -1 if last is None else last.step
     is_copy = len(updates) == 1 and updates[0][1:2] == (COPY,)
     ready: list[Ready] = _same_next(graph.program, last) if is_copy else []
+    parts = []
     for one in () if is_copy else updates:
         values, as_node = one[0], one[1] if len(one) > 1 else None
         ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
+        if as_node is not None and values is not None:
+            parts.append((as_node, freeze_all(dict(pairs_written(graph.schema, values)))))
     execution.steps = 1
     following = in_order(ready)
     seq = saver.last_seq(place.thread_id, ns=place.ns)
     saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)
     execution.saving = saving
     source = "fork" if is_copy else "update"
-    checkpoint_id, _ = await save(execution, {}, following, source)
+    checkpoint_id, _ = await save(execution, {}, following, source, parts=parts or None)
     return checkpoint_id
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph, Written
 
 
-def faults(graph: StateGraph[Any]) -> list[GraphError]:
-    """Check names, routes and reachability.
+def faults(graph: StateGraph[Any], *, is_strict: bool = True) -> list[GraphError]:
+    """Check names, and where `is_strict` also routes and reachability.
 
     Where a router's answers cannot be known from its path map, its ``Literal`` annotation or its
     source, every node counts as one of them.
@@ -35,10 +35,11 @@ def faults(graph: StateGraph[Any]) -> list[GraphError]:
         counts = Counter(graph.declared).items()
         found += [DuplicateNodeError(name) for name, n in counts if n > 1]
     found += _unknown_names(graph)
-    found += [fault for router in graph.routers() for fault in _missing_routes(router)]
+    if is_strict:
+        found += [fault for router in graph.routers() for fault in _missing_routes(router)]
     if not graph.has_entry():
         found.append(NoEntryError(graph.nodes))
-    if not found:
+    if is_strict and not found:
         found += _unreachable(graph)
     return found
 

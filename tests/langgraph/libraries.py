@@ -46,3 +46,18 @@ class Library:
 
 LANGGRAPH = Library("langgraph", _HOMES)
 INWIT = Library("inwit", {"inwit": " ".join(_HOMES.values())})
+
+
+class _AsLanggraph(Library):
+    """Ours, where every graph is compiled with ``defaults="langgraph"``."""
+
+    @property
+    def StateGraph(self) -> Any:  # noqa: N802 - the name under comparison
+        class StateGraph(INWIT.StateGraph):  # type: ignore[misc]
+            def compile(self, checkpointer: Any = None, **options: Any) -> Any:
+                return super().compile(checkpointer, defaults="langgraph", **options)
+
+        return StateGraph
+
+
+AS_LANGGRAPH = _AsLanggraph("inwit by LangGraph's defaults", {"inwit": " ".join(_HOMES.values())})

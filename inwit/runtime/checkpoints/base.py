@@ -74,6 +74,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     """The version of the state's shape: see `inwit.runtime.checkpoints.migrating`."""
     metadata: dict[str, Any] | None = None
     """What the caller's config said, as it is."""
+    parts: Any = None
+    """What each task of the step wrote, as (task, update), where several ran and nothing else says."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2, gc=False):

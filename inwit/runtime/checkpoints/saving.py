@@ -92,6 +92,7 @@ class Saving:
         state: dict[str, Any],
         source: Source = "loop",
         joins: Any = None,
+        parts: Any = None,
     ) -> Future[None] | None:
         """Save a step. The future, if any, is done when the checkpoint is durable.
 
@@ -106,7 +107,7 @@ class Saving:
         whole = self._since_whole >= SNAPSHOT_EVERY
         self._since_whole = 0 if whole else self._since_whole + 1
         frozen = {k: freeze(v, strict=True) for k, v in state.items()} if whole else None
-        return self._put(checkpoint_id, step, following, source, joins, update, frozen)
+        return self._put(checkpoint_id, step, following, source, joins, update, frozen, parts)
 
     def _put(  # noqa: PLR0917 - the fields of one row
         self,
@@ -117,6 +118,7 @@ class Saving:
         joins: Any,
         update: dict[str, Any],
         state: dict[str, Any] | None,
+        parts: Any = None,
     ) -> Future[None] | None:
         self._seq += 1
         now = time_ns()
@@ -137,6 +139,7 @@ class Saving:
             owner=self._owner,
             lease_until_ns=now + self._lease_ns,
             metadata=self.metadata,
+            parts=parts,
         )
         self.last_id = self._parent_id = checkpoint_id
         return self._put_rows((row,))

@@ -16,7 +16,7 @@ class Scripted(BaseChatModel):
 
     script: list[Any]
     asked: list[Any] = Field(default_factory=list)
-    bound: list[str] = Field(default_factory=list)
+    offered: list[str] = Field(default_factory=list)
 
     @property
     def _llm_type(self) -> str:
@@ -30,7 +30,7 @@ class Scripted(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        self.bound.extend(getattr(one, "name", getattr(one, "__name__", "")) for one in tools)
+        self.offered.extend(getattr(one, "name", getattr(one, "__name__", "")) for one in tools)
         return self
 
 
@@ -232,7 +232,7 @@ def an_agent_calls_tools_until_it_answers(lib):
     model = Scripted(script=_script())
     agent = lib.create_react_agent(model, [add])
     found = agent.invoke({"messages": [("user", "what is 1+2?")]})
-    return [_types(found["messages"]), model.asked, model.bound]
+    return [_types(found["messages"]), model.asked, model.offered]
 
 
 async def an_agent_async(lib):

@@ -26,7 +26,7 @@ def an_entrypoint_runs_tasks(lib):
     def flow(numbers: list[int]) -> list[int]:
         return [future.result() for future in [double(n) for n in numbers]]
 
-    return [flow.invoke([1, 2, 3]), unordered(flow.stream([1, 2])), flow.name]
+    return [flow.invoke([1, 2, 3]), unordered(flow.stream([1, 2]))]
 
 
 async def an_async_entrypoint_runs_tasks(lib):
