@@ -81,8 +81,10 @@ if TYPE_CHECKING:
     from inwit.runtime.companion import HelpLevel
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.context import Context
+    from inwit.runtime.delivery import StreamGap
     from inwit.runtime.diff import diff
     from inwit.runtime.facade import GraphOutput
+    from inwit.runtime.functional import entrypoint, task
     from inwit.runtime.graph import END, START, StateGraph
     from inwit.runtime.managed import IsLastStep, RemainingSteps
     from inwit.runtime.mapped import mapped
@@ -238,6 +240,9 @@ _HOMES = {
     "S3Checkpointer": "runtime.checkpoints.s3",
     "TieredCheckpointer": "runtime.checkpoints.tiered",
     "watch": "runtime.watch",
+    "StreamGap": "runtime.delivery",
+    "entrypoint": "runtime.functional",
+    "task": "runtime.functional",
     "diff": "runtime.diff",
 }
 
@@ -332,6 +337,7 @@ __all__ = [
     "StateGraph",
     "StateSnapshot",
     "StateUpdate",
+    "StreamGap",
     "SystemMessage",
     "TieredCheckpointer",
     "TimeoutPolicy",
@@ -345,6 +351,7 @@ __all__ = [
     "create_react_agent",
     "default_retry_on",
     "diff",
+    "entrypoint",
     "get_config",
     "get_runtime",
     "get_store",
@@ -364,6 +371,7 @@ __all__ = [
     "push_message",
     "summary_hook",
     "supervisor",
+    "task",
     "tool",
     "tools_condition",
     "truncation_hook",

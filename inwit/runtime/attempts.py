@@ -42,7 +42,7 @@ async def after_failure(
     policy = (
         None
         if is_last or ctx.relieved
-        else next_attempt(_policies(execution, node), error, ctx.attempt)
+        else next_attempt(policies_of(execution, node), error, ctx.attempt)
     )
     if policy is not None:
         await _wait(execution, ctx, policy)
@@ -72,7 +72,8 @@ def own_timeout(ctx: Context, error: BaseException) -> BaseException:
     return found
 
 
-def _policies(execution: Execution, node: Node) -> Sequence[RetryPolicy]:
+def policies_of(execution: Execution, node: Node) -> Sequence[RetryPolicy]:
+    """By which policies a node's failures are tried again."""
     own, options = node.policy.retry, execution.graph.options
     if own is not None:
         return as_policies(own) if options.is_langgraph else with_transient(as_policies(own))

@@ -141,7 +141,9 @@ async def _start(execution: Execution, step: Step) -> None:
     for branch in step.branches:
         if branch.was_done:
             await _run(execution, step, branch)
-    waiting = [branch for branch in step.branches if branch.at.is_async and not branch.was_done]
+    left = [branch for branch in step.branches if not branch.was_done]
+    # Where no loop runs, what is async by name does not wait: an entry point's sync function.
+    waiting = [one for one in left if one.at.is_async and not execution.is_blocking]
     if waiting:
         create = asyncio.get_running_loop().create_task
         width = execution.graph.options.limits.max_parallel
@@ -154,8 +156,8 @@ async def _start(execution: Execution, step: Step) -> None:
         if len(waiting) == len(step.branches):
             return
         await asyncio.sleep(0)
-    for branch in step.branches:
-        if not (branch.at.is_async or branch.was_done) and step.error is None:
+    for branch in left:
+        if (execution.is_blocking or not branch.at.is_async) and step.error is None:
             await _run(execution, step, branch)
 
 

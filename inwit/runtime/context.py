@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from inwit.runtime.capture.client import Messages
     from inwit.runtime.engine import Execution
+    from inwit.runtime.functional.calls import Scope
 
 NEVER_NS = 1 << 62
 """A monotonic time that never comes."""
@@ -88,6 +89,8 @@ class Context:
     """What is given instead of clock, chance, tools and models where an execution is replayed."""
     is_cached = False
     """True when a visit's result came from the cache, until the stream has told it."""
+    scope: Scope | None = None
+    """The tasks that were called here."""
     spoken: tuple[str, ...] = ()
     """Answers of models that came as tokens of the stream, and that the node may return as messages."""
     given_up: tuple[Node, int, BaseException] | None = None

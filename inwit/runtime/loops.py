@@ -7,9 +7,10 @@ import atexit
 import sys
 import threading
 from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -42,6 +43,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return own_runner().run(work)
     with ThreadPoolExecutor(1, thread_name_prefix="inwit-invoke") as pool:
         return pool.submit(holding_context().run, asyncio.run, work).result()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1000, thread_name_prefix="inwit-node")
+
+
+async def apart(call: Callable[..., T], *given: Any) -> T:
+    """Make a blocking call in a thread, while the loop goes on."""
+    run = copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(_threads(), run, call, *given)
 
 
 def holding_context() -> Context:

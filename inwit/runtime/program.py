@@ -66,11 +66,11 @@ def extra_parameters(function: Any) -> dict[str, str]:
             return {}
         names = tuple(found)[1:]
         annotations = {name: one.annotation for name, one in found.items()}
-    kinds = ((name, _kind(name, annotations.get(name))) for name in names)
+    kinds = ((name, parameter_kind(name, annotations.get(name))) for name in names)
     return {name: kind for name, kind in kinds if kind is not None}
 
 
-def _kind(name: str, hint: Any) -> str | None:
+def parameter_kind(name: str, hint: Any) -> str | None:
     """What a parameter is given: by its type, where that says so, else by its name."""
     text = hint if isinstance(hint, str) else _type_names(hint)
     for part, kind in _BY_TYPE.items():
@@ -174,8 +174,6 @@ class Router:
         Raises:
             InvalidRouteError: An answer leads nowhere.
         """
-        if answer is None and self.path_map is None:
-            return []
         answers = answer if isinstance(answer, list | tuple | set) else [answer]
         return [
             (one.node, self._sent(one)) if isinstance(one, Send) else (str(one), self._target(one))

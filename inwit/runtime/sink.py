@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from inwit.runtime.loops import apart
 from inwit.runtime.updates import pairs_written
 
 if TYPE_CHECKING:
     from inwit.runtime.branches import Branch
+    from inwit.runtime.commands import Interrupt
     from inwit.runtime.context import Context
     from inwit.runtime.delivery import Delivery
     from inwit.runtime.engine import Execution
+    from inwit.runtime.functional.calls import TaskContext
     from inwit.runtime.program import Node
 
 _DETAILED = frozenset({"debug", "checkpoints", "tasks"})
 _LIVE = frozenset({"messages", "custom"})
-_pool = ThreadPoolExecutor(1000, thread_name_prefix="inwit-node")
-"""Where sync nodes run whose readers are told what they do while they do it."""
 
 
 class Sink:
@@ -39,6 +37,8 @@ class Sink:
         self.is_detailed = self.is_live or bool(self.modes & _DETAILED)
         """Whether each task's beginning matters."""
         self.within: tuple[str, ...] = ()
+        self.asking: list[Branch] = []
+        """The branches that ask a person in the running step."""
         self.seen: set[Any] = set()
         """Ids of the messages that were put, or that a node was given."""
 
@@ -59,7 +59,7 @@ class Sink:
 
     async def begun(self, execution: Execution, given: Mapping[str, Any] | None) -> None:
         """Tell the state that an execution begins with, where its input wrote any."""
-        if given is None or self._concerns(given):
+        if given is None or self._concerns(execution, given):
             self.put("values", self._shown(execution))
         await self.delivery.taken()
 
@@ -85,8 +85,7 @@ class Sink:
 
     async def in_thread(self, node: Node, given: Any, ctx: Context) -> Any:
         """Call a sync node so that the reader is served meanwhile."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_pool, copy_context().run, node.call, given, ctx)
+        return await apart(node.call, given, ctx)
 
     async def branched(self, execution: Execution, branch: Branch) -> None:
         """Tell what one branch of a step returned."""
@@ -98,8 +97,8 @@ class Sink:
             tell_result(self, execution, branch)
 
     async def asked(self, execution: Execution, branch: Branch) -> None:
-        """Tell that a branch asks a person."""
-        await self.failed(execution, branch, None)
+        """Note that a branch asks a person; what it asks is told when the step has ended."""
+        self.asking.append(branch)
 
     async def failed(
         self, execution: Execution, branch: Branch, error: BaseException | None
@@ -110,6 +109,35 @@ class Sink:
 
             tell_result(self, execution, branch, error)
 
+    def task_begun(self, ctx: TaskContext, given: Any) -> None:
+        """Tell that a call of a `task` begins."""
+        if self.modes & _DETAILED:
+            from inwit.runtime.details import tell_begin
+
+            tell_begin(self, ctx, given)
+
+    def task_ended(self, ctx: TaskContext, result: Any) -> None:
+        """Tell what a call of a `task` returned."""
+        is_cached = ctx.is_cached
+        if "messages" in self.modes:
+            from inwit.runtime.message_stream import tell_returned
+
+            tell_returned(self, ctx, result)
+        self.tell_update(ctx.node, result, ctx)
+        if self.modes & _DETAILED and not is_cached:
+            from inwit.runtime.details import tell_end
+
+            tell_end(self, ctx, {"__return__": result}, [], None)
+
+    def task_failed(
+        self, ctx: TaskContext, error: BaseException | None, asked: list[Interrupt]
+    ) -> None:
+        """Tell why a call of a `task` gave no result."""
+        if self.modes & _DETAILED:
+            from inwit.runtime.details import tell_end
+
+            tell_end(self, ctx, {}, asked, error)
+
     async def stepped(self, execution: Execution, done: Sequence[tuple[str, Any, Any]]) -> None:
         """Tell of a step that was one node."""
         for name, update, _ in done:
@@ -118,7 +146,7 @@ class Sink:
 
     async def merged(self, execution: Execution, written: Collection[str]) -> None:
         """Tell the state after a step, and let the reader take all that was put."""
-        if "values" in self.modes and self._concerns(written):
+        if "values" in self.modes and self._concerns(execution, written):
             self.put("values", self._shown(execution))
         if self.modes & _DETAILED:
             from inwit.runtime.details import tell_checkpoint
@@ -131,14 +159,20 @@ class Sink:
         if not execution.is_paused:
             return
         found = tuple(one.interrupt() for one in execution.waiting)
-        self.put("updates", {"__interrupt__": found})
+        if found or not self.within:
+            self.put("updates", {"__interrupt__": found})
         if found:
             shown = self._shown(execution)
-            both = {**shown, "__interrupt__": found} if isinstance(shown, dict) else None
-            self.put("values", both or {"__interrupt__": found})
+            is_one = execution.graph.shown_key is not None or not isinstance(shown, dict)
+            self.put("values", {**({} if is_one else shown), "__interrupt__": found})
+        for branch in self.asking:
+            await self.failed(execution, branch, None)
+        self.asking = []
 
-    def _concerns(self, written: Collection[str]) -> bool:
+    def _concerns(self, execution: Execution, written: Collection[str]) -> bool:
         """Whether any of the keys that are shown was written."""
+        if execution.graph.shown_key is not None:
+            return execution.graph.shown_key in written
         if self.keys is None:
             return bool(written)
         return any(key in written for key in ((self.keys,) if self._is_single else self.keys))
