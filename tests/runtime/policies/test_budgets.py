@@ -13,7 +13,7 @@ import openai
 import pytest
 
 import inwit
-from inwit import END, START, Budget, BudgetExceededError, Context, GraphRecursionError, StateGraph
+from inwit import END, START, Budget, Context, GraphRecursionError, StateGraph
 from inwit.errors import CostBudgetError, DeadlineBudgetError, StepBudgetError, TokenBudgetError
 
 
@@ -133,7 +133,7 @@ def test_the_recursion_limit_is_not_the_budget_and_keeps_the_state_too(project: 
     with pytest.raises(GraphRecursionError) as raised:
         loop(budget=Budget(steps=70)).invoke({"n": 0}, {"recursion_limit": 4})
 
-    assert not isinstance(raised.value, BudgetExceededError)
+    assert raised.value.code == "execution.recursion_limit"
     assert raised.value.state == {"n": 4}
 
 

@@ -152,4 +152,5 @@ def test_a_function_of_that_shape_is_a_middleware() -> None:
     one: Middleware = Log("a", [])
     other: Middleware = alog
 
-    assert callable(one) and callable(other)
+    assert callable(one)
+    assert other is alog

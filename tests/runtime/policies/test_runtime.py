@@ -202,7 +202,7 @@ def test_a_runtime_is_changed_by_making_another_as_in_langgraph() -> None:
     ):
         made: Any = kind(context="a", stream_writer=writer)
         info: Any = info_kind(checkpoint_id="c", checkpoint_ns="", task_id="t")
-        other = kind(previous=3, execution_info=info)
+        other: Any = kind(previous=3, execution_info=info)
         merged = made.merge(other).patch_execution_info(node_attempt=2)
         shown.append((
             merged.context, merged.previous, merged.stream_writer is writer,
