@@ -68,10 +68,11 @@ def code_of(error: Any) -> str:
 def aws_errors(place: str) -> Iterator[None]:
     """Turn botocore's errors into those of the store."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnectionError
 
     try:
         yield
-    except HTTPClientError as exc:
+    except (HTTPClientError, NoConnectionError) as exc:
         raise StoreUnreachableError(place, str(exc)) from exc
     except ClientError as exc:
         raise _typed(place, code_of(exc), str(exc)) from exc

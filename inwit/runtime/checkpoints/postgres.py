@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -15,10 +14,10 @@ from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.checkpoints.group import GroupWriter, Outcome, Put
 from inwit.runtime.checkpoints.opening import Opened
 from inwit.runtime.checkpoints.postgres_errors import is_conflict, is_unreachable, typed
+from inwit.runtime.checkpoints.postgres_pool import Pool
 
 if TYPE_CHECKING:
     from psycopg import Connection
-    from psycopg_pool import ConnectionPool
 
 T = TypeVar("T")
 PATIENCE_S = 5.0
@@ -82,10 +81,7 @@ class PostgresCheckpointer(Opened):
     """
 
     def __init__(self, conn: Any, *, pool_size: int = 4) -> None:
-        self._conninfo, self._size = _conninfo(conn), pool_size
-        self._pool = _make_pool(self._conninfo, pool_size)
-        self._process = os.getpid()
-        self._left_behind: list[object] = []
+        self._pool = Pool(_conninfo(conn), pool_size)
         self._writer = GroupWriter("postgres", self._commit)
         self._is_set_up = False
 
@@ -164,11 +160,6 @@ class PostgresCheckpointer(Opened):
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        if self._process != os.getpid():
-            # A forked child; to use or close its parent's connections would harm the parent.
-            self._left_behind.append(self._pool)
-            self._pool, self._process = _make_pool(self._conninfo, self._size), os.getpid()
-        self._pool.open()
         with self._pool.connection() as connection:
             if not self._is_set_up:
                 _create(connection)
@@ -192,42 +183,17 @@ class PostgresCheckpointer(Opened):
                 time.sleep(0.02)
 
 
-def _make_pool(conninfo: str, size: int) -> ConnectionPool:
-    from psycopg_pool import ConnectionPool
-
-    return ConnectionPool(
-        conninfo,
-        min_size=0,
-        max_size=size,
-        timeout=PATIENCE_S,
-        reconnect_timeout=PATIENCE_S,
-        open=False,
-        configure=_configure,
-        check=ConnectionPool.check_connection,
-        kwargs={"autocommit": True, "connect_timeout": int(PATIENCE_S)},
-    )
-
-
 def _conninfo(conn: Any) -> str:
     try:
-        import psycopg_pool  # noqa: F401 - to say at once that it is missing
         from psycopg.conninfo import make_conninfo
     except ImportError as exc:
-        library = "psycopg[binary,pool]"
+        library = "psycopg[binary]"
         raise MissingLibraryError("PostgresCheckpointer", "postgres", library) from exc
     if isinstance(conn, str):
         return conn
     if hasattr(conn, "conninfo"):
         return make_conninfo(conn.conninfo)
     return make_conninfo(**conn.info.get_parameters(), password=conn.info.password or None)
-
-
-def _configure(connection: Connection) -> None:
-    """See to it that an acknowledged commit is on the disk, whatever the server's default is."""
-    connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
 
 
 def _create(connection: Connection) -> None:

@@ -42,7 +42,7 @@ def postgres(request: pytest.FixtureRequest, folder: Path) -> Make:
     from inwit.runtime.checkpoints.postgres import PostgresCheckpointer
 
     server: Any = request.getfixturevalue("postgres")
-    return lambda name: PostgresCheckpointer(server.database(name))
+    return lambda name: PostgresCheckpointer(server.place(name))
 
 
 def redis(request: pytest.FixtureRequest, folder: Path) -> Make:

@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.runtime.checkpoints.servers import Postgres, Redis, moto
+from tests.runtime.checkpoints.servers import Postgres, Redis, moto, running_postgres, running_redis
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
+def redis_server() -> Iterator[Redis]:
+    with running_redis() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

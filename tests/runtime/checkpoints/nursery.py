@@ -72,7 +72,8 @@ def put_for_ever(saver: Checkpointer) -> None:
 
 def main() -> None:
     backend, place = sys.argv[1:]
-    open_saver(backend, place)  # imports, before the fork, what each would import
+    with open_saver(backend, place) as saver:  # type: ignore[attr-defined] # as both of them
+        saver.setup()  # imports, before the fork, what each would import
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:

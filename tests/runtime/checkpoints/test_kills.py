@@ -15,4 +15,4 @@ def test_sqlite_keeps_what_it_acknowledged_to_a_killed_writer(tmp_path: Path) ->
 
 
 def test_postgres_keeps_what_it_acknowledged_to_a_killed_writer(postgres: Any) -> None:
-    assert campaign("postgres", postgres.database("kills"), KILLS, seed=2) > KILLS
+    assert campaign("postgres", postgres.place("kills"), KILLS, seed=2) > KILLS

@@ -82,7 +82,7 @@ def test_postgres_is_opened_by_its_uri_a_connection_or_a_pool(project: Path, pos
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
 
-    uri = postgres.database("savers")
+    uri = postgres.place("savers")
     with PostgresSaver.from_conn_string(uri) as saver:
         saver.setup()
         counting(saver).invoke({"n": 0}, CONFIG)
@@ -95,7 +95,7 @@ def test_postgres_is_opened_by_its_uri_a_connection_or_a_pool(project: Path, pos
 
 @pytest.mark.anyio
 async def test_postgres_is_opened_by_async_code(project: Path, postgres: Any) -> None:
-    async with AsyncPostgresSaver.from_conn_string(postgres.database("async_savers")) as saver:
+    async with AsyncPostgresSaver.from_conn_string(postgres.place("async_savers")) as saver:
         await saver.setup()
         await saver.setup()
 
@@ -132,7 +132,7 @@ def test_redis_ends_a_threads_life_by_itself(project: Path, redis_server: Any) -
 @pytest.mark.parametrize(
     ("library", "make", "extra"),
     [
-        ("psycopg_pool", lambda: PostgresSaver("postgresql://nowhere"), "postgres"),
+        ("psycopg.conninfo", lambda: PostgresSaver("postgresql://nowhere"), "postgres"),
         ("redis", lambda: RedisCheckpointer("redis://nowhere"), "redis"),
         ("boto3", lambda: S3Checkpointer("bucket"), "s3"),
         ("boto3", lambda: DynamoDBCheckpointer("table"), "dynamodb"),
