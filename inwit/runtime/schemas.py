@@ -59,6 +59,16 @@ class Schemas:
         return model_of((builder.output_schema or builder.schema).cls, f"{self.name}Output")
 
     @property
+    def InputType(self) -> Any:  # noqa: N802 - LangGraph's
+        """The class of an input."""
+        return (self.builder.input_schema or self.builder.schema).cls
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangGraph's
+        """The class of a result."""
+        return (self.builder.output_schema or self.builder.schema).cls
+
+    @property
     def input_schema(self) -> type[BaseModel]:
         """See `get_input_schema`."""
         return self.get_input_schema()
