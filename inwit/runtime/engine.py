@@ -9,33 +9,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from time import monotonic_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import (
-    BudgetExceededError,
     ExecutionCancelledError,
     ExecutionTimeoutError,
     GraphRecursionError,
     NodeTimeoutError,
-    NoParentError,
-    StoreError,
 )
-from inwit.runtime.attempts import after_failure, own_timeout
+from inwit.runtime.attempts import after_failure
 from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand, Send
 from inwit.runtime.context import Context, _current
-from inwit.runtime.failures import failure_of, mark, mark_node, node_of
-from inwit.runtime.interrupts import Asked, Waiting, waiting_of
+from inwit.runtime.ending import end, fail, finish
+from inwit.runtime.failures import mark_node
+from inwit.runtime.interrupts import Waiting, waiting_of
 from inwit.runtime.keeping import note_failure, pause, save
 from inwit.runtime.program import COMPLEX, Edge, Node
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import (
     APPLY,
-    END,
     ENTER,
     EVENT,
     ROWS_LIMIT,
@@ -52,21 +48,20 @@ from inwit.runtime.updates import (
     read_update,
     with_pushed,
 )
-from inwit.runtime.waits import acknowledge, wait_for_journal
+from inwit.runtime.waits import wait_for_journal
 from inwit.runtime.watchdog import Watchdog, budget_of
 from inwit.runtime.ways import advance, entry_of, follow
 
 if TYPE_CHECKING:
     from inwit.errors import InvalidAnswerError
     from inwit.runtime.cancelling import Stop
-    from inwit.runtime.functional.calls import Tasks
     from inwit.runtime.checkpoints.saving import Note, Saving
     from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.functional.calls import Tasks
     from inwit.runtime.policies.budgets import Spending
     from inwit.runtime.sink import Sink
 
 _NO_EDGES: tuple[Edge, ...] = ()
-_LIMITS = (BudgetExceededError, GraphRecursionError, ExecutionTimeoutError)
 
 
 class Execution(Recording, Context):
@@ -197,6 +192,12 @@ class Execution(Recording, Context):
         return self.parent.store if found is None and self.parent is not None else found
 
     @property
+    def cache(self) -> Any:
+        """Where nodes keep results: the graph's cache, or that of the graph around it."""
+        found = self.graph.options.cache
+        return self.parent.execution.cache if found is None and self.parent is not None else found
+
+    @property
     def here(self) -> str:
         """The id of the checkpoint that the running step follows."""
         if self.saving is not None and self.saving.last_id is not None:
@@ -256,7 +257,7 @@ class Execution(Recording, Context):
             if self.saving is not None:
                 self.saving.check()
         except BaseException as exc:
-            error = await self._fail(exc)
+            error = await fail(self, exc)
             if error is exc:
                 raise
             raise error from None
@@ -268,8 +269,8 @@ class Execution(Recording, Context):
             self.is_paused or self.is_acknowledged
             or self.output is not None or self.tasks is not None
         ):  # fmt: skip
-            return await self._finish()
-        self._end("completed", None, "")
+            return await finish(self)
+        end(self, "completed", None, "")
         return self.state if self.graph.shows_all else self.graph.result_of(self)
 
     async def _run_carefully(self, ready: Sequence[Ready]) -> None:
@@ -546,83 +547,10 @@ class Execution(Recording, Context):
 
     # The end
 
-    async def _finish(self) -> Any:
-        if self.tasks is not None:
-            await self.tasks.settle()
-        if self.is_paused:
-            status = "waiting_for_input" if self.waiting else "paused"
-            self._end(status, None, "")
-        else:
-            self._end("completed", None, "")
-        if self.is_acknowledged:
-            await acknowledge(self)
-        if self.output is not None:
-            await self.output.ended(self)
-        if self.is_paused and self.parent is not None:
-            raise Asked(self.waiting, self.refused)
-        if self.refused is not None:
-            mark(self.refused, self.execution_id)
-            raise self.refused
-        return self.graph.result_of(self)
-
-    async def _fail(self, error: BaseException) -> BaseException:
-        """Record how the execution ended and give the error to raise."""
-        error = own_timeout(self, error)
-        if self.tasks is not None:
-            await self.tasks.settle(is_given_up=True)
-        if isinstance(error, ParentCommand):
-            if self.parent is None:
-                error = NoParentError(self.node)
-            else:
-                self._end("completed", None, "")
-                return error
-        if isinstance(error, _LIMITS):
-            error.state = dict(self.state)
-        if isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError):
-            self._end("failed", error, "")
-        else:
-            from inwit.runtime.cancelling import reason_of
-
-            self._end("cancelled", None, reason_of(self, error))
-        mark(error, self.execution_id)
-        with suppress(StoreError):  # The journal has warned; what failed first is raised.
-            if self.saving is not None:
-                note_failure(self, error)
-            if self.is_acknowledged and isinstance(error, Exception | asyncio.CancelledError):
-                await acknowledge(self)
-        return error
-
-    def _leave_open(self) -> None:
-        """Record the entry of a visit that was cut off before its row was written."""
-        cut, self.current = self.current, None
-        last = next((row for row in reversed(self.rows) if row[0] in (VISIT, ENTER)), None)
-        if cut is not None and (last is None or last[1] < cut[0]):
-            self.rows.append((ENTER, *cut))
-
-    def _end(self, status: str, error: Exception | None, reason: str) -> None:
-        output, failure, node = None, None, None
-        if self.current is not None:
-            self._leave_open()
-        if status == "completed":
-            output = freeze_all(self.state)
-        elif error is not None:
-            failure, node = failure_of(error, with_traceback=True), node_of(error)
-        elif self.waiting:
-            node = self.waiting[0].task.partition(" > ")[0].partition("#")[0]
-        self.seq += 1
-        self.rows.append((END, self.seq, monotonic_ns(), status, output, failure, reason, node))
-        self.is_done = True
-        if self.saving is not None:
-            if status == "completed":
-                self.last_save = self.saving.close(self.state) or self.last_save
-            self.saving.is_over = True
-        if self.stopping is not None:
-            self.stopping.end()
-
     def close_waiting(self, reason: str) -> None:
         """Record that an execution which waits is cancelled instead of going on."""
         self._begin(None)
-        self._end("cancelled", None, reason)
+        end(self, "cancelled", None, reason)
         if self.saving is not None:
             note_failure(self, ExecutionCancelledError(reason))
 
