@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import apsw
 
@@ -121,10 +121,9 @@ def migrate_room(
     Raises:
         StoreVersionError: The file was written by a newer inwit.
     """
-    rows: Iterable[tuple[int]] = connection.execute(
-        "SELECT version FROM rooms WHERE name = ?", (room,)
-    )
-    found = next(iter(rows), (0,))[0]
+    # All of them: a statement that is not read to its end keeps a migration from dropping tables.
+    rows = connection.execute("SELECT version FROM rooms WHERE name = ?", (room,)).fetchall()
+    found = int(rows[0][0]) if rows else 0
     if found > len(migrations):
         raise StoreVersionError(path, found, len(migrations), room=room)
     for script in migrations[found:]:
