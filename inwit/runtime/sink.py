@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inwit.runtime.delivery import Delivery
     from inwit.runtime.engine import Execution
     from inwit.runtime.functional.calls import TaskContext
+    from inwit.runtime.interrupts import Waiting
     from inwit.runtime.program import Node
 
 _DETAILED = frozenset({"debug", "checkpoints", "tasks"})
@@ -37,8 +38,8 @@ class Sink:
         self.is_detailed = self.is_live or bool(self.modes & _DETAILED)
         """Whether each task's beginning matters."""
         self.within: tuple[str, ...] = ()
-        self.asking: list[Branch] = []
-        """The branches that ask a person in the running step."""
+        self._before: Any = None
+        """The state as readers know it, once a branch has asked a person."""
         self.seen: set[Any] = set()
         """Ids of the messages that were put, or that a node was given."""
 
@@ -97,8 +98,9 @@ class Sink:
             tell_result(self, execution, branch)
 
     async def asked(self, execution: Execution, branch: Branch) -> None:
-        """Note that a branch asks a person; what it asks is told when the step has ended."""
-        self.asking.append(branch)
+        """Tell what a branch asks a person, with the state as it was before the step."""
+        self._before = self._tell_asked(execution, branch.waiting or ())
+        await self.failed(execution, branch, None)
 
     async def failed(
         self, execution: Execution, branch: Branch, error: BaseException | None
@@ -155,19 +157,22 @@ class Sink:
         await self.delivery.taken()
 
     async def ended(self, execution: Execution) -> None:
-        """Tell what the execution waits for."""
+        """Tell what the execution waits for, and what its other branches have done meanwhile."""
         if not execution.is_paused:
             return
-        found = tuple(one.interrupt() for one in execution.waiting)
-        if found or not self.within:
-            self.put("updates", {"__interrupt__": found})
+        if self._before is None:
+            if execution.waiting or not self.within:
+                self._tell_asked(execution, execution.waiting)
+        elif (shown := self._shown(execution)) != self._before:
+            self.put("values", shown)
+
+    def _tell_asked(self, execution: Execution, waiting: Sequence[Waiting]) -> Any:
+        found, shown = tuple(one.interrupt() for one in waiting), self._shown(execution)
+        self.put("updates", {"__interrupt__": found})
         if found:
-            shown = self._shown(execution)
             is_one = execution.graph.shown_key is not None or not isinstance(shown, dict)
             self.put("values", {**({} if is_one else shown), "__interrupt__": found})
-        for branch in self.asking:
-            await self.failed(execution, branch, None)
-        self.asking = []
+        return shown
 
     def _concerns(self, execution: Execution, written: Collection[str]) -> bool:
         """Whether any of the keys that are shown was written."""
