@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -122,8 +123,10 @@ def migrate_room(
         StoreVersionError: The file was written by a newer inwit.
     """
     # All of them: a statement that is not read to its end keeps a migration from dropping tables.
-    rows = connection.execute("SELECT version FROM rooms WHERE name = ?", (room,)).fetchall()
-    found = int(rows[0][0]) if rows else 0
+    rows: list[Any] = connection.execute(
+        "SELECT version FROM rooms WHERE name = ?", (room,)
+    ).fetchall()
+    found = rows[0][0] if rows else 0
     if found > len(migrations):
         raise StoreVersionError(path, found, len(migrations), room=room)
     for script in migrations[found:]:
