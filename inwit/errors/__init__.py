@@ -45,6 +45,7 @@
     │   ├── ExecutionTimeoutError
     │   ├── CircuitOpenError
     │   ├── NoCacheError
+    │   ├── NodeCancelledError
     │   ├── OutsideNodeError
     │   ├── BudgetExceededError    its state is kept on it
     │   │   ├── StepBudgetError
@@ -185,6 +186,7 @@ from inwit.errors.policies import (
     CostBudgetError,
     DeadlineBudgetError,
     NoCacheError,
+    NodeCancelledError,
     OutsideNodeError,
     StepBudgetError,
     TokenBudgetError,
@@ -295,6 +297,7 @@ __all__ = [
     "NoParentError",
     "NoPathToEndError",
     "NoTokenError",
+    "NodeCancelledError",
     "NodeTimeoutError",
     "NotInThisVersionError",
     "NotJsonError",

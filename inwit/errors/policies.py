@@ -5,6 +5,19 @@ from __future__ import annotations
 from inwit.errors.executions import ExecutionError
 
 
+class NodeCancelledError(ExecutionError):
+    """A node was cancelled by itself, or by what it waited for; nobody cancelled the execution."""
+
+    code = "execution.node_cancelled"
+
+    def __init__(self, node: str, message: str | None = None) -> None:
+        self.node = node
+        super().__init__(
+            message or f"The node {node!r} raised CancelledError.",
+            hint="Raise another error, or cancel the execution as a whole.",
+        )
+
+
 class CircuitOpenError(ExecutionError):
     """A node failed so often that it is not called for a while."""
 

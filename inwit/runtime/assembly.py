@@ -12,7 +12,6 @@ from inwit.runtime.policies.compose import Around, compose
 from inwit.runtime.program import END, START, Join, Node, Program, Router
 
 if TYPE_CHECKING:
-    from inwit.runtime.caching import BaseCache
     from inwit.runtime.graph import StateGraph, Written
     from inwit.runtime.middleware import Middleware
     from inwit.runtime.state import StateSchema
@@ -27,7 +26,6 @@ def assemble(
     graph: StateGraph[Any],
     schema: StateSchema,
     limits: Limits,
-    cache: BaseCache[Any] | None = None,
     middleware: Sequence[Middleware] = (),
 ) -> Program:
     """Make the program of a graph that has no faults."""
@@ -37,7 +35,7 @@ def assemble(
         for i, (name, node) in enumerate(written)
     ]
     main = graph.main_schema(is_langgraph=schema.is_lenient)
-    around = Around(limits, schema, graph.nodes, cache, tuple(middleware))
+    around = Around(limits, schema, graph.nodes, tuple(middleware))
     program = Program(nodes)
     program.deferred = frozenset(i for i, (_, node) in enumerate(written) if node.is_deferred)
     for node, (_, one) in zip(nodes, written, strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from inwit.errors import ExecutionCancelledError
+from inwit.errors import ExecutionCancelledError, NodeCancelledError
 from inwit.runtime.context import Context
 from inwit.runtime.failures import failure_of, mark_node
 from inwit.runtime.policies import RetryPolicy
@@ -27,7 +27,7 @@ async def after_failure(
 
     Where a node has a fallback or a handler of errors, that is the attempt after its last own one.
     """
-    error = own_timeout(ctx, error)
+    error = _own_cancellation(node, own_timeout(ctx, error))
     rec, t1 = execution.recording, monotonic_ns()
     fields = {"error": failure_of(error), "duration_ms": (t1 - t0) / 1e6}
     rec.add(EVENT, t1, "node_failed", node.name, ctx.visit, ctx.attempt, fields)
@@ -36,12 +36,12 @@ async def after_failure(
     over = execution.spending.error() if execution.spending is not None else None
     if over is not None:
         mark_node(over, node.name)
-        raise over from error
+        raise over from (None if error is over else error)
     is_told = isinstance(error, ExecutionCancelledError)
     is_last = is_told or not isinstance(error, Exception) or t1 > execution.deadline_ns
     policy = (
         None
-        if is_last or ctx.relieved
+        if is_last or ctx.relieved is not None
         else next_attempt(policies_of(execution, node), error, ctx.attempt)
     )
     if policy is not None:
@@ -70,6 +70,21 @@ def own_timeout(ctx: Context, error: BaseException) -> BaseException:
         ctx.task.uncancel()
     found, ctx.timed_out = ctx.timed_out, None
     return found
+
+
+def _own_cancellation(node: Node, error: BaseException) -> BaseException:
+    """Turn a cancellation that nobody asked of the execution's task into the node's failure."""
+    if not isinstance(error, asyncio.CancelledError):
+        return error
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # No loop runs.
+        task = None
+    if task is not None and task.cancelling():
+        return error
+    made = NodeCancelledError(node.name)
+    made.__cause__ = error
+    return made
 
 
 def policies_of(execution: Execution, node: Node) -> Sequence[RetryPolicy]:

@@ -27,7 +27,7 @@ from inwit.runtime.context import Context, _current
 from inwit.runtime.ending import end, fail, finish
 from inwit.runtime.failures import mark_node
 from inwit.runtime.interrupts import Waiting, waiting_of
-from inwit.runtime.keeping import note_failure, pause, save
+from inwit.runtime.keeping import note_failure, pause, save, save_plain
 from inwit.runtime.program import COMPLEX, Edge, Node
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import (
@@ -413,7 +413,10 @@ class Execution(Recording, Context):
                     elif following == COMPLEX:
                         following, edges = await advance(self, node, state)
                     if saving is not None:
-                        step_id = await save(self, recorded or {}, following)
+                        if saving.is_sync or self.arrived or type(following) is not int:
+                            step_id = await save(self, recorded or {}, following)
+                        else:
+                            step_id = save_plain(self, recorded or {}, following)
                 except BaseException as exc:
                     self._visited(entry, name, visit, attempt, t0, t1, recorded)
                     mark_node(exc, name)

@@ -353,7 +353,7 @@ class StateGraph(Generic[S]):
         frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
         limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
         schema = self.whole_schema(is_langgraph=is_langgraph)
-        program = assemble(self, schema, limits, cache, middleware)
+        program = assemble(self, schema, limits, middleware)
         options = Options(
             name=_checked_name(name) or naming.name_of(frame),
             source=Source(file=frame.f_code.co_filename, line=frame.f_lineno),

@@ -26,11 +26,12 @@ def namespace_of(node: str, function: Any) -> Namespace:
     return ("inwit.nodes", node, identity(function))
 
 
-def cached(call: Call, namespace: Namespace, policy: CachePolicy, cache: BaseCache[Any]) -> Call:
+def cached(call: Call, namespace: Namespace, policy: CachePolicy) -> Call:
     """Wrap a sync node's call."""
 
     def run(state: Any, ctx: Context) -> Any:
-        if ctx.relieved is not None:  # what stands in for a result is no result
+        cache: BaseCache[Any] | None = ctx.execution.cache
+        if cache is None or ctx.relieved is not None:  # what stands in for a result is no result
             return call(state, ctx)
         key = (namespace, policy.key_of(state))
         try:
@@ -55,12 +56,12 @@ def acached(
     call: Callable[[Any, Context], Awaitable[Any]],
     namespace: Namespace,
     policy: CachePolicy,
-    cache: BaseCache[Any],
 ) -> Callable[[Any, Context], Awaitable[Any]]:
     """Wrap an async node's call."""
 
     async def run(state: Any, ctx: Context) -> Any:
-        if ctx.relieved is not None:
+        cache: BaseCache[Any] | None = ctx.execution.cache
+        if cache is None or ctx.relieved is not None:
             return await call(state, ctx)
         key = (namespace, policy.key_of(state))
         try:

@@ -20,7 +20,6 @@ from inwit.runtime.policies.node import PLAIN, NodePolicy
 from inwit.runtime.program import Node, bind, is_coroutine_function
 
 if TYPE_CHECKING:
-    from inwit.runtime.caching import BaseCache
     from inwit.runtime.context import Context
     from inwit.runtime.policies.relief import Relief
     from inwit.runtime.state import StateSchema
@@ -37,8 +36,6 @@ class Around(msgspec.Struct, frozen=True):
     """All channels, a `StateSchema`."""
     nodes: dict[str, Any]
     """The nodes as they were `Written`, by their names."""
-    cache: Any = None
-    """A `BaseCache`."""
     middleware: Sequence[Any] = ()
 
 
@@ -82,8 +79,8 @@ def compose(node: Node, around: Around) -> None:
         wrapped.call, wrapped.is_async = surrounded(
             wrapped.call, node.name, around.middleware, is_async=wrapped.is_async
         )
-    if policy.cache is not None and around.cache is not None:
-        _cache(wrapped, node, policy, around.cache)
+    if policy.cache is not None:
+        _cache(wrapped, node, policy)
     if wrapped.call is not node.call:
         node.call, node.is_async, node.is_plain = wrapped.call, wrapped.is_async, False
 
@@ -152,11 +149,10 @@ def _relieve(wrapped: _Wrapped, relief: Relief) -> None:
         wrapped.call = with_relief(wrapped.call, relief)
 
 
-def _cache(wrapped: _Wrapped, node: Node, policy: NodePolicy, cache: BaseCache[Any]) -> None:
+def _cache(wrapped: _Wrapped, node: Node, policy: NodePolicy) -> None:
     from inwit.runtime.caching.calls import acached, cached, namespace_of
 
-    namespace = namespace_of(node.name, node.function)
-    wrapped.wrap(cached, acached, namespace, policy.cache, cache)
+    wrapped.wrap(cached, acached, namespace_of(node.name, node.function), policy.cache)
 
 
 def _as_async(call: Call) -> ACall:

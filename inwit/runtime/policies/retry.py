@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from inwit.errors import InwitError, ModelCallError, NodeTimeoutError
+from inwit.errors import InwitError, ModelCallError, NodeCancelledError, NodeTimeoutError
 
 RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[Exception], bool]
 
@@ -41,7 +41,7 @@ def default_retry_on(error: BaseException) -> bool:
     usual signs of a fault in the program. These are LangGraph's rules; a graph that is not compiled
     with ``defaults="langgraph"`` also tries again what `is_transient`.
     """
-    if isinstance(error, ConnectionError | NodeTimeoutError):
+    if isinstance(error, ConnectionError | NodeTimeoutError | NodeCancelledError):
         return True
     if isinstance(error, ModelCallError):
         return is_transient(error)
