@@ -74,7 +74,7 @@ class Players:
         schema = copy.copy(app.schema)
         # A reducer's result is in the record; what it was given is not.
         vars(schema)["_merge"] = partial(_merge, schema._merge)  # noqa: SLF001
-        program = assemble(builder, schema, limits, None, ())
+        program = assemble(builder, schema, limits)
         return type(app)(schema, program, options, builder)
 
     def _player(self, name: str, written: Written) -> Callable[..., Any]:
