@@ -6,9 +6,12 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-import msgspec
-
-from inwit.errors import CheckpointingOffError, EmptyInputError, InvalidLimitError
+from inwit.errors import (
+    CheckpointingOffError,
+    EmptyInputError,
+    InvalidLimitError,
+    NotInThisVersionError,
+)
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
@@ -18,21 +21,23 @@ from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.commands import Command
 from inwit.runtime.companion import HelpLevel
+from inwit.runtime.configs import Config, inherited, merged_config
 from inwit.runtime.context import Context, _current
 from inwit.runtime.delivery import OnSlow
 from inwit.runtime.engine import Execution
-from inwit.runtime.facade import Facade, GraphOutput, check_keys
-from inwit.runtime.manifest import GraphManifest, Source
+from inwit.runtime.facade import Facade, check_keys
+from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.node_config import NodeConfigs
-from inwit.runtime.policies import NO_LIMITS, NO_RETRY, Limits, RetryPolicy
+from inwit.runtime.options import OptingOut, Options
 from inwit.runtime.program import Node, Program
 from inwit.runtime.project import Project
 from inwit.runtime.record import Unrecorded
 from inwit.runtime.replaying import Replaying
+from inwit.runtime.results import Results
 from inwit.runtime.resume import Place, begin
 from inwit.runtime.schemas import Schemas
 from inwit.runtime.state import ROOT, StateSchema
-from inwit.runtime.streaming import StreamMode, StreamOptions, astream, pick, stream
+from inwit.runtime.streaming import StreamMode, StreamOptions, astream, stream
 from inwit.runtime.time_travel import TimeTravel
 
 if TYPE_CHECKING:
@@ -41,39 +46,24 @@ if TYPE_CHECKING:
     from inwit.runtime.store.journal import Journal
 
 S = TypeVar("S")
-Config = Mapping[str, Any]
 _NO_CONFIG: Config = {}
 Points = Literal["*"] | Sequence[str] | None
 """Names of nodes to stop at; "*" for all."""
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a graph was compiled with."""
-
-    name: str
-    source: Source
-    limits: Limits
-    retry: RetryPolicy
-    checkpointer: Checkpointer | bool | None = None
-    """None is the default: in memory, or the parent's; True is the parent's, kept from call to call;
-    False is none at all."""
-    store: Any = None
-    cache: Any = None
-    budget: Any = None
-    """A `Budget`."""
-    middleware: tuple[Any, ...] = ()
-    durability: Durability = "async"
-    metrics: bool = True
-    introspection: bool = True
-    metadata: dict[str, Any] = {}
-    context_schema: Any = None
-    interrupt_before: frozenset[int] = frozenset()
-    interrupt_after: frozenset[int] = frozenset()
-    is_langgraph: bool = False
-    """Whether the defaults are LangGraph's."""
-
-
-class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeTravel, Schemas, Cached, Generic[S]):
+class CompiledGraph(
+    Results,
+    OptingOut,
+    Facade,
+    Cancelling,
+    NodeConfigs,
+    Replaying,
+    Answering,
+    TimeTravel,
+    Schemas,
+    Cached,
+    Generic[S],
+):
     """A graph that runs. Made by `StateGraph.compile`."""
 
     first_step = 0
@@ -179,6 +169,7 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
             ExecutionError: A limit was reached. Whatever a node raised is raised as it is, with an
                 attribute ``execution_id``.
         """
+        _refuse(print_mode, debug)
         if stream_mode != "values":
             return list(
                 self.stream(
@@ -217,6 +208,7 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         version: Literal["v1", "v2"] = "v1",
     ) -> Any:
         """Run to the end, or until it waits, and give the state; see `invoke`."""
+        _refuse(print_mode, debug)
         if stream_mode != "values":
             items = self.astream(
                 input, config, context=context, thread_id=thread_id, durability=durability,
@@ -231,13 +223,6 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
             self._stop_at(execution, interrupt_before, interrupt_after)
         result = await execution.run(ready, given)
         return self._given_as(result, output_keys, version)
-
-    def _given_as(self, result: Any, keys: str | Sequence[str] | None, version: str) -> Any:
-        """A result as it was asked for."""
-        if keys is not None:
-            check_keys(keys, self.schema.names)
-            result = _picked(result, keys)
-        return result if version == "v1" else GraphOutput.of(result)
 
     def stream(
         self,
@@ -285,6 +270,7 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         graph waits for nobody: a reader who is behind loses the oldest, and finds a `StreamGap`
         there. A reader who goes away cancels the execution, and waits for its clean-up.
         """
+        _refuse(print_mode, debug)
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
         )
@@ -295,26 +281,8 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
             execution,
             lambda: execution.run(ready, given),
             "updates" if stream_mode is None else stream_mode,
-            StreamOptions(
-                subgraphs=subgraphs, keys=output_keys, on_slow=on_slow, version=version
-            ),
+            StreamOptions(subgraphs=subgraphs, keys=output_keys, on_slow=on_slow, version=version),
         )
-
-    def batch(
-        self, inputs: Sequence[Any], config: Any = None, *, return_exceptions: bool = False
-    ) -> list[Any]:
-        """Run for each of several inputs at once, and give the results in their order."""
-        return list(loops.run(self.abatch(inputs, config, return_exceptions=return_exceptions)))
-
-    async def abatch(
-        self, inputs: Sequence[Any], config: Any = None, *, return_exceptions: bool = False
-    ) -> list[Any]:
-        """Run for each of several inputs at once, and give the results in their order."""
-        import asyncio
-
-        configs = config if isinstance(config, list) else [config] * len(inputs)
-        calls = [self.ainvoke(one, own) for one, own in zip(inputs, configs, strict=True)]
-        return list(await asyncio.gather(*calls, return_exceptions=return_exceptions))
 
     def with_config(self, config: Config | None = None, **values: Any) -> CompiledGraph[S]:
         """The same graph, called with this config where a call has none of its own."""
@@ -329,7 +297,7 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
             execution.break_after = self.builder.points(after, self.program)
         execution.is_careful = True
 
-    def _begin(
+    def _begin(  # noqa: PLR0917 - for speed
         self,
         given: Any,
         config: Config | None,
@@ -547,29 +515,6 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         """Whether it can begin without any input."""
         return False
 
-    def result_of(self, execution: Execution) -> Any:
-        """What `invoke` gives."""
-        state = execution.state
-        if self.options.is_langgraph and execution.source == "input" and not execution.waiting:
-            if self._wrote_nothing(state):
-                return None
-        if self._output_names is not None:
-            state = {key: value for key, value in state.items() if key in self._output_names}
-        if self.schema.is_root:
-            if not execution.waiting:
-                return state.get(ROOT)
-            state = {}
-        if execution.waiting:
-            return {**state, "__interrupt__": [one.interrupt() for one in execution.waiting]}
-        return state
-
-    def _wrote_nothing(self, state: dict[str, Any]) -> bool:
-        return not self.schema.is_root and state == self.schema.initial()
-
-    def shown_state(self, state: dict[str, Any]) -> Any:
-        """The state as streams and snapshots show it: all its keys, or the one value that it is."""
-        return state.get(ROOT) if self.schema.is_root else state
-
     # Saved states
 
     @property
@@ -605,34 +550,6 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
             checkpoint_id=named.get("checkpoint_id"),
         )
 
-    # Opting out: each gives a graph without one default
-
-    def _without(self, **changes: Any) -> CompiledGraph[S]:
-        options = msgspec.structs.replace(self.options, **changes)
-        return type(self)(self.schema, self.program, options, self.builder)
-
-    def without_checkpointing(self) -> CompiledGraph[S]:
-        """The same graph, keeping no checkpoints."""
-        return self._without(checkpointer=False)
-
-    def without_retries(self) -> CompiledGraph[S]:
-        """The same graph, where only nodes with a policy of their own are tried again."""
-        return self._without(retry=NO_RETRY)
-
-    def without_metrics(self) -> CompiledGraph[S]:
-        """The same graph, without latency histograms."""
-        return self._without(metrics=False)
-
-    def without_limits(self) -> CompiledGraph[S]:
-        """The same graph, without time-outs and with a recursion limit of 10,007."""
-        return self._without(limits=NO_LIMITS)
-
-    def without_introspection(self) -> CompiledGraph[S]:
-        """The same graph, neither registered nor recorded."""
-        if self._registration is not None:
-            self._registration.cancel()
-        return self._without(introspection=False)
-
     # Looking into it
 
     def manifest(self) -> GraphManifest:
@@ -647,7 +564,12 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         """The hash of the graph's structure, 12 hexadecimal digits."""
         return self.manifest().version
 
-    def get_graph(self, config: Config | None = None, *, xray: int | bool = False) -> Graph:
+    def get_graph(
+        self,
+        config: Config | None = None,  # noqa: ARG002 - LangGraph's
+        *,
+        xray: int | bool = False,
+    ) -> Graph:
         """The graph to draw, such as ``get_graph().draw_mermaid()``.
 
         With `xray` its subgraphs are opened; a number says how deep.
@@ -661,34 +583,10 @@ class CompiledGraph(Facade, Cancelling, NodeConfigs, Replaying, Answering, TimeT
         return self.get_graph(config, xray=xray)
 
 
-def merged_config(first: Config, second: Config) -> dict[str, Any]:
-    """One config of two; of a key that both have, the second's counts, and dicts are joined."""
-    merged = dict(first)
-    for key, value in second.items():
-        known = merged.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[key] = {**known, **value} if both else value
-    return merged
-
-
-def inherited(config: Config) -> Config:
-    """What a graph within another is given of its config."""
-    named = {
-        key: value
-        for key, value in config.get("configurable", {}).items()
-        if key not in ("thread_id", "checkpoint_id", "checkpoint_ns")
-    }
-    return (
-        {**config, "configurable": named}
-        if named
-        else {key: value for key, value in config.items() if key != "configurable"}
-    )
-
-
-def _picked(result: Any, keys: str | Sequence[str]) -> Any:
-    if isinstance(result, Mapping) and "__interrupt__" in result and not isinstance(keys, str):
-        return {**pick(result, keys), "__interrupt__": result["__interrupt__"]}
-    return pick(result, keys) if isinstance(result, Mapping) else result
+def _refuse(print_mode: Any, debug: bool | None) -> None:
+    """Refuse what LangGraph prints: a stream, or the record, shows it."""
+    if print_mode or debug:
+        raise NotInThisVersionError("print_mode" if print_mode else "debug=True")
 
 
 def _share_budget(execution: Execution, around: Execution) -> None:
