@@ -7,11 +7,13 @@ import inspect
 from hashlib import blake2b
 from types import CodeType, FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from inwit.errors import UnserialisableError
 from inwit.runtime.serial import IMMUTABLE, fields_of, pack
 
 _DEEPEST = 4
+_known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def digest(data: bytes) -> str:
@@ -52,9 +54,16 @@ def identity(function: Any) -> str:
     """Hash what a function is: its name, code, defaults, and what it holds of its surroundings.
 
     What it calls is not looked into. Values of its surroundings that cannot be kept count by their
-    type alone.
+    type alone. They count as they are when a function is first asked for: what is changed later
+    makes no other function of it.
     """
-    return digest(pack(_identity(function, 0)))
+    try:
+        found = _known.get(function)
+    except TypeError:  # It has no hash, or takes no weak reference.
+        return digest(pack(_identity(function, 0)))
+    if found is None:
+        found = _known[function] = digest(pack(_identity(function, 0)))
+    return found
 
 
 def _identity(thing: Any, depth: int) -> list[Any]:

@@ -220,7 +220,7 @@ def _program(builder: StateGraph[Any], name: str, options: Options) -> Program:
     node.call, node.is_async, node.is_plain = _body(written.function), True, False
     node.view = node.read = _input_of
     node.edges, node.next = (END,), -1
-    compose(node, Around(options.limits, builder.schema, builder.nodes, options.cache))
+    compose(node, Around(options.limits, builder.schema, builder.nodes))
     node.limit_ns = NEVER_NS  # The execution's limit is the one that counts.
     program = Program([node])
     program.entry, program.entry_targets, program.entry_edges = [0], (0,), (name,)

@@ -56,7 +56,7 @@ class TaskFunction(Generic[P, R]):
 
             found = Node(-1, self.name, self.func, self.policy)
             found.call, found.is_plain = self._call, False
-            compose(found, Around(graph.options.limits, graph.schema, {}, graph.options.cache))
+            compose(found, Around(graph.options.limits, graph.schema, {}))
             graph.task_nodes[self] = found
         return found
 
