@@ -1,6 +1,6 @@
 """Saved states: one small protocol, and the backends that keep it."""
 
-from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Pending, Row, Task
+from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Pending, Row, Task, is_whole
 from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
 from inwit.runtime.checkpoints.snapshots import fold, join_updates, split
 
@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "Task",
     "fold",
+    "is_whole",
     "join_updates",
     "split",
 ]
