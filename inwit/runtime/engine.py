@@ -22,7 +22,7 @@ from inwit.errors import (
 from inwit.runtime.attempts import after_failure
 from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.checkpoints.base import Durability
-from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand, Send
+from inwit.runtime.commands import GraphBubbleUp, GraphDrained, GraphInterrupt, ParentCommand, Send
 from inwit.runtime.context import Context, _current
 from inwit.runtime.ending import end, fail, finish
 from inwit.runtime.failures import mark_node
@@ -53,12 +53,12 @@ from inwit.runtime.watchdog import Watchdog, budget_of
 from inwit.runtime.ways import advance, entry_of, follow
 
 if TYPE_CHECKING:
-    from inwit.errors import InvalidAnswerError
     from inwit.runtime.cancelling import Stop
     from inwit.runtime.checkpoints.saving import Note, Saving
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.functional.calls import Tasks
     from inwit.runtime.policies.budgets import Spending
+    from inwit.runtime.runtime import RunControl
     from inwit.runtime.sink import Sink
 
 _NO_EDGES: tuple[Edge, ...] = ()
@@ -107,7 +107,7 @@ class Execution(Recording, Context):
     """What is known from before of the tasks of the step that it went on with."""
     stopping: Stop | None = None
     """Set where it was told from outside to stop."""
-    refused: InvalidAnswerError | None = None
+    refused: Exception | None = None
     """Why an answer was refused by the node that asked; the execution still waits."""
     is_paused = False
     """Whether the execution ended before its graph did: it waits."""
@@ -279,6 +279,9 @@ class Execution(Recording, Context):
         if self.output is not None:
             await self.output.saved_input(self)
         while ready:
+            if self.control is not None and self.control.drain_requested:
+                self.refused = GraphDrained(self.control.drain_reason or "")
+                return await pause(self, [], ready, [])
             if not is_first and self._breaks(ready, self.break_before):
                 return await pause(self, [], ready, [])
             is_first = False
@@ -292,6 +295,8 @@ class Execution(Recording, Context):
                 return await pause(self, [], ready, [])
         return None
 
+    control: RunControl | None = None
+    """By which the caller may ask it to stop between two steps."""
     resumed_break = False
     """Whether this invocation goes on from a break point, which does not stop it again."""
 

@@ -74,6 +74,21 @@ async def save(
     return checkpoint_id, step
 
 
+def save_plain(execution: Execution, recorded: dict[str, Any], following: int) -> tuple[str, int]:
+    """Save a step that one node took and at most one follows, where nobody waits for the disk."""
+    saving, step = execution.saving, execution.base + execution.steps
+    assert saving is not None
+    checkpoint_id = f"{execution.execution_id}:{step}"
+    if execution.deferred:
+        after = tasks_of_ready(execution, following)
+    else:
+        after = execution.program.nodes[following].alone if following >= 0 else ()
+    done = saving.save(checkpoint_id, step, recorded, after, execution.state)
+    if done is not None:
+        execution.last_save = done
+    return checkpoint_id, step
+
+
 def note(execution: Execution, kind: Any, task: str, key: str, frozen: Any) -> Future[None] | None:
     """Keep one pending fact with the thread; without checkpoints, only when it waits."""
     if execution.tasks is not None:

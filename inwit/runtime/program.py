@@ -162,7 +162,7 @@ class Router:
         indices: set[int] = set()
         for _, target in ways:
             if isinstance(target, Send):
-                packets.append(Packet(self.targets[target.node], target.arg))
+                packets.append(Packet(self.targets[target.node], target.arg, target.timeout))
             elif (index := self.targets[target]) >= 0:
                 indices.add(index)
         edges = tuple((_name_of(target), label, read, unread) for label, target in ways)
@@ -255,6 +255,7 @@ class Node:
     """One node as the engine calls it."""
 
     __slots__ = (
+        "alone",
         "call",
         "edges",
         "function",
@@ -293,6 +294,8 @@ class Node:
         """Whether it is a compiled graph."""
         self.task = Task(name)
         """The node as a checkpoint names it."""
+        self.alone = (self.task,)
+        """It as what follows, where nothing else does."""
         self.view: Callable[[dict[str, Any]], Any] = dict.copy
         """Makes what the node is given of the state."""
         self.read: Callable[[dict[str, Any]], Any] = dict.copy

@@ -22,15 +22,17 @@ Source = Literal["input", "loop", "update", "fork"]
 PendingKind = Literal["done", "interrupt", "resume", "memo", "failed", "closed"]
 
 
+_DURABILITIES = get_args(Durability)
+
+
 def check_durability(name: Durability) -> Durability:
     """Give a `Durability` back, and refuse what is none.
 
     Raises:
         MalformedInputError: It is none.
     """
-    known = get_args(Durability)
-    if name not in known:
-        raise MalformedInputError(f"No durability {name!r}.", hint=nearest(name, known))
+    if name not in _DURABILITIES:
+        raise MalformedInputError(f"No durability {name!r}.", hint=nearest(name, _DURABILITIES))
     return name
 
 

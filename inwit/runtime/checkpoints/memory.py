@@ -23,7 +23,7 @@ class _Log:
         self.rows: list[Row] = []
         self.dropped = 0
         """How many rows before the first one were pruned."""
-        self._reset()
+        self._indexed = 0
 
     def begin(self, row: Row, last: int) -> None:
         """Let an empty log begin later than with 1; refuse any other row than the next."""
@@ -41,6 +41,8 @@ class _Log:
 
     def _index(self) -> None:
         rows = self.rows
+        if self._indexed == 0:
+            self._reset()
         for at in range(self._indexed, len(rows)):
             row = rows[at]
             if isinstance(row, Checkpoint):
@@ -99,10 +101,10 @@ class InMemoryCheckpointer(Opened):
                 log = self._threads[first.thread_id][first.ns]
             except KeyError:
                 log = self._threads.setdefault(first.thread_id, {}).setdefault(first.ns, _Log())
-            expected = log.dropped + len(log.rows) + 1
-            if first.seq != expected:
-                log.begin(first, expected - 1)
-            log.rows.extend(rows)
+            last = log.dropped + len(log.rows)
+            if first.seq != last + 1:
+                log.begin(first, last)
+            log.rows += rows
 
     def load(
         self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
