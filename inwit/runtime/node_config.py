@@ -214,6 +214,10 @@ class NodeConfigs:
             self._book = MemoryBook() if self.journal is None else ProjectBook(self.project)
         return self._book
 
+    def share_configs(self, other: NodeConfigs) -> None:
+        """Read the configuration of another graph, of the same name."""
+        self.name, self._book = other.name, other.config_book
+
     def _check(self, node: str) -> None:
         known = [one.name for one in self.manifest().nodes]
         if node not in known:
@@ -247,7 +251,8 @@ def config_for(ctx: Context) -> Mapping[str, Any]:
     """What `Context.node_config` gives; the visit's record says which version it read."""
     execution = ctx.execution
     if execution.configs is None:
-        begun = execution.anchor_ns + execution.begun_ns
+        tape = execution.tape
+        begun = execution.anchor_ns + execution.begun_ns if tape is None else tape.begun_ns
         rows = execution.graph.config_book.rows(execution.graph.name)
         execution.configs = {row[0]: config_of_row(row) for row in rows if row[2] <= begun}
     found = execution.configs.get(ctx.node)

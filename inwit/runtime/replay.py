@@ -106,7 +106,8 @@ def play(
     """Replay an execution; see `Replaying.replay`."""
     past = read_past(app.project, execution_id)
     players = _players(app, past, run, is_aside=aside, is_onward=onward)
-    performance = _Performance(players, past, Tape(past.visits, is_live=live))
+    tape = Tape(past.visits, past.begun_ns, is_live=live)
+    performance = _Performance(players, past, tape)
     return performance.play(config or {}, context)
 
 

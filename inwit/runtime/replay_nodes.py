@@ -75,7 +75,9 @@ class Players:
         # A reducer's result is in the record; what it was given is not.
         vars(schema)["_merge"] = partial(_merge, schema._merge)  # noqa: SLF001
         program = assemble(builder, schema, limits)
-        return type(app)(schema, program, options, builder)
+        made = type(app)(schema, program, options, builder)
+        made.share_configs(app)
+        return made
 
     def _player(self, name: str, written: Written) -> Callable[..., Any]:
         call = self._original(written)

@@ -9,6 +9,7 @@ import msgspec
 
 from inwit.errors import UnreplayableError
 from inwit.events import Failure
+from inwit.runtime.commands import Send
 from inwit.runtime.record import APPLY, END, ENTER, EVENT, EXIT, START, VISIT
 from inwit.runtime.serial import unpack
 from inwit.runtime.store.codec import BLOB, decompress
@@ -61,9 +62,10 @@ class PastVisit(msgspec.Struct, kw_only=True):
         """Whether it called models or tools."""
         return any(one.type in ("llm_started", "tool_started") for one in self.told)
 
-    def goto(self) -> list[str]:
-        """The nodes that its commands led to."""
-        return [edge[0] for edge in self.edges if not isinstance(edge, str) and edge[1] == "goto"]
+    def goto(self) -> list[Send | str]:
+        """Where its commands led to."""
+        ways = [edge for edge in self.edges if not isinstance(edge, str) and edge[1] == "goto"]
+        return [Send(way[0], way[2]["input"]) if way[2] else way[0] for way in ways]
 
 
 class Past(msgspec.Struct, kw_only=True):
@@ -72,6 +74,8 @@ class Past(msgspec.Struct, kw_only=True):
     execution_id: str = ""
     graph_name: str = ""
     thread_id: str = ""
+    begun_ns: int = 0
+    """Since 1970."""
     given: Mapping[str, Any] | None = None
     initial: dict[str, Any] = {}
     """The state before the first visit."""
@@ -95,15 +99,18 @@ def read_past(project: Project, execution_id: str) -> Past:
     Journal.of(project).flush()
     store = Store.unredacted(project)
     found = store.execution(execution_id)
-    rows = store.database.read(lambda connection: _rows(connection, found.execution_id))
-    past = past_of(rows)
+    anchor_ns, rows = store.database.read(lambda connection: _rows(connection, found.execution_id))
     _check(found, rows)
+    past = past_of(rows)
+    past.begun_ns = anchor_ns + rows[0][2]
     past.execution_id, past.graph_name = found.execution_id, found.graph_name
     past.thread_id = found.thread_id or found.execution_id
     return past
 
 
-def _rows(connection: apsw.Connection, execution_id: str) -> list[Row]:
+def _rows(connection: apsw.Connection, execution_id: str) -> tuple[int, list[Row]]:
+    """The rows, and what turns the first one's time into one since 1970."""
+
     def blob(name: bytes) -> Any:
         sql = "SELECT content FROM blobs WHERE digest = ?"
         found = query(connection, sql, (bytes(name).decode(),))
@@ -113,10 +120,11 @@ def _rows(connection: apsw.Connection, execution_id: str) -> list[Row]:
 
     batches = query(
         connection,
-        "SELECT rows FROM batches WHERE execution = ? ORDER BY first_seq",
+        "SELECT rows, anchor_ns FROM batches WHERE execution = ? ORDER BY first_seq",
         (execution_id,),
     )
-    return [row for (packed,) in batches for row in unpack(decompress(packed), {BLOB: blob})]
+    rows = [row for packed, _ in batches for row in unpack(decompress(packed), {BLOB: blob})]
+    return (batches[0][1] if batches else 0), rows
 
 
 def _check(found: Execution, rows: list[Row]) -> None:

@@ -26,7 +26,9 @@ class Tape:
     live, else refused.
     """
 
-    def __init__(self, visits: Mapping[Key, PastVisit], *, is_live: bool) -> None:
+    def __init__(self, visits: Mapping[Key, PastVisit], begun_ns: int, *, is_live: bool) -> None:
+        self.begun_ns = begun_ns
+        """When the execution began: nodes are configured as they were then."""
         self._visits = visits
         self._is_live = is_live
         self._heard: dict[Key, set[int]] = {}

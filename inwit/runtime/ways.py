@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.commands import Send
 from inwit.runtime.program import Edge, Node, Router
+from inwit.runtime.serial import freeze
 from inwit.runtime.updates import Only, Packet, Ready, in_order, ready_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def follow(
     )
     ready = ready_of(execution.program, node.name, goto)
     for one in goto:
-        edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
+        edges.append(goto_edge(one))
     return hold_back(execution, in_order([*ready, *found])), edges
 
 
@@ -75,7 +76,7 @@ async def decide(
     found: list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]] = []
     for label, target in router.decide(answer):
         if isinstance(target, Send):
-            packet = Packet(router.targets[target.node], target.arg)
+            packet = Packet(router.targets[target.node], target.arg, target.timeout)
             if packet.index >= 0:
                 found.append((packet, (target.node, label, seen, unread)))
         else:
@@ -125,3 +126,10 @@ def _without_late(execution: Execution, ready: list[Ready], late: frozenset[int]
     now = [one for one in ready if type(one) is not int or one not in late]
     execution.deferred = frozenset(held) if now else frozenset()
     return now or list[Ready](sorted(held))
+
+
+def goto_edge(one: Send | str) -> Edge:
+    """A command's way on as it is recorded; what was sent along it stands where a router's reading does."""
+    if isinstance(one, Send):
+        return (one.node, "goto", {"input": freeze(one.arg)}, None)
+    return (one, "goto", {}, None)

@@ -223,6 +223,30 @@ def test_parallel_branches_sends_and_commands_are_replayed(project) -> None:
         assert replay.path[-1] == "last"
 
 
+def test_a_node_is_given_the_configuration_that_it_had(project) -> None:
+    graph = written(search=lambda state, ctx: {"n": ctx.node_config.get("k", 3)})
+    app = ran(graph, {})
+    first = app.last_execution_id
+    app.configure_node("search", who="ada", k=8)
+    app.invoke({})
+    app.configure_node("search", who="ada", k=9)
+
+    assert app.replay(app.last_execution_id).state["n"] == 8
+    assert app.replay(first).state["n"] == 3
+
+
+def test_what_a_command_sent_is_sent_again(project) -> None:
+    def send(state: State) -> Any:
+        return Command(goto=[Send("work", {"n": number}) for number in (4, 5)])
+
+    graph = StateGraph(State).add_node("send", send, destinations=("work",))
+    graph.add_node("work", lambda given: {"notes": [given["n"]]})
+    app = ran(graph.add_edge("__start__", "send"), {})
+
+    for run in (None, (), ["work"]):
+        assert app.replay(app.last_execution_id, run=run).state["notes"] == [4, 5]
+
+
 def test_secrets_are_whole_where_a_replay_runs_and_hidden_nowhere_else(project) -> None:
     seen: list[str] = []
     app = ran(written(use=lambda state: seen.append(state["api_key"])), {"api_key": "sk-secret-1"})
