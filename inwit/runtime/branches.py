@@ -13,6 +13,7 @@ from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand
 from inwit.runtime.context import Context, _current
 from inwit.runtime.interrupts import Waiting, waiting_of
 from inwit.runtime.keeping import note
+from inwit.runtime.policies.timeouts import timed
 from inwit.runtime.program import Node
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
@@ -109,6 +110,9 @@ def branches_of(execution: Execution, ready: Sequence[Ready]) -> list[Branch]:
         branch = Branch(execution, nodes[index], visit)
         if isinstance(one, Packet):
             branch.packet, branch.key = one, f"{nodes[index].name}#{number}"
+            if one.timeout is not None:
+                branch.time_limits = one.timeout
+                branch.at = timed(branch.at)
         if resumed is not None:
             found = resumed.get(branch.task_key) or Progress(branch.task_key)
             branch._progress, found.visit, found.is_resumed = found, visit, True  # noqa: SLF001
@@ -170,14 +174,21 @@ def _gated(gate: asyncio.Semaphore) -> Any:
 
 
 async def _give_up(step: Step) -> None:
-    """Cancel what still runs and wait for its clean-up."""
+    """Cancel what still runs and wait for its clean-up, also where this is cancelled meanwhile."""
     if step.left == 0:
         return
     still = [task for task in step.tasks if not task.done()]
     for task in still:
         task.cancel()
-    if still:
-        await asyncio.wait(still)
+    cancelled: asyncio.CancelledError | None = None
+    while still:
+        try:
+            await asyncio.wait(still)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+        still = [task for task in still if not task.done()]
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _run(execution: Execution, step: Step, branch: Branch) -> None:

@@ -14,21 +14,34 @@ _NO_ID: Final = "placeholder-id"
 class Send:
     """Lead to a node with an input of its own, beside the state.
 
-    A router or a `Command` gives several, so that a node runs once for each.
+    A router or a `Command` gives several, so that a node runs once for each. `timeout` (seconds or a
+    `TimeoutPolicy`) is in place of the node's own; it is not kept where a thread goes on later.
+
+    Raises:
+        ValueError: The time-out is not above 0.
     """
 
-    __slots__ = ("arg", "node")
+    __slots__ = ("arg", "node", "timeout")
     __match_args__ = ("node", "arg")
 
-    def __init__(self, node: str, arg: Any) -> None:
+    def __init__(self, node: str, arg: Any, *, timeout: Any = None) -> None:
         self.node = node
         self.arg = arg
+        self.timeout = None
+        if timeout is not None:
+            from inwit.runtime.policies.timeouts import TimeoutPolicy
+
+            self.timeout = TimeoutPolicy.coerce(timeout)
 
     def __repr__(self) -> str:
         return f"Send(node={self.node!r}, arg={self.arg!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Send) and self.node == other.node and self.arg == other.arg
+        return (
+            isinstance(other, Send)
+            and (self.node, self.timeout) == (other.node, other.timeout)
+            and bool(self.arg == other.arg)
+        )
 
     def __hash__(self) -> int:
         return hash((self.node, repr(self.arg)))
@@ -140,7 +153,7 @@ class Overwrite:
     __hash__ = None  # type: ignore[assignment]
 
 
-class GraphBubbleUp(InwitError):
+class GraphBubbleUp(InwitError):  # noqa: N818 - LangGraph's name
     """What passes through a node to the graph around it; no failure."""
 
     code = "execution.bubble"
@@ -158,6 +171,17 @@ class GraphInterrupt(GraphBubbleUp):
         super().__init__()
         self.interrupts = tuple(interrupts)
         self.args = (self.interrupts,)
+
+
+class GraphDrained(GraphBubbleUp):
+    """An execution stopped between two steps because its `RunControl` asked for it; it waits."""
+
+    code = "execution.drained"
+
+    def __init__(self, reason: str = "shutdown") -> None:
+        self.reason = reason
+        super().__init__(f"Drained: {reason}.")
+        self.hint = "Go on with invoke(None, config)."
 
 
 class ParentCommand(GraphBubbleUp):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inwit.runtime.capture.client import Messages
     from inwit.runtime.engine import Execution
     from inwit.runtime.functional.calls import Scope
+    from inwit.runtime.policies.timeouts import TimeoutPolicy
 
 NEVER_NS = 1 << 62
 """A monotonic time that never comes."""
@@ -97,6 +98,8 @@ class Context:
     """The visit whose own attempts are over, and why; see `relieved`."""
     first_ns = 0
     """When the visit's first attempt began, where that failed."""
+    time_limits: TimeoutPolicy | None = None
+    """The limits of one attempt, in place of the node's own, where it was sent to with some."""
     progressed_ns = 0
     beaten_ns = 0
     """When the node last gave a sign, of any kind or by ``heartbeat()``, on the monotonic clock."""

@@ -10,6 +10,7 @@ from inwit.runtime.commands import Command, ParentCommand, Send
 
 if TYPE_CHECKING:
     from inwit.runtime.context import Context
+    from inwit.runtime.policies.timeouts import TimeoutPolicy
     from inwit.runtime.program import Program
     from inwit.runtime.state import StateSchema
 
@@ -26,9 +27,10 @@ class Only(list[Goto]):
 class Packet:
     """A node that is ready with an input of its own."""
 
-    __slots__ = ("arg", "index")
+    __slots__ = ("arg", "index", "timeout")
 
-    def __init__(self, index: int, arg: Any) -> None:
+    def __init__(self, index: int, arg: Any, timeout: TimeoutPolicy | None = None) -> None:
+        self.timeout = timeout
         self.index = index
         self.arg = arg
 
@@ -129,7 +131,7 @@ def ready_of(program: Program, source: str, goto: Iterable[Goto]) -> list[Ready]
         if index is None:
             raise InvalidRouteError(source, name, program.by_name)
         if isinstance(one, Send):
-            found.append(Packet(index, one.arg))
+            found.append(Packet(index, one.arg, one.timeout))
         elif index >= 0:
             found.append(index)
     return found

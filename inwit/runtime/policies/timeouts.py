@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic_ns
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from inwit.runtime.context import Context
+    from inwit.runtime.program import Node
 
 Seconds = float | timedelta
 ACall = Callable[[Any, "Context"], Awaitable[Any]]
@@ -31,6 +33,12 @@ class TimeoutPolicy:
     run_timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
     refresh_on: Literal["auto", "heartbeat"] = "auto"
+
+    @property
+    def seconds(self) -> tuple[float | None, float | None, Literal["auto", "heartbeat"]]:
+        """The limits as `with_timeout` takes them."""
+        run, idle = (_seconds(one, "timeout") for one in (self.run_timeout, self.idle_timeout))
+        return run, idle, self.refresh_on
 
     @classmethod
     def coerce(cls, value: Seconds | TimeoutPolicy | None) -> TimeoutPolicy | None:
@@ -53,6 +61,19 @@ class TimeoutPolicy:
         return cls(run_timeout=run, idle_timeout=idle, refresh_on=given.refresh_on)
 
 
+def timed(node: Node) -> Node:
+    """A node that keeps the limits that it is sent with, though it may have none of its own."""
+    policy = node.policy
+    if policy.timeout_s is not None or policy.idle_timeout_s is not None:
+        return node
+    from inwit.runtime.threads import in_thread
+
+    made = copy(node)
+    call = node.call if node.is_async else in_thread(node.call)
+    made.call, made.is_async, made.is_plain = with_timeout(call, node.name, None), True, False
+    return made
+
+
 def _seconds(value: Seconds | None, name: str) -> float | None:
     if value is None:
         return None
@@ -69,14 +90,17 @@ def with_timeout(
     idle_s: float | None = None,
     refresh_on: Literal["auto", "heartbeat"] = "auto",
 ) -> ACall:
-    """Cancel an awaitable call that reaches one of its limits.
+    """Cancel an awaitable call that reaches one of its limits, or of those that it was sent with.
 
     Raises:
         NodeTimeoutError: It was cancelled for that reason, also where it did not let itself be.
     """
     import asyncio
 
+    limits = (run_s, idle_s, refresh_on)
+
     async def run(state: Any, ctx: Context) -> Any:
+        run_s, idle_s, refresh_on = ctx.time_limits.seconds if ctx.time_limits else limits
         begun = ctx.progressed_ns = ctx.beaten_ns = monotonic_ns()
         idle: _Idle | None = None
         try:

@@ -25,11 +25,12 @@ from inwit import (
     NodeTimeoutError,
     RetryPolicy,
     Runtime,
+    Send,
     StateGraph,
     TimeoutPolicy,
     interrupt,
 )
-from inwit.errors import UnknownNodeError
+from inwit.errors import NodeCancelledError, UnknownNodeError
 from tests.runtime.policies.recorded import events_of, noted
 
 
@@ -428,3 +429,63 @@ def test_a_handler_is_told_of_a_graph_within_that_failed(project: Any) -> None:
 
     assert app.invoke({})["said"] == ["handled"]
     assert [(one.node, str(one.error)) for one in seen] == [("node", "failure 1")]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("own", [None, TimeoutPolicy(idle_timeout=5), 0.001])
+async def test_a_node_that_is_sent_to_with_a_time_out_has_that_and_not_its_own(
+    own: Any, project: Any
+) -> None:
+    async def waits(state: State) -> dict[str, Any]:
+        await asyncio.sleep(0.02 if state["n"] == 1 else 60)
+        return {"said": ["done"]}
+
+    def send(n: int, timeout_s: float) -> Any:
+        graph = StateGraph(State)
+        given = {} if own is None else {"timeout": own}
+        once = AT_ONCE._replace(max_attempts=1)
+        graph.add_node("waits", waits, retry_policy=once, **given)
+        graph.add_conditional_edges(
+            START, lambda state: [Send("waits", {"n": n}, timeout=timeout_s)], ["waits"]
+        )
+        return graph.compile(name="sent")
+
+    assert (await send(1, 5).ainvoke({}))["said"] == ["done"]
+    with pytest.raises(NodeTimeoutError) as raised:
+        await send(2, 0.03).ainvoke({})
+    assert (raised.value.run_timeout, raised.value.idle_timeout) == (0.03, None)
+    with pytest.raises(ValueError, match="greater than 0"):
+        Send("waits", {}, timeout=0)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_node_that_cancels_itself_has_failed(is_async: bool, project: Any) -> None:
+    def node(state: State) -> dict[str, Any]:
+        raise asyncio.CancelledError
+
+    async def anode(state: State) -> dict[str, Any]:
+        return node(state)
+
+    with pytest.raises(NodeCancelledError, match="'node'"):
+        one(anode if is_async else node).invoke({})
+    saved = one(anode if is_async else node, fallback=lambda state: {"n": 1})
+    assert saved.invoke({})["n"] == 1
+
+
+@pytest.mark.anyio
+async def test_an_execution_that_is_cancelled_is_not_saved_by_a_fallback(project: Any) -> None:
+    begun, saved = asyncio.Event(), []
+
+    async def node(state: State) -> dict[str, Any]:
+        begun.set()
+        await asyncio.Event().wait()
+        return {}
+
+    app = one(node, fallback=lambda state: saved.append(1), retry_policy=AT_ONCE)
+    running = asyncio.create_task(app.ainvoke({}))
+    await begun.wait()
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert saved == []
