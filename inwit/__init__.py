@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from inwit.runtime.commands import (
         Command,
         GraphBubbleUp,
+        GraphDrained,
         GraphInterrupt,
         Interrupt,
         Overwrite,
@@ -142,6 +143,7 @@ _HOMES = {
     "Evidence": "answers",
     "FunctionMessage": "runtime.messages",
     "EmptyInputError": "errors",
+    "GraphDrained": "runtime.commands",
     "GraphInterrupt": "runtime.commands",
     "GraphOutput": "runtime.facade",
     "GraphRecursionError": "errors",
@@ -291,6 +293,7 @@ __all__ = [
     "ExecutionInfo",
     "FunctionMessage",
     "GraphBubbleUp",
+    "GraphDrained",
     "GraphInterrupt",
     "GraphOutput",
     "GraphRecursionError",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from inwit.errors import (
     CheckpointingOffError,
     EmptyInputError,
-    InvalidLimitError,
     NotInThisVersionError,
 )
 from inwit.ids import check_id, new_id
@@ -43,6 +42,7 @@ from inwit.runtime.time_travel import TimeTravel
 if TYPE_CHECKING:
     from inwit.runtime.drawing import Graph
     from inwit.runtime.graph import StateGraph
+    from inwit.runtime.runtime import RunControl
     from inwit.runtime.store.journal import Journal
 
 S = TypeVar("S")
@@ -146,6 +146,7 @@ class CompiledGraph(
         durability: Durability | None = None,
         interrupt_before: Points = None,
         interrupt_after: Points = None,
+        control: RunControl | None = None,
         output_keys: str | Sequence[str] | None = None,
         stream_mode: StreamMode | Sequence[StreamMode] = "values",
         print_mode: StreamMode | Sequence[StreamMode] = (),
@@ -161,6 +162,7 @@ class CompiledGraph(
         Args:
             context: What nodes are given as ``runtime.context``, of the graph's context schema.
             interrupt_before: Nodes before which this call stops, beside the graph's own.
+            control: By which the call may be asked to stop between two steps.
             output_keys: The keys of the result; one name gives its value alone.
             stream_mode: Any other than "values" gives a list of what `stream` would give.
 
@@ -169,20 +171,21 @@ class CompiledGraph(
             ExecutionError: A limit was reached. Whatever a node raised is raised as it is, with an
                 attribute ``execution_id``.
         """
-        _refuse(print_mode, debug)
+        if print_mode or debug:
+            _refuse(print_mode)
         if stream_mode != "values":
             return list(
                 self.stream(
                     input, config, context=context, thread_id=thread_id, durability=durability,
                     interrupt_before=interrupt_before, interrupt_after=interrupt_after,
-                    output_keys=output_keys, stream_mode=stream_mode, version=version,
+                    control=control, output_keys=output_keys, stream_mode=stream_mode, version=version,
                 )
             )  # fmt: skip
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
         )
-        if interrupt_before is not None or interrupt_after is not None:
-            self._stop_at(execution, interrupt_before, interrupt_after)
+        if interrupt_before or interrupt_after or control is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after, control)
         if self.program.is_sync and not loops.is_in_loop():
             execution.is_blocking = True
             result = loops.drive(execution.run(ready, given))
@@ -201,6 +204,7 @@ class CompiledGraph(
         durability: Durability | None = None,
         interrupt_before: Points = None,
         interrupt_after: Points = None,
+        control: RunControl | None = None,
         output_keys: str | Sequence[str] | None = None,
         stream_mode: StreamMode | Sequence[StreamMode] = "values",
         print_mode: StreamMode | Sequence[StreamMode] = (),
@@ -208,20 +212,23 @@ class CompiledGraph(
         version: Literal["v1", "v2"] = "v1",
     ) -> Any:
         """Run to the end, or until it waits, and give the state; see `invoke`."""
-        _refuse(print_mode, debug)
+        if print_mode or debug:
+            _refuse(print_mode)
         if stream_mode != "values":
             items = self.astream(
                 input, config, context=context, thread_id=thread_id, durability=durability,
                 interrupt_before=interrupt_before, interrupt_after=interrupt_after,
-                output_keys=output_keys, stream_mode=stream_mode, version=version,
+                control=control, output_keys=output_keys, stream_mode=stream_mode, version=version,
             )  # fmt: skip
             return [item async for item in items]
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
         )
-        if interrupt_before is not None or interrupt_after is not None:
-            self._stop_at(execution, interrupt_before, interrupt_after)
+        if interrupt_before or interrupt_after or control is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after, control)
         result = await execution.run(ready, given)
+        if output_keys is None and version == "v1":
+            return result
         return self._given_as(result, output_keys, version)
 
     def stream(
@@ -252,6 +259,7 @@ class CompiledGraph(
         output_keys: str | Sequence[str] | None = None,
         interrupt_before: Points = None,
         interrupt_after: Points = None,
+        control: RunControl | None = None,
         durability: Durability | None = None,
         subgraphs: bool = False,
         on_slow: OnSlow = "wait",
@@ -270,12 +278,13 @@ class CompiledGraph(
         graph waits for nobody: a reader who is behind loses the oldest, and finds a `StreamGap`
         there. A reader who goes away cancels the execution, and waits for its clean-up.
         """
-        _refuse(print_mode, debug)
+        if print_mode or debug:
+            _refuse(print_mode)
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
         )
-        if interrupt_before is not None or interrupt_after is not None:
-            self._stop_at(execution, interrupt_before, interrupt_after)
+        if interrupt_before or interrupt_after or control is not None:
+            self._stop_at(execution, interrupt_before, interrupt_after, control)
         check_keys(output_keys, self.schema.names)
         return astream(
             execution,
@@ -290,7 +299,10 @@ class CompiledGraph(
         made.config = merged_config(self.config, {**(config or {}), **values})
         return made
 
-    def _stop_at(self, execution: Execution, before: Points, after: Points) -> None:
+    def _stop_at(
+        self, execution: Execution, before: Points, after: Points, control: RunControl | None
+    ) -> None:
+        execution.control = control
         if before:
             execution.break_before = self.builder.points(before, self.program)
         if after:
@@ -319,10 +331,8 @@ class CompiledGraph(
             execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
             parsed, now = self.schema.parse(given), monotonic_ns()
             execution = Execution(self, execution_id, execution_id, config, parsed, now)
-            if config:
-                execution.limit = self._limit_of(config)
-            else:
-                execution.limit = self._recursion_limit
+            limit = config.get("recursion_limit", self._recursion_limit)
+            execution.limit = limit if limit.__class__ is int and limit > 0 else limit_of(config, limit)
             if "timeout_s" in config or "budget" in config:
                 self._limit_time(execution, config)
             elif self._budget_ns is not None:
@@ -336,17 +346,6 @@ class CompiledGraph(
         return self._begin_slowly(
             given, config, thread_id, execution_id, durability, context, caller
         )
-
-    def _limit_of(self, config: Config) -> int:
-        """How many steps a call may take.
-
-        Raises:
-            InvalidLimitError: None at all.
-        """
-        limit = int(config.get("recursion_limit", self._recursion_limit))
-        if limit < 1:
-            raise InvalidLimitError("recursion_limit", limit)
-        return limit
 
     def _limit_time(self, execution: Execution, config: Config) -> None:
         """Set the limits that a call may change: its time and its budget."""
@@ -583,10 +582,9 @@ class CompiledGraph(
         return self.get_graph(config, xray=xray)
 
 
-def _refuse(print_mode: Any, debug: bool | None) -> None:
+def _refuse(print_mode: Any) -> None:
     """Refuse what LangGraph prints: a stream, or the record, shows it."""
-    if print_mode or debug:
-        raise NotInThisVersionError("print_mode" if print_mode else "debug=True")
+    raise NotInThisVersionError("print_mode" if print_mode else "debug=True")
 
 
 def _share_budget(execution: Execution, around: Execution) -> None:

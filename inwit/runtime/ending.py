@@ -12,6 +12,7 @@ from inwit.errors import (
     ExecutionCancelledError,
     ExecutionTimeoutError,
     GraphRecursionError,
+    InvalidAnswerError,
     NoParentError,
     StoreError,
 )
@@ -44,7 +45,10 @@ async def finish(execution: Execution) -> Any:
     if execution.output is not None:
         await execution.output.ended(execution)
     if execution.is_paused and execution.parent is not None:
-        raise Asked(execution.waiting, execution.refused)
+        refused = execution.refused
+        raise Asked(
+            execution.waiting, refused if isinstance(refused, InvalidAnswerError) else None
+        )
     if execution.refused is not None:
         mark(execution.refused, execution.execution_id)
         raise execution.refused

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from inwit.errors import UnknownKeyError
+from inwit.errors import InvalidLimitError, UnknownKeyError
 
 O = TypeVar("O")  # noqa: E741 - the output's type
 
@@ -66,6 +66,18 @@ class Facade:
         made = self._without(**changes)
         made.config = self.config if config is None else config
         return made
+
+
+    def _limit_of(self: Any, config: Mapping[str, Any]) -> int:
+        """How many steps a call may take.
+
+        Raises:
+            InvalidLimitError: None at all.
+        """
+        limit = int(config.get("recursion_limit", self._recursion_limit))
+        if limit < 1:
+            raise InvalidLimitError("recursion_limit", limit)
+        return limit
 
 
 def check_keys(keys: str | Sequence[str] | None, known: Any) -> None:

@@ -44,6 +44,7 @@ def mark_node(error: BaseException, node: str) -> None:
     if getattr(error, "__inwit_node__", None) is None:
         try:
             error.__inwit_node__ = node  # type: ignore[attr-defined]
+            error.add_note(f"In the node {node!r}.")
         except AttributeError:
             return
 
