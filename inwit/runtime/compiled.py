@@ -332,7 +332,9 @@ class CompiledGraph(
             parsed, now = self.schema.parse(given), monotonic_ns()
             execution = Execution(self, execution_id, execution_id, config, parsed, now)
             limit = config.get("recursion_limit", self._recursion_limit)
-            execution.limit = limit if limit.__class__ is int and limit > 0 else limit_of(config, limit)
+            execution.limit = (
+                limit if limit.__class__ is int and limit > 0 else self._limit_of(config)
+            )
             if "timeout_s" in config or "budget" in config:
                 self._limit_time(execution, config)
             elif self._budget_ns is not None:

@@ -212,7 +212,7 @@ class Router:
             if key in state:
                 value = state[key]
                 values[key] = value if type(value) in IMMUTABLE else freeze(value)
-        about = getattr(answer, "about", None)
+        about = None if answer is None else getattr(answer, "about", None)
         if about is not None:
             values |= {key: freeze(value) for key, value in about.items()}
         return values, reading.reads_unknown or None
