@@ -25,7 +25,13 @@ FRESH_EVERY = 10
 def nursery(backend: str, place: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.runtime.checkpoints.nursery", backend, place]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command,
+        cwd=ROOT,
+        env={**os.environ, "INWIT_OFF": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     try:
         yield process
@@ -36,25 +42,26 @@ def nursery(backend: str, place: str) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def kill_one(process: subprocess.Popen[str], chance: random.Random) -> list[tuple[str, int, int]]:
-    """Let one writer live until it has kept some rows and a moment longer; the rows that it kept."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write("one\n")
-    born = process.stdout.readline().split()
-    pid, left = int(born[1]), chance.randrange(16)
-    kept: list[tuple[str, int, int]] = []
-    is_killed = False
+def kill_one(process: subprocess.Popen[str], kind: str, chance: random.Random) -> list[list[str]]:
+    """Let one live until it has told some things and a moment longer; all that it told."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{kind}\n")
+    told: list[list[str]] = []
+    pid, left = 0, chance.randrange(16)
     while True:
-        if left <= 0 and not is_killed:
+        words = process.stdout.readline().split()
+        assert words, "The nursery has ended."
+        if words[0] == "born":
+            pid = int(words[1])
+        elif words[0] == "ended":
+            return told
+        else:
+            told.append(words)
+        if len(told) >= left and pid:
             time.sleep(chance.random() * 0.003)  # the instant is what chance decides
             os.kill(pid, signal.SIGKILL)
-            is_killed = True
-        words = process.stdout.readline().split()
-        if words == ["ended"]:
-            return kept
-        assert words, "The nursery has ended."
-        kept.append((words[1], int(words[2]), int(words[3])))
-        left -= 1
+            pid = 0
 
 
 def campaign(backend: str, place: str, kills: int, seed: int) -> int:
@@ -71,13 +78,36 @@ def campaign(backend: str, place: str, kills: int, seed: int) -> int:
                 acknowledged.clear()
                 for thread_id in reader.threads():
                     reader.delete_thread(thread_id)
-            for thread_id, seq, pid in kill_one(process, chance):
-                assert (thread_id, seq) not in acknowledged, f"Row {seq} was acknowledged twice."
-                acknowledged[thread_id, seq] = pid
+            for _, thread_id, seq, pid in kill_one(process, "rows", chance):
+                assert (thread_id, int(seq)) not in acknowledged, f"Row {seq} was kept twice."
+                acknowledged[thread_id, int(seq)] = int(pid)
                 count += 1
             settle(backend, place)
             check(reader, acknowledged)
     reader.close()  # type: ignore[attr-defined] # as both of them
+    return count
+
+
+def resume_campaign(backend: str, place: str, kills: int, seed: int) -> int:
+    """Kill graphs one after another, each resuming the one before; how many steps were run.
+
+    With durability ``sync`` a step that begins acknowledges the one before: only the step that ran
+    last may run again.
+    """
+    chance, count, last = random.Random(seed), 0, -1
+    with nursery(backend, place) as process:
+        for number in range(kills):
+            if number % FRESH_EVERY == 0:
+                last = -1
+            told = kill_one(process, f"steps t{number // FRESH_EVERY}", chance)
+            settle(backend, place)
+            for at, (_, n) in enumerate(told):
+                may_repeat = at == 0 and last >= 0
+                assert int(n) == last + 1 or (may_repeat and int(n) == last), (
+                    f"After step {last} came step {n}."
+                )
+                last = int(n)
+            count += len(told)
     return count
 
 

@@ -1,7 +1,8 @@
 """Makes processes that put rows until they are killed, faster than Python starts.
 
 Run as ``python -m tests.runtime.checkpoints.nursery BACKEND PLACE``. Each line on its standard input
-makes one; it tells its id, then every row that was acknowledged, then that it has ended.
+makes one, which tells its id first; when it has ended that is told as well. For ``rows`` it puts rows
+and tells of each that was acknowledged; for ``steps THREAD`` it runs a graph and tells of each step.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import random
 import sys
 from concurrent.futures import Future
 from functools import partial
+from typing import Any, TypedDict
 
+from inwit import END, InMemoryCheckpointer, StateGraph
 from inwit.runtime.checkpoints.base import Checkpointer, Row
 from inwit.testing.rows import checkpoint, pending
 
@@ -70,16 +73,48 @@ def put_for_ever(saver: Checkpointer) -> None:
                 before.result()
 
 
+class State(TypedDict):
+    n: int
+
+
+def step(state: State) -> State:
+    """Tell that it runs: what it did cannot be undone."""
+    if state["n"] >= 0:
+        tell(f"ran {state['n']}")
+    return {"n": state["n"] + 1}
+
+
+def stepping(saver: Checkpointer) -> Any:
+    graph = StateGraph(State).add_node("step", step).set_entry_point("step")
+    graph.add_conditional_edges("step", lambda state: state["n"] < 0, {False: "step", True: END})
+    return graph.compile(name="stepping", checkpointer=saver)
+
+
+def step_for_ever(saver: Checkpointer, thread_id: str) -> None:
+    """Begin a thread, or go on where its last process was killed."""
+    given = None if saver.last_seq(thread_id) else {"n": 0}
+    config = {"configurable": {"thread_id": thread_id}, "recursion_limit": 10**9}
+    stepping(saver).invoke(given, config, durability="sync")
+
+
+def warm(backend: str, place: str) -> None:
+    """Import, before a fork, what each would import."""
+    with open_saver(backend, place) as saver:  # type: ignore[attr-defined] # as both of them
+        saver.setup()
+    stepping(InMemoryCheckpointer()).invoke({"n": -2}, thread_id="warm")
+
+
 def main() -> None:
     backend, place = sys.argv[1:]
-    with open_saver(backend, place) as saver:  # type: ignore[attr-defined] # as both of them
-        saver.setup()  # imports, before the fork, what each would import
-    for _ in sys.stdin:
+    warm(backend, place)
+    named = f"{place}&application_name={WRITER}" if backend == "postgres" else place
+    for line in sys.stdin:
+        kind, *arguments = line.split()
         child = os.fork()
         if child == 0:
             tell(f"born {os.getpid()}")
-            named = f"{place}&application_name={WRITER}" if backend == "postgres" else place
-            put_for_ever(open_saver(backend, named))
+            live = put_for_ever if kind == "rows" else step_for_ever
+            live(open_saver(backend, named), *arguments)
         os.waitpid(child, 0)
         tell("ended")
 
