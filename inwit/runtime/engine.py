@@ -48,7 +48,7 @@ from inwit.runtime.updates import (
     read_update,
     with_pushed,
 )
-from inwit.runtime.waits import wait_for_journal
+from inwit.runtime.waits import is_acknowledged_by_step, wait_for_journal
 from inwit.runtime.watchdog import Watchdog, budget_of
 from inwit.runtime.ways import advance, entry_of, follow
 
@@ -355,6 +355,7 @@ class Execution(Recording, Context):
         saving, output, limit, rows = self.saving, self.output, self.limit, self.rows
         rows_limit, step = self.rows_limit, self.steps
         is_bare = saving is None and output is None
+        waits = saving is not None and saving.is_sync and not is_acknowledged_by_step(self)
         t1 = monotonic_ns()
         while True:
             self.steps = step = step + 1
@@ -418,7 +419,7 @@ class Execution(Recording, Context):
                     elif following == COMPLEX:
                         following, edges = await advance(self, node, state)
                     if saving is not None:
-                        if saving.is_sync or self.arrived or type(following) is not int:
+                        if waits or self.arrived or type(following) is not int:
                             step_id = await save(self, recorded or {}, following)
                         else:
                             step_id = save_plain(self, recorded or {}, following)
@@ -545,6 +546,11 @@ class Execution(Recording, Context):
 
     async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
         """Run several nodes at once and merge what they return, in the plan's order."""
+        is_flow = self.graph.options.scheduling == "dataflow"
+        if is_flow and not (self.is_blocking or self.break_before or self.break_after):
+            from inwit.runtime.dataflow import flow
+
+            return await flow(self, ready)
         from inwit.runtime.steps import take_step
 
         return await take_step(self, ready)

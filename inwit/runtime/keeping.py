@@ -11,9 +11,10 @@ from inwit.runtime.checkpoints import InMemoryCheckpointer, Task
 from inwit.runtime.checkpoints.saving import Note, Saving
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
+from inwit.runtime.progress import node_of_key
 from inwit.runtime.serial import freeze
 from inwit.runtime.updates import Packet, Ready
-from inwit.runtime.waits import durable
+from inwit.runtime.waits import durable, is_acknowledged_by_step
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -69,7 +70,7 @@ async def save(
     )
     if done is not None:
         execution.last_save = done
-        if saving.is_sync:
+        if saving.is_sync and not (source == "loop" and is_acknowledged_by_step(execution)):
             await durable(execution, done)
     return checkpoint_id, step
 
@@ -150,7 +151,7 @@ async def pause(
     assert saving is not None
     kept = [*execution.notes, *notes]
     for key, visit, waiting in asked:
-        name = key.partition("#")[0]
+        name = node_of_key(key)
         for one in waiting:
             kept.append(("interrupt", key, one.id, one.frozen()))
             shown = {"interrupt_id": one.id, "value": freeze(one.value)}

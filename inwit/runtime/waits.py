@@ -19,6 +19,11 @@ async def durable(execution: Execution, done: Future[None]) -> None:
         await asyncio.wrap_future(done)
 
 
+def is_acknowledged_by_step(execution: Execution) -> bool:
+    """Whether each step ends by waiting for all of it: its checkpoint and its record."""
+    return execution.rows_limit == 0 and execution.graph.journal is not None
+
+
 async def sleep(execution: Execution, delay_s: float) -> None:
     """Wait, holding the thread where no event loop runs."""
     if execution.is_blocking:
@@ -46,12 +51,14 @@ async def acknowledge(execution: Execution) -> None:
     Raises:
         StoreError: It cannot be made so.
     """
-    if execution.last_save is not None:
-        await durable(execution, execution.last_save)
-    journal = execution.graph.journal
-    if journal is None:
-        return
-    if execution.is_blocking:
-        journal.flush()
-    else:
-        await journal.aflush()
+    journal, saved = execution.graph.journal, execution.last_save
+    if journal is not None:  # What was saved is written meanwhile, or by the same commit.
+        if execution.is_blocking:
+            journal.flush()
+        else:
+            await journal.aflush()
+    if saved is not None:
+        if saved.done():
+            saved.result()
+        else:
+            await durable(execution, saved)

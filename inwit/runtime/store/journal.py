@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -52,6 +53,30 @@ _left_behind: list[object] = []
 Callback = Callable[[Sequence[Event]], None]
 
 
+class Crowd:
+    """Those on one event loop who wait for the next commit: they are told by one call."""
+
+    __slots__ = ("_loop", "futures")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.futures: list[asyncio.Future[None]] = []
+
+    def resolve(self, error: BaseException | None) -> None:
+        """Tell them, from any thread; nobody waits on a loop that is closed."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._resolve, error)
+
+    def _resolve(self, error: BaseException | None) -> None:
+        for one in self.futures:
+            if one.done():
+                continue
+            if error is None:
+                one.set_result(None)
+            else:
+                one.set_exception(error)
+
+
 class Journal:
     """Writes one project's record for this process. `of` gives every room the same one."""
 
@@ -65,7 +90,9 @@ class Journal:
         self._writes: list[Write] = []
         self._events: list[ProjectEvent] = []
         self._registrar = Registrar(self.database, self._intake, self._warn, self.emit)
-        self._waiters: list[Future[None]] = []
+        self._waiters: list[Future[None] | Crowd] = []
+        self._crowds: dict[asyncio.AbstractEventLoop, Crowd] = {}
+        """Of the waiters those who wait on event loops."""
         self._callbacks: list[Callback] = []
         self._suspects: set[str] = set()
         self._generation = 0
@@ -178,9 +205,19 @@ class Journal:
 
     async def aflush(self) -> None:
         """Like `flush`, without holding the event loop."""
-        waiter = self._flush()
-        if waiter is not None:
-            await asyncio.wrap_future(waiter)
+        if not self._has_work() and not self._is_unsynced and self._failure is None:
+            return
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        with self._lock:
+            waiting = self._crowds.get(loop)
+            if waiting is None:
+                waiting = self._crowds[loop] = Crowd(loop)
+                self._waiters.append(waiting)
+            waiting.futures.append(done)
+            self._is_urgent = True
+        self._rouse()
+        await done
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Be called, in the journal's thread, with the events of each commit as readers see them.
@@ -258,6 +295,7 @@ class Journal:
         with self._lock:
             is_urgent, self._is_urgent = self._is_urgent, False
             waiters, self._waiters = self._waiters, []
+            self._crowds.clear()
         self._collect(lambda: self._registrar.run(is_all=bool(waiters) or is_last))
         is_hopeless = self._failure is not None and time.monotonic() < self._retry_at
         if is_hopeless and not (is_urgent or is_last):
@@ -269,7 +307,10 @@ class Journal:
             if waiters and self._intake.gave_up:
                 self._intake.gave_up, error = False, self._last_failure
         for waiter in waiters:
-            _resolve(waiter, None, error)
+            if isinstance(waiter, Crowd):
+                waiter.resolve(error)
+            else:
+                _resolve(waiter, None, error)
         self._moved.set()
         self._moved.clear()
 
