@@ -35,6 +35,9 @@ parity: .venv-parity/.installed  ## the golden vectors against sentence-transfor
 bench: .venv-bench/.installed  ## the runtime beside LangGraph, pydantic-graph and PenguiFlow
 	.venv-bench/bin/python benchmarks/runtime.py
 
+soak: .venv/.installed-test  ## a thousand kills of writers and of graphs, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest tests/soak/soak_*.py
+
 .venv/bin/python .venv-parity/bin/python .venv-bench/bin/python:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or later is needed" >&2; exit 1; }
 	$(PYTHON) -m venv $(@D)/..
