@@ -120,9 +120,13 @@ class Delivery:
     async def taken(self) -> None:
         """Wait until the reader has taken everything and asks for more.
 
-        At once where items are dropped instead, and in another loop or none.
+        Where items are dropped instead, the reader is only given a turn; in another loop or none
+        nothing is waited for.
         """
-        if self._is_dropping or _get_running_loop() is not self._loop:
+        if _get_running_loop() is not self._loop:
+            return
+        if self._is_dropping:
+            await asyncio.sleep(0)
             return
         while not self._is_closed and (self._items or not self._asked.is_set()):
             self._asked.clear()

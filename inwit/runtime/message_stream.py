@@ -34,15 +34,16 @@ def is_heard(ctx: Context | None) -> bool:
     return sink is not None and sink.wants("messages")
 
 
-def tell_token(ctx: Context | None, text: str, message_id: str) -> None:
-    """Put a piece of a model's answer, where that is wanted."""
+def tell_token(ctx: Context | None, text: str, message_id: str) -> bool:
+    """Put a piece of a model's answer, where that is wanted; say whether it was."""
     if not text or ctx is None or ctx.is_closed or not is_heard(ctx):
-        return
+        return False
     if NO_STREAM in (ctx.config.get("tags") or ()):
-        return
+        return False
     from inwit.runtime.messages import AIMessageChunk
 
     tell_chunk(ctx, AIMessageChunk(content=text, id=message_id))
+    return True
 
 
 def tell_spoken(ctx: Context | None, text: str) -> None:

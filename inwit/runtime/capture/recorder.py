@@ -22,7 +22,7 @@ from inwit.runtime.capture import messages as by_reference
 from inwit.runtime.capture.place import Place
 from inwit.runtime.capture.prices import Usage, cost_of
 from inwit.runtime.failures import failure_of
-from inwit.runtime.message_stream import is_heard, tell_spoken, tell_token
+from inwit.runtime.message_stream import tell_spoken, tell_token
 from inwit.runtime.serial import freeze
 
 P = ParamSpec("P")
@@ -155,10 +155,8 @@ class ModelCall(_Call):
     def speak(self, text: str) -> None:
         """Take a piece of streamed output, and tell it to who reads the stream's messages."""
         self.token(text)
-        ctx = None if self._place is None else self._place.context
-        if text and is_heard(ctx):
+        if self._place is not None and tell_token(self._place.context, text, self.call_id):
             self._said.append(text)
-            tell_token(ctx, text, self.call_id)
 
     @unharmed
     def complete(

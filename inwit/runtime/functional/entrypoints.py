@@ -35,6 +35,7 @@ S = TypeVar("S")
 Config = Mapping[str, Any]
 INPUT, OUTPUT, SAVED = "input", "output", "saved"
 """The keys of an entry point's state: what it was given, what it gave, what it is given next time."""
+_BOTH = "Annotate both: entrypoint.final[type of value, type of save]."
 
 
 class Entrypoint(CompiledGraph[Any]):
@@ -104,14 +105,6 @@ class _Schema(StateSchema):
         return {INPUT: value}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Final(Generic[V, S]):
-    """What an entry point gives, and what it is given next time as ``previous``, where they differ."""
-
-    value: V
-    save: S
-
-
 class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
     """Make a function a graph: ``invoke``, ``stream``, ``get_state`` and the rest as of any other.
 
@@ -133,7 +126,12 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         [1, 3]
     """
 
-    final = Final
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class final(Generic[V, S]):  # noqa: N801 - LangGraph's name
+        """What it gives, and what it is given next time as ``previous``, where they differ."""
+
+        value: V
+        save: S
 
     def __init__(  # noqa: PLR0917 - LangGraph's order
         self,
@@ -154,8 +152,11 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         self.timeout = timeout
         self.name = name
         self.policy = {
-            "cache_policy": cache_policy, "retry_policy": retry_policy, "timeout": timeout,
-        }  # fmt: skip
+            "cache_policy": cache_policy,
+            # Its tasks have been tried often enough: by default it is not tried again with them.
+            "retry_policy": () if retry_policy is None else retry_policy,
+            "timeout": timeout,
+        }
 
     def __call__(self, function: Callable[..., Any]) -> Entrypoint:
         """Make the graph.
@@ -249,7 +250,7 @@ def _body(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
         except BaseException as exc:
             await give_up(ctx, exc)
             raise
-        if isinstance(returned, Final):
+        if isinstance(returned, entrypoint.final):
             return {OUTPUT: returned.value, SAVED: returned.save}
         return {OUTPUT: returned, SAVED: returned}
 
@@ -260,16 +261,20 @@ def _types(function: Callable[..., Any]) -> dict[str, Any]:
     """The types of what it is given, gives and saves."""
     try:
         hints = typing.get_type_hints(function)
-    except (NameError, TypeError):
+    except NameError:
+        hints = {}
+    except TypeError as exc:
+        if "entrypoint.final[" in str(function.__annotations__.get("return")):
+            raise TypeError(_BOTH) from exc
         hints = {}
     first = next(iter(inspect.signature(function).parameters))
     returned = hints.get("return", Any)
     value = save = returned
-    if returned is Final:
+    if returned is entrypoint.final:
         value = save = Any
-    elif get_origin(returned) is Final:
+    elif get_origin(returned) is entrypoint.final:
         args: Sequence[Any] = get_args(returned)
         if len(args) != 2:
-            raise TypeError("Annotate both: entrypoint.final[type of value, type of save].")
+            raise TypeError(_BOTH)
         value, save = args
     return {INPUT: hints.get(first, Any), OUTPUT: value, SAVED: save}

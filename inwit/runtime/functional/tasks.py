@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from inwit.errors import OutsideNodeError
 from inwit.runtime.caching.policy import CachePolicy
@@ -82,11 +82,20 @@ class TaskFunction(Generic[P, R]):
         return namespace_of(self.name, self.func)
 
 
+class _Decorator(Protocol):
+    """What makes a task of a function, with the options that it was given."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> TaskFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
 @overload
 def task(
     __func_or_none__: None = None, *, name: str | None = None, retry_policy: Retry = None,
     cache_policy: CachePolicy | None = None, timeout: Seconds = None,
-) -> Callable[[Callable[P, Awaitable[R]] | Callable[P, R]], TaskFunction[P, R]]: ...  # fmt: skip
+) -> _Decorator: ...  # fmt: skip
 
 
 @overload
