@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +33,11 @@ class Facade:
     def get_name(self: Any, suffix: str | None = None, *, name: str | None = None) -> str:
         """The graph's name, or another, with a suffix."""
         return f"{name or self.name}{suffix or ''}"
+
+    async def aget_subgraphs(self: Any, **options: Any) -> AsyncIterator[tuple[str, Any]]:
+        """See `get_subgraphs`."""
+        for found in self.get_subgraphs(**options):
+            yield found
 
     @property
     def nodes(self: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class _AsLanggraph(Library):
 
     @property
     def StateGraph(self) -> Any:  # noqa: N802 - the name under comparison
-        class StateGraph(INWIT.StateGraph):  # type: ignore[misc]
+        class StateGraph(INWIT.StateGraph):  # type: ignore[misc, name-defined]
             def compile(self, checkpointer: Any = None, **options: Any) -> Any:
                 return super().compile(checkpointer, defaults="langgraph", **options)
 
