@@ -183,7 +183,7 @@ def _here(what: str) -> Context:
     return ctx
 
 
-def get_runtime(context_schema: type[C] | None = None) -> Runtime[C]:
+def get_runtime(context_schema: type[C] | None = None) -> Runtime[C]:  # noqa: ARG001 - LangGraph's
     """The runtime of the node that runs here. `context_schema` is for type checkers.
 
     Raises:
