@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from functools import cached_property
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from inwit.runtime import loops
 from inwit.runtime.answering import Answering
 from inwit.runtime.caching.clearing import Cached
 from inwit.runtime.cancelling import Cancelling
+from inwit.runtime.capture.langchain_config import hand_down
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.commands import Command
@@ -42,6 +44,7 @@ from inwit.runtime.time_travel import TimeTravel
 if TYPE_CHECKING:
     from inwit.runtime.drawing import Graph
     from inwit.runtime.graph import StateGraph
+    from inwit.runtime.reach import Reach
     from inwit.runtime.runtime import RunControl
     from inwit.runtime.store.journal import Journal
 
@@ -341,6 +344,8 @@ class CompiledGraph(
                 execution.deadline_ns = now + self._budget_ns
             if context is not None:
                 execution.given_context = context
+            if "callbacks" in config:
+                hand_down(execution)
             if self.journal is None:
                 execution.rows = Unrecorded.no_rows()
             self.last_execution_id = execution_id
@@ -419,6 +424,8 @@ class CompiledGraph(
     def _set_up(self, execution: Execution, mode: Durability, context: Any) -> None:
         options = self.options
         execution.given_context = self.builder.context_of(context)
+        if "callbacks" in execution.config:
+            hand_down(execution)
         execution.durability = mode
         if options.interrupt_before or options.interrupt_after:
             execution.break_before = options.interrupt_before
@@ -515,6 +522,13 @@ class CompiledGraph(
     def takes_nothing(self) -> bool:
         """Whether it can begin without any input."""
         return False
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Who may still lead to whom; for scheduling "dataflow"."""
+        from inwit.runtime.reach import Reach
+
+        return Reach(self.program, self.builder.nodes)
 
     # Saved states
 

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage as LangChainAIMessage
 
@@ -274,3 +275,27 @@ async def test_tokens_of_parallel_nodes_keep_their_own_places(project: Path) -> 
         node = place["langgraph_node"]
         by_node[node] = by_node.get(node, "") + one.content
     assert by_node == {"left": "l l l", "right": "r r r"}
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream", "thread"])
+def test_a_callers_callbacks_hear_the_models_of_nodes_and_tasks(project: Path, how: str) -> None:
+    heard: list[str] = []
+
+    class Listener(BaseCallbackHandler):
+        def on_llm_end(self, response: Any, **about: Any) -> None:
+            heard.append(response.generations[0][0].text)
+
+    @task
+    def say(text: str) -> str:
+        return str(fake("in a task").invoke(text).content)
+
+    def node(state: MessagesState) -> Any:
+        return {"messages": [fake("in a node").invoke(say("x").result())]}
+
+    app, config = speaker(node), {"callbacks": [Listener()]}
+    if how == "stream":
+        list(app.stream({"messages": "hi"}, config, stream_mode="messages"))
+    else:
+        app.invoke({"messages": "hi"}, config, thread_id="t" if how == "thread" else None)
+
+    assert heard == ["in a task", "in a node"]
