@@ -20,6 +20,7 @@ from inwit.errors import (
 from inwit.runtime import naming
 from inwit.runtime.lenses import input_schema_of, joined
 from inwit.runtime.manifest import Source
+from inwit.runtime.old_names import renamed
 from inwit.runtime.policies import (
     DEFAULT_RETRY,
     NO_LIMITS,
@@ -88,7 +89,13 @@ class StateGraph(Generic[S]):
         *,
         input_schema: Any = None,
         output_schema: Any = None,
+        **old: Any,
     ) -> None:
+        if old:
+            named = renamed(old, ("config_schema", "input", "output"), "StateGraph")
+            context_schema = context_schema or named.get("context_schema")
+            input_schema = input_schema or named.get("input_schema")
+            output_schema = output_schema or named.get("output_schema")
         self.schema: StateSchema = schema_of(cast(Hashable, state_schema))
         self.context_schema = context_schema
         self.input_schema = None if input_schema is None else schema_of(input_schema)
@@ -128,6 +135,11 @@ class StateGraph(Generic[S]):
         Raises:
             InvalidNameError: The name is empty, reserved, or holds characters that ids lack.
         """
+        for old in ("retry", "input"):
+            if old in policy:
+                named = renamed({old: policy.pop(old)}, (old,), "add_node")
+                input_schema = input_schema or named.pop("input_schema", None)
+                policy = {**named, **policy}
         name, function = self._name_and_function(node, action)
         self.declared.append(name)
         cls = input_schema or input_schema_of(function, self.schema.cls)
@@ -324,6 +336,7 @@ class StateGraph(Generic[S]):
         validate: bool = True,
         defaults: Literal["inwit", "langgraph"] = "inwit",
         durability: Literal["async", "sync", "exit"] = "async",
+        scheduling: Literal["steps", "dataflow"] = "steps",
         metadata: dict[str, Any] | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
         middleware: Sequence[Middleware] = (),
@@ -336,6 +349,8 @@ class StateGraph(Generic[S]):
         Args:
             cache: Where nodes with a `CachePolicy` keep results, such as `InMemoryCache`.
             budget: What one execution may spend: steps, deadline_s, tokens, cost_usd.
+            scheduling: "dataflow" lets each node start as soon as its own inputs are there, with no
+                barrier between steps; see `inwit.runtime.dataflow`.
             middleware: Functions around every node call; see `inwit.runtime.middleware`.
             transformers: Taken for compatibility; nothing comes of it.
 
@@ -345,6 +360,7 @@ class StateGraph(Generic[S]):
         # Writing a graph needs no event loop: what runs it is imported here.
         from inwit.runtime.assembly import assemble
         from inwit.runtime.compiled import CompiledGraph, Options
+        from inwit.runtime.options import check_scheduling
 
         check_checkpointer(checkpointer)
         is_langgraph = defaults == "langgraph"
@@ -363,6 +379,7 @@ class StateGraph(Generic[S]):
             store=store,
             cache=cache,
             durability=durability,
+            scheduling=check_scheduling(scheduling),
             metadata=metadata or {},
             context_schema=self.context_schema,
             interrupt_before=self.points(interrupt_before, program),

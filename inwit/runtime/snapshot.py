@@ -46,6 +46,13 @@ PregelTask = SavedTask
 """LangGraph's name."""
 
 
+class Metadata(dict[str, Any]):
+    """How a checkpoint came to be: its source, its step, and what the caller's config said."""
+
+    execution_id: str = ""
+    """The execution that wrote it."""
+
+
 class StateSnapshot(NamedTuple):
     """The state of a thread after one step, and what follows."""
 
@@ -174,11 +181,10 @@ def ends_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
     }
 
 
-def _metadata(row: Checkpoint, source: str, step: int) -> dict[str, Any]:
-    return {
-        "source": source, "step": step, "parents": {}, "execution_id": row.execution_id,
-        **(row.metadata or {}),
-    }  # fmt: skip
+def _metadata(row: Checkpoint, source: str, step: int) -> Metadata:
+    found = Metadata(source=source, step=step, parents={}, **(row.metadata or {}))
+    found.execution_id = row.execution_id
+    return found
 
 
 class _Tasks:

@@ -7,7 +7,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import InvalidUpdateError
-from inwit.runtime.branches import Branch, Step, branches_of, run_branches
+from inwit.runtime.branches import Branch, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.commands import Overwrite, Send
 from inwit.runtime.keeping import pause, save
@@ -15,11 +15,12 @@ from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
 from inwit.runtime.updates import Only, Ready, changed_by, in_order, read_update, ready_of
 from inwit.runtime.waits import wait_for_journal
-from inwit.runtime.ways import arrive, decide, hold_back
+from inwit.runtime.ways import arrive, decide, goto_edge, hold_back
 
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints.saving import Note
     from inwit.runtime.engine import Execution
+    from inwit.runtime.state import StateSchema
 
 Read = tuple[list[Mapping[str, Any]], list["Send | str"]]
 
@@ -31,9 +32,13 @@ async def take_step(execution: Execution, ready: Sequence[Ready]) -> list[Ready]
         raise execution.out_of_steps()
     branches = branches_of(execution, ready)
     execution.resumed = None
-    step = await run_branches(execution, branches)
+    try:
+        step = await run_branches(execution, branches)
+    except BaseException:
+        _keep_done(execution, branches)
+        raise
     if step.error is not None:
-        _keep_done(execution, step)
+        _keep_done(execution, branches)
         if step.failed is not None:
             execution.failed_key = step.failed.task_key
         raise step.error
@@ -50,7 +55,7 @@ def _show_done(execution: Execution, branches: Sequence[Branch]) -> None:
     """Merge what is done for the caller to see; the thread keeps it beside the state."""
     done = [one for one in branches if one.is_done and one.waiting is None]
     for updates, _ in _read_all(execution, done):
-        _apply(execution, updates)
+        apply(execution, updates)
 
 
 def _done_notes(execution: Execution, branches: Sequence[Branch]) -> list[Note]:
@@ -66,11 +71,11 @@ def _done_notes(execution: Execution, branches: Sequence[Branch]) -> list[Note]:
     ]
 
 
-def _keep_done(execution: Execution, step: Step) -> None:
-    """Keep the branches that were done when another failed, so that they don't run again."""
-    if execution.saving is None or len(step.branches) == 1:
+def _keep_done(execution: Execution, branches: Sequence[Branch]) -> None:
+    """Keep the branches that were done when a step was cut off, so that they don't run again."""
+    if execution.saving is None:
         return
-    notes = _done_notes(execution, step.branches)
+    notes = _done_notes(execution, branches)
     if notes:
         execution.notes = [*execution.notes, *notes]
 
@@ -83,7 +88,7 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
     ready: list[Ready] = []
     applied: list[tuple[Branch, dict[str, Any] | None, Sequence[Edge]]] = []
     for branch, (updates, goto) in zip(branches, reads, strict=True):
-        recorded = _apply(execution, updates)
+        recorded = apply(execution, updates)
         following, edges = await _ways(execution, branch, before, (updates, goto))
         ready += following
         applied.append((branch, recorded, edges))
@@ -97,7 +102,7 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
         step_id = await save(execution, join_updates(updates_made), ready, parts=parts)
     last = branches[-1]
     for branch, recorded, edges in applied:
-        _record_apply(execution, branch, recorded, edges, step_id if branch is last else None)
+        record_apply(execution, branch, recorded, edges, step_id if branch is last else None)
     if execution.output is not None:
         written = {key for _, recorded, _ in applied for key in recorded or ()}
         await execution.output.merged(execution, written)
@@ -115,30 +120,37 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
         InvalidUpdateError: Two of them wrote a key that has no reducer.
     """
     schema, state = execution.graph.schema, execution.state
+    return checked(schema, [(one.task_key, read(schema, state, one)) for one in branches])
+
+
+def read(schema: StateSchema, state: Mapping[str, Any], branch: Branch) -> Read:
+    """Read what a branch returned that was given `state`."""
+    if type(branch.update) is dict and not schema.is_root:
+        return [branch.update], []
+    return read_update(schema, branch.at.name, changed_by(schema, state, branch.update))
+
+
+def checked(schema: StateSchema, named: Sequence[tuple[str, Read]]) -> list[Read]:
+    """The updates of one step's tasks, of each that which counts.
+
+    Raises:
+        InvalidUpdateError: Two of them wrote a key that has no reducer.
+    """
     writers: dict[str, str] = {}
     overwritten: dict[str, list[int]] = {}
-    reads: list[Read] = []
-    for branch in branches:
-        name = branch.at.name
-        if type(branch.update) is dict and not schema.is_root:
-            updates: list[Mapping[str, Any]] = [branch.update]
-            reads.append((updates, []))
-        else:
-            returned = changed_by(schema, state, branch.update)
-            updates, goto = read_update(schema, name, returned)
-            reads.append((updates, goto))
-        for update in updates:
-            for key in update:
-                if key in schema.shared:
-                    if isinstance(update[key], Overwrite):
-                        overwritten.setdefault(key, []).append(len(reads) - 1)
-                    continue
-                other = writers.setdefault(key, branch.task_key)
-                if other != branch.task_key:
-                    raise InvalidUpdateError(
-                        f"{other!r} and {branch.task_key!r} both wrote {key!r} in one step.",
-                        hint=f"Give {key!r} a reducer: Annotated[…, reducer].",
-                    )
+    for number, (task, (updates, _)) in enumerate(named):
+        for key, value in ((key, value) for one in updates for key, value in one.items()):
+            if key in schema.shared:
+                if isinstance(value, Overwrite):
+                    overwritten.setdefault(key, []).append(number)
+                continue
+            other = writers.setdefault(key, task)
+            if other != task:
+                raise InvalidUpdateError(
+                    f"{other!r} and {task!r} both wrote {key!r} in one step.",
+                    hint=f"At key {key!r} one value a step is kept: give it a reducer, Annotated[…, reducer].",
+                )
+    reads = [one for _, one in named]
     return _overwritten(reads, overwritten) if overwritten else reads
 
 
@@ -166,7 +178,8 @@ def _overwritten(reads: Sequence[Read], found: Mapping[str, Sequence[int]]) -> l
     ]
 
 
-def _apply(execution: Execution, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def apply(execution: Execution, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Merge a branch's updates into the state; give them as the record keeps them."""
     schema, strict = execution.graph.schema, execution.saving is not None
     recorded = [schema.apply(execution.state, one, strict=strict) for one in updates]
     if not recorded:
@@ -195,7 +208,7 @@ async def _ways(
     if not isinstance(goto, Only):
         following, edges = await _decided(execution, branch, seen)
     for one in goto:
-        edges.append((one.node if isinstance(one, Send) else one, "goto", {}, None))
+        edges.append(goto_edge(one))
     return [*ready_of(execution.program, node.name, goto), *following], edges
 
 
@@ -212,13 +225,14 @@ async def _decided(
     return [*following, *arrive(execution, node)], edges
 
 
-def _record_apply(
+def record_apply(
     execution: Execution,
     branch: Branch,
     recorded: dict[str, Any] | None,
     edges: Sequence[Edge],
     step_id: Any,
 ) -> None:
+    """Record what a branch changed, and where it leads to."""
     rec = execution.recording
     row = (
         APPLY, rec.seq + 1, branch.at.name, branch.visit, branch.attempt, monotonic_ns(), recorded,

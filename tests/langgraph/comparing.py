@@ -2,7 +2,7 @@
 
 Ids (of checkpoints, tasks, interrupts, executions, messages without a given one) become ``<id 1>``,
 ``<id 2>``, … in the order in which they first appear, so that equal ids stay equal; times of day
-become ``<time>``; a checkpoint's metadata does without the `execution_id` that ours adds. An exception becomes the nearest class that both libraries know, by name.
+become ``<time>``. An exception becomes the nearest class that both libraries know, by name.
 """
 
 from __future__ import annotations
@@ -141,7 +141,6 @@ class Comparable:
             if k in _ID_KEYS and isinstance(v, str)
             else self.plain(v)
             for k, v in value.items()
-            if not (k == "execution_id" and "source" in value)
         }
 
     def _text(self, text: str) -> str:

@@ -78,7 +78,7 @@ def two_writers_of_one_plain_key_are_refused(lib):
     graph = lib.StateGraph(State).add_node("a", lambda state: {"hello": "a"})
     graph.add_node("b", lambda state: {"hello": "b"})
     graph.add_edge(lib.START, "a").add_edge(lib.START, "b")
-    return raised(lambda: graph.compile().invoke({"hello": "in"}), "'hello'")
+    return raised(lambda: graph.compile().invoke({"hello": "in"}), "At key 'hello'")
 
 
 def overwrite_goes_past_the_reducer(lib):

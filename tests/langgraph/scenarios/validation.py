@@ -1,6 +1,7 @@
 """What is refused while a graph is written and compiled, and how it is said."""
 
 import operator
+import warnings
 from typing import Annotated, Any, TypedDict
 
 from pydantic import BaseModel
@@ -167,6 +168,27 @@ def a_reserved_key_of_the_state(lib):
         raised(lambda: lib.StateGraph(Odd).add_node("a", _node).add_edge(lib.START, "a").compile())
         is not None
     )
+
+
+def names_of_before_are_taken(lib):
+    class Small(TypedDict, total=False):
+        a: str
+
+    calls: list[int] = []
+
+    def flaky(state: State, config):
+        calls.append(1)
+        if len(calls) < 2:
+            raise ConnectionError("again")
+        return {"a": state["a"] + config["configurable"]["who"], "log": [str(sorted(state))]}
+
+    policy = lib.RetryPolicy(initial_interval=0.001, jitter=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        graph = lib.StateGraph(State, config_schema=Small, input=Small, output=Small)
+        graph.add_node("flaky", flaky, retry=policy, input=Small).add_edge(lib.START, "flaky")
+    found = graph.compile().invoke({"a": "x", "log": ["no"]}, {"configurable": {"who": "ada"}})
+    return [found, [issubclass(one.category, DeprecationWarning) for one in told]]
 
 
 def an_unknown_option_of_a_node(lib):
