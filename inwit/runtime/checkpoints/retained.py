@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from inwit.errors import InwitError, MalformedInputError
 from inwit.runtime.checkpoints.base import Checkpoint, Checkpointer, Row, is_whole
@@ -120,7 +120,7 @@ class RetainedCheckpointer(Wrapping):
         self._later(lambda: self._prune_after(thread_id, done))
 
     def _prune_after(self, thread_id: str, done: Future[None]) -> None:
-        done.exception()
+        wait([done])  # whatever became of it, and whoever has given it up
         self._prune(thread_id)
 
     def _prune(self, thread_id: str) -> None:

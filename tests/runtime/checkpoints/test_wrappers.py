@@ -161,6 +161,21 @@ def test_a_number_of_checkpoints_is_kept_and_each_of_them_can_be_restored(
     assert seqs(saver.load("t", "c27")) == [25, 26, 27]
 
 
+def test_a_put_that_nobody_waits_for_any_more_is_kept_and_pruned_all_the_same(
+    tmp_path: Path,
+) -> None:
+    inner = SqliteCheckpointer(tmp_path / "own.db")
+    saver = RetainedCheckpointer(inner, keep=1)
+
+    futures = [saver.put([checkpoint(seq)]) for seq in range(1, 6)]
+    for future in futures:
+        assert future is not None
+        future.cancel()
+    saver.close()
+
+    assert seqs(inner.history("t")) == [5]
+
+
 def test_a_lifetime_forgets_threads_that_are_read_and_those_that_are_not() -> None:
     start, second = checkpoint(1).ts_ns, 1_000_000_000
     now = [start]
