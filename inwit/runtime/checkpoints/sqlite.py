@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import apsw
 
@@ -101,6 +102,8 @@ class SqliteCheckpointer(Opened):
             self._file = ProjectFile(_MIGRATIONS)
         else:
             self._file = OwnFile(_path_of(path), _TABLE, _MIGRATIONS)
+        self._pending = WeakValueDictionary[str, Future[Any]]()
+        """The newest write of each thread, while anybody has it."""
 
     def _set_up(self) -> None:
         self.threads()
@@ -112,13 +115,23 @@ class SqliteCheckpointer(Opened):
     def put(self, rows: Sequence[Row]) -> Future[Any]:
         """Append rows; the future is done when their commit has reached the disk."""
         packed = [_values(row) for row in rows]
-        return self._file.submit(lambda connection: _append(connection, packed))
+        done = self._file.submit(lambda connection: _append(connection, packed))
+        self._pending[packed[0][0]] = done
+        return done
+
+    def _is_settled(self, thread_id: str) -> bool:
+        """Whether nothing of a thread waits to be written, so that a reader sees all of it."""
+        last = self._pending.get(thread_id)
+        return last is None or last.done()
 
     def load(
         self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
     ) -> Sequence[Row]:
         """Give the rows that build one state."""
-        found = self._file.read(lambda connection: _load(connection, thread_id, ns, checkpoint_id))
+        found = self._file.read(
+            lambda connection: _load(connection, thread_id, ns, checkpoint_id),
+            is_settled=self._is_settled(thread_id),
+        )
         return [decode(data, seq=seq) for seq, data in found]
 
     def history(
@@ -126,13 +139,19 @@ class SqliteCheckpointer(Opened):
     ) -> Sequence[Checkpoint]:
         """Give the checkpoints of a thread, newest first."""
         given = (thread_id, ns, -1 if limit is None else limit)
-        found = self._file.read(lambda connection: query(connection, _HISTORY, given))
+        found = self._file.read(
+            lambda connection: query(connection, _HISTORY, given),
+            is_settled=self._is_settled(thread_id),
+        )
         rows = [decode(data, seq=seq) for seq, data in found]
         return [row for row in rows if isinstance(row, Checkpoint)]
 
     def last_seq(self, thread_id: str, *, ns: str = "") -> int:
         """The `seq` of the newest row; 0 where there is none."""
-        return self._file.read(lambda connection: _last(connection, thread_id, ns))
+        return self._file.read(
+            lambda connection: _last(connection, thread_id, ns),
+            is_settled=self._is_settled(thread_id),
+        )
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget a thread in all its namespaces."""

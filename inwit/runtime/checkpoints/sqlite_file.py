@@ -31,8 +31,11 @@ class File(Protocol):
     def submit(self, work: Work) -> Future[Any]:
         """Let `work` join the next commit. It raises before it writes anything, or not at all."""
 
-    def read(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Run work that writes nothing, after all that was submitted before."""
+    def read(self, work: Callable[[apsw.Connection], T], *, is_settled: bool = False) -> T:
+        """Run work that writes nothing, after all that was submitted before.
+
+        `is_settled` says that nothing which it reads waits to be written.
+        """
 
     def close(self) -> None:
         """Write what waits and close the file; the next use opens it again."""
@@ -51,9 +54,10 @@ class ProjectFile:
         """Let `work` join the next commit."""
         return self._journal.submit(work)
 
-    def read(self, work: Callable[[apsw.Connection], T]) -> T:
+    def read(self, work: Callable[[apsw.Connection], T], *, is_settled: bool = False) -> T:
         """Run work that writes nothing."""
-        self._journal.flush()
+        if not is_settled:
+            self._journal.flush()
         return self._database.read(work)
 
     def close(self) -> None:
@@ -86,7 +90,12 @@ class OwnFile:
         """Let `work` join the next commit."""
         return self._enqueue(work, is_read=False)
 
-    def read(self, work: Callable[[apsw.Connection], T]) -> T:
+    def read(
+        self,
+        work: Callable[[apsw.Connection], T],
+        *,
+        is_settled: bool = False,  # noqa: ARG002 - the writer reads in its turn anyway
+    ) -> T:
         """Run work that writes nothing: by the writer, so that it sees what was put before."""
         found: T = self._enqueue(work, is_read=True).result()
         return found
@@ -142,12 +151,15 @@ class OwnFile:
                 outcomes = self._transact(self._open(), batch)
         except Exception as exc:  # noqa: BLE001 - whoever waits for one of the futures is told
             for job in batch:
-                job.done.set_exception(exc)
+                if job.done.set_running_or_notify_cancel():
+                    job.done.set_exception(exc)
             return
         if self._is_closing and self._connection is not None:
             self._connection.close(True)
             self._connection, self._is_closing = None, False
         for job, (result, error) in zip(batch, outcomes, strict=True):
+            if not job.done.set_running_or_notify_cancel():
+                continue  # Nobody waits any more; it is written all the same.
             if error is None:
                 job.done.set_result(result)
             else:
