@@ -31,7 +31,8 @@
     │   │   │   └── IncompleteStateError
     │   │   ├── InvalidRouteError
     │   │   │   └── UnmappedAnswerError
-    │   │   └── NoParentError
+    │   │   ├── NoParentError
+    │   │   └── UndeclaredRouteError
     │   ├── InvalidAnswerError
     │   ├── OpenQuestionsError
     │   ├── StoreUnreachableError
@@ -148,6 +149,7 @@ from inwit.errors.executions import (
     OpenQuestionsError,
     ReplayedError,
     StructuredAnswerError,
+    UndeclaredRouteError,
     UnknownCheckpointError,
     UnknownExecutionError,
     UnknownToolError,
@@ -327,6 +329,7 @@ __all__ = [
     "TooManyStreamsError",
     "ToolDefinitionError",
     "UnauthorizedError",
+    "UndeclaredRouteError",
     "UndiffableError",
     "UnknownCheckpointError",
     "UnknownExecutionError",

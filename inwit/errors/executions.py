@@ -326,6 +326,18 @@ class NoParentError(InvalidUpdateError):
         )
 
 
+class UndeclaredRouteError(InvalidUpdateError):
+    """A node leads to one that it was not known to lead to, where nodes do not wait for each other."""
+
+    code = "execution.undeclared_route"
+
+    def __init__(self, source: str, target: str) -> None:
+        super().__init__(
+            f"{source!r} leads to {target!r}, of which dataflow scheduling was not told.",
+            hint="Name it in add_node(destinations=…), in the path map, or in a Literal return type.",
+        )
+
+
 class UnreplayableError(ExecutionError):
     """An execution cannot be run again from its record."""
 

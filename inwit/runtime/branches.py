@@ -136,7 +136,7 @@ async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step
             await step.done
     finally:
         execution.branches = ()
-        await _give_up(step)
+        await give_up(step)
     return step
 
 
@@ -144,7 +144,7 @@ async def _start(execution: Execution, step: Step) -> None:
     """Begin the async branches and run the sync ones; those that were done before end at once."""
     for branch in step.branches:
         if branch.was_done:
-            await _run(execution, step, branch)
+            await run_branch(execution, step, branch)
     left = [branch for branch in step.branches if not branch.was_done]
     # Where no loop runs, what is async by name does not wait: an entry point's sync function.
     waiting = [one for one in left if one.at.is_async and not execution.is_blocking]
@@ -154,7 +154,7 @@ async def _start(execution: Execution, step: Step) -> None:
         width = min(width, execution.config.get("max_concurrency") or width)
         gate = asyncio.Semaphore(width) if len(waiting) > width else None
         for branch in waiting:
-            work = _run if gate is None else _gated(gate)
+            work = run_branch if gate is None else _gated(gate)
             branch.task = task = create(work(execution, step, branch))
             step.tasks.append(task)
         if len(waiting) == len(step.branches):
@@ -162,18 +162,18 @@ async def _start(execution: Execution, step: Step) -> None:
         await asyncio.sleep(0)
     for branch in left:
         if (execution.is_blocking or not branch.at.is_async) and step.error is None:
-            await _run(execution, step, branch)
+            await run_branch(execution, step, branch)
 
 
 def _gated(gate: asyncio.Semaphore) -> Any:
     async def run(execution: Execution, step: Step, branch: Branch) -> None:
         async with gate:
-            await _run(execution, step, branch)
+            await run_branch(execution, step, branch)
 
     return run
 
 
-async def _give_up(step: Step) -> None:
+async def give_up(step: Step) -> None:
     """Cancel what still runs and wait for its clean-up, also where this is cancelled meanwhile."""
     if step.left == 0:
         return
@@ -191,7 +191,7 @@ async def _give_up(step: Step) -> None:
         raise cancelled
 
 
-async def _run(execution: Execution, step: Step, branch: Branch) -> None:
+async def run_branch(execution: Execution, step: Step, branch: Branch) -> None:
     """Call one node with its policies; what it returns, or why it failed, is left in the step."""
     token = _current.set(branch)
     error: BaseException | None = None

@@ -21,6 +21,7 @@ from inwit.runtime.commands import ParentCommand
 from inwit.runtime.failures import failure_of, mark, node_of
 from inwit.runtime.interrupts import Asked
 from inwit.runtime.keeping import note_failure
+from inwit.runtime.progress import node_of_key
 from inwit.runtime.record import END, ENTER, VISIT
 from inwit.runtime.serial import freeze_all
 from inwit.runtime.waits import acknowledge
@@ -46,9 +47,7 @@ async def finish(execution: Execution) -> Any:
         await execution.output.ended(execution)
     if execution.is_paused and execution.parent is not None:
         refused = execution.refused
-        raise Asked(
-            execution.waiting, refused if isinstance(refused, InvalidAnswerError) else None
-        )
+        raise Asked(execution.waiting, refused if isinstance(refused, InvalidAnswerError) else None)
     if execution.refused is not None:
         mark(execution.refused, execution.execution_id)
         raise execution.refused
@@ -100,7 +99,7 @@ def end(execution: Execution, status: str, error: Exception | None, reason: str)
     elif error is not None:
         failure, node = failure_of(error, with_traceback=True), node_of(error)
     elif execution.waiting:
-        node = execution.waiting[0].task.partition(" > ")[0].partition("#")[0]
+        node = node_of_key(execution.waiting[0].task.partition(" > ")[0])
     execution.seq += 1
     execution.rows.append(
         (END, execution.seq, monotonic_ns(), status, output, failure, reason, node)

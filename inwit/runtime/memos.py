@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inwit.runtime.keeping import note
 from inwit.runtime.replay_tape import NOTHING
 from inwit.runtime.serial import freeze, thaw
+from inwit.runtime.waits import durable
 
 if TYPE_CHECKING:
     from inwit.runtime.context import Context
@@ -33,7 +33,7 @@ async def once(
     frozen = freeze(result, strict=True)
     done = note(ctx.execution, "memo", progress.key, key, frozen)
     if done is not None:
-        await asyncio.wrap_future(done)
+        await durable(ctx.execution, done)
     progress.memos[key] = frozen
     ctx.emit("custom", name="step", data={"step": key, "result": frozen})
     return result

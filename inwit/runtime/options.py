@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args
 
 import msgspec
 
+from inwit.errors import MalformedInputError, nearest
 from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.manifest import Source
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph
     from inwit.runtime.program import Program
     from inwit.runtime.state import StateSchema
+
+
+Scheduling = Literal["steps", "dataflow"]
+"""When a node starts: with all that are ready in the same step, or when its own inputs are there."""
+
+
+def check_scheduling(name: Scheduling) -> Scheduling:
+    """Give a `Scheduling` back, and refuse what is none.
+
+    Raises:
+        MalformedInputError: It is none.
+    """
+    known = get_args(Scheduling)
+    if name not in known:
+        raise MalformedInputError(f"No scheduling {name!r}.", hint=nearest(name, known))
+    return name
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A `Budget`."""
     middleware: tuple[Any, ...] = ()
     durability: Durability = "async"
+    scheduling: Scheduling = "steps"
     metrics: bool = True
     introspection: bool = True
     metadata: dict[str, Any] = {}

@@ -54,6 +54,16 @@ class Progress:
         return f"{name}#{number}" if number else name
 
 
+def in_step(key: str, step: int) -> str:
+    """A task's name where several steps are under way: a node's name has no colon."""
+    return f"{key}:{step}"
+
+
+def node_of_key(key: str) -> str:
+    """The name of a task's node."""
+    return key.partition(":")[0].partition("#")[0]
+
+
 def task_id(thread_id: str, ns: str, checkpoint_id: str, key: str) -> str:
     """Name a task: the same in every process that resumes at the same checkpoint."""
     place = "\x1f".join((thread_id, ns, checkpoint_id, key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,22 @@ if TYPE_CHECKING:
 
 
 async def durable(execution: Execution, done: Future[None]) -> None:
-    """Wait until something is durable."""
-    if execution.is_blocking:
-        done.result()
-    else:
-        await asyncio.wrap_future(done)
+    """Wait until something is durable; whoever is cancelled meanwhile does not take it back."""
+    if not (execution.is_blocking or done.done()):
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        def tell(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                loop.call_soon_threadsafe(wake)
+
+        done.add_done_callback(tell)
+        await waiter
+    done.result()
 
 
 def is_acknowledged_by_step(execution: Execution) -> bool:

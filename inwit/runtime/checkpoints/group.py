@@ -105,6 +105,8 @@ class GroupWriter:
                 self._busy -= logs
                 self._changed.notify_all()
             for put, outcome in zip(puts, outcomes, strict=True):
+                if not put.done.set_running_or_notify_cancel():
+                    continue  # Nobody waits any more; it is written all the same.
                 if outcome is None:
                     put.done.set_result(None)
                 else:

@@ -80,6 +80,11 @@ class Saving:
         self.is_over = False
         """Whether the execution has ended, so that a later failure is told in the log alone."""
 
+    @property
+    def was_whole(self) -> bool:
+        """Whether the last checkpoint holds the whole state, so that rows before it are not loaded."""
+        return self._since_whole == 0 and not self._is_at_exit
+
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
         if self.failure is not None:

@@ -18,6 +18,7 @@ from inwit.runtime.keeping import note
 from inwit.runtime.policies.retry import next_attempt
 from inwit.runtime.record import ENTER, EVENT, EXIT
 from inwit.runtime.serial import freeze
+from inwit.runtime.waits import durable
 from inwit.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def _keep(ctx: TaskContext, result: Any, *, is_blocking: bool) -> None:
         if is_blocking:
             done.result()
         else:
-            await asyncio.wrap_future(done)
+            await durable(execution, done)
 
 
 def _told(scope: Scope, ctx: TaskContext, error: BaseException) -> BaseException:

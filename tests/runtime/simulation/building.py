@@ -69,7 +69,7 @@ def router(name: str, ways: Ways, library: Any) -> Any:
 
     def route(state: Any) -> Any:
         found = chosen(ways, state["counts"][name] - 1)
-        return goto(state, name, found, library)
+        return goto(state, f"{name}?", found, library)
 
     return route
 

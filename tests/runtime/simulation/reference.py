@@ -50,6 +50,9 @@ def run(shape: Shape, limit: int = 25) -> Outcome:
             return Outcome("recursion", state)
         if visits > MOST_VISITS:
             raise TooBigError
+        for number, (sources, target) in enumerate(shape.joins):
+            if Task(target, None) in ready and waiting[number] == set(sources):
+                waiting[number] = set()
         before = dict(state)
         given = [before if task.arg is None else task.arg for task in ready]
         updates = [update_of(shape, task.name, one) for task, one in zip(ready, given, strict=True)]
@@ -86,18 +89,17 @@ def _following(
         seen = dict(before)
         merge(seen, update)
         ways = chosen(shape.routers[name], seen["counts"][name] - 1)
-        found += [Task(*one) for one in packets(seen, name, ways)]
+        found += [Task(*one) for one in packets(seen, f"{name}?", ways)]
     return found
 
 
 def _completed(shape: Shape, waiting: dict[int, set[str]], name: str) -> list[Task]:
-    """The joins that a node was the last to arrive at."""
+    """The joins that a node was the last to arrive at; they are complete until their target runs."""
     found = []
     for number, (sources, target) in enumerate(shape.joins):
         if name in sources:
             waiting[number].add(name)
             if waiting[number] == set(sources):
-                waiting[number] = set()
                 found.append(Task(target, None))
     return found
 
