@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from inwit.errors import MissingLibraryError, StoreError, ThreadGapError, ThreadTakenError
 from inwit.runtime.checkpoints.base import Checkpoint, Row, is_whole
@@ -84,6 +84,11 @@ class PostgresCheckpointer(Opened):
         self._pool = Pool(_conninfo(conn), pool_size)
         self._writer = GroupWriter("postgres", self._commit)
         self._is_set_up = False
+
+    @classmethod
+    def from_conn_string(cls, conn_string: str, *, pipeline: bool = True, **options: Any) -> Self:  # noqa: ARG003
+        """Make one; ``with`` and ``async with`` close it. Writing is always in a pipeline."""
+        return cls(conn_string, **options)
 
     def _set_up(self) -> None:
         """Make the table, where it is missing."""

@@ -83,7 +83,7 @@ def test_postgres_is_opened_by_its_uri_a_connection_or_a_pool(project: Path, pos
     from psycopg_pool import ConnectionPool
 
     uri = postgres.place("savers")
-    with PostgresSaver.from_conn_string(uri) as saver:
+    with PostgresSaver.from_conn_string(uri, pipeline=True) as saver:
         saver.setup()
         counting(saver).invoke({"n": 0}, CONFIG)
 
