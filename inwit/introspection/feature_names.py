@@ -13,7 +13,7 @@ def features_in(text: str) -> list[str]:
     """The features that a text names by one of their names; what is missing comes first.
 
     Where one name lies within another ("sqlite checkpointer"), the longer one is meant. "Redis
-    checkpoints" names two features: whether the missing one is there is what is asked. A class's
+    checkpoints" names two features: what is missing is asked about, else what is less broad. A class's
     name, such as Send, counts only as it is written.
     """
     words = re.sub(r"[-_]", " ", text)
@@ -23,13 +23,18 @@ def features_in(text: str) -> list[str]:
         if said is not None:
             words = words[: said.start()] + " " * len(said[0]) + words[said.end() :]
             found.append(feature)
-    return sorted(dict.fromkeys(found), key=is_there) or _nearly(words.lower())
+    return sorted(dict.fromkeys(found), key=_rank) or _nearly(words.lower())
 
 
 def is_there(name: str) -> bool:
     """Whether the installed version has a feature."""
     feature = platform.entry("features", name)
     return feature is not None and bool(feature["implemented"])
+
+
+def _rank(name: str) -> tuple[bool, bool]:
+    feature = platform.entry("features", name) or {}
+    return is_there(name), bool(feature.get("broad"))
 
 
 @cache

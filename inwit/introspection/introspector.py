@@ -9,16 +9,12 @@ score where something was searched for), times the share of claims whose evidenc
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
-from inwit.answers import LEVELS, Answer, Evidence, Intent, Level
+from inwit.answers import Answer, Evidence, Intent, Level
 from inwit.errors import (
-    InwitError,
     MalformedInputError,
     TooLargeError,
     UnknownExecutionError,
@@ -32,6 +28,7 @@ from inwit.introspection.analyses import (
     ami,
     howcan,
     howto,
+    recorded,
     search,
     state,
     whatif,
@@ -41,33 +38,22 @@ from inwit.introspection.analyses import (
     when,
     why,
 )
-from inwit.introspection.claims import Claim, Draft, graph_uri, listed, platform_uri, short
-from inwit.introspection.feature_names import features_in
+from inwit.introspection.claims import Claim, Draft
 from inwit.introspection.finding import SearchHit
-from inwit.introspection.follow_ups import follow_ups, starters
+from inwit.introspection.follow_ups import follow_ups
+from inwit.introspection.joining import EVIDENCE_MOST, joined
 from inwit.introspection.network import package_ids
+from inwit.introspection.readings import level_of, read, readings_of
+from inwit.introspection.refusals import named_wrongly, outside, unknown
 from inwit.introspection.resolve import Resolved, Resolver
-from inwit.introspection.router import Catalogue, Reading, Router, Routing
-from inwit.introspection.scene import Query, Scene, last_package
+from inwit.introspection.router import Catalogue, Router, Routing
+from inwit.introspection.scene import Query, Scene
 from inwit.registry.encoder import default_encoder
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 
 QUESTION_LIMIT = 16 * 1024
-EVIDENCE_MOST = 24
-PARTS_MOST = 2
-GRAPHS_TOLD = 3
 Analysis = Callable[[Scene], Draft]
-_OF_PACKAGE = re.compile(
-    r"publish|wrote|written|author|maintain|licen[cs]e|made|make|own|version|newest|latest|install"
-    r"|provid|requir|depend|downloads?|popular|package",
-    re.IGNORECASE,
-)
-_PLANS = re.compile(
-    r"\b(?:what|which|any|list|show|my|see|how many|are there)\b[^?.]*?\bplans\b", re.IGNORECASE
-)
-_PLANS_SURE = 0.9
-"""How likely a question that lists plans by name is about those on record."""
 _EMPTY: dict[str, dict[str, Any]] = {
     "why": {"causes": (), "execution_id": None},
     "howcan": {"interventions": ()},
@@ -76,8 +62,6 @@ _EMPTY: dict[str, dict[str, Any]] = {
     "search": {"results": ()},
     "state": {"values": None},
 }
-_IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
-
 _BY_INTENT: dict[str, Analysis] = {
     "why": why.answer,
     "whatif": whatif.answer,
@@ -140,18 +124,15 @@ class Introspector:
             UnknownExecutionError: `execution_id` names none.
         """
         question = checked(question)
-        wanted = _level(level)
+        wanted = level_of(level)
         self._flush()
         if graph is not None:
             self.store.graph(graph)
         if execution_id is not None:
             check_id("execution", execution_id)
             execution_id = self.store.execution(execution_id).execution_id
-        routing = self._routing(question)
-        readings = _readings(routing, wanted)
-        if wanted is None:
-            readings = [_within_project(one, question, routing) for one in readings]
-            readings = [_of_plans(one, question, routing) for one in readings]
+        routing = read(question, self.route, self.project)
+        readings = readings_of(question, routing, wanted)
         queries = [
             Query(
                 text=question, part=one.part, unknown=routing.unknown, level=one.level,
@@ -164,21 +145,11 @@ class Introspector:
             self.answer(query, reading.probability)
             for query, reading in zip(queries, readings, strict=True)
         ]
-        return _joined(answers, queries, routing)
+        return joined(answers, queries, routing)
 
     def route(self, question: str) -> Routing:
         """Read a question: its level, its intent and what it names."""
         return _router().route(question, self.catalogue())
-
-    def _routing(self, question: str) -> Routing:
-        """Read a question; one that is about "it" alone is read with the last package in its place."""
-        routing = self.route(question)
-        if not routing.abstained or not _IT.search(question) or not _OF_PACKAGE.search(question):
-            return routing
-        meant = last_package(self.project) or "the package"
-        again = self.route(_IT.sub(meant, question))
-        is_network = not again.abstained and again.best.level == "network"
-        return msgspec.structs.replace(again, entities=routing.entities) if is_network else routing
 
     def catalogue(self) -> Catalogue:
         """The names that a question of this project may mean."""
@@ -198,12 +169,18 @@ class Introspector:
         """Answer one reading of a question."""
         scene = Scene(query, self.store, self.project, self.resolver)
         if query.level == "none":
-            return _outside(scene)
+            return outside(scene)
         try:
-            draft = _named_wrongly(scene) or analysis(query.level, query.intent)(scene)
+            draft = self._draft(scene)
         except (UnknownExecutionError, UnknownGraphError, UnknownNodeError) as exc:
-            draft = _unknown(scene, exc)
+            draft = unknown(scene, exc)
         return self._compose(scene, draft, probability)
+
+    def _draft(self, scene: Scene) -> Draft:
+        draft = named_wrongly(scene)
+        if draft is None and scene.query.level == "live":
+            draft = recorded.answer(scene)
+        return draft or analysis(scene.query.level, scene.query.intent)(scene)
 
     def resolve(self, uri: str, view: str = "summary") -> Resolved:
         """Give what a uri of evidence names.
@@ -289,17 +266,6 @@ def analysis(level: Level, intent: Intent) -> Analysis:
     return _BY_PAIR.get((level, intent)) or _BY_INTENT.get(intent) or whatis.answer
 
 
-def _level(level: str | None) -> Level | None:
-    if level is None or level in ("", "auto"):
-        return None
-    for known in LEVELS:
-        if known == level:
-            return known
-    raise MalformedInputError(
-        f"No level {short(level, 40)!r}.", hint=f"Levels: {', '.join(LEVELS)}."
-    )
-
-
 @lru_cache(maxsize=1)
 def _router() -> Router:
     return Router.load(default_encoder())
@@ -307,140 +273,3 @@ def _router() -> Router:
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
-    """The readings to answer: those of the level that is insisted on, else the router's own."""
-    if wanted is None:
-        return list(routing.readings[: 1 if routing.abstained else PARTS_MOST])
-    fitting = [one for one in routing.readings if one.level == wanted]
-    if fitting:
-        return fitting[:PARTS_MOST]
-    best = next((one for one in routing.readings if one.level != "none"), None)
-    intent: Intent = best.intent if best is not None else "whatis"
-    return [Reading(level=wanted, intent=intent, probability=best.probability if best else 0.0)]
-
-
-def _within_project(reading: Reading, question: str, routing: Routing) -> Reading:
-    """A question about the platform that names a part of a graph, and no feature, is about that."""
-    names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
-    if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not names_own:
-        return reading
-    if features_in(question):
-        return reading
-    return msgspec.structs.replace(reading, level="app", intent="whatis")
-
-
-def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
-    """A question for the plans on record is a search, unless a node or a key is called so."""
-    names = {one.value for one in routing.entities if one.kind in ("graph", "node", "key")}
-    if reading.level not in ("live", "app", "none") or not _PLANS.search(question):
-        return reading
-    if any(name in ("plan", "plans") for name in names):
-        return reading
-    probability = reading.probability if reading.level == "live" else _PLANS_SURE
-    return Reading(level="live", intent="search", probability=probability, part=reading.part)
-
-
-def _joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:
-    tried = tuple(
-        dict.fromkeys([*(one.level for one in queries), *(one.level for one in routing.readings)])
-    )
-    first = answers[0]
-    if len({one.text for one in answers}) == 1:
-        return _replaced(first, levels_tried=tried)
-    marks = [query.part or f"read as {query.level}, {query.intent}" for query in queries]
-    parts = [
-        {"part": query.part, "level": one.level, "intent": one.intent}
-        | {"answer": one.text, "data": one.data}
-        for one, query in zip(answers, queries, strict=True)
-    ]
-    evidence = {one.uri: one for answer in answers for one in answer.evidence}
-    offered = tuple(dict.fromkeys(text for answer in answers for text in answer.follow_ups))
-    return _replaced(
-        first,
-        text="\n\n".join(f"[{mark}] {one.text}" for mark, one in zip(marks, answers, strict=True)),
-        evidence=tuple(evidence.values())[:EVIDENCE_MOST],
-        confidence=max(one.confidence for one in answers),
-        data=first.data | {"parts": parts},
-        follow_ups=offered[:3],
-        levels_tried=tried,
-    )
-
-
-def _replaced(answer: Answer, **changes: object) -> Answer:
-    return msgspec.structs.replace(answer, **changes)
-
-
-def _outside(scene: Scene) -> Answer:
-    offered = starters(scene)
-    text = (
-        "That is outside of what inwit knows, which is its own platform, this project's graphs and "
-        "their executions, and packages. It can answer: " + " ".join(offered)
-    )
-    return Answer(
-        text=text, level="none", intent="none", follow_ups=offered, levels_tried=("none",)
-    )
-
-
-def _named_wrongly(scene: Scene) -> Draft | None:
-    """Say which name is unknown, where the question hangs on it."""
-    query = scene.query
-    names_any = any(
-        scene.named(kind) for kind in ("node", "graph", "key", "tool", "exec", "package")
-    )
-    if not query.unknown or names_any or query.level not in ("app", "live"):
-        return None
-    graph = scene.graph_or_none
-    draft = Draft()
-    if _decided_by(scene, draft):
-        return draft
-    names = listed(repr(short(name, 60)) for name in query.unknown)
-    if graph is None:
-        draft.say(
-            f"Nothing here is called {names}; no graph is known yet.", platform_uri("project")
-        )
-        return draft
-    # Whoever names no graph may mean any, so the first few are told, the last compiled one first.
-    told = [graph, *(one for one in scene.graphs if one.name != graph.name)][:GRAPHS_TOLD]
-    known = "; ".join(
-        f"{one.name} has the nodes {listed(node.name for node in one.manifest.nodes)}"
-        for one in (told[:1] if scene.scope else told)
-    )
-    text = f"Nothing in this project is called {names}"
-    if query.intent == "why":
-        text += f", so no node {names} ever ran"
-        draft.data |= {"causes": [], "visits": {}}
-    draft.say(f"{text}. {known}.", graph_uri(graph.name, "nodes"))
-    return draft
-
-
-def _decided_by(scene: Scene, draft: Draft) -> bool:
-    """Say what is known of a decision whose function the question names."""
-    for graph in scene.graphs:
-        edges = [one for one in graph.manifest.edges if one.condition in scene.query.unknown]
-        if edges:
-            break
-    else:
-        return False
-    reads = dict.fromkeys(key for edge in edges for key in edge.reads)
-    ways = listed((f"{e.target} (by {e.label!r})" for e in edges), last="or")
-    draft.say(
-        f"{edges[0].condition} decides after {listed(dict.fromkeys(e.source for e in edges))} in "
-        f"{graph.name}; it reads {listed(reads) or 'nothing that can be seen'} and leads to {ways}.",
-        graph_uri(graph.name, "edges"),
-    )
-    if scene.query.intent == "whatif":
-        draft.admit("What another rule would have decided is in no record.")
-    return True
-
-
-def _unknown(scene: Scene, error: InwitError) -> Draft:
-    draft = Draft(data={"error": error.code})
-    draft.say(str(error), platform_uri("errors", error.code))
-    if scene.graph_or_none is not None:
-        draft.say(
-            f"This project has {listed(one.name for one in scene.graphs)}.", platform_uri("project")
-        )
-    draft.certainty = 1.0
-    return draft

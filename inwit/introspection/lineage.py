@@ -12,6 +12,9 @@ from typing import Any
 from inwit.introspection.claims import event_uri
 from inwit.runtime.views import Visit
 
+COMMAND = "goto"
+"""The label of an edge that a node commanded. It reads nothing: what the node read is its input."""
+
 Place = tuple[str, int]
 """A node and the number of its visit, within one execution."""
 
@@ -28,6 +31,11 @@ class Lead:
     def uri(self) -> str | None:
         """The ``edge_taken`` event."""
         return event_uri(self.source.execution_id, self.seq)
+
+    @property
+    def is_command(self) -> bool:
+        """Whether the node itself commanded this edge, by ``Command(goto=...)``."""
+        return self.is_decision and self.edge.get("label") == COMMAND and not self.edge.get("read")
 
     @property
     def is_decision(self) -> bool:

@@ -134,6 +134,7 @@ def _metrics(found: Execution) -> dict[str, Any]:
         "input_tokens": found.input_tokens,
         "output_tokens": found.output_tokens,
         "cost_usd": found.cost_usd,
+        "unpriced_calls": found.unpriced_calls,
     }
 
 

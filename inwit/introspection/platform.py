@@ -19,6 +19,7 @@ from typing import Any, get_args
 import inwit
 from inwit.errors import InwitError
 from inwit.events import Status, Types
+from inwit.introspection.terms import TERMS
 
 PACKAGE = Path(inwit.__file__).parent
 NODE_TYPES = {
@@ -31,6 +32,8 @@ EDGE_TYPES = {
     "conditional": "add_conditional_edges(a, router, routes): the router's value chooses the way.",
     "parallel": "add_parallel_edges(a, [b, c]): b and c follow a at the same time.",
     "join": "add_edge([a, b], c): c follows when a and b have both ended.",
+    "send": "a router gives Send(b, state): b follows with a state of its own, once per Send.",
+    "command": "a node returns Command(goto=b): b follows, as the node itself decided.",
 }
 STATES = {
     "running": "A node is at work, or the next one is about to be.",
@@ -71,22 +74,25 @@ def _manifest() -> tuple[dict[str, Any], ...]:
 
 def features() -> dict[str, Any]:
     """List what is implemented and what is not, with defaults and how to opt out."""
-    listed = [
-        {
-            "name": entry["name"],
-            "description": entry["description"],
-            "implemented": entry["implemented"],
-            "enabled": entry["implemented"] and entry.get("default") != "off",
-            "default": entry.get("default"),
-            "opt_out_method": entry.get("opt_out_method", ""),
-            "since": entry.get("since"),
-            "proof": entry.get("proof"),
-            "near": entry.get("near", []),
-            "also": entry.get("also", []),
-        }
-        for entry in _manifest()
-    ]
-    return _counted("features", listed)
+    return _counted("features", [_feature(entry) for entry in _manifest()])
+
+
+def _feature(entry: dict[str, Any]) -> dict[str, Any]:
+    is_there = entry["implemented"]
+    return {
+        "name": entry["name"],
+        "description": entry["description"],
+        "implemented": is_there,
+        "enabled": is_there and entry.get("default") != "off",
+        "default": entry.get("default"),
+        "opt_out_method": entry.get("opt_out_method", ""),
+        "since": entry.get("since"),
+        "proof": entry.get("proof"),
+        "api": entry.get("api", []),
+        "broad": entry.get("broad", False),
+        "near": entry.get("near", []),
+        "also": entry.get("also", []),
+    }
 
 
 def proven(proof: str) -> bool:
@@ -121,6 +127,11 @@ def events() -> dict[str, Any]:
     """List the types of event."""
     listed = {name: _first_line(cls) for name, cls in Types.by_name.items()}
     return _counted("events", _described(listed))
+
+
+def terms() -> dict[str, Any]:
+    """List the words that inwit uses in one sense."""
+    return _counted("terms", _described(TERMS))
 
 
 def errors() -> dict[str, Any]:
@@ -223,6 +234,7 @@ TOPICS = {
     "edge-types": edge_types,
     "states": states,
     "events": events,
+    "terms": terms,
     "errors": errors,
     "api": api,
     "examples": examples,

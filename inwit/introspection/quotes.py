@@ -7,6 +7,7 @@ from typing import Any
 from inwit import events
 from inwit.events import Event, Failure
 from inwit.introspection.claims import duration, short
+from inwit.introspection.lineage import COMMAND
 from inwit.runtime.views import Execution
 
 
@@ -117,6 +118,8 @@ def _other(found: Event) -> str:
 
 def _edge(found: events.EdgeTaken) -> str:
     said = f"to {found.target}"
+    if found.label == COMMAND and found.conditional and not found.read:
+        return f"{said} because the node returned Command(goto={found.target!r})"
     if found.label is not None:
         said += f" because the decision was {short(found.label, 60)!r}"
     read = decision({"read": found.read, "unread": found.unread})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -54,6 +55,15 @@ class Query:
     execution_id: str | None = None
 
 
+def blanked(text: str, entities: Iterable[Entity]) -> str:
+    """A question with each linked name replaced by a blank."""
+    letters = list(text)
+    for entity in entities:
+        if entity.kind in ("node", "graph", "key", "exec", "thread", "package", "tool"):
+            letters[entity.start : entity.end] = " " * (entity.end - entity.start)
+    return "".join(letters)
+
+
 def last_package(project: Project) -> str | None:
     """The package that an answer in a project named last, in this process."""
     return _last_packages.get(project.folder)
@@ -79,13 +89,10 @@ class Scene:
     @cached_property
     def plain_words(self) -> str:
         """The question in lower case, each linked name replaced by a blank."""
-        text = list(self.query.text)
-        for entity in self.query.entities:
-            if entity.kind in ("node", "graph", "key", "exec", "thread", "package", "tool"):
-                text[entity.start : entity.end] = " " * (entity.end - entity.start)
+        text = blanked(self.query.text, self.query.entities)
         begin = max(self.query.text.find(self.query.part), 0)
         end = begin + len(self.query.part) if self.query.part else len(text)
-        return "".join(text[begin:end]).lower()
+        return text[begin:end].lower()
 
     def named(self, kind: str) -> list[str]:
         """The distinct values of the question's entities of a kind, in the order of the text."""

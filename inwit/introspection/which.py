@@ -147,6 +147,11 @@ def _listed(
     found.sort(key=lambda one: one.position, reverse=True)
     if not found:
         return None
+    # Who says "it" means what was invoked; graphs within it are found by their own names.
+    ids = {one.execution_id for one in found}
+    outer = [one for one in found if one.parent_execution_id not in ids]
+    total -= len(found) - len(outer)
+    found = outer
     narrowed = [one for one in found if fits(one)] if fits else found
     picked = narrowed or found
     index, which = _ordinal(scene, len(picked))

@@ -36,6 +36,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    """The sum of the model calls that have a price; None where none has."""
+    unpriced_calls: int = 0
     position: int = 0
     """The order in which executions came into the record, from 1."""
 
@@ -48,7 +50,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call of a node, folded from its events: what analyses and detectors read.
 
     `entry_seq`, `exit_seq` and `edge_seq` are the seqs of its ``node_entered``,
-    ``node_exited`` (or last ``node_failed``) and first ``edge_taken`` events.
+    ``node_exited`` (or last ``node_failed``, or ``interrupt_raised``) and first ``edge_taken`` events.
     `started_ns` is nanoseconds since 1970; `duration_ms` spans all attempts.
     `edges` are the ways on: ``{"target", "conditional", "label", "read", "unread"}``.
     """
@@ -63,7 +65,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edge_seq: int | None = None
     started_ns: int
     duration_ms: float | None = None
-    status: Literal["running", "completed", "failed"] = "running"
+    status: Literal["running", "completed", "failed", "interrupted"] = "running"
     attempts: int = 1
     retry_ms: float = 0.0
     error: Failure | None = None

@@ -95,6 +95,54 @@ def test_a_feature_that_is_missing_is_an_honest_no_with_the_nearest(project: Pat
     assert answer.data["near"] == ["tracing", "self-improvement"]
 
 
+@pytest.mark.parametrize(
+    ("question", "feature", "name"),
+    [
+        ("Is Send implemented?", "dynamic-fan-out", "Send"),
+        ("Is Command implemented?", "commands", "Command"),
+        ("Can I use Postgres for checkpoints?", "network-checkpointers", "PostgresCheckpointer"),
+        ("Can checkpoints be kept in Redis?", "network-checkpointers", "RedisCheckpointer"),
+        ("Can I store checkpoints in S3?", "network-checkpointers", "S3Checkpointer"),
+        ("Does it have human in the loop?", "human-in-the-loop", "interrupt"),
+        ("Does inwit support subgraphs?", "subgraphs", "CompiledGraph.get_subgraphs"),
+        ("Can a node be cached?", "node-caching", "CachePolicy"),
+        ("Is time travel implemented?", "time-travel", "CompiledGraph.get_state_history"),
+        ("Can I replay an execution?", "replay", "CompiledGraph.replay"),
+        ("Does it have a circuit breaker?", "circuit-breaker", "CircuitBreaker"),
+        ("Is encryption of checkpoints available?", "checkpoint-encryption", "EncryptedCheckpointer"),
+        ("Is there a token budget?", "budgets", "Budget"),
+        ("Is the functional API available?", "functional-api", "entrypoint"),
+    ],
+)  # fmt: skip
+def test_what_is_there_is_shown_in_the_packages_own_api(
+    project: Path, question: str, feature: str, name: str
+) -> None:
+    answer = inwit.project().ask(question)
+
+    assert answer.data["implemented"] is True and answer.data["feature"] == feature
+    assert {f"platform://features/{feature}", f"platform://api/{name}"} <= set(uris(answer))
+    assert evidence_holds(answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("What is the difference between a thread and an execution?", ["thread", "execution"]),
+        ("How does a visit differ from an attempt?", ["visit", "attempt"]),
+        ("What is a checkpoint?", ["checkpoint"]),
+    ],
+)
+def test_words_are_told_apart_by_the_sense_of_each(
+    project: Path, question: str, terms: list[str]
+) -> None:
+    looping()
+
+    answer = inwit.project().ask(question)
+
+    assert answer.level == "platform" and list(answer.data["terms"]) == terms
+    assert uris(answer) == [f"platform://terms/{term}" for term in terms]
+
+
 def test_checkpointing_is_on_by_default(project: Path) -> None:
     answer = inwit.project().ask("Is checkpointing on by default?")
 

@@ -26,6 +26,14 @@ def test_an_implemented_feature_names_what_proves_it(feature: dict[str, str]) ->
     assert feature["since"]
 
 
+def test_a_feature_names_what_the_public_api_has() -> None:
+    public = {one["name"] for one in platform.entries("api")}
+
+    named = [name for feature in FEATURES for name in feature["api"]]
+
+    assert named and set(named) <= public
+
+
 @pytest.mark.parametrize(
     "feature", [one for one in FEATURES if not one["implemented"]], ids=lambda one: one["name"]
 )
@@ -38,6 +46,12 @@ def test_a_missing_feature_names_what_is_near_to_it(feature: dict[str, list[str]
 def test_a_proof_that_does_not_exist_proves_nothing() -> None:
     assert not platform.proven("inwit:StateGraph.add_wormhole")
     assert not platform.proven("inwit.wormholes")
+
+
+def test_what_the_package_exports_is_not_called_missing() -> None:
+    missing = {name for one in FEATURES if not one["implemented"] for name in one["also"]}
+
+    assert not missing & set(inwit.__all__)
 
 
 def test_what_is_on_by_default_has_its_way_out() -> None:

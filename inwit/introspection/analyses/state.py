@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
-from inwit.introspection.analyses import figures, whatis_app, why_failed
+from inwit.introspection.analyses import figures, interrupts, whatis_app, why_failed
+from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -50,6 +52,11 @@ _THE_ERROR = (
     r"what (?:was|is|were|went)\b.*\b(?:error|exception|failure|wrong)\b(?! rate)"
     r"|(?:error|exception) (?:message|text)|what broke|what failed"
 )
+_OPEN_WORDS: tuple[tuple[Status, str, str], ...] = (
+    ("running", "is running", "are running"),
+    ("waiting_for_input", "waits for input", "wait for input"),
+    ("paused", "is paused", "are paused"),
+)
 _COUNT = re.compile(r"\b(\d{1,3}|two|ten|five|twenty|three)\b")
 _WORDS = {"two": 2, "three": 3, "five": 5, "ten": 10, "twenty": 20}
 
@@ -61,9 +68,7 @@ def answer(scene: Scene) -> Draft:
     if of_others is not None:
         return of_others
     if scene.says(_WAITING) and not scene.nodes:
-        return _open(
-            scene, draft, ("waiting_for_input", "paused"), "waiting for a person or paused"
-        )
+        return interrupts.waiting(scene)
     if scene.says(_TOKENS):
         return _tokens(scene, draft)
     if scene.named("key"):
@@ -83,7 +88,7 @@ def _of_others(scene: Scene) -> Draft | None:
     if scene.says(_THE_ERROR):
         return why_failed.explain(scene)
     if scene.node is not None and scene.says(r"waits? for|wait on|waiting for"):
-        return whatis_app.answer(scene)
+        return interrupts.of_node(scene, scene.node) or whatis_app.answer(scene)
     return None
 
 
@@ -97,7 +102,7 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     if not is_one and scene.says(_LIST):
         return _recent(scene, draft)
     if not is_one and scene.says(_RUNNING):
-        return _open(scene, draft, OPEN_STATUSES, "running")
+        return _open(scene, draft)
     if scene.says(r"(?:how many|number of) (?:\w+ )?(?:executions|runs|invocations)"):
         return _rates(scene, draft)
     if scene.node is not None:
@@ -105,9 +110,9 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     return _whole(scene, draft)
 
 
-def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) -> Draft:
+def _open(scene: Scene, draft: Draft) -> Draft:
     found: list[Execution] = []
-    for status in statuses:
+    for status in OPEN_STATUSES:
         found += scene.store.executions(graph=scene.scope, status=status, limit=HISTORY).items
     found.sort(key=lambda one: one.position, reverse=True)
     draft.data["values"] = {
@@ -120,14 +125,13 @@ def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) 
         if last is None:
             return nothing_recorded(scene, draft)
         draft.say(
-            f"Nothing{about} is {words} now; the last execution, {last.execution_id} of "
+            f"Nothing{about} is running now; the last execution, {last.execution_id} of "
             f"{last.graph_name}, {being(last)}.",
             last.uri,
         )
         return draft
-    verb = "is" if len(found) == 1 else "are"
     draft.say(
-        f"{count(len(found), 'execution')}{about} {verb} {words} now.",
+        f"{_by_status(found)}{about} now.",
         *(Ref(uri=one.uri, why=one.status) for one in found[:LISTED]),
     )
     for one in found[:LISTED]:
@@ -138,6 +142,18 @@ def _open(scene: Scene, draft: Draft, statuses: tuple[Status, ...], words: str) 
             one.uri,
         )
     return draft
+
+
+def _by_status(found: list[Execution]) -> str:
+    """Count executions that are not over: those that run apart from those that wait."""
+    ran = Counter(one.status for one in found)
+    parts = [
+        f"{count(ran[status], 'execution')} {one if ran[status] == 1 else several}"
+        for status, one, several in _OPEN_WORDS
+        if ran[status]
+    ]
+    text = listed(parts)
+    return text if ran["running"] else f"Nothing is running; {text}"
 
 
 def _shown(one: Execution) -> dict[str, Any]:
@@ -343,25 +359,26 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
         )
     if not found:
         return nothing_recorded(scene, draft)
-    costs = [one.cost_usd for one in found if one.llm_calls]
-    cost = sum(value for value in costs if value is not None) if None not in costs else None
+    costs = [one.cost_usd for one in found if one.cost_usd is not None]
+    unpriced = sum(one.unpriced_calls for one in found)
     sums = {
         "llm_calls": sum(one.llm_calls for one in found),
         "input_tokens": sum(one.input_tokens for one in found),
         "output_tokens": sum(one.output_tokens for one in found),
-        "cost_usd": cost if costs else None,
+        "cost_usd": sum(costs) if costs else None,
+        "unpriced_calls": unpriced,
         "executions": len(found),
     }
     draft.data["values"] = sums
     used = sums["input_tokens"], sums["output_tokens"]
-    money = f"${cost:.6f}" if cost is not None and costs else "a cost that is not known"
+    money = price(sum(costs) if costs else None, unpriced)
     refs = [Ref(uri=one.uri, why="its figures") for one in found[:3]]
     if not sums["llm_calls"]:
         draft.say(f"No model call is recorded in {count(len(found), 'execution')}.", *refs)
         return draft
     draft.say(
         f"{count(len(found), 'execution')} used {used[0]:,} input and {used[1]:,} output tokens in "
-        f"{count(int(sums['llm_calls'] or 0), 'model call')}, for {money}.",
+        f"{count(int(sums['llm_calls'] or 0), 'model call')}, {money}.",
         *refs,
     )
     return draft

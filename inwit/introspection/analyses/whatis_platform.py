@@ -11,6 +11,7 @@ from inwit.introspection.analyses.search import PACKAGE_ID
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
 from inwit.introspection.feature_names import features_in
 from inwit.introspection.scene import Scene
+from inwit.introspection.terms import TERMS, terms_in
 
 NEAR_ENOUGH = 0.45
 """The score from which on a page is what was asked for, and not only near it."""
@@ -38,9 +39,20 @@ def answer(scene: Scene) -> Draft:
     error = _named_error(scene.words)
     if error is not None:
         return _error(draft, error)
+    meant = terms_in(scene.query.part or scene.query.text)
+    if meant:
+        return _terms(draft, meant)
     topic = next((name for name, said in _TOPICS if re.search(rf"\b(?:{said})", scene.words)), None)
     if re.search(rf"\b(?:{_STORAGE})", scene.words):
-        return _features(draft, ["checkpointing", "sqlite-checkpointer", "network-checkpointers"])
+        return _features(
+            draft,
+            [
+                "checkpointing",
+                "sqlite-checkpointer",
+                "network-checkpointers",
+                "custom-checkpointers",
+            ],
+        )
     named = features_in(scene.query.part or scene.query.text)
     if named:
         return _features(draft, named[:1], says_yes=_is_yes_or_no(scene))
@@ -51,6 +63,14 @@ def answer(scene: Scene) -> Draft:
     if scene.says(_VERSION):
         return _version(draft)
     return _searched(scene, draft)
+
+
+def _terms(draft: Draft, names: list[str]) -> Draft:
+    known = {name: TERMS[name] for name in names}
+    draft.data |= {"available": True, "terms": known}
+    for name, sense in known.items():
+        draft.say(f"{name.capitalize()}: {sense}", platform_uri("terms", name))
+    return draft
 
 
 def _version(draft: Draft) -> Draft:
@@ -167,6 +187,10 @@ def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True
     draft.say(
         f"{'Yes: ' + name if says_yes else name.capitalize()} {verb} implemented{state}. {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),
+        *(
+            Ref(uri=platform_uri("api", one), why="in the installed package's API")
+            for one in feature["api"]
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from inwit.introspection.analyses import (
     why_branch,
     why_cost,
     why_failed,
+    why_retried,
     why_slow,
     why_value,
     why_visits,
@@ -27,7 +28,7 @@ _STOP = r"stop|end(?:ed|s)?\b|terminat|halt|quit\b"
 _COST = r"cost|expensive|tokens?|bill|spend|spent|money|price|pricey|\$"
 _SKIP = r"skip|never|(?:\w+n['’]?t|\bnot) (?:run|reach|execut|call|fire|get)|bypass"
 _BRANCH = (
-    r"chose|choose|choice|pick|route|routed|branch|path\b|went|go (?:to|down|into)|instead|decid"
+    r"chose|choose|choice|pick|route|routed|branch|path\b|went|go (?:from|to|down|into)|instead|decid"
     r"|select|prefer|(?:was|is|were|been|get|got)\s+taken\b|rather than|end up|ended up|take the|took the|fallback"
 )
 _SLOW = (
@@ -41,7 +42,7 @@ def answer(scene: Scene) -> Draft:
     if scene.query.level == "app":
         return why_failed.not_compiling(scene)
     if scene.says(_RETRY):
-        return why_failed.retries(scene)
+        return why_retried.explain(scene)
     if scene.says(_FAIL) or (scene.says(_STOP) and _was_cut_short(scene)):
         return why_failed.explain(scene)
     if scene.says(_COUNT):

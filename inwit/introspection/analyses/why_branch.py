@@ -154,14 +154,19 @@ def _say(
     if len(taken) > DECISIONS_TOLD:
         draft.admit(f"{len(taken) - DECISIONS_TOLD} more decisions are in the data.")
     draft.data["decisions"] = [_shown(lead, visits) for lead in taken]
-    chosen = Counter(
-        (lead.source.node, str(lead.edge.get("label") or lead.edge.get("target"))) for lead in taken
-    )
+    chosen = Counter(_way(lead) for lead in taken)
     draft.data["causes"] = [
-        {"node": node, "kind": "branch_decision", "label": label, "confirmed": True}
+        {"node": node, "kind": kind, "label": label, "confirmed": True}
         | {"effect": exactly(number, "decisions")}
-        for (node, label), number in chosen.most_common()
+        for (node, label, kind), number in chosen.most_common()
     ]
+
+
+def _way(lead: Lead) -> tuple[str, str, str]:
+    target = str(lead.edge.get("target"))
+    if lead.is_command:
+        return lead.source.node, target, "command"
+    return lead.source.node, str(lead.edge.get("label") or target), "branch_decision"
 
 
 def _shown(lead: Lead, visits: list[Visit]) -> dict[str, Any]:

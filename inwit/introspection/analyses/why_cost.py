@@ -18,20 +18,43 @@ from inwit.runtime.views import Execution
 
 @dataclass(slots=True)
 class Spent:
-    """What one node spent. A cost stays None while any of its calls has no price."""
+    """What one node spent. `cost` is the sum of the calls that have a price; None without any."""
 
     calls: int = 0
     tokens: int = 0
-    cost: float | None = 0.0
+    cost: float | None = None
+    unpriced: int = 0
     uri: str = ""
 
     def add(self, call: events.LlmCompleted) -> None:
         """Add a call's figures."""
         self.calls += 1
         self.tokens += (call.input_tokens or 0) + (call.output_tokens or 0)
-        is_known = self.cost is not None and call.cost_usd is not None
-        self.cost = (self.cost or 0.0) + (call.cost_usd or 0.0) if is_known else None
+        if call.cost_usd is not None:
+            self.cost = (self.cost or 0.0) + call.cost_usd
+        elif call.error is None:
+            self.unpriced += 1
         self.uri = self.uri or call.uri
+
+    @property
+    def money(self) -> str:
+        """The cost in words, of which a part may not be known."""
+        return price(self.cost, self.unpriced)
+
+
+def price(cost: float | None, unpriced: int) -> str:
+    """Say what calls cost, of which some may have no price.
+
+    Example:
+        >>> price(0.5, 0), price(0.5, 2), price(None, 2)
+        ('$0.500000', 'at least $0.500000 (2 calls have no price)', 'at a cost that is not known')
+    """
+    if cost is None:
+        return "at a cost that is not known"
+    if not unpriced:
+        return f"${cost:.6f}"
+    verb = "call has" if unpriced == 1 else "calls have"
+    return f"at least ${cost:.6f} ({unpriced} {verb} no price)"
 
 
 def explain(scene: Scene) -> Draft:
@@ -50,8 +73,8 @@ def explain(scene: Scene) -> Draft:
         )
         return draft
     tokens = sum(one.tokens for one in spent.values())
-    known = [one.cost for one in spent.values()]
-    money = f"${sum(cost or 0 for cost in known):.6f}" if None not in known else "at a cost unknown"
+    known = [one.cost for one in spent.values() if one.cost is not None]
+    money = price(sum(known) if known else None, sum(one.unpriced for one in spent.values()))
     calls = sum(one.calls for one in spent.values())
     draft.say(
         f"{choice.words[:1].upper()}{choice.words[1:]} made {count(calls, 'model call')} with "
@@ -61,7 +84,8 @@ def explain(scene: Scene) -> Draft:
     for node, one in sorted(spent.items(), key=lambda item: -item[1].tokens):
         share = one.tokens / tokens if tokens else 0.0
         draft.say(
-            f"{node}: {count(one.calls, 'call')}, {one.tokens:,} tokens ({share:.0%}).", one.uri
+            f"{node}: {count(one.calls, 'call')}, {one.tokens:,} tokens ({share:.0%}), {one.money}.",
+            one.uri,
         )
     _compare(scene, draft, execution, spent, tokens)
     return draft

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from inwit import events
 from inwit.events import Event
+from inwit.introspection.analyses.budgets import ran_out, say_spent
+from inwit.introspection.analyses.failure_chain import (
+    cause,
+    failed_at,
+    failures,
+    innermost,
+    link,
+)
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
 from inwit.introspection.lineage import decisions
 from inwit.introspection.quotes import being, decision, failure
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
 CHAIN_TOLD = 8
-DEEPEST = 5
-"""Levels of inner executions that a failure is followed into."""
 
 
 def explain(scene: Scene) -> Draft:
@@ -31,8 +35,33 @@ def explain(scene: Scene) -> Draft:
     draft.data["execution_id"] = execution.execution_id
     if execution.status not in ("failed", "cancelled"):
         return _did_not_fail(scene, draft, choice)
+    return told(scene, draft, choice)
+
+
+def out_of_budget(scene: Scene) -> Draft:
+    """Name the budget that ended the execution that is meant, or say that none did."""
+    draft = Draft(data={"causes": []})
+    choice = choose(scene, fits=lambda one: bool(ran_out(one)), fitting="whose budget ran out")
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    draft.data["execution_id"] = one.execution_id
+    if ran_out(one):
+        return told(scene, draft, choice)
+    others = f", nor of the {count(choice.others, 'other')} looked at" if choice.others else ""
+    draft.say(
+        f"No budget of {choice.words} ran out{others}; it {being(one)}.",
+        one.uri,
+        graph_uri(one.graph_name, "executions"),
+    )
+    return draft
+
+
+def told(scene: Scene, draft: Draft, choice: Choice) -> Draft:
+    """Tell the failure of an execution that failed or was cancelled."""
+    execution = choice.execution
     _say_newer(scene, draft, choice)
-    root = _innermost(scene, execution)
+    root = innermost(scene, execution)
     chain = failures(scene, root)
     _say_end(scene, draft, choice)
     if root is not execution:
@@ -42,45 +71,12 @@ def explain(scene: Scene) -> Draft:
             root.uri,
         )
     _say_chain(draft, chain)
-    draft.data["chain"] = [_link(event) for event in chain]
-    draft.data["causes"] = [_cause(root, chain)]
+    draft.data["chain"] = [link(event) for event in chain]
+    draft.data["causes"] = [cause(root, chain)]
+    if ran_out(root):
+        say_spent(scene, draft, root)
     _say_loop(scene, draft, root)
     _say_habit(scene, draft, root)
-    return draft
-
-
-def retries(scene: Scene) -> Draft:
-    """Say why a node was tried again: the errors before each retry."""
-    draft = Draft(data={"causes": []})
-    choice = choose(scene, fits=lambda one: one.retries > 0, fitting="with retries")
-    if choice is None:
-        return nothing_recorded(scene, draft)
-    execution = choice.execution
-    draft.data["execution_id"] = execution.execution_id
-    found = [
-        event
-        for event in scene.events(execution.execution_id)
-        if isinstance(event, events.NodeFailed | events.RetryScheduled)
-        and (not scene.nodes or event.node in scene.nodes)
-    ]
-    scheduled = Counter(one.node for one in found if isinstance(one, events.RetryScheduled))
-    if not scheduled:
-        whom = scene.node or "No node"
-        said = f"{whom} was not tried again" if scene.node else f"{whom} was tried again"
-        draft.say(f"{said} in {choice.words}.", execution.uri)
-        return draft
-    for node, number in scheduled.most_common():
-        errors = [e for e in found if isinstance(e, events.NodeFailed) and e.node == node]
-        refs = [Ref(uri=e.uri, why="what made the retry") for e in errors[:CHAIN_TOLD]]
-        kinds = ", ".join(dict.fromkeys(failure(e.error) for e in errors))
-        draft.say(
-            f"{node} was tried again {times(number)} in {choice.words}, because of {short(kinds, 300)}.",
-            *refs,
-        )
-        draft.data["causes"].append(
-            {"node": node, "kind": "retries", "confirmed": True, "error": short(kinds, 300)}
-            | {"effect": exactly(number, "retries")}
-        )
     return draft
 
 
@@ -154,6 +150,8 @@ def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
     if names_one(scene) or thread_of(scene) is not None:
         return
     newest = scene.store.last_execution(graph=scene.scope)
+    if newest is not None and newest.parent_execution_id == choice.execution.execution_id:
+        return
     if newest is not None and newest.position > choice.execution.position:
         draft.say(
             f"The last execution, {newest.execution_id}, {being(newest)}; "
@@ -166,37 +164,6 @@ def _ended(execution: Execution) -> str:
     return "was cancelled" if execution.status == "cancelled" else "failed"
 
 
-def _innermost(scene: Scene, execution: Execution) -> Execution:
-    for _ in range(DEEPEST):
-        page = scene.store.executions(parent_id=execution.execution_id, status="failed", limit=1)
-        if not page.items:
-            break
-        execution = page.items[0]
-    return execution
-
-
-def failures(scene: Scene, execution: Execution) -> list[Event]:
-    """The events of a failure in order: tool, model and node errors with their retries."""
-    own = scene.events(execution.execution_id)
-    node = execution.error_node
-    failed = [event for event in own if isinstance(event, events.NodeFailed)]
-    last = next((event for event in failed[::-1] if node in (None, event.node)), None)
-    chain = [event for event in own if _belongs(event, last)]
-    return chain + [
-        event
-        for event in own
-        if isinstance(event, events.ExecutionFailed | events.ExecutionCancelled)
-    ]
-
-
-def _belongs(event: Event, last: Event | None) -> bool:
-    if last is None or event.node != last.node or event.visit != last.visit:
-        return False
-    if isinstance(event, events.LlmCompleted):
-        return event.error is not None
-    return isinstance(event, events.NodeFailed | events.ToolFailed | events.RetryScheduled)
-
-
 def _say_end(scene: Scene, draft: Draft, choice: Choice) -> None:
     execution = choice.execution
     end = next(
@@ -207,7 +174,8 @@ def _say_end(scene: Scene, draft: Draft, choice: Choice) -> None:
         ),
         None,
     )
-    where = f" in {execution.error_node}" if execution.error_node else ""
+    at = failed_at(scene, execution)
+    where = f" in {at}" if at else ""
     uri = end.uri if end else execution.uri
     if execution.status == "cancelled":
         draft.say(f"{_upper(choice.words)} was cancelled{_because(execution.reason)}.", uri)
@@ -250,49 +218,6 @@ def _subject(event: Event) -> str:
             return f"model {event.model} in {event.node}"
         case _:
             return f"{event.node}"
-
-
-def _link(event: Event) -> dict[str, Any]:
-    error = getattr(event, "error", None)
-    return {
-        "type": event.type,
-        "node": event.node,
-        "visit": event.visit,
-        "attempt": event.attempt,
-        "ts": event.ts,
-        "error": failure(error) if error else None,
-        "uri": event.uri,
-    }
-
-
-def _cause(root: Execution, chain: list[Event]) -> dict[str, Any]:
-    attempts = sum(isinstance(event, events.NodeFailed) for event in chain)
-    first = chain[0] if chain else None
-    return {
-        "node": root.error_node or root.current_node or "",
-        "kind": _kind(root, first),
-        "error": failure(root.error) if root.error else root.reason,
-        "error_type": root.error.type if root.error else "",
-        "execution_id": root.execution_id,
-        "first_failure": first.uri if first else root.uri,
-        "effect": exactly(max(attempts, 1), "failed attempts"),
-        "confirmed": True,
-    }
-
-
-def _kind(root: Execution, first: Event | None) -> str:
-    name = root.error.type if root.error else ""
-    if root.status == "cancelled":
-        return "cancelled"
-    if root.reason == "host lost":
-        return "host_lost"
-    if "Recursion" in name:
-        return "recursion_limit"
-    if "Timeout" in name:
-        return "timeout"
-    if isinstance(first, events.ToolFailed):
-        return "tool_error"
-    return "model_error" if isinstance(first, events.LlmCompleted) else "error"
 
 
 def _say_loop(scene: Scene, draft: Draft, root: Execution) -> None:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from inwit.events import EdgeTaken
+from inwit.events import EdgeTaken, Event, InterruptRaised, InterruptResumed, StatusChanged
 from inwit.introspection.app import START
 from inwit.introspection.claims import (
     Draft,
@@ -94,9 +94,11 @@ def explain(scene: Scene) -> Draft:
     _tell(draft, choice, node, visits, asked)
     mine = [visit for visit in visits if visit.node == node]
     led = leads(visits)
-    entry = _entry(scene, choice.execution.execution_id, node)
     for visit in mine[:VISITS_TOLD]:
-        _say_visit(draft, visit, led, visits, entry)
+        if led[place(visit)]:
+            _say_visit(draft, visit, led, visits)
+        else:
+            _say_unled(scene, draft, visit)
     if len(mine) > VISITS_TOLD:
         draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
     draft.data["decisions"] = [_told(visit, led, visits) for visit in mine]
@@ -223,13 +225,44 @@ def _told_lead(lead: Lead, visits: list[Visit]) -> dict[str, Any]:
     }
 
 
-def _entry_words(entry: EdgeTaken | None) -> str:
-    if entry is None:
-        return "it was where the execution began"
-    read = decision({"read": entry.read, "unread": entry.unread})
-    return f"the execution began there by the decision {entry.label!r}" + (
-        f", having read {read}" if read else ""
-    )
+def _say_unled(scene: Scene, draft: Draft, visit: Visit) -> None:
+    """Tell a visit to which no edge led: an execution began there, or went on there."""
+    resumed = _resumed(scene, visit)
+    entry = _entry(scene, visit.execution_id, visit.node)
+    entered = event_uri(visit.execution_id, visit.entry_seq)
+    number = f"Visit {visit.visit}"
+    if isinstance(resumed, InterruptResumed):
+        answer = short(resumed.value, 120)
+        text = f"it was called again after the answer {answer} to its question"
+        draft.say(f"{number}: {text}.", resumed.uri, entered)
+    elif resumed is not None:
+        draft.say(f"{number}: the execution went on there.", resumed.uri, entered)
+    elif entry is not None:
+        read = decision({"read": entry.read, "unread": entry.unread})
+        having = f", having read {read}" if read else ""
+        text = f"the execution began there by the decision {entry.label!r}{having}"
+        draft.say(f"{number}: {text}.", entry.uri)
+    else:
+        draft.say(f"{number}: it was where the execution began.", entered)
+
+
+def _resumed(scene: Scene, visit: Visit) -> Event | None:
+    """What the execution went on with, where it did so with this visit: the answer, or nothing."""
+    types = ("interrupt_resumed", "status_changed", "interrupt_raised")
+    events = [
+        e for e in scene.store.events(visit.execution_id, types=types) if e.seq < visit.entry_seq
+    ]
+    again = [e for e in events if isinstance(e, StatusChanged) and e.status == "running"]
+    if not again or any(
+        one.exit_seq is not None and again[-1].seq < one.exit_seq < visit.entry_seq
+        for one in scene.visits(visit.execution_id)
+    ):
+        return None
+    asked = {
+        e.interrupt_id for e in events if isinstance(e, InterruptRaised) and e.node == visit.node
+    }
+    answers = [e for e in events if isinstance(e, InterruptResumed) and e.interrupt_id in asked]
+    return answers[-1] if answers else again[-1]
 
 
 def _say_visit(
@@ -237,11 +270,7 @@ def _say_visit(
     visit: Visit,
     led: dict[Place, list[Lead]],
     visits: list[Visit],
-    entry: EdgeTaken | None,
 ) -> None:
-    if not led[place(visit)]:
-        uri = event_uri(visit.execution_id, visit.entry_seq)
-        draft.say(f"Visit {visit.visit}: {_entry_words(entry)}.", entry.uri if entry else uri)
     for lead in led[place(visit)]:
         words, uris = lead_words(lead, visits), [lead.uri or visit.uri]
         chosen = decision_before(lead, led)
@@ -257,6 +286,8 @@ def lead_words(lead: Lead, visits: list[Visit]) -> str:
     if not lead.is_decision:
         return f"it follows {source}"
     label = lead.edge.get("label")
+    if lead.is_command:
+        return f"{source} returned Command(goto={str(lead.edge.get('target'))!r})"
     text = f"after {source} the decision"
     text += f" was {short(label, 60)!r}" if label is not None else f" led to {lead.edge['target']}"
     read = decision(lead.edge)
@@ -279,7 +310,9 @@ def _writers(lead: Lead, visits: list[Visit]) -> dict[str, dict[str, Any] | None
 
 
 def _cause(way: Lead) -> tuple[str, str, str]:
-    kind = "branch_decision" if way.is_decision else "edge"
+    kind = "edge"
+    if way.is_decision:
+        kind = "command" if way.is_command else "branch_decision"
     return way.source.node, kind, str(way.edge.get("label") or "")
 
 
@@ -293,7 +326,7 @@ def causes(mine: list[Visit], led: dict[Place, list[Lead]]) -> list[dict[str, An
         {"node": node, "kind": kind, "label": label, "confirmed": True}
         | {"effect": exactly(number, "visits")}
         for (node, kind, label), number in sorted(
-            chosen.items(), key=lambda item: (item[0][1] != "branch_decision", -item[1])
+            chosen.items(), key=lambda item: (item[0][1] == "edge", -item[1])
         )
     ]
     again = sum(visit.attempts - 1 for visit in mine)

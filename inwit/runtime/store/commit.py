@@ -21,6 +21,7 @@ from inwit.runtime.store.rollups import write_latencies
 
 _ADDED = (
     "iteration", "llm_calls", "tool_calls", "retries", "input_tokens", "output_tokens",
+    "unpriced_calls",
 )  # fmt: skip
 _LATEST = ("status", "last_ns", "ended_ns", "current_node", "last_seq", "error", "error_node",
            "reason", "process")  # fmt: skip

@@ -18,6 +18,7 @@ COLUMNS: Final = (
     "id", "graph", "version", "thread", "parent", "status", "started_ns", "last_ns", "ended_ns",
     "duration_ns", "current_node", "iteration", "last_seq", "error", "error_node", "reason",
     "llm_calls", "tool_calls", "retries", "input_tokens", "output_tokens", "cost_usd",
+    "unpriced_calls",
 )  # fmt: skip
 _NO_BLOBS: Final[Blobs] = {}
 
@@ -113,5 +114,5 @@ def _row(track: Track, last_seq: int) -> tuple[Any, ...]:
         recording.parent_id, track.status, started_ns, last_ns, ended_ns, duration_ns,
         track.current_node, track.iteration, last_seq, error, error_node, reason or "",
         sums.llm_calls, sums.tool_calls, sums.retries, sums.input_tokens, sums.output_tokens,
-        sums.cost_usd,
+        sums.cost_usd, sums.unpriced_calls,
     )  # fmt: skip

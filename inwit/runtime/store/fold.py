@@ -130,6 +130,8 @@ class Folder:
             one.error = failure_of((fields or {}).get("error"))
             one.attempts = max(one.attempts, attempt or 1)
             one.end(seq, t + self._anchor_ns, "failed")
+        elif type_name == "interrupt_raised":
+            one.end(seq, t + self._anchor_ns, "interrupted")
         elif type_name == "llm_completed":
             one.llm_calls += 1
         elif type_name == "tool_started":

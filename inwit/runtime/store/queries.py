@@ -22,7 +22,7 @@ PREFIX_LENGTH: Final = 4
 _COLUMNS: Final = (
     "id, graph, version, status, started_ns, ended_ns, duration_ns, thread, parent, current_node,"
     " iteration, last_seq, error, error_node, reason, llm_calls, tool_calls, retries, input_tokens,"
-    " output_tokens, cost_usd, number"
+    " output_tokens, cost_usd, unpriced_calls, number"
 )
 SELECT: Final = f"SELECT {_COLUMNS} FROM executions"
 
@@ -127,7 +127,7 @@ def execution_of(row: tuple[Any, ...], redactor: Redactor) -> Execution:
     (
         execution_id, graph, version, status, started_ns, ended_ns, duration_ns, thread, parent,
         current_node, iteration, last_seq, error, error_node, reason, llm_calls, tool_calls,
-        retries, input_tokens, output_tokens, cost_usd, number,
+        retries, input_tokens, output_tokens, cost_usd, unpriced_calls, number,
     ) = row  # fmt: skip
     return Execution(
         execution_id=execution_id, graph_name=graph, graph_version=version, status=status,
@@ -139,5 +139,5 @@ def execution_of(row: tuple[Any, ...], redactor: Redactor) -> Execution:
         error=None if error is None else failure_of(redactor.value(json.loads(error))),
         error_node=error_node, reason=redactor.text(reason), llm_calls=llm_calls,
         tool_calls=tool_calls, retries=retries, input_tokens=input_tokens,
-        output_tokens=output_tokens, cost_usd=cost_usd, position=number,
+        output_tokens=output_tokens, cost_usd=cost_usd, unpriced_calls=unpriced_calls, position=number,
     )  # fmt: skip

@@ -80,6 +80,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE INDEX executions_by_status ON executions (status, number) WHERE status <> 'completed';
     """,
+    # A sum of costs is a lower bound while some calls have no price.
+    """
+    ALTER TABLE executions ADD COLUMN unpriced_calls INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

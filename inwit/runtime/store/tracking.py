@@ -28,10 +28,13 @@ _NO_CELLS: Final = Cells()
 class Sums:
     """What calls of models and tools add to an execution's row."""
 
-    __slots__ = ("cost_usd", "input_tokens", "llm_calls", "output_tokens", "retries", "tool_calls")
+    __slots__ = (
+        "cost_usd", "input_tokens", "llm_calls", "output_tokens", "retries", "tool_calls",
+        "unpriced_calls",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.llm_calls = self.tool_calls = self.retries = 0
+        self.llm_calls = self.tool_calls = self.retries = self.unpriced_calls = 0
         self.input_tokens = self.output_tokens = 0
         self.cost_usd: float | None = None
 
@@ -60,7 +63,7 @@ class Track:
     keys: set[str] | None = None
     sums = NOTHING
     iteration = 0
-    """Visits that ended since the last batch."""
+    """Visits that ended since the last batch, also by failing; less those that were tried again."""
     cells = _NO_CELLS
     until_t = 0
     """When the minute of `cells` is over."""
@@ -122,7 +125,8 @@ class Track:
                     pieces += 1
                 if opened:
                     t0 = opened.pop((node, visit), t0)  # noqa: PLW2901
-                    self.failing.pop((node, visit), None)
+                    if self.failing and self.failing.pop((node, visit), None) is not None:
+                        self.iteration -= 1
                 if t1 >= until_t:
                     self._next_minute(t1)
                     cells, until_t = self.cells, self.until_t
@@ -148,7 +152,8 @@ class Track:
         """Count a visit that ended well, and how long it took."""
         if self.opened:
             t0 = self.opened.pop((node, visit), t0)
-            self.failing.pop((node, visit), None)
+            if self.failing.pop((node, visit), None) is not None:
+                self.iteration -= 1
         if t1 >= self.until_t:
             self._next_minute(t1)
         self.cells[node].append(t1 - t0)
@@ -226,6 +231,8 @@ class Track:
         cell = self.cells.cell(node)
         cell.add(t - t0)
         cell.failed += 1
+        if key not in self.failing:
+            self.iteration += 1
         self.failing[key] = t
 
     def on_retry_scheduled(self, t: int, node: str, visit: int, _: dict[str, Any]) -> None:
@@ -236,6 +243,7 @@ class Track:
         cell.retries += 1
         failed_t = self.failing.pop((node, visit), None)
         if failed_t is not None:
+            self.iteration -= 1
             cell.take_back(failed_t - self.opened.get((node, visit), failed_t))
 
     def on_llm_completed(self, _t: int, _node: Any, _visit: Any, fields: dict[str, Any]) -> None:
@@ -246,6 +254,8 @@ class Track:
         cost = fields.get("cost_usd")
         if cost is not None:
             sums.cost_usd = (sums.cost_usd or 0.0) + cost
+        elif fields.get("error") is None:
+            sums.unpriced_calls += 1
 
     def on_tool_started(self, _t: int, _node: Any, _visit: Any, _fields: Any) -> None:
         self._add().tool_calls += 1

@@ -1,0 +1,102 @@
+"""The executions within an execution: which graphs it called, how they went, which of them failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inwit.introspection.analyses import failure_chain
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import Draft, Ref, count, duration
+from inwit.introspection.quotes import being, failure
+from inwit.introspection.scene import Scene
+from inwit.introspection.which import Choice, choose
+from inwit.runtime.views import Execution
+
+TOLD = 10
+_FAILED = r"fail|crash|broke|broken|error|wrong"
+
+
+def answer(scene: Scene) -> Draft:
+    """Name the inner executions of the one that is meant, or those of them that failed."""
+    draft = Draft(data={"values": {}})
+    asks_failed = scene.says(_FAILED)
+    choice = _choose(scene, asks_failed=asks_failed)
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    found = inner(scene, one)
+    shown = [child for child in found if child.status == "failed"] if asks_failed else found
+    draft.data |= {"execution_id": one.execution_id}
+    draft.data["values"] = {
+        "executions": [_shown(child) for child in shown], "total_count": len(found),
+    }  # fmt: skip
+    if not found:
+        draft.say(f"{_upper(choice.words)} called no other graph.", one.uri)
+        return draft
+    if not shown:
+        draft.say(
+            f"None of the {count(len(found), 'graph')} that {choice.words} called failed.",
+            *(child.uri for child in found[:TOLD]),
+        )
+        return draft
+    if asks_failed:
+        _say_failed(scene, draft, choice, shown)
+        return draft
+    draft.say(f"{_upper(choice.words)} called {count(len(found), 'graph')}.", one.uri)
+    for child in found[:TOLD]:
+        took = f", {duration(child.duration_ms)}" if child.duration_ms is not None else ""
+        draft.say(
+            f"{child.graph_name} in execution {child.execution_id}: {child.status}{took}.",
+            child.uri,
+        )
+    return draft
+
+
+def inner(scene: Scene, execution: Execution) -> list[Execution]:
+    """The executions that one called, the first first; not those that they called."""
+    page = scene.store.executions(parent_id=execution.execution_id, limit=200)
+    return sorted(page.items, key=lambda one: one.position)
+
+
+def _choose(scene: Scene, *, asks_failed: bool) -> Choice | None:
+    def fits(one: Execution) -> bool:
+        found = inner(scene, one)
+        return any(child.status == "failed" for child in found) if asks_failed else bool(found)
+
+    fitting = "in which a subgraph failed" if asks_failed else "that called another graph"
+    return choose(scene, fits=fits, fitting=fitting)
+
+
+def _say_failed(scene: Scene, draft: Draft, choice: Choice, failed: list[Execution]) -> None:
+    one = choice.execution
+    at = failure_chain.failed_at(scene, one)
+    where = f" (node {at} of {one.graph_name})" if at else ""
+    for child in failed[:TOLD]:
+        chain = failure_chain.failures(scene, child)
+        first = chain[0] if chain else None
+        in_node = f" in {child.error_node}" if child.error_node else ""
+        draft.say(
+            f"{child.graph_name}{where if len(failed) == 1 else ''} failed in execution "
+            f"{child.execution_id}{in_node}: {failure(child.error).rstrip('.')}.",
+            Ref(uri=first.uri, why="the first failure within it") if first else None,
+            child.uri,
+        )
+    draft.say(f"{_upper(choice.words)}, which had called it, {being(one)}.", one.uri)
+    draft.data["causes"] = [
+        failure_chain.cause(child, failure_chain.failures(scene, child)) for child in failed
+    ]
+
+
+def _shown(child: Execution) -> dict[str, Any]:
+    return {
+        "execution_id": child.execution_id,
+        "graph_name": child.graph_name,
+        "status": child.status,
+        "error": failure(child.error) if child.error else None,
+        "error_node": child.error_node,
+        "duration_ms": child.duration_ms,
+    }
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

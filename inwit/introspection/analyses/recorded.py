@@ -1,0 +1,107 @@
+"""Questions in the words of what is recorded: interrupts, cache hits, tool calls, children, budgets.
+
+Their words are certain enough to be read without the router: each pattern here says what is asked
+and with which intent. A reading of the router stands where none fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from inwit.answers import Intent
+from inwit.introspection.analyses import (
+    cache_hits,
+    children,
+    interrupts,
+    tool_calls,
+    why_failed,
+)
+from inwit.introspection.claims import Draft
+from inwit.introspection.scene import Scene
+
+Analysis = Callable[[Scene], Draft | None]
+
+_WAITS_FOR = (
+    r"wait(?:s|ing)? (?:for|on) (?:me|us|you|input|approval|any|some\w*|(?:an? |the )?(?:person|human"
+    r"|answer|approval|decision|user)|(?:my|our) )|await\w*|\b(?:is|are) (?:any\w*|some\w*) waiting"
+    r"|\bneeds? (?:(?:my|our|an?|any|human|your|some\w*) )?(?:approval|answer\b|decision|human input"
+    r"|a person)|\b(?:open|pending|unanswered) (?:interrupt|question|approval)|\bto approve\b"
+)
+_ASKS = (
+    r"\bwhat (?:does|did|do|is|was)(?: it| the \w+| that| this| he| she)?\s+ask(?:ing|ed|s)?\b(?! about)"
+    r"|\bwhat (?:am i|are we|was i|were we) (?:being )?asked"
+    r"|\bwhat (?:is|was|were|are) the (?:open |pending |last )?(?:question|interrupt)s?\b"
+)
+_ANSWERED = (
+    r"\bwhat did (?:i|we|he|she|they|the (?:person|human|user)|some(?:one|body))\s+(?:answer|reply|say"
+    r"|decide)|\b(?:was|were|got|has|have|is)\b(?!.*\bif\b).*\b(?:approved|rejected|answered)\b"
+    r"|\bwho (?:approved|rejected|answered|resumed)"
+    r"|\b(?:which|what) (?:answer|decision) (?:was|did)\b.*\b(?:given|get|got|make)"
+)
+_AFTER = (
+    r"\b(?:what|which)\b.*\b(?:after|since|following|once|upon)\s+(?:(?:the|my|our|it|i|we|was|were"
+    r"|that|had|been|has|is|human)\s+)*(?:approv|answer|interrupt|resum|reject|decision|person)"
+)
+_WHY_WAITS = r"\bwhy\b.*\b(?:wait|paus|block|stuck|stop|halt|hang|idle|not (?:go|mov|runn))"
+_CACHED = (
+    r"\bcache hit|\bhits? (?:in )?the cache|\bfrom (?:the|a|its) cache\b"
+    r"|^(?!.*\b(?:if|should|could|can|would|how (?:do|can))\b).*\b(?:was|were|did|got|which|what|how many)"
+    r"\b.*\b(?:cached\b|(?:use|hit)s? (?:the |its |a )?cache\b)"
+)
+_CHILDREN = (
+    r"\b(?:which|what|list|show|how many|did|were|was)\b.*\b(?:sub-?graphs?|sub-?executions?"
+    r"|child(?:ren)?(?: (?:executions?|graphs?|runs?))?|inner (?:graphs?|executions?)|nested \w+)\b"
+    r".*\b(?:fail|ran\b|run\b|call|crash|broke|error|had\b|have\b|there\b|start|execut|invoke)"
+)
+_TOOLS = (
+    r"\b(?:which|what|how many|list|did|was|were|has|have|how often|show)\b.*\btools?\b.*"
+    r"\b(?:called|used|invoked|ran\b|(?:did|has|have)\b.*\b(?:call|use|run|invoke))"
+    r"|\b(?:which|what|how many)\b.*\b(?:tools?|tool calls?)\b.*\b(?:did|were|was)\b"
+)
+_BUDGETS = (
+    r"\bbudgets?\b.*\b(?:ran out|run out|exceed|over|used up|exhaust|hit|left|spent|reach)"
+    r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*\bbudgets?\b"
+)
+
+_KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
+    ("state", _AFTER, interrupts.after),
+    ("state", _WAITS_FOR, interrupts.waiting),
+    ("state", _ASKS, interrupts.question),
+    ("state", _ANSWERED, interrupts.answered),
+    ("why", _WHY_WAITS, interrupts.why),
+    ("state", _CACHED, cache_hits.answer),
+    ("state", _CHILDREN, children.answer),
+    ("state", _TOOLS, tool_calls.answer),
+    ("why", _BUDGETS, why_failed.out_of_budget),
+)
+_OTHERS = re.compile(
+    r"\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"
+)
+"""Words that make the same words mean something else: a plan is approved, a feature is there."""
+
+
+def intent_of(words: str) -> Intent | None:
+    """The intent of a question in words of the record; None where the router knows better.
+
+    `words` is the question with the names of the project left out.
+    """
+    intent, _ = _kind(words.lower())
+    return intent
+
+
+def answer(scene: Scene) -> Draft | None:
+    """Answer a question of the record; None where it asks for something else."""
+    if scene.query.intent in ("whatif", "howcan", "howto", "ami"):
+        return None
+    _, analysis = _kind(scene.plain_words)
+    return analysis(scene) if analysis is not None else None
+
+
+def _kind(words: str) -> tuple[Intent | None, Analysis | None]:
+    if _OTHERS.search(words):
+        return None, None
+    for intent, said, analysis in _KNOWN:
+        if re.search(said, words):
+            return intent, analysis
+    return None, None

@@ -1,0 +1,102 @@
+"""Which tools were called, with what, and what they gave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from inwit.events import Event, ToolCompleted, ToolFailed, ToolStarted
+from inwit.introspection.analyses import children
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import Draft, Ref, count, listed, short, times
+from inwit.introspection.quotes import failure
+from inwit.introspection.scene import Scene
+from inwit.introspection.which import choose
+from inwit.runtime.views import Execution
+
+TOLD = 8
+DEEPEST = 5
+_TYPES = ("tool_started", "tool_completed", "tool_failed")
+
+
+def answer(scene: Scene) -> Draft:
+    """List the tool calls of the execution that is meant, those within its subgraphs too."""
+    draft = Draft(data={"values": {}, "calls": []})
+    choice = choose(
+        scene,
+        fits=lambda one: one.tool_calls > 0 or _inner_calls(scene, one),
+        fitting="with tool calls",
+    )
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    named = set(scene.named("tool"))
+    events = [
+        event
+        for event in _events(scene, one, DEEPEST)
+        if scene.node in (None, event.node) and (not named or getattr(event, "tool", None) in named)
+    ]
+    started = [event for event in events if isinstance(event, ToolStarted)]
+    ends = {
+        (event.execution_id, event.call_id): event
+        for event in events
+        if isinstance(event, ToolCompleted | ToolFailed)
+    }
+    draft.data |= {"execution_id": one.execution_id}
+    if not started:
+        who = listed(named) if named else "No tool"
+        draft.say(f"{who} was {'not ' if named else ''}called in {choice.words}.", one.uri)
+        return draft
+    ran = Counter(event.tool for event in started)
+    draft.data["values"] = dict(ran)
+    told = listed(f"{tool} {times(number)}" for tool, number in ran.most_common())
+    draft.say(
+        f"In {choice.words} these tools were called: {told}.",
+        *(Ref(uri=event.uri, why=f"a call of {event.tool}") for event in started[:TOLD]),
+    )
+    for event in started:
+        end = ends.get((event.execution_id, event.call_id))
+        draft.data["calls"].append(_shown(event, end))
+    for event in started[:TOLD]:
+        _say_call(draft, event, ends.get((event.execution_id, event.call_id)))
+    if len(started) > TOLD:
+        draft.admit(f"The other {count(len(started) - TOLD, 'call')} are in the data.")
+    return draft
+
+
+def _inner_calls(scene: Scene, execution: Execution) -> bool:
+    return any(one.tool_calls > 0 for one in children.inner(scene, execution))
+
+
+def _events(scene: Scene, execution: Execution, depth: int) -> list[Event]:
+    found = scene.store.events(execution.execution_id, types=_TYPES)
+    if depth:
+        for child in children.inner(scene, execution):
+            found = [*found, *_events(scene, child, depth - 1)]
+    return found
+
+
+def _say_call(draft: Draft, started: ToolStarted, end: ToolCompleted | ToolFailed | None) -> None:
+    by = f" by {started.node} (visit {started.visit})" if started.node else ""
+    match end:
+        case ToolCompleted():
+            outcome = f"gave {short(end.output, 120)}"
+        case ToolFailed():
+            outcome = f"failed: {failure(end.error).rstrip('.')}"
+        case _:
+            outcome = "has not ended on record"
+    draft.say(
+        f"{started.tool}, called{by} with {short(started.input, 120)}, {outcome}.",
+        Ref(uri=started.uri, why="the call"),
+        Ref(uri=end.uri, why="how it ended") if end is not None else None,
+    )
+
+
+def _shown(started: ToolStarted, end: ToolCompleted | ToolFailed | None) -> dict[str, Any]:
+    shown = {"tool": started.tool, "node": started.node, "visit": started.visit, "uri": started.uri}
+    shown |= {"input": started.input}
+    if isinstance(end, ToolCompleted):
+        return shown | {"outcome": "completed", "output": end.output}
+    if isinstance(end, ToolFailed):
+        return shown | {"outcome": "failed", "error": failure(end.error)}
+    return shown | {"outcome": "open"}

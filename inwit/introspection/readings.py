@@ -1,0 +1,124 @@
+"""Which readings of a question are answered: the router's, mended where its words are certain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from inwit.answers import LEVELS, Intent, Level
+from inwit.errors import MalformedInputError
+from inwit.introspection.analyses import recorded
+from inwit.introspection.claims import short
+from inwit.introspection.feature_names import features_in
+from inwit.introspection.router import Reading, Routing
+from inwit.introspection.scene import blanked, last_package
+from inwit.introspection.terms import terms_in
+from inwit.runtime.project import Project
+
+PARTS_MOST = 2
+_PLANS = re.compile(
+    r"\b(?:what|which|any|list|show|my|see|how many|are there)\b[^?.]*?\bplans\b", re.IGNORECASE
+)
+_SURE = 0.9
+"""How likely a question in the words of what is recorded is about that."""
+
+
+_OF_PACKAGE = re.compile(
+    r"publish|wrote|written|author|maintain|licen[cs]e|made|make|own|version|newest|latest|install"
+    r"|provid|requir|depend|downloads?|popular|package",
+    re.IGNORECASE,
+)
+_IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
+
+
+def read(question: str, route: Callable[[str], Routing], project: Project) -> Routing:
+    """Read a question; one that is about "it" alone is read with the last package in its place."""
+    routing = route(question)
+    if not routing.abstained or not _IT.search(question) or not _OF_PACKAGE.search(question):
+        return routing
+    again = route(_IT.sub(last_package(project) or "the package", question))
+    is_network = not again.abstained and again.best.level == "network"
+    return msgspec.structs.replace(again, entities=routing.entities) if is_network else routing
+
+
+def readings_of(question: str, routing: Routing, wanted: Level | None) -> list[Reading]:
+    """The readings to answer, of the level that is insisted on, if one is."""
+    found = _readings(routing, wanted)
+    if wanted is not None:
+        return found
+    found = [_within_project(one, question, routing) for one in found]
+    found = [_of_plans(one, question, routing) for one in found]
+    found = [_of_terms(one, question) for one in found]
+    return _of_record(found, question, routing)
+
+
+def level_of(level: str | None) -> Level | None:
+    """Read a level that a caller insists on; None where it leaves that open.
+
+    Raises:
+        MalformedInputError: There is no such level.
+    """
+    if level is None or level in ("", "auto"):
+        return None
+    for known in LEVELS:
+        if known == level:
+            return known
+    raise MalformedInputError(
+        f"No level {short(level, 40)!r}.", hint=f"Levels: {', '.join(LEVELS)}."
+    )
+
+
+def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
+    """The readings to answer: those of the level that is insisted on, else the router's own."""
+    if wanted is None:
+        return list(routing.readings[: 1 if routing.abstained else PARTS_MOST])
+    fitting = [one for one in routing.readings if one.level == wanted]
+    if fitting:
+        return fitting[:PARTS_MOST]
+    best = next((one for one in routing.readings if one.level != "none"), None)
+    intent: Intent = best.intent if best is not None else "whatis"
+    return [Reading(level=wanted, intent=intent, probability=best.probability if best else 0.0)]
+
+
+def _within_project(reading: Reading, question: str, routing: Routing) -> Reading:
+    """A question about the platform that names a part of a graph, and no feature, is about that."""
+    names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
+    if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not names_own:
+        return reading
+    if features_in(question):
+        return reading
+    return msgspec.structs.replace(reading, level="app", intent="whatis")
+
+
+def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
+    """A question for the plans on record is a search, unless a node or a key is called so."""
+    names = {one.value for one in routing.entities if one.kind in ("graph", "node", "key")}
+    if reading.level not in ("live", "app", "none") or not _PLANS.search(question):
+        return reading
+    if any(name in ("plan", "plans") for name in names):
+        return reading
+    probability = reading.probability if reading.level == "live" else _SURE
+    return Reading(level="live", intent="search", probability=probability, part=reading.part)
+
+
+def _of_terms(reading: Reading, question: str) -> Reading:
+    """A question for the difference of two of inwit's words is about those."""
+    if reading.level == "platform" or len(terms_in(reading.part or question)) < 2:
+        return reading
+    return Reading(level="platform", intent="whatis", probability=_SURE, part=reading.part)
+
+
+def _of_record(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
+    """A question in the words of what is recorded (an interrupt, a cache hit) is about that."""
+    parts = any(one.part for one in found)
+    if parts or any(
+        one.level == "network" or one.intent in ("whatif", "howto") for one in found[:1]
+    ):
+        return found
+    intent = recorded.intent_of(blanked(question, routing.entities))
+    if intent is None:
+        return found
+    kept = next((one for one in found if one.level == "live" and one.intent == intent), None)
+    return [kept or Reading(level="live", intent=intent, probability=_SURE)]
