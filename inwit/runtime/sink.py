@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DETAILED = frozenset({"debug", "checkpoints", "tasks"})
 _LIVE = frozenset({"messages", "custom"})
+_NOTHING = object()
 
 
 class Sink:
@@ -38,7 +39,7 @@ class Sink:
         self.is_detailed = self.is_live or bool(self.modes & _DETAILED)
         """Whether each task's beginning matters."""
         self.within: tuple[str, ...] = ()
-        self._before: Any = None
+        self._before: Any = _NOTHING
         """The state as readers know it, once a branch has asked a person."""
         self.seen: set[Any] = set()
         """Ids of the messages that were put, or that a node was given."""
@@ -160,7 +161,7 @@ class Sink:
         """Tell what the execution waits for, and what its other branches have done meanwhile."""
         if not execution.is_paused:
             return
-        if self._before is None:
+        if self._before is _NOTHING:
             if execution.waiting or not self.within:
                 self._tell_asked(execution, execution.waiting)
         elif (shown := self._shown(execution)) != self._before:

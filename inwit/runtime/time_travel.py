@@ -231,7 +231,8 @@ async def _apply_as(  # noqa: PLR0917 - of one update
             f"Node {name!r} does not exist.", hint=nearest(name, program.by_name)
         )
     node = program.nodes[program.by_name[name]]
-    updates, goto = read_update(graph.schema, name, changed_by(graph.schema, state, values))
+    values = changed_by(graph.schema, state, graph.as_returned(values))
+    updates, goto = read_update(graph.schema, name, values)
     for update in updates:
         graph.schema.apply(state, update, strict=True)
     following, _ = await advance(execution, node, state)

@@ -409,8 +409,8 @@ def test_an_entry_point_is_a_graph_that_can_be_asked_about(project: Path) -> Non
     assert (manifest.name, [node.name for node in manifest.nodes]) == ("shop", ["flow"])
     assert {field.name for field in manifest.fields} == {"input", "output", "saved"}
     assert "flow" in flow.get_graph().draw_mermaid()
-    assert flow.get_input_jsonschema() == {"type": "string"}
-    assert flow.get_output_jsonschema() == {"type": "string"}
+    assert flow.get_input_jsonschema() == {"title": "shopInput", "type": "string"}
+    assert flow.get_output_jsonschema() == {"title": "shopOutput", "type": "string"}
     (end,) = recorded(flow, "execution_completed")
     assert end["graph_name"] == "shop"
 
@@ -434,7 +434,7 @@ def test_final_types_are_told_apart(project: Path) -> None:
     def flow(n: int) -> entrypoint.final[str, int]:
         return entrypoint.final(value=str(n), save=n)
 
-    assert flow.get_output_jsonschema() == {"type": "string"}
+    assert flow.get_output_jsonschema()["type"] == "string"
     assert flow.invoke(1) == "1"
     with pytest.raises(TypeError, match="Annotate both"):
         entrypoint()(_returning_half)
@@ -498,3 +498,31 @@ def test_decorated_functions_keep_their_name_and_words() -> None:
     made: Callable[..., Any] = task(charge)
 
     assert (made.__name__, made.__doc__) == ("charge", "Take money.")
+
+
+def test_a_thread_s_memory_of_an_entry_point_can_be_changed(project: Path) -> None:
+    @entrypoint(checkpointer=InMemorySaver())
+    def flow(n: int, *, previous: int | None = None) -> int:
+        return n + (previous or 0)
+
+    config = {"configurable": {"thread_id": "t"}}
+    flow.invoke(1, config)
+    flow.update_state(config, 40)
+
+    assert flow.get_state(config).values == 40
+    assert flow.invoke(2, config) == 42
+
+
+def test_a_question_is_told_once_though_nothing_was_returned_yet(project: Path) -> None:
+    @entrypoint(checkpointer=InMemorySaver())
+    def flow(_: str) -> Any:
+        return interrupt("why?")
+
+    flow.invoke("", thread_id="t")
+    chunks = list(flow.stream(None, thread_id="t", stream_mode=["values", "updates"]))
+
+    assert [(mode, list(chunk or ())) for mode, chunk in chunks] == [
+        ("values", []),
+        ("updates", ["__interrupt__"]),
+        ("values", ["__interrupt__"]),
+    ]

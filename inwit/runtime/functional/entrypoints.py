@@ -6,7 +6,8 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args, get_origin
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
 from inwit.runtime import loops, naming
 from inwit.runtime.checkpoints import Checkpointer
@@ -17,7 +18,7 @@ from inwit.runtime.functional.calls import close, give_up
 from inwit.runtime.functional.tasks import Retry, Seconds, refuse_sync_timeout
 from inwit.runtime.graph import START, StateGraph, Written
 from inwit.runtime.manifest import Source
-from inwit.runtime.policies import DEFAULT_RETRY, Limits, NodePolicy
+from inwit.runtime.policies import DEFAULT_RETRY, NO_LIMITS, NO_RETRY, Limits, NodePolicy
 from inwit.runtime.policies.compose import Around, compose
 from inwit.runtime.program import END, Node, Program, bind, is_coroutine_function
 from inwit.runtime.schemas import json_schema, model_of
@@ -77,13 +78,17 @@ class Entrypoint(CompiledGraph[Any]):
         """What the function returned last; streams and snapshots show it."""
         return state.get(OUTPUT)
 
+    def as_returned(self, values: Any) -> Any:
+        """What `update_state` was given, as if the function had returned it."""
+        return _update_of(values)
+
     def get_input_jsonschema(self, config: Config | None = None) -> dict[str, Any]:  # noqa: ARG002 - LangGraph's
         """The JSON schema of what it is given."""
-        return json_schema(self.schema.channels[INPUT].type)
+        return {"title": f"{self.name}Input", **json_schema(self.schema.channels[INPUT].type)}
 
     def get_output_jsonschema(self, config: Config | None = None) -> dict[str, Any]:  # noqa: ARG002 - LangGraph's
         """The JSON schema of what it gives."""
-        return json_schema(self.schema.channels[OUTPUT].type)
+        return {"title": f"{self.name}Output", **json_schema(self.schema.channels[OUTPUT].type)}
 
     def get_input_schema(self, config: Config | None = None) -> type[BaseModel]:  # noqa: ARG002 - LangGraph's
         """A pydantic model that takes what it is given."""
@@ -116,6 +121,7 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
     Args:
         timeout: The seconds that it may take, or a `TimeoutPolicy`; for async functions.
         name: The graph's name; the function's without it.
+        defaults: "langgraph" leaves out our limits and retries.
 
     Example:
         >>> from inwit import InMemorySaver, entrypoint
@@ -133,7 +139,7 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         value: V
         save: S
 
-    def __init__(  # noqa: PLR0917 - LangGraph's order
+    def __init__(  # noqa: PLR0913, PLR0917 - LangGraph's order
         self,
         checkpointer: Checkpointer | bool | None = None,
         store: BaseStore | None = None,
@@ -144,6 +150,7 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         timeout: Seconds = None,
         *,
         name: str | None = None,
+        defaults: Literal["inwit", "langgraph"] = "inwit",
     ) -> None:
         self.checkpointer = checkpointer
         self.store = store
@@ -151,6 +158,7 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         self.context_schema = context_schema
         self.timeout = timeout
         self.name = name
+        self.is_langgraph = defaults == "langgraph"
         self.policy = {
             "cache_policy": cache_policy,
             # Its tasks have been tried often enough: by default it is not tried again with them.
@@ -175,14 +183,16 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         own = own if naming.is_node_name(own) else "entrypoint"
         builder = _builder(own, function, NodePolicy.written(self.policy), self.context_schema)
         code = getattr(unwrap(function), "__code__", None)
+        source = Source(
+            file="" if code is None else code.co_filename,
+            line=0 if code is None else code.co_firstlineno,
+        )
         options = Options(
-            name=self.name or own,
-            source=Source(
-                file="" if code is None else code.co_filename,
-                line=0 if code is None else code.co_firstlineno,
-            ),
-            limits=Limits(),
-            retry=DEFAULT_RETRY,
+            name=self.name or _graph_name(function, own, source),
+            source=source,
+            limits=NO_LIMITS if self.is_langgraph else Limits(),
+            retry=NO_RETRY if self.is_langgraph else DEFAULT_RETRY,
+            is_langgraph=self.is_langgraph,
             checkpointer=self.checkpointer,
             store=self.store,
             cache=self.cache,
@@ -190,6 +200,15 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         )
         program = _program(builder, own, options)
         return Entrypoint(builder.schema, program, options, builder)
+
+
+def _graph_name(function: Callable[..., Any], own: str, source: Source) -> str:
+    """The function's module and name, as other graphs have their variable's."""
+    home = getattr(function, "__module__", None) or "graph"
+    if home == "__main__":
+        home = PurePath(source.file).stem or "main"
+    name = f"{home}.{own}"
+    return name if naming.is_graph_name(name) else own
 
 
 def _builder(
@@ -250,11 +269,15 @@ def _body(function: Callable[..., Any]) -> Callable[[Any, Context], Any]:
         except BaseException as exc:
             await give_up(ctx, exc)
             raise
-        if isinstance(returned, entrypoint.final):
-            return {OUTPUT: returned.value, SAVED: returned.save}
-        return {OUTPUT: returned, SAVED: returned}
+        return _update_of(returned)
 
     return body
+
+
+def _update_of(returned: Any) -> dict[str, Any]:
+    if isinstance(returned, entrypoint.final):
+        return {OUTPUT: returned.value, SAVED: returned.save}
+    return {OUTPUT: returned, SAVED: returned}
 
 
 def _types(function: Callable[..., Any]) -> dict[str, Any]:
