@@ -169,7 +169,8 @@ class Sink:
 
     def _tell_asked(self, execution: Execution, waiting: Sequence[Waiting]) -> Any:
         found, shown = tuple(one.interrupt() for one in waiting), self._shown(execution)
-        self.put("updates", {"__interrupt__": found})
+        if found or not self.within:
+            self.put("updates", {"__interrupt__": found})
         if found:
             is_one = execution.graph.shown_key is not None or not isinstance(shown, dict)
             self.put("values", {**({} if is_one else shown), "__interrupt__": found})

@@ -145,7 +145,10 @@ def before_input(
 def history_of(
     graph: CompiledGraph[Any], saver: Checkpointer, place: Place
 ) -> Iterator[StateSnapshot]:
-    """All states of a thread, newest first."""
+    """All states of a thread, newest first; of a place at a checkpoint, that one alone."""
+    if place.checkpoint_id is not None:
+        yield state_at(graph, saver, place)
+        return
     checkpoints = saver.history(place.thread_id, ns=place.ns)
     ends = ends_of(checkpoints)
     for row in checkpoints:

@@ -195,7 +195,8 @@ async def _update(
     execution = graph.make_execution(new_id(), place.thread_id, {}, state)
     execution.ns, execution.base = place.ns, -1 if last is None else last.step
     is_copy = len(updates) == 1 and updates[0][1:2] == (COPY,)
-    ready: list[Ready] = _same_next(graph.program, last) if is_copy else []
+    execution.arrived = arrivals(graph.program, last)
+    ready = _same_next(graph.program, last) if is_copy else _joined(graph.program, last, updates)
     parts = []
     for one in () if is_copy else updates:
         values, as_node = one[0], one[1] if len(one) > 1 else None
@@ -237,6 +238,27 @@ async def _apply_as(  # noqa: PLR0917 - of one update
         graph.schema.apply(state, update, strict=True)
     following, _ = await advance(execution, node, state)
     return [*following, *ready_of(program, name, goto)]
+
+
+def _joined(program: Any, last: Checkpoint | None, updates: Sequence[Any]) -> list[Ready]:
+    """The tasks that wait because their joins are complete: these an update leaves waiting."""
+    as_nodes = {one[1] for one in updates if len(one) > 1}
+    targets = {join.target for join in program.joins}
+    if "__end__" in as_nodes:
+        return []
+    return [
+        one
+        for one in _same_next(program, last)
+        if type(one) is int and one in targets and program.nodes[one].name not in as_nodes
+    ]
+
+
+def arrivals(program: Any, last: Checkpoint | None) -> dict[int, set[int]] | None:
+    """Which nodes' arrivals the joins had counted at a checkpoint."""
+    return {
+        number: {program.by_name[name] for name in names if name in program.by_name}
+        for number, names in ((last.joins if last is not None else None) or ())
+    } or None
 
 
 def _same_next(program: Any, last: Checkpoint | None) -> list[Ready]:

@@ -63,11 +63,21 @@ def read_update(
             updates += more
             goto += ways
         return updates, goto
+    if (known := _annotated(schema, returned)) is not None:
+        return [known], []
     raise InvalidUpdateError(
         f"Expected dict, got {shorten(returned)}: the node {name!r} returned a "
         f"{type(returned).__name__}.",
         hint="Return a dict of the state's keys that change, a Command, or None.",
     )
+
+
+def _annotated(schema: StateSchema, value: Any) -> Mapping[str, Any] | None:
+    """The keys of the state among the fields of an object of another class; None where it has none."""
+    fields = getattr(type(value), "__dataclass_fields__", None)
+    names = getattr(type(value), "model_fields", {}) if fields is None else fields
+    found = {name: getattr(value, name) for name in names if name in schema.names}
+    return found or None
 
 
 def _read_command(
@@ -164,7 +174,7 @@ def pairs_written(schema: StateSchema, returned: Any) -> list[tuple[str, Any]]:
         return [(key, value) for key, value in found.items() if key in schema.names]
     if isinstance(returned, list | tuple):
         return [pair for one in returned for pair in pairs_written(schema, one)]
-    return []
+    return list((_annotated(schema, returned) or {}).items())
 
 
 def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:

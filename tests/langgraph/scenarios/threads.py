@@ -153,6 +153,27 @@ def updating_as_a_node_with_a_decision_decides(lib):
     return [told(app.get_state(thread())), app.invoke(None, thread())]
 
 
+def updating_at_a_breakpoint_decides_again_and_keeps_what_waits(lib):
+    graph = lib.StateGraph(State).add_node("a", _log("a")).add_node("b", _log("b"))
+    graph.add_node("c", _log("c")).add_edge(lib.START, "a")
+    graph.add_conditional_edges("a", lambda state: state["a"])
+    app = graph.compile(checkpointer=lib.InMemorySaver(), interrupt_before=["b"])
+    app.invoke({"a": "b"}, thread())
+    app.update_state(thread(), {"a": "c"})
+    return [told(app.get_state(thread())), app.invoke(None, thread())]
+
+
+def updating_as_one_of_two_that_wait(lib):
+    graph = lib.StateGraph(State)
+    for name in "abc":
+        graph.add_node(name, _log(name))
+    graph.add_edge(lib.START, "a").add_edge(lib.START, "b").add_edge("a", "c")
+    app = graph.compile(checkpointer=lib.InMemorySaver(), interrupt_before="*")
+    app.invoke({"a": "x"}, thread())
+    app.update_state(thread(), {"log": ["u"]}, as_node="a")
+    return [told(app.get_state(thread())), app.invoke(None, thread())]
+
+
 def an_update_after_parallel_nodes_must_say_as_which(lib):
     graph = lib.StateGraph(State)
     for name in "ab":
