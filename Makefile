@@ -32,8 +32,9 @@ pytest: .venv/.installed-test
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py
 
-bench: .venv-bench/.installed  ## the runtime beside LangGraph, pydantic-graph and PenguiFlow
-	.venv-bench/bin/python benchmarks/runtime.py
+bench: .venv-bench/.installed  ## the runtime beside other libraries, into docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
 
 soak: .venv/.installed-test  ## a thousand kills of writers and of graphs, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest tests/soak/soak_*.py

@@ -91,50 +91,54 @@ def _fan_out(library: Any, width: int) -> Any:
     return graph
 
 
-SHAPES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
-    "chain of 3": (chain, (3,)),
-    "chain of 10": (chain, (10,)),
-    "chain of 100": (chain, (100,)),
-    "conditional": (_conditional, ()),
-    "loop of 1,000": (_loop, (1000,)),
-    "fan-out 3": (_fan_out, (3,)),
-    "fan-out 10": (_fan_out, (10,)),
-    "fan-out 100": (_fan_out, (100,)),
-}
+SHAPES = (
+    "chain of 3", "chain of 10", "chain of 100", "conditional", "loop of 1,000", "fan-out 3",
+    "fan-out 10", "fan-out 100",
+)  # fmt: skip
+_KINDS: dict[str, Callable[..., Any]] = {"chain of": chain, "loop of": _loop, "fan-out": _fan_out}
+
+
+def written(library: Any, shape: str) -> Any:
+    """A graph of a shape: its kind and its size."""
+    kind, size = parts(shape)
+    return _KINDS[kind](library, size) if kind else _conditional(library)
+
+
+def parts(shape: str) -> tuple[str, int]:
+    """The kind of a shape, "" for the conditional, and its size."""
+    kind, _, size = shape.rpartition(" ")
+    return kind, int(size.replace(",", "")) if kind else 0
 
 
 def langgraph(shape: str, checkpointer: Any = None) -> Run:
     import langgraph.graph as library
 
-    make, args = SHAPES[shape]
-    app = make(library, *args).compile(checkpointer=checkpointer)
-    threads = itertools.count()
-    return lambda: app.ainvoke({"n": 0}, _config(checkpointer, threads))
+    app = written(library, shape).compile(checkpointer=checkpointer)
+    return lambda: app.ainvoke({"n": 0}, _config(checkpointer))
 
 
 def inwit(shape: str, checkpointer: Any = None) -> Run:
     import inwit as library
 
-    make, args = SHAPES[shape]
-    app = make(library, *args).compile(
-        name=shape.replace(" ", "_").replace(",", ""), checkpointer=checkpointer
-    )
-    threads = itertools.count()
-    return lambda: app.ainvoke({"n": 0}, _config(checkpointer, threads))
+    name = shape.replace(" ", "_").replace(",", "")
+    app = written(library, shape).compile(name=name, checkpointer=checkpointer)
+    return lambda: app.ainvoke({"n": 0}, _config(checkpointer))
 
 
-def _config(checkpointer: Any, threads: Any) -> dict[str, Any]:
+_threads = itertools.count()
+
+
+def _config(checkpointer: Any) -> dict[str, Any]:
     if checkpointer is None:
         return LIMIT
-    return {**LIMIT, "configurable": {"thread_id": str(next(threads))}}
+    return {**LIMIT, "configurable": {"thread_id": str(next(_threads))}}
 
 
 # By hand
 
 
 def bare(shape: str) -> Run:
-    kind, _, size = shape.rpartition(" ")
-    count = int(size.replace(",", "")) if kind else 0
+    kind, count = parts(shape)
     if kind == "chain of":
         return lambda: _bare_chain(count)
     if kind == "loop of":

@@ -6,16 +6,14 @@ shape.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from runtime_graphs import parts
+
 Run = Callable[[], Awaitable[Any]]
-
-
-def _parts(shape: str) -> tuple[str, int]:
-    kind, _, size = shape.rpartition(" ")
-    return kind, int(size.replace(",", "")) if kind else 0
 
 
 # Burr: the graph is made once, an application for each execution, as its manual does
@@ -26,16 +24,16 @@ def burr(shape: str) -> Run:
     from burr.core.graph import GraphBuilder
 
     @action(reads=["n"], writes=["n"])
-    async def increment(state: State) -> State:
+    async def increment(state: State[Any]) -> State[Any]:
         return state.update(n=state["n"] + 1)
 
-    kind, count = _parts(shape)
+    kind, count = parts(shape)
     steps: dict[str, Any] = {"first": increment}
     ways: list[tuple[Any, ...]] = []
     halt: dict[str, list[str]] = {"halt_after": ["last"]}
     if kind == "chain of":
         names = [f"n{i:03}" for i in range(count)]
-        steps, ways = dict.fromkeys(names, increment), list(zip(names, names[1:], strict=False))
+        steps, ways = dict.fromkeys(names, increment), list(itertools.pairwise(names))
         halt = {"halt_after": [names[-1]]}
     elif kind == "fan-out":
         steps |= {"branches": _burr_branches(count), "last": increment}
@@ -51,7 +49,7 @@ def burr(shape: str) -> Run:
     graph = GraphBuilder().with_actions(**steps).with_transitions(*ways).build()
 
     async def once() -> Any:
-        builder = ApplicationBuilder().with_graph(graph).with_state(n=0)
+        builder: Any = ApplicationBuilder().with_graph(graph).with_state(n=0)
         app = await builder.with_entrypoint(next(iter(steps))).abuild()
         return await app.arun(**halt)
 
@@ -63,14 +61,14 @@ def _burr_branches(count: int) -> Any:
     from burr.core.parallelism import MapActions
 
     @action(reads=["n"], writes=["done"])
-    async def note(state: State) -> State:
+    async def note(state: State[Any]) -> State[Any]:
         return state.update(done=[1])
 
     class Branches(MapActions):
         def is_async(self) -> bool:
             return True
 
-        def actions(self, state: Any, context: Any, inputs: Any) -> Iterator[Any]:
+        def actions(self, *_: Any) -> Iterator[Any]:
             return (note for _ in range(count))
 
         async def reduce(self, state: Any, states: AsyncGenerator[Any, None]) -> Any:
@@ -112,7 +110,7 @@ def pydantic_graph(shape: str) -> Run | None:
 
         return builder.step(call, node_id=name)
 
-    kind, count = _parts(shape)
+    kind, count = parts(shape)
     edge, start, end = builder.edge_from, builder.start_node, builder.end_node
     if kind == "chain of":
         steps = [step(f"n{i}") for i in range(count)]
@@ -153,7 +151,7 @@ def pydantic_graph(shape: str) -> Run | None:
 async def penguiflow(shape: str) -> tuple[Run, Run] | None:
     from penguiflow import Headers, Message, Node, NodePolicy, create, join_k, predicate_router
 
-    kind, count = _parts(shape)
+    kind, count = parts(shape)
     policy = NodePolicy(validate="none")
 
     async def add(message: Any, _: Any) -> Any:
