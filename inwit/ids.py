@@ -15,12 +15,17 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}")
 _random = Random()  # noqa: S311 - it makes names, it keeps no secret
 _AT_ONCE = 128
 _getrandbits = _random.getrandbits
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: (_random.seed(), _made.clear()))
-
-
 _made: list[str] = []
 """Identifiers for later: making many at once takes a third of the time."""
+
+
+def _begin_anew() -> None:
+    _random.seed()
+    _made.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_id() -> str:

@@ -23,6 +23,7 @@ _PLANS = re.compile(
 )
 _SURE = 0.9
 """How likely a question in the words of what is recorded is about that."""
+_ABOUT = Reading(level="platform", intent="whatis", probability=_SURE)
 
 
 _OF_PACKAGE = re.compile(
@@ -30,6 +31,9 @@ _OF_PACKAGE = re.compile(
     r"|provid|requir|depend|downloads?|popular|package",
     re.IGNORECASE,
 )
+_IS_THERE = re.compile(r"^\W*(?:is|are) there (?:an? |any |some )?(.+?)\W*$", re.IGNORECASE)
+FEATURE_WORDS = 3
+"""The longest name of a feature that a question has where it names nothing else."""
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
@@ -50,8 +54,10 @@ def readings_of(question: str, routing: Routing, wanted: Level | None) -> list[R
         return found
     found = [_within_project(one, question, routing) for one in found]
     found = [_of_plans(one, question, routing) for one in found]
-    found = [_of_terms(one, question) for one in found]
-    return _of_record(found, question, routing)
+    about = _of_terms(question) or _of_features(found, question, routing)
+    if about and not any(one.part for one in found):
+        return [next((one for one in found if _same(one, about)), about)]
+    return _one_prediction(_of_record(found, question, routing))
 
 
 def level_of(level: str | None) -> Level | None:
@@ -103,11 +109,30 @@ def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
     return Reading(level="live", intent="search", probability=probability, part=reading.part)
 
 
-def _of_terms(reading: Reading, question: str) -> Reading:
+def _of_terms(question: str) -> Reading | None:
     """A question for the difference of two of inwit's words is about those."""
-    if reading.level == "platform" or len(terms_in(reading.part or question)) < 2:
-        return reading
-    return Reading(level="platform", intent="whatis", probability=_SURE, part=reading.part)
+    return _ABOUT if len(terms_in(question)) > 1 else None
+
+
+def _of_features(found: list[Reading], question: str, routing: Routing) -> Reading | None:
+    """Whether a question is for a feature alone ("Are there budgets?"): then for the platform."""
+    said = _IS_THERE.match(question)
+    searches = found and found[0].intent == "search"
+    names_own = any(one.kind in ("graph", "node", "key", "package") for one in routing.entities)
+    if said is None or not searches or names_own or len(said[1].split()) > FEATURE_WORDS:
+        return None
+    return _ABOUT if features_in(said[1]) else None
+
+
+def _same(one: Reading, other: Reading) -> bool:
+    return (one.level, one.intent) == (other.level, other.intent)
+
+
+def _one_prediction(found: list[Reading]) -> list[Reading]:
+    """What a change would do is told once: by the record, or by the graph's structure."""
+    if any(one.part for one in found) or any(one.intent != "whatif" for one in found):
+        return found
+    return found[:1]
 
 
 def _of_record(found: list[Reading], question: str, routing: Routing) -> list[Reading]:

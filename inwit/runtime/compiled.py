@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from inwit.errors import (
     CheckpointingOffError,
     EmptyInputError,
-    NotInThisVersionError,
 )
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
@@ -30,7 +29,7 @@ from inwit.runtime.facade import Facade, check_keys
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.node_config import NodeConfigs
 from inwit.runtime.options import OptingOut, Options
-from inwit.runtime.program import Node, Program
+from inwit.runtime.program import Program
 from inwit.runtime.project import Project
 from inwit.runtime.record import Unrecorded
 from inwit.runtime.replaying import Replaying
@@ -38,11 +37,10 @@ from inwit.runtime.results import Results
 from inwit.runtime.resume import Place, begin
 from inwit.runtime.schemas import Schemas
 from inwit.runtime.state import ROOT, StateSchema
-from inwit.runtime.streaming import StreamMode, StreamOptions, astream, stream
+from inwit.runtime.streaming import StreamMode, StreamOptions, astream, printing, stream
 from inwit.runtime.time_travel import TimeTravel
 
 if TYPE_CHECKING:
-    from inwit.runtime.drawing import Graph
     from inwit.runtime.graph import StateGraph
     from inwit.runtime.reach import Reach
     from inwit.runtime.runtime import RunControl
@@ -90,8 +88,6 @@ class CompiledGraph(
         self.project = Project.find()
         self._manifest: GraphManifest | None = None
         self._memory = InMemoryCheckpointer()
-        self.task_nodes: dict[Any, Node] = {}
-        """The `task` functions that were called in it, with their policies."""
         self.shown_key = ROOT if schema.is_root else None
         """The one key whose value stands for the state in results and streams; None for all keys."""
         self._input_names = builder.input_names
@@ -102,6 +98,7 @@ class CompiledGraph(
         """Whether a result is the whole state."""
         self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
+        self._is_debug = options.debug
         self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
         self._is_simple = not (
             options.interrupt_before or options.interrupt_after or program.deferred
@@ -168,20 +165,22 @@ class CompiledGraph(
             control: By which the call may be asked to stop between two steps.
             output_keys: The keys of the result; one name gives its value alone.
             stream_mode: Any other than "values" gives a list of what `stream` would give.
+            print_mode: What to print as it happens, by the names of stream modes.
+            debug: Prints updates and values.
 
         Raises:
             InvalidStateError: The input does not fit the state.
             ExecutionError: A limit was reached. Whatever a node raised is raised as it is, with an
                 attribute ``execution_id``.
         """
-        if print_mode or debug:
-            _refuse(print_mode)
+        printed = print_mode or self._printed(debug)
         if stream_mode != "values":
             return list(
                 self.stream(
                     input, config, context=context, thread_id=thread_id, durability=durability,
                     interrupt_before=interrupt_before, interrupt_after=interrupt_after,
                     control=control, output_keys=output_keys, stream_mode=stream_mode, version=version,
+                    print_mode=printed, execution_id=execution_id,
                 )
             )  # fmt: skip
         execution, ready, given = self._begin(
@@ -189,7 +188,9 @@ class CompiledGraph(
         )
         if interrupt_before or interrupt_after or control is not None:
             self._stop_at(execution, interrupt_before, interrupt_after, control)
-        if self.program.is_sync and not loops.is_in_loop():
+        if printed:
+            result = loops.run(printing(execution, lambda: execution.run(ready, given), printed))
+        elif self.program.is_sync and not loops.is_in_loop():
             execution.is_blocking = True
             result = loops.drive(execution.run(ready, given))
         else:
@@ -215,13 +216,13 @@ class CompiledGraph(
         version: Literal["v1", "v2"] = "v1",
     ) -> Any:
         """Run to the end, or until it waits, and give the state; see `invoke`."""
-        if print_mode or debug:
-            _refuse(print_mode)
+        printed = print_mode or self._printed(debug)
         if stream_mode != "values":
             items = self.astream(
                 input, config, context=context, thread_id=thread_id, durability=durability,
                 interrupt_before=interrupt_before, interrupt_after=interrupt_after,
                 control=control, output_keys=output_keys, stream_mode=stream_mode, version=version,
+                print_mode=printed, execution_id=execution_id,
             )  # fmt: skip
             return [item async for item in items]
         execution, ready, given = self._begin(
@@ -229,7 +230,10 @@ class CompiledGraph(
         )
         if interrupt_before or interrupt_after or control is not None:
             self._stop_at(execution, interrupt_before, interrupt_after, control)
-        result = await execution.run(ready, given)
+        if printed:
+            result = await printing(execution, lambda: execution.run(ready, given), printed)
+        else:
+            result = await execution.run(ready, given)
         if output_keys is None and version == "v1":
             return result
         return self._given_as(result, output_keys, version)
@@ -281,8 +285,6 @@ class CompiledGraph(
         graph waits for nobody: a reader who is behind loses the oldest, and finds a `StreamGap`
         there. A reader who goes away cancels the execution, and waits for its clean-up.
         """
-        if print_mode or debug:
-            _refuse(print_mode)
         execution, ready, given = self._begin(
             input, config, thread_id, execution_id, durability, context
         )
@@ -294,7 +296,11 @@ class CompiledGraph(
             lambda: execution.run(ready, given),
             "updates" if stream_mode is None else stream_mode,
             StreamOptions(subgraphs=subgraphs, keys=output_keys, on_slow=on_slow, version=version),
+            print_mode or self._printed(debug),
         )
+
+    def _printed(self, debug: bool | None) -> Sequence[StreamMode]:
+        return ("updates", "values") if debug or (debug is None and self._is_debug) else ()
 
     def with_config(self, config: Config | None = None, **values: Any) -> CompiledGraph[S]:
         """The same graph, called with this config where a call has none of its own."""
@@ -582,29 +588,6 @@ class CompiledGraph(
     def version(self) -> str:
         """The hash of the graph's structure, 12 hexadecimal digits."""
         return self.manifest().version
-
-    def get_graph(
-        self,
-        config: Config | None = None,  # noqa: ARG002 - LangGraph's
-        *,
-        xray: int | bool = False,
-    ) -> Graph:
-        """The graph to draw, such as ``get_graph().draw_mermaid()``.
-
-        With `xray` its subgraphs are opened; a number says how deep.
-        """
-        from inwit.runtime.drawing import of_app
-
-        return of_app(self, xray)
-
-    async def aget_graph(self, config: Config | None = None, *, xray: int | bool = False) -> Graph:
-        """The graph to draw; see `get_graph`."""
-        return self.get_graph(config, xray=xray)
-
-
-def _refuse(print_mode: Any) -> None:
-    """Refuse what LangGraph prints: a stream, or the record, shows it."""
-    raise NotInThisVersionError("print_mode" if print_mode else "debug=True")
 
 
 def _share_budget(execution: Execution, around: Execution) -> None:

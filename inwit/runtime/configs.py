@@ -14,7 +14,13 @@ def merged_config(first: Config, second: Config) -> dict[str, Any]:
     for key, value in second.items():
         known: Any = merged.get(key)
         both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[key] = {**known, **value} if both else value
+        if key == "tags":
+            merged[key] = [
+                *(known or ()),
+                *(one for one in value or () if one not in (known or ())),
+            ]
+        else:
+            merged[key] = {**known, **value} if both else value
     return merged
 
 

@@ -29,11 +29,11 @@ from inwit.runtime.arrivals import Arrivals
 from inwit.runtime.branches import Branch, Step
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.interrupts import Waiting
-from inwit.runtime.keeping import note, pause, save
+from inwit.runtime.keeping import pause, save
 from inwit.runtime.program import Edge
 from inwit.runtime.progress import NOT_DONE, Progress, in_step, task_id
 from inwit.runtime.reach import Reach
-from inwit.runtime.serial import freeze, pack, thaw
+from inwit.runtime.serial import freeze, pack
 from inwit.runtime.steps import Read, apply, checked, read, record_apply
 from inwit.runtime.updates import Only, Packet, Ready, ready_of
 from inwit.runtime.waits import wait_for_journal
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 Order = tuple[int, ...]
 """A visit's place within its step: (0, index), or for what was sent (1, its sender's, a number)."""
-ROOT = "dataflow"
-"""The key under which the thread keeps where a flow began."""
 
 
 class Visit(Branch):
@@ -113,7 +111,7 @@ class _Flow:
         self.known = dict(execution.resumed or {})
         """What earlier executions did of visits that are not made yet."""
         execution.resumed = None
-        self.committed = execution.steps
+        self.begun = self.committed = execution.steps
         self.visits: dict[int, dict[Any, Visit]] = {}
         """Those that are not merged, by their steps; within one, by index or order."""
         self.states: dict[int, dict[str, Any]] = {}
@@ -133,18 +131,13 @@ class _Flow:
 
     def _find_root(self, ready: Sequence[Ready]) -> tuple[str, int]:
         """The checkpoint and the step that tasks are named by: the flow's own, or a resumed one's."""
-        kept = self.known.pop("", None)
+        execution = self.execution
         is_alone = len(ready) == 1 and type(ready[0]) is int
-        if kept is not None and ROOT in kept.memos and not is_alone:
-            root, first = thaw(kept.memos[ROOT])
-            return root, first
-        first = self.execution.base + self.committed + 1
-        self.execution.steps = self.committed + 1
-        root = self.execution.here
-        self.execution.steps = self.committed
-        if not (self.execution.saving is None or self.execution.saving.is_volatile):
-            note(self.execution, "memo", "", ROOT, freeze([root, first]))
-        return root, first
+        if execution.flow_root is None or is_alone:
+            execution.steps = self.committed + 1
+            execution.flow_root = execution.here, execution.base + execution.steps
+            execution.steps = self.committed
+        return execution.flow_root
 
     def _add_first(self, number: int, one: Ready) -> None:
         if isinstance(one, Packet):
@@ -170,12 +163,21 @@ class _Flow:
         root, first = self.root
         named = visit.plain_key if number == first else visit.key
         visit.id = task_id(execution.thread_id, execution.ns, root, named)
-        found = self.known.pop(visit.key, None)
-        if visit.depth == self.committed + 1 and found is None:
-            found = self.known.pop(visit.plain_key, None)
-        if found is not None:
-            found.key, found.is_resumed = visit.key, True
-            visit._progress = found  # noqa: SLF001
+        self._remember(visit)
+
+    def _remember(self, visit: Visit) -> None:
+        """Let a visit go on with what earlier executions did of it."""
+        keys = [visit.key, *([visit.plain_key] if visit.depth == self.committed + 1 else [])]
+        found = [self.known.pop(key) for key in keys if key in self.known]
+        if not found:
+            return
+        whole = Progress(visit.key)
+        for one in found:
+            whole.answers = [*whole.answers, *one.answers]
+            whole.memos |= one.memos
+            whole.done = one.done if whole.done is NOT_DONE else whole.done
+        whole.is_resumed = True
+        visit._progress = whole  # noqa: SLF001
 
     def _packet_key(self, visit: Visit) -> str:
         """A packet's key: its node, what it carries, and which one of the same it is."""
@@ -216,13 +218,13 @@ class _Flow:
             self._keep_done()
             raise
         finally:
-            execution.branches = ()
+            execution.branches, execution.flow_root = (), None
             await branches.give_up(self.ends)
 
     def _is_narrow(self) -> bool:
         """Whether there is nothing that could run side by side."""
         ready = self._in_order(self.committed + 1)
-        if len(self.visits) > 1 or len(ready) > 1 or self.known:
+        if len(self.visits) > 1 or len(ready) > 1 or self.known or self.committed == self.begun:
             return False
         return not ready or not (ready[0].has_begun or ready[0].packet is not None)
 
@@ -290,7 +292,7 @@ class _Flow:
         ended, self.ends.ended = self.ends.ended, []
         if self.ends.error is not None:
             failed = self.ends.failed
-            self.execution.failed_key = None if failed is None else failed.task_key
+            self.execution.failed_key = "" if failed is None else failed.task_key
             raise self.ends.error
         for visit in ended:
             self.running.remove(visit)
@@ -353,13 +355,12 @@ class _Flow:
 
     async def _commit(self) -> None:
         """Merge the steps that are over, one after another."""
-        first = min((one.depth for one in self._unsettled()), default=None)
-        while (visits := self._in_order(self.committed + 1)) and (
-            first is None or visits[0].depth < first
+        while (visits := self._in_order(self.committed + 1)) and all(
+            one.is_settled for one in visits
         ):
-            await self._commit_step(visits, is_last=first is None)
+            await self._commit_step(visits)
 
-    async def _commit_step(self, visits: Sequence[Visit], *, is_last: bool) -> None:
+    async def _commit_step(self, visits: Sequence[Visit]) -> None:
         execution, step = self.execution, visits[0].depth
         named = [(one.at.name, one.read) for one in visits]
         applied = [
@@ -368,7 +369,7 @@ class _Flow:
         del self.visits[step]
         self.states.pop(step, None)
         self.committed = execution.steps = step
-        if is_last and not self.visits and self.held:
+        if not self.visits and self.held:
             self._release()
         execution.deferred = frozenset(self.held)
         execution.arrived = self.arrivals.until(step)
@@ -410,12 +411,12 @@ class _Flow:
         saving = self.execution.saving
         if saving is None or saving.is_volatile or not saving.was_whole:
             return
-        saving.note(self._notes(), self.execution.state)
+        if notes := self._notes():
+            saving.note(notes, self.execution.state)
 
     def _notes(self) -> list[Note]:
         """All that a later execution must know of what is not merged."""
-        root, first = self.root
-        notes: list[Note] = [("memo", "", ROOT, freeze([root, first]))]
+        notes: list[Note] = []
         for visit in (one for step in sorted(self.visits) for one in self._in_order(step)):
             notes += _notes_of(visit)
         for progress in self.known.values():

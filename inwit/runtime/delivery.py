@@ -7,12 +7,14 @@ it, and from graphs that run in other loops.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
+from weakref import WeakSet
 
 from inwit.errors import MalformedInputError, nearest
 from inwit.runtime.loops import held_loop
@@ -47,6 +49,19 @@ def check_policy(on_slow: str) -> None:
         raise MalformedInputError(f"No policy {on_slow!r}.", hint=nearest(on_slow, known))
 
 
+_open: WeakSet[Delivery] = WeakSet()
+
+
+def _close_all() -> None:
+    for one in list(_open):
+        one.close()
+
+
+# The interpreter waits for threads before it closes what was left open: a thread that waits for a
+# reader would never end.
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
+
+
 class Delivery:
     """What one execution has put out and one reader has not taken yet."""
 
@@ -64,6 +79,7 @@ class Delivery:
         self._asked = asyncio.Event()
         """Set while the reader has taken everything and waits for more."""
         self._is_closed = False
+        _open.add(self)
 
     def put(self, item: Any, *, may_wait: bool = True) -> None:
         """Take an item, from any thread; a thread that is not the loop's waits for room.
@@ -83,10 +99,7 @@ class Delivery:
         self._tell(is_here)
 
     def _wait_for_room(self) -> None:
-        while len(self._items) >= self._limit and not self._is_closed:
-            # The interpreter ends its threads before it closes a stream that was left open.
-            if not self._room.wait(0.5) and not threading.main_thread().is_alive():
-                self._is_closed = True
+        self._room.wait_for(lambda: len(self._items) < self._limit or self._is_closed)
 
     def end(self) -> None:
         """Let the reader end when it has taken what is there."""

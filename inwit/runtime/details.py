@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from inwit.runtime.branches import Branch
     from inwit.runtime.context import Context
     from inwit.runtime.engine import Execution
-    from inwit.runtime.sink import Sink
     from inwit.runtime.resume import Place
+    from inwit.runtime.sink import Sink
     from inwit.runtime.snapshot import StateSnapshot
 
 

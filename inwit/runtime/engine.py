@@ -543,6 +543,8 @@ class Execution(Recording, Context):
     # The ways on
 
     arrived: dict[int, set[int]] | None = None
+    flow_root: tuple[str, int] | None = None
+    """With scheduling "dataflow", the checkpoint and the step by which tasks are named."""
 
     async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
         """Run several nodes at once and merge what they return, in the plan's order."""
@@ -558,6 +560,8 @@ class Execution(Recording, Context):
     # Keeping
 
     notes: Sequence[Note] = ()
+    noted_step = 0
+    """The step that `notes` belong to, where they are kept here."""
 
     # The end
 

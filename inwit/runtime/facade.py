@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from inwit.errors import InvalidLimitError, UnknownKeyError
+
+if TYPE_CHECKING:
+    from inwit.runtime.drawing import Graph
 
 O = TypeVar("O")  # noqa: E741 - the output's type
 
@@ -33,6 +36,25 @@ class Facade:
     def get_name(self: Any, suffix: str | None = None, *, name: str | None = None) -> str:
         """The graph's name, or another, with a suffix."""
         return f"{name or self.name}{suffix or ''}"
+
+    def get_graph(
+        self: Any,
+        config: Any = None,  # noqa: ARG002 - LangGraph's
+        *,
+        xray: int | bool = False,
+    ) -> Graph:
+        """The graph to draw, such as ``get_graph().draw_mermaid()``.
+
+        With `xray` its subgraphs are opened; a number says how deep.
+        """
+        from inwit.runtime.drawing import of_app
+
+        return of_app(self, xray)
+
+    async def aget_graph(self: Any, config: Any = None, *, xray: int | bool = False) -> Graph:
+        """The graph to draw; see `get_graph`."""
+        graph: Graph = self.get_graph(config, xray=xray)
+        return graph
 
     async def aget_subgraphs(self: Any, **options: Any) -> AsyncIterator[tuple[str, Any]]:
         """See `get_subgraphs`."""
@@ -71,7 +93,6 @@ class Facade:
         made = self._without(**changes)
         made.config = self.config if config is None else config
         return made
-
 
     def _limit_of(self: Any, config: Mapping[str, Any]) -> int:
         """How many steps a call may take.

@@ -15,6 +15,7 @@ from inwit.errors import (
     InvalidGraphError,
     InvalidNameError,
     MissingFunctionError,
+    NotInThisVersionError,
     UnknownNodeError,
 )
 from inwit.runtime import naming
@@ -194,7 +195,9 @@ class StateGraph(Generic[S]):
             DuplicateNodeError: The graph has a node of that name.
         """
         if not nodes:
-            raise InvalidEdgeError("A sequence of no nodes leads nowhere.", hint="Give one or more.")
+            raise InvalidEdgeError(
+                "A sequence of no nodes leads nowhere.", hint="Give one or more."
+            )
         previous: str | None = None
         for node in nodes:
             name, function = node if isinstance(node, tuple) else (_name_of(node), node)
@@ -352,7 +355,7 @@ class StateGraph(Generic[S]):
             scheduling: "dataflow" lets each node start as soon as its own inputs are there, with no
                 barrier between steps; see `inwit.runtime.dataflow`.
             middleware: Functions around every node call; see `inwit.runtime.middleware`.
-            transformers: Taken for compatibility; nothing comes of it.
+            debug: Prints updates and values of each call.
 
         Raises:
             InvalidGraphError: It has faults; all are named.
@@ -363,6 +366,8 @@ class StateGraph(Generic[S]):
         from inwit.runtime.options import check_scheduling
 
         check_checkpointer(checkpointer)
+        if transformers:
+            raise NotInThisVersionError("compile(transformers=…)")
         is_langgraph = defaults == "langgraph"
         if validate:
             self._check(is_strict=not is_langgraph)
@@ -385,6 +390,7 @@ class StateGraph(Generic[S]):
             interrupt_before=self.points(interrupt_before, program),
             interrupt_after=self.points(interrupt_after, program),
             is_langgraph=is_langgraph,
+            debug=debug,
             budget=None if budget is None else _budget(budget),
             middleware=tuple(middleware),
         )
@@ -440,7 +446,12 @@ def as_callable(action: Any) -> Any:
             return await action.ainvoke(state, config)
 
         return ainvoke
-    return lambda state, config: action.invoke(state, config)
+    invoke = action.invoke
+
+    def call(state: Any, config: Any) -> Any:
+        return invoke(state, config)
+
+    return call
 
 
 def _budget(given: Any) -> Budget | None:

@@ -87,6 +87,7 @@ def waiting_of(given: BaseException, ctx: Any) -> tuple[Waiting, ...]:
             ctx.execution.refused = given.refused
         return given.waiting
     assert isinstance(given, GraphInterrupt)
+    raised: Sequence[Any] = given.interrupts  # by hand, it may hold anything
     return tuple(
         Waiting(
             id=task_id(ctx.task_id, ctx.execution.ns, str(number), "raised"),
@@ -95,7 +96,7 @@ def waiting_of(given: BaseException, ctx: Any) -> tuple[Waiting, ...]:
             ns=ctx.execution.ns,
             task=ctx.progress.key,
         )
-        for number, one in enumerate(given.interrupts)
+        for number, one in enumerate(raised)
     )
 
 

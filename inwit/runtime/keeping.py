@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
 
 
+FLOW = "flow"
+"""Beside arrivals a checkpoint keeps by what its tasks are named, where steps overlap."""
+
+
 def joins_kept(execution: Execution) -> Any:
     """Arrivals at joins, as a checkpoint keeps them."""
-    if not execution.arrived:
-        return None
-    nodes = execution.program.nodes
-    return [
-        [number, sorted(nodes[i].name for i in seen)] for number, seen in execution.arrived.items()
+    nodes, arrived = execution.program.nodes, execution.arrived or {}
+    kept: list[Any] = [
+        [number, sorted(nodes[i].name for i in seen)] for number, seen in arrived.items()
     ]
+    if execution.flow_root is not None:
+        kept.append([FLOW, list(execution.flow_root)])
+    return kept or None
 
 
 def tasks_of_ready(execution: Execution, following: int | Sequence[Ready]) -> tuple[Task, ...]:
@@ -57,7 +62,7 @@ async def save(
     saving, step = execution.saving, execution.base + execution.steps
     assert saving is not None
     checkpoint_id = f"{execution.execution_id}:{step}"
-    joins = joins_kept(execution) if execution.arrived else None
+    joins = joins_kept(execution)
     done = saving.save(
         checkpoint_id,
         step,
@@ -100,7 +105,9 @@ def note(execution: Execution, kind: Any, task: str, key: str, frozen: Any) -> F
 
 def _note(execution: Execution, one: Note) -> Future[None] | None:
     if execution.saving is None:
-        execution.notes = [*execution.notes, one]
+        is_new = execution.noted_step != execution.steps  # What earlier steps noted is of no use.
+        execution.notes = [one] if is_new else [*execution.notes, one]
+        execution.noted_step = execution.steps
         return None
     return execution.saving.note([one], execution.state)
 
@@ -149,7 +156,8 @@ async def pause(
         begin_saving(execution, ready)
     saving = execution.saving
     assert saving is not None
-    kept = [*execution.notes, *notes]
+    is_current = execution.noted_step == execution.steps
+    kept = [*(execution.notes if is_current else ()), *notes]
     for key, visit, waiting in asked:
         name = node_of_key(key)
         for one in waiting:

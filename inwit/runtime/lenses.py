@@ -53,7 +53,7 @@ def input_schema_of(function: Any, main: type) -> type | None:
     """The state class that a node's first parameter is annotated with, where it is another one."""
     annotations = getattr(function, "__annotations__", None)
     if annotations is None and not isinstance(function, type):
-        annotations = getattr(getattr(type(function), "__call__", None), "__annotations__", None)
+        annotations = getattr(type(function).__call__, "__annotations__", None)
     if not annotations:
         return None
     name = next(iter(annotations))

@@ -59,6 +59,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     interrupt_after: frozenset[int] = frozenset()
     is_langgraph: bool = False
     """Whether the defaults are LangGraph's."""
+    debug: bool = False
+    """Whether calls print updates and values."""
 
 
 class OptingOut:

@@ -160,12 +160,12 @@ class Router:
         ways = self.decide(answer)
         packets: list[Ready] = []
         indices: set[int] = set()
-        for _, target in ways:
-            if isinstance(target, Send):
-                packets.append(Packet(self.targets[target.node], target.arg, target.timeout))
-            elif (index := self.targets[target]) >= 0:
+        for _, chosen in ways:
+            if isinstance(chosen, Send):
+                packets.append(Packet(self.targets[chosen.node], chosen.arg, chosen.timeout))
+            elif (index := self.targets[chosen]) >= 0:
                 indices.add(index)
-        edges = tuple((_name_of(target), label, read, unread) for label, target in ways)
+        edges = tuple((_name_of(chosen), label, read, unread) for label, chosen in ways)
         return [*sorted(indices), *packets], edges
 
     def decide(self, answer: Any) -> list[tuple[str, str | Send]]:

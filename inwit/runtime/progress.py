@@ -59,6 +59,17 @@ def in_step(key: str, step: int) -> str:
     return f"{key}:{step}"
 
 
+def step_of_key(key: str) -> int:
+    """The step that a name from `in_step` says, or 0."""
+    step = key.rpartition(":")[2]
+    return int(step) if ":" in key and step.isdigit() else 0
+
+
+def key_in_steps(key: str, step: int) -> str:
+    """A task's name where no steps overlap, if it is of this step and was not sent to."""
+    return node_of_key(key) if key.endswith(f":{step}") and "#" not in key else key
+
+
 def node_of_key(key: str) -> str:
     """The name of a task's node."""
     return key.partition(":")[0].partition("#")[0]
@@ -66,5 +77,5 @@ def node_of_key(key: str) -> str:
 
 def task_id(thread_id: str, ns: str, checkpoint_id: str, key: str) -> str:
     """Name a task: the same in every process that resumes at the same checkpoint."""
-    place = "\x1f".join((thread_id, ns, checkpoint_id, key))
+    place = f"{thread_id}\x1f{ns}\x1f{checkpoint_id}\x1f{key}"
     return blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

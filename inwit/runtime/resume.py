@@ -14,8 +14,8 @@ from inwit.runtime.checkpoints.base import Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
 from inwit.runtime.interrupts import Waiting, match_answers, still_waiting
-from inwit.runtime.keeping import tasks_of_ready
-from inwit.runtime.progress import NOT_DONE, Progress
+from inwit.runtime.keeping import FLOW, joins_kept, tasks_of_ready
+from inwit.runtime.progress import NOT_DONE, Progress, key_in_steps, step_of_key
 from inwit.runtime.serial import freeze, thaw
 from inwit.runtime.snapshot import BEFORE_INPUT, is_before_input
 from inwit.runtime.state import ROOT
@@ -207,7 +207,7 @@ class _Beginning:
         execution.base, execution.source = last.step, "fork" if self.is_fork else "loop"
         execution.answered = tuple(answers.items())
         execution.resumed = execution.known = progress
-        execution.arrived = self._arrived()
+        execution.arrived, execution.flow_root = self._arrived(), self._flow_root()
         begun.ready = ready = hold_back(execution, ready)
         execution.is_careful = True
         execution.resumed_break = True
@@ -234,8 +234,9 @@ class _Beginning:
             step = execution.base
             id_ = f"{execution.execution_id}:{step}" if self.is_fork else f"{new_id()}:{step}"
             saving.save(
-                id_, step, {}, tasks_of_ready(execution, ready), execution.state, execution.source
-            )
+                id_, step, {}, tasks_of_ready(execution, ready), execution.state,
+                execution.source, joins_kept(execution),
+            )  # fmt: skip
             notes = {self.place.ns: [*self._unfinished(), *notes.get(self.place.ns, [])], **notes}
         for ns, found in notes.items():
             if ns == self.place.ns:
@@ -281,11 +282,13 @@ class _Beginning:
 
     def _progress(self, notes: Mapping[str, Sequence[Note]]) -> dict[str, Progress]:
         """What is known of the tasks of the step that was begun."""
-        rows: list[Note] = [(row.kind, row.task, row.key, row.value) for row in self.pending]
+        assert self.last is not None
+        rows = [(row.kind, row.task, row.key, row.value) for row in [*self._ahead(), *self.pending]]
         rows += notes.get(self.place.ns, [])
         found: dict[str, Progress] = {}
         answers: dict[str, dict[str, Any]] = {}
-        for kind, task, key, value in rows:
+        for kind, named, key, value in rows:
+            task = key_in_steps(named, self.last.step + 1)
             if kind == "interrupt":  # asked again, since the answer was refused
                 answers.get(task, {}).pop(key, None)
             if kind not in ("done", "resume", "memo") or not task:
@@ -301,6 +304,19 @@ class _Beginning:
             found[task].answers = list(given.values())
         return found
 
+    def _ahead(self) -> list[Pending]:
+        """What was kept before the last checkpoint of tasks that follow a later one."""
+        assert self.last is not None
+        found: list[Pending] = []
+        for row in self.rows:
+            if isinstance(row, Checkpoint):
+                found = [one for one in found if row.source == "loop"]
+                if row is self.last:
+                    break
+            elif step_of_key(row.task) > self.last.step:
+                found.append(row)
+        return found
+
     def _closed(self) -> dict[str, Any] | None:
         """How the last execution stopped, where it can be gone on with."""
         if self.is_fork or not self.pending or self.pending[-1].kind != "closed":
@@ -314,7 +330,13 @@ class _Beginning:
         return {
             number: {by_name[name] for name in names if name in by_name}
             for number, names in (self.last.joins or ())
+            if number != FLOW
         } or None
+
+    def _flow_root(self) -> tuple[str, int] | None:
+        assert self.last is not None
+        kept = dict(map(tuple, self.last.joins or ()))
+        return None if self.is_fork or FLOW not in kept else tuple(kept[FLOW])
 
     def _ready_of(self, task: Task) -> Ready | None:
         index = self.graph.program.by_name.get(task.name)

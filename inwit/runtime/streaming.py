@@ -67,32 +67,55 @@ def astream(
     begin: Callable[[], Coroutine[Any, Any, Any]],
     modes: str | Sequence[str],
     options: StreamOptions,
+    printed: str | Sequence[str] = (),
 ) -> AsyncGenerator[Any, None]:
-    """Run what `begin` gives, and give what it puts out.
+    """Run what `begin` gives, and give what it puts out; print the modes `printed`.
 
     A step ends when its reader has taken everything and asks for more; with ``on_slow="drop"`` the
     graph goes on, and the reader finds a `StreamGap` where the oldest were dropped.
     """
     names = check_modes(modes)
     check_policy(options.on_slow)
-    if "events" in names and execution.graph.journal is None:
+    if "events" in (*names, *check_modes(printed)) and execution.graph.journal is None:
         raise MalformedInputError(
             "There are no events to stream: the record is off.",
             hint="Unset INWIT_OFF, or stream another mode.",
         )
-    return _Stream(execution, names, options, is_pair=not isinstance(modes, str)).read(begin)
+    is_pair = not isinstance(modes, str)
+    return _Stream(execution, names, options, check_modes(printed), is_pair=is_pair).read(begin)
+
+
+async def printing(
+    execution: Execution,
+    begin: Callable[[], Coroutine[Any, Any, Any]],
+    modes: str | Sequence[str],
+) -> Any:
+    """Run what `begin` gives, print what it puts out, and give its result."""
+    options = StreamOptions(subgraphs=True)
+    stream = _Stream(execution, (), options, check_modes(modes), is_pair=False)
+    async for _ in stream.read(begin):
+        pass
+    return stream.result
 
 
 class _Stream:
     """What one execution puts out, as one reader wants to see it."""
 
     def __init__(
-        self, execution: Execution, names: tuple[str, ...], options: StreamOptions, *, is_pair: bool
+        self,
+        execution: Execution,
+        names: tuple[str, ...],
+        options: StreamOptions,
+        printed: tuple[str, ...],
+        *,
+        is_pair: bool,
     ) -> None:
         self._execution = execution
         self._names = names
         self._options = options
+        self._printed = printed
         self._is_pair = is_pair
+        self.result: Any = None
 
     async def read(
         self, begin: Callable[[], Coroutine[Any, Any, Any]]
@@ -100,21 +123,23 @@ class _Stream:
         """Run, and give one thing after another; a reader that leaves ends the execution."""
         loop, execution, options = asyncio.get_running_loop(), self._execution, self._options
         delivery = Delivery(loop, options.on_slow)
-        execution.output = Sink(
-            self._names, delivery, options.keys, with_subgraphs=options.subgraphs
-        )
+        modes = tuple({**dict.fromkeys(self._names), **dict.fromkeys(self._printed)})
+        execution.output = Sink(modes, delivery, options.keys, with_subgraphs=options.subgraphs)
         task = loop.create_task(self._run(begin(), delivery))
         task.add_done_callback(lambda _: delivery.end())
         try:
             while (item := await delivery.get()) is not ENDED:
-                yield self._shown(item)
-            task.result()
+                if self._printed:
+                    self._print(item)
+                if isinstance(item, StreamGap) or item[1] in self._names:
+                    yield self._shown(item)
+            self.result = task.result()
         finally:
             delivery.close()
             if not task.done():
                 await self._give_up(task)
 
-    async def _give_up(self, task: asyncio.Task[None]) -> None:
+    async def _give_up(self, task: asyncio.Task[Any]) -> None:
         from inwit.runtime.cancelling import stop
 
         if not stop(self._execution, "The reader of its stream went away."):
@@ -123,15 +148,14 @@ class _Stream:
         if not task.cancelled():
             task.exception()  # It was told to stop, and says so to nobody.
 
-    async def _run(self, work: Coroutine[Any, Any, Any], delivery: Delivery) -> None:
-        if "messages" in self._names:
+    async def _run(self, work: Coroutine[Any, Any, Any], delivery: Delivery) -> Any:
+        if "messages" in self._names or "messages" in self._printed:
             from inwit.runtime.message_stream import listen
 
             listen()
         journal = self._execution.graph.journal
-        if "events" not in self._names or journal is None:
-            await work
-            return
+        if "events" not in (*self._names, *self._printed) or journal is None:
+            return await work
         execution_id = self._execution.execution_id
 
         def take(events: Sequence[Event]) -> None:
@@ -141,10 +165,16 @@ class _Stream:
 
         end = journal.subscribe(take)
         try:
-            await work
+            return await work
         finally:
             await journal.aflush()
             end()
+
+    def _print(self, item: Any) -> None:
+        if not isinstance(item, StreamGap) and item[1] in self._printed:
+            within, mode, value = item
+            place = f" [graph={'|'.join(within)}]" if within else ""
+            print(f"[{mode}]{place} {value!r}")  # noqa: T201 - what it was asked for
 
     def _shown(self, item: Any) -> Any:
         """One thing in the form that was asked for."""
@@ -186,7 +216,7 @@ def stream(items: AsyncGenerator[Any, None]) -> Iterator[Any]:
     finally:
         # A reader who left this open has it closed when its thread, or the interpreter, ends; by
         # then the loop is closed, or its callbacks have lost their modules.
-        if not (loop.is_closed() or sys.is_finalizing()):
+        if not (loop.is_closed() or loop.is_running() or sys.is_finalizing()):
             loop.run_until_complete(items.aclose())
 
 
@@ -216,4 +246,13 @@ async def _close(items: AsyncGenerator[Any, None]) -> None:
     await items.aclose()
 
 
-__all__ = ["MODES", "StreamMode", "StreamOptions", "astream", "check_modes", "pick", "stream"]
+__all__ = [
+    "MODES",
+    "StreamMode",
+    "StreamOptions",
+    "astream",
+    "check_modes",
+    "pick",
+    "printing",
+    "stream",
+]

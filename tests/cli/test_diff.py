@@ -1,6 +1,6 @@
 def run(inwit, counter, n: int, *more: str) -> str:
     given = f'{{"n": {n}, "limit": 3}}'
-    return inwit("run", counter, "--input", given, "--json", *more).json["execution_id"]
+    return str(inwit("run", counter, "--input", given, "--json", *more).json["execution_id"])
 
 
 def test_two_executions_are_compared_as_json(inwit, counter) -> None:

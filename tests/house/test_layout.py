@@ -70,6 +70,7 @@ def test_the_wheel_carries_nothing_of_the_work_around_it(wheel) -> None:
 def test_every_dependency_has_a_floor_and_a_ceiling() -> None:
     extras = PROJECT["project"]["optional-dependencies"].values()
     every = [*PROJECT["project"]["dependencies"], *(one for extra in extras for one in extra)]
+    every = [one for one in every if not one.startswith("inwit[")]  # its own extras
 
     loose = [
         one for one in every if "==" not in one and not (">=" in one and "<" in one.split(">=")[1])

@@ -190,6 +190,13 @@ def introspector() -> Introspector:
     return Introspector.of(Project.find())
 
 
+def settled() -> Introspector:
+    """The introspector, once everything that happened is on record."""
+    found = introspector()
+    Journal.of(found.project).flush()
+    return found
+
+
 def uris(answer: Answer) -> list[str]:
     return [one.uri for one in answer.evidence]
 

@@ -343,10 +343,13 @@ def test_a_thread_says_which_graph_is_meant_where_graphs_share_a_key(project: Pa
 @pytest.mark.parametrize(
     ("question", "is_there"),
     [
-        ("Is caching on by default?", False),
-        ("does inwit support redis checkpoints?", False),
-        ("Is Send supported?", False),
-        ("Are subgraphs supported?", False),
+        ("Is distillation on by default?", False),
+        ("does inwit support kafka events?", False),
+        ("Is fine-tuning supported?", False),
+        ("Is scheduling supported?", False),
+        ("does inwit support redis checkpoints?", True),
+        ("Is Send supported?", True),
+        ("Are subgraphs supported?", True),
         ("Is checkpointing on by default?", True),
     ],
 )
@@ -357,6 +360,13 @@ def test_what_is_missing_is_not_covered_by_what_is_near(
 
     assert answer.data["available"] is is_there
     assert answer.text.startswith("Yes" if is_there else "No")
+
+
+def test_what_is_there_and_off_is_not_on_by_default(project: Path) -> None:
+    answer = resolved(asking(project), "Is caching on by default?")
+
+    assert answer.text.startswith("No: node caching is off until you use it")
+    assert answer.data["implemented"] and not answer.data["enabled_by_default"]
 
 
 @pytest.mark.parametrize(
@@ -397,9 +407,9 @@ def test_a_class_is_no_feature_where_its_word_is_plain(project: Path) -> None:
 
 
 def test_a_package_that_fits_does_not_hide_what_the_version_lacks(project: Path) -> None:
-    answer = resolved(asking(project), "Is there a package with a Postgres checkpointer?")
+    answer = resolved(asking(project), "Is there a package with a Kafka exporter?")
 
-    assert "has no network checkpointers" in answer.text
+    assert "has no event export" in answer.text
 
 
 def test_a_node_that_never_ran_is_told_with_what_led_past_it(project: Path) -> None:

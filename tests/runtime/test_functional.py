@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from inwit import (
+    END,
     START,
     CachePolicy,
     Command,
@@ -526,3 +527,42 @@ def test_a_question_is_told_once_though_nothing_was_returned_yet(project: Path) 
         ("updates", ["__interrupt__"]),
         ("values", ["__interrupt__"]),
     ]
+
+
+def test_what_earlier_visits_of_a_node_have_called_is_not_given_to_later_ones(
+    project: Path,
+) -> None:
+    class State(TypedDict):
+        n: int
+
+    def node(state: State) -> State:
+        if state["n"] == 3:
+            interrupt("on?")
+        return {"n": double(state["n"]).result() // 2 + 1}
+
+    graph = StateGraph(State).add_node("node", node).add_edge(START, "node")
+    graph.add_conditional_edges("node", lambda s: END if s["n"] > 4 else "node")
+    app = graph.compile(name="visits")
+    app.invoke({"n": 1}, execution_id="e")
+
+    assert app.invoke(Command(resume=True), thread_id="e") == {"n": 5}
+
+
+def test_a_node_that_calls_tasks_again_and_again_keeps_none_of_them(project: Path) -> None:
+    class State(TypedDict):
+        n: int
+
+    kept: list[int] = []
+
+    def node(state: State, ctx: Context) -> State:
+        n: int = double(state["n"]).result() // 2
+        assert ctx.scope is not None
+        kept.append(len(ctx.scope._open))
+        return {"n": n + 1}
+
+    graph = StateGraph(State).add_node("node", node).add_edge(START, "node")
+    graph.add_conditional_edges("node", lambda s: END if s["n"] > 50 else "node")
+
+    graph.compile(name="again").invoke({"n": 1}, {"recursion_limit": 60})
+
+    assert max(kept) <= 1

@@ -186,7 +186,9 @@ def test_a_break_point_stops_and_none_goes_on(where: str, project: Path) -> None
     for name in ("a", "b"):
         graph.add_node(name, note(name))
     graph.add_edge(START, "a").add_edge("a", "b")
-    points = {"interrupt_before": ["b"]} if where == "before" else {"interrupt_after": ["a"]}
+    points: dict[str, Any] = (
+        {"interrupt_before": ["b"]} if where == "before" else {"interrupt_after": ["a"]}
+    )
     app = graph.compile(name="stops", **points)
 
     app.invoke({"to": "x"}, here())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -296,3 +298,29 @@ def test_the_second_version_names_mode_and_place(project: Path) -> None:
     assert chunks[0] == {"type": "values", "ns": (), "data": {"log": [], "n": 1}, "interrupts": ()}
     assert [one.value for one in chunks[1]["interrupts"]] == ["why?"]
     assert "__interrupt__" not in chunks[1]["data"]
+
+
+LEFT_OPEN = """
+from typing import TypedDict
+from inwit import START, StateGraph, get_stream_writer
+
+class State(TypedDict, total=False):
+    n: int
+
+def node(state: State) -> State:
+    for number in range(100_000):
+        get_stream_writer()(number)
+    return {}
+
+app = StateGraph(State).add_node("node", node).add_edge(START, "node").compile(name="left")
+reader = app.stream({}, stream_mode="custom")
+print(next(reader))
+"""
+
+
+def test_a_stream_that_is_left_open_does_not_hold_the_interpreter(project: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, "0\n")

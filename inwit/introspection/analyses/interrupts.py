@@ -188,6 +188,8 @@ def after(scene: Scene) -> Draft:
     resumed = [question for question in asked if question.resumed is not None]
     draft.data |= {"execution_id": one.execution_id}
     draft.data["interrupts"] = [question.to_json() for question in asked]
+    if not asked:
+        return _never_asked(scene, draft)
     if not resumed:
         return _not_answered(scene, draft, choice, asked)
     last = resumed[-1]

@@ -29,7 +29,7 @@ _WAITS_FOR = (
     r"|a person)|\b(?:open|pending|unanswered) (?:interrupt|question|approval)|\bto approve\b"
 )
 _ASKS = (
-    r"\bwhat (?:does|did|do|is|was)(?: it| the \w+| that| this| he| she)?\s+ask(?:ing|ed|s)?\b(?! about)"
+    r"\bwhat (?:does|did|do|is|was)(?: it| the \w+| that| this| he| she| \w+)?\s+ask(?:ing|ed|s)?\b(?! about)"
     r"|\bwhat (?:am i|are we|was i|were we) (?:being )?asked"
     r"|\bwhat (?:is|was|were|are) the (?:open |pending |last )?(?:question|interrupt)s?\b"
 )
@@ -66,8 +66,8 @@ _BUDGETS = (
 
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _AFTER, interrupts.after),
-    ("state", _WAITS_FOR, interrupts.waiting),
     ("state", _ASKS, interrupts.question),
+    ("state", _WAITS_FOR, interrupts.waiting),
     ("state", _ANSWERED, interrupts.answered),
     ("why", _WHY_WAITS, interrupts.why),
     ("state", _CACHED, cache_hits.answer),

@@ -28,6 +28,7 @@ _ALL = r"what features|which features|list (?:of |the |all )?features|able to do
 _VERSION = r"version|release\b"
 _OPEN = r"(?:\w+\W+){0,2}?(?:what|which|how|who|where|why|when|explain|describe|help)\b"
 _SELF = r"who are you|what are you|introduce yourself|what is (?:inwit|this)|your name"
+_IS_ON = r"(?:on )?by default|enabled\b|(?:switched|turned) on"
 _STORAGE = r"checkpointers?\b.*(?:available|exist|are there|support)|storage backends?|(?:which|what) checkpointers?"
 
 
@@ -55,7 +56,9 @@ def answer(scene: Scene) -> Draft:
         )
     named = features_in(scene.query.part or scene.query.text)
     if named:
-        return _features(draft, named[:1], says_yes=_is_yes_or_no(scene))
+        return _features(
+            draft, named[:1], says_yes=_is_yes_or_no(scene), asks_on=scene.says(_IS_ON)
+        )
     if topic is not None:
         return _topic(scene, draft, topic)
     if scene.says(_ALL) or re.search(rf"\b(?:{_SELF})", scene.words):
@@ -146,10 +149,13 @@ def _is_yes_or_no(scene: Scene) -> bool:
     return not re.match(_OPEN, words) and not re.search(r"\b(?:than|better|worse|vs)\b", words)
 
 
-def _features(draft: Draft, names: list[str], *, says_yes: bool = True) -> Draft:
+def _features(
+    draft: Draft, names: list[str], *, says_yes: bool = True, asks_on: bool = False
+) -> Draft:
     found = [one for name in names if (one := platform.entry("features", name))]
     for feature in found:
-        _say_feature(draft, feature, says_yes=says_yes)
+        is_off = asks_on and feature["implemented"] and feature["default"] == "off"
+        _say_feature(draft, feature, says_yes=says_yes, is_off=is_off)
     first = found[0]
     draft.data |= {
         "available": any(one["implemented"] for one in found),
@@ -164,7 +170,9 @@ def _features(draft: Draft, names: list[str], *, says_yes: bool = True) -> Draft
     return draft
 
 
-def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True) -> None:
+def _say_feature(
+    draft: Draft, feature: dict[str, Any], *, says_yes: bool = True, is_off: bool = False
+) -> None:
     uri = platform_uri("features", feature["name"])
     name = feature["name"].replace("-", " ")
     verb = "are" if name.endswith("s") else "is"
@@ -184,8 +192,13 @@ def _say_feature(draft: Draft, feature: dict[str, Any], *, says_yes: bool = True
         feature["default"], ""
     )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
+    says = f"{name.capitalize()} {verb} implemented{state}"
+    if says_yes:
+        says = f"Yes: {name} {verb} implemented{state}"
+    if is_off:
+        says = f"No: {name} {verb} off until you use {'them' if verb == 'are' else 'it'}"
     draft.say(
-        f"{'Yes: ' + name if says_yes else name.capitalize()} {verb} implemented{state}. {feature['description']}{off}",
+        f"{says}. {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),
         *(
             Ref(uri=platform_uri("api", one), why="in the installed package's API")

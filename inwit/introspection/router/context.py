@@ -31,7 +31,7 @@ _PREDICATES = word_set(
     has had time times timed crash crashes crashed finish finished start started starts become
     became need needs needed skip skipped choose chose pick picked produce produces produced
     receive received executed execute executes slow slower fast faster cached memoised memoized
-    running waiting active blocked paused idle stuck depend depends go goes went loop loops
+    asking asks ask asked running waiting active blocked paused idle stuck depend depends go goes went loop loops
     looped repeat repeated cost costs use used uses send sent come comes hang hangs hung stop
     stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave

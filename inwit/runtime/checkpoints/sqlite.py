@@ -93,7 +93,11 @@ class SqliteCheckpointer(Opened):
 
     Args:
         path: The file, or ``:memory:``. Without one, the record of the working directory's project.
-            A connection of the standard module's serves as well, for the file that it leads to.
+            A connection of the standard module's serves as well: its file is taken over, and it
+            is closed.
+
+    Raises:
+        MalformedInputError: The connection leads to no file, or has a transaction open.
     """
 
     def __init__(self, path: str | os.PathLike[str] | Connection | None = None) -> None:
@@ -179,6 +183,14 @@ def _path_of(given: str | os.PathLike[str] | Connection) -> Path:
         raise MalformedInputError(
             f"No file is known of {given!r}.", hint="Give the file's path."
         ) from exc
+    if found:
+        if given.in_transaction:
+            raise MalformedInputError(
+                f"A transaction is open in {given!r}.", hint="Commit it, then give the connection."
+            )
+        # Two SQLite libraries that hold one file in one process lose each other's locks.
+        # https://sqlite.org/howtocorrupt.html#multiple_copies_of_sqlite_linked_into_the_same_application
+        given.close()
     return Path(found or ":memory:")
 
 

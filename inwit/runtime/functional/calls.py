@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from inwit.errors import OutsideNodeError
 from inwit.runtime import loops
@@ -70,7 +71,7 @@ class Tasks:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         """Orders what they keep with the thread, since they may run in several threads."""
-        self.scopes: list[Scope] = []
+        self.scopes: WeakSet[Scope] = WeakSet()
         self._visits: Counter[str] = Counter()
 
     def visit(self, name: str) -> int:
@@ -102,7 +103,7 @@ class Scope:
         self._width = min(limits.max_parallel, config.get("max_concurrency") or limits.max_parallel)
         self._pool: ThreadPoolExecutor | None = None
         self._gate: asyncio.Semaphore | None = None
-        self._open: list[AnyFuture] = []
+        self._open: set[AnyFuture] = set()
         self._count = 0
         self.asked: list[Waiting] = []
         """What tasks have asked of a person."""
@@ -112,7 +113,7 @@ class Scope:
         """The scope of what runs in a context."""
         if ctx.scope is None:
             ctx.scope = cls(ctx)
-            tasks_of(ctx.execution).scopes.append(ctx.scope)
+            tasks_of(ctx.execution).scopes.add(ctx.scope)
         return ctx.scope
 
     def start(self, task: TaskFunction[Any, Any], given: Given) -> AnyFuture:
@@ -129,8 +130,14 @@ class Scope:
             made.emit("custom", name="task_known", data={"task": task.name})
             return _done(thaw(progress.memos[key]), is_awaited=is_awaited)
         future = self._begin(node, made, given, is_awaited=is_awaited)
-        self._open.append(future)
+        self._open.add(future)
+        future.add_done_callback(self._ended)
         return future
+
+    def _ended(self, future: Any) -> None:
+        self._open.discard(future)
+        if not future.cancelled():
+            future.exception()  # Who called it was told, or did not care.
 
     def _begin(self, node: Node, made: TaskContext, given: Given, *, is_awaited: bool) -> AnyFuture:
         if node.is_async and is_awaited:
@@ -162,15 +169,12 @@ class Scope:
 
     async def settle(self, *, is_given_up: bool = False) -> None:
         """Wait until all calls have ended; those that were given up are cancelled first."""
-        while self._open:
-            found, self._open = self._open, []
+        while found := list(self._open):
             if is_given_up:
                 for future in found:
                     future.cancel()
-            await _ended(found)
-            for future in found:
-                if not future.cancelled():
-                    future.exception()  # Who called it was told, or did not care.
+            await _all_ended(found)
+            self._open.difference_update(found)
         if self._pool is not None:
             self._pool.shutdown(wait=False)
             self._pool = None
@@ -194,7 +198,7 @@ async def give_up(ctx: Context, error: BaseException) -> None:
         await ctx.scope.settle(is_given_up=not isinstance(error, GraphInterrupt))
 
 
-async def _ended(futures: list[AnyFuture]) -> None:
+async def _all_ended(futures: list[AnyFuture]) -> None:
     if _get_running_loop() is None:
         concurrent.futures.wait([one for one in futures if isinstance(one, Future)])
         return

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from weakref import WeakKeyDictionary
 
 from inwit.errors import OutsideNodeError
 from inwit.runtime.caching.policy import CachePolicy
@@ -34,6 +35,7 @@ class TaskFunction(Generic[P, R]):
         self.name: str = name or getattr(function, "__name__", None) or _inner_name(function)
         self.policy = policy
         self._extras = _extras(function)
+        self._nodes: WeakKeyDictionary[Any, Node] = WeakKeyDictionary()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Begin a call, and give its future: ``.result()`` in sync code, ``await`` in async code.
@@ -50,14 +52,14 @@ class TaskFunction(Generic[P, R]):
 
     def node_of(self, graph: Any) -> Node:
         """The task as the engine calls it, with its policies, within a graph."""
-        found: Node | None = graph.task_nodes.get(self)
+        found = self._nodes.get(graph)
         if found is None:
             from inwit.runtime.policies.compose import Around, compose
 
             found = Node(-1, self.name, self.func, self.policy)
             found.call, found.is_plain = self._call, False
             compose(found, Around(graph.options.limits, graph.schema, {}))
-            graph.task_nodes[self] = found
+            self._nodes[graph] = found
         return found
 
     def _call(self, given: Given, ctx: Context) -> Any:

@@ -106,7 +106,9 @@ ENDPOINTS = (
         summary="Where the graph is written, in which versions of its nodes.",
         answer=_of(app.implementation),
         fields={
-            "node_versions": OBJECT, "node_configs": OBJECT, "source": SOURCE,
+            "node_versions": OBJECT,
+            "node_configs": OBJECT,
+            "source": SOURCE,
             "dependencies": ARRAY,
         },
         query=GRAPH,

@@ -1,6 +1,8 @@
 """Invoking: what goes in, what comes out, sync and async."""
 
+import io
 import operator
+from contextlib import redirect_stdout
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
@@ -227,7 +229,13 @@ def a_stream_may_be_left_early(lib):
 
 
 def print_mode_prints_and_changes_nothing(lib):
-    return _chain(lib).invoke({"a": "x"}, print_mode=())
+    said = io.StringIO()
+    with redirect_stdout(said):
+        given = _chain(lib).invoke({"a": "x"}, print_mode=["updates"])
+        streamed = list(_chain(lib).stream({"a": "x"}, print_mode="values", debug=False))
+        _chain(lib).invoke({"a": "x"}, debug=True)
+    modes = [found for found in ("updates", "values") for _ in range(said.getvalue().count(found))]
+    return given, streamed, modes
 
 
 def falsy_values_are_values(lib):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from msgspec.structs import replace
 
@@ -135,8 +135,9 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     put(saver, [checkpoint(1)])
     saver.close()
 
-    with sqlite3.connect(path) as connection:
+    with apsw.Connection(str(path)) as connection:
         [(data,)] = connection.execute("SELECT data FROM checkpoint_rows").fetchall()
+        assert isinstance(data, bytes)
         at = data.index(b"\x01\x011") + 30
         flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         connection.execute("UPDATE checkpoint_rows SET data = ?", (flipped,))

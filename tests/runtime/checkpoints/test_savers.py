@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from inwit import (
@@ -20,7 +21,7 @@ from inwit import (
     S3Checkpointer,
     SqliteSaver,
 )
-from inwit.errors import MissingLibraryError
+from inwit.errors import MalformedInputError, MissingLibraryError
 from tests.runtime.checkpoints.graphs import counting
 
 CONFIG = {"configurable": {"thread_id": "t"}}
@@ -41,7 +42,8 @@ def test_a_file_is_opened_by_its_name_by_a_connection_or_in_memory(
     connection = sqlite3.connect(path, check_same_thread=False)
 
     assert counting(SqliteSaver(connection)).get_state(CONFIG).values["n"] == 3
-    connection.close()
+    with pytest.raises(sqlite3.ProgrammingError):  # The saver took the file over.
+        connection.execute("SELECT 1")
     with SqliteSaver.from_conn_string(":memory:") as saver:
         assert counting(saver).invoke({"n": 1}, CONFIG)["n"] == 4
         assert saver.get_tuple(CONFIG).checkpoint["channel_values"]["n"] == 4  # type: ignore[union-attr]
@@ -57,9 +59,9 @@ def test_a_file_of_langgraphs_own_is_left_as_it_is(project: Path, tmp_path: Path
 
     counting(SqliteSaver(path)).invoke({"n": 0}, CONFIG)
 
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT * FROM checkpoints").fetchall() == [("t", b"\0")]
-    connection.close()
+    theirs = apsw.Connection(str(path))
+    assert theirs.execute("SELECT * FROM checkpoints").fetchall() == [("t", b"\0")]
+    theirs.close()
 
 
 @pytest.mark.anyio
@@ -160,3 +162,15 @@ def test_checkpoints_are_listed_by_metadata_and_from_a_checkpoint_on(project: Pa
     assert (len(everything), len(adas)) == (8, 4)
     assert [one.config for one in later] == [one.config for one in adas[2:]]
     assert later[0].config == adas[1].parent_config
+
+
+def test_a_connection_with_an_open_transaction_is_left_as_it_is(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "own.db")
+    connection.execute("CREATE TABLE mine (n)")
+    connection.execute("INSERT INTO mine VALUES (1)")
+
+    with pytest.raises(MalformedInputError, match="transaction is open"):
+        SqliteSaver(connection)
+
+    assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)]
+    connection.close()

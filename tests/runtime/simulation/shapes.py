@@ -39,6 +39,8 @@ class Shape:
     are_async: frozenset[str]
     plain_writers: frozenset[str]
     """Nodes that write a key without a reducer."""
+    is_blind: bool = False
+    """Whether its nodes read nothing of what others wrote."""
 
 
 def add_counts(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
@@ -79,7 +81,8 @@ FIRST: dict[str, Any] = {"log": [], "counts": {}, "digest": 0, "highest": 0}
 
 def update_of(shape: Shape, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a node returns for what it is given; every value tells what it has read."""
-    read = f"{name}|{given.get('digest', 0)}|{given.get('packet', '')}"
+    seen = 0 if shape.is_blind else given.get("digest", 0)
+    read = f"{name}|{seen}|{given.get('packet', '')}"
     number = zlib.crc32(read.encode()) % 9973
     update = {"log": [read], "counts": {name: 1}, "digest": number, "highest": number}
     return {**update, "last": name} if name in shape.plain_writers else update
@@ -104,8 +107,11 @@ def packets(given: Mapping[str, Any], source: str, ways: Sequence[Way]) -> list[
     ]
 
 
-def make_shape(choose: Choose, *, size: int = 6) -> Shape:
-    """Draw a graph. Plain edges lead forwards; what leads back is counted, so that all of them end."""
+def make_shape(choose: Choose, *, size: int = 6, is_blind: bool = False) -> Shape:
+    """Draw a graph. Plain edges lead forwards; what leads back is counted, so that all of them end.
+
+    In one that `is_blind` nothing leads back, and nothing depends on what is read.
+    """
     count = 2 + choose(size - 1)
     order = _shuffled(choose, [chr(ord("a") + i) for i in range(count)])
     edges = [
@@ -120,13 +126,15 @@ def make_shape(choose: Choose, *, size: int = 6) -> Shape:
         sources = tuple(name for name in order[:target] if choose(2))
         if len(sources) > 1:
             joins.append((sources, order[target]))
+    make_ways = _forward_ways if is_blind else _ways
     return Shape(
+        is_blind=is_blind,
         names=tuple(sorted(order)),
         entry=tuple(dict.fromkeys([order[0], *[order[choose(count)] for _ in range(choose(3))]])),
         edges=tuple(edges),
         joins=tuple(dict.fromkeys(joins)),
-        routers={name: _ways(choose, order) for name in order if choose(3) == 0},
-        commands={name: _ways(choose, order) for name in order if choose(4) == 0},
+        routers={name: make_ways(choose, order, name) for name in order if choose(3) == 0},
+        commands={name: make_ways(choose, order, name) for name in order if choose(4) == 0},
         deferred=frozenset(name for name in order if choose(6) == 0),
         are_async=frozenset(name for name in order if choose(2)),
         plain_writers=frozenset(name for name in order if choose(8) == 0),
@@ -140,7 +148,14 @@ def _shuffled(choose: Choose, names: list[str]) -> list[str]:
     return found
 
 
-def _ways(choose: Choose, order: Sequence[str]) -> Ways:
+def _forward_ways(choose: Choose, order: Sequence[str], name: str) -> Ways:
+    later = order[order.index(name) + 1 :]
+    if not later:
+        return ()
+    return (tuple(dict.fromkeys(_way(choose, later) for _ in range(choose(3)))),) * 200
+
+
+def _ways(choose: Choose, order: Sequence[str], name: str) -> Ways:
     return tuple(
         tuple(dict.fromkeys(_way(choose, order) for _ in range(choose(3))))
         for _ in range(1 + choose(2))

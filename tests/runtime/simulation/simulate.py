@@ -36,10 +36,10 @@ class BrokenPromiseError(AssertionError):
     """A seed found a fault."""
 
 
-def shape_of(draw: random.Random) -> tuple[Shape, dict[str, Any]]:
+def shape_of(draw: random.Random, *, is_blind: bool) -> tuple[Shape, dict[str, Any]]:
     """Draw a graph that ends well, and the state it ends with."""
     while True:
-        shape = make_shape(draw.randrange)
+        shape = make_shape(draw.randrange, is_blind=is_blind)
         try:
             wanted = reference.run(shape)
         except TooBigError:
@@ -59,7 +59,7 @@ def simulate(
         BrokenPromiseError: Something happened that must not.
     """
     draw = random.Random(seed)
-    shape, wanted = shape_of(draw)
+    shape, wanted = shape_of(draw, is_blind=options.get("scheduling") == "dataflow")
     world = World(shape=shape, kept=make_checkpointer(), habits=make_habits(shape, draw))
     seen: Counter[str] = Counter()
     options.setdefault("durability", draw.choice(("async", "sync", "exit")))
@@ -168,7 +168,9 @@ class _Run:
             self.outcome = "cancelled"
         elif isinstance(error, FatalError | ConnectionError):
             self.outcome = "failed"
-        elif isinstance(error, StoreError) or (isinstance(error, InwitError) and self.process.is_dead):
+        elif isinstance(error, StoreError) or (
+            isinstance(error, InwitError) and self.process.is_dead
+        ):
             self.outcome = "no room"
         else:
             self.process.fault(f"{type(error).__name__}: {error}")
@@ -210,4 +212,6 @@ class _Run:
         """Compare the record with what the nodes saw; it also tells of branches that were kept."""
         for (owner, node), count in self.process.entered.items():
             if owner == execution_id and entered[owner, node] < count:
-                self.process.fault(f"{node} ran {count} times, the record says {entered[owner, node]}")
+                self.process.fault(
+                    f"{node} ran {count} times, the record says {entered[owner, node]}"
+                )

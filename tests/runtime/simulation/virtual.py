@@ -78,9 +78,8 @@ class Disk:
 
     def put(self, rows: Sequence[Row]) -> Future[None] | None:
         """Write soon."""
-        if self.is_cut:
-            return None
-        self.on_put()
+        if not self.is_cut:
+            self.on_put()
         if self.is_cut:
             return None
         done = _Written(self.flush)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import inwit
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, split
-from inwit.runtime.context import Context
+from inwit.runtime.context import Context, current
+from inwit.runtime.dataflow import Visit
 from inwit.runtime.record import Recording
 from tests.runtime.simulation.building import connect, returned
 from tests.runtime.simulation.shapes import Shape, State
@@ -77,7 +77,10 @@ class Process:
         graph = inwit.StateGraph(State)
         for name in shape.names:
             function = self.later(name) if name in shape.are_async else self.plain(name)
-            graph.add_node(name, function, defer=name in shape.deferred, retry_policy=RETRY)
+            graph.add_node(
+                name, function, defer=name in shape.deferred, retry_policy=RETRY,
+                destinations=shape.names if name in shape.commands else None,
+            )  # fmt: skip
         connect(shape, graph, inwit)
         app = graph.compile(checkpointer, name="world", validate=False, **options)
         app.journal = self.ledger  # type: ignore[assignment]
@@ -87,10 +90,10 @@ class Process:
         """A sync node."""
 
         def node(state: Any, ctx: Context) -> Any:
-            self.look(name, state, ctx)
-            self.fail(name, state)
-            self.ask(name, state)
-            self.complete(name, state)
+            self.look(name, ctx)
+            self.fail(name)
+            self.ask(name)
+            self.complete(name)
             return returned(self.world.shape, name, state, inwit)
 
         return node
@@ -100,15 +103,15 @@ class Process:
         habits = self.world.habits[name]
 
         async def node(state: Any, ctx: Context) -> Any:
-            self.look(name, state, ctx)
+            self.look(name, ctx)
             self.active += 1
             try:
                 for sleep_s in habits.sleeps:
                     await asyncio.sleep(sleep_s)
                 for number in range(habits.payments):
-                    await self.pay(ctx, f"{identity(name, state)} {number}")
-                self.fail(name, state)
-                self.ask(name, state)
+                    await self.pay(ctx, f"{identity(name)} {number}")
+                self.fail(name)
+                self.ask(name)
                 await asyncio.sleep(0)
                 update = returned(self.world.shape, name, state, inwit)
             finally:
@@ -116,30 +119,30 @@ class Process:
                     await asyncio.sleep(habits.cleanup_s)
                 finally:
                     self.active -= 1
-            self.complete(name, state)
+            self.complete(name)
             return update
 
         return node
 
-    def complete(self, name: str, given: Mapping[str, Any]) -> None:
+    def complete(self, name: str) -> None:
         """Note that a node returns."""
         if not self.is_dead:
-            self.completed.add(identity(name, given))
-            self.world.completed.add(identity(name, given))
+            self.completed.add(identity(name))
+            self.world.completed.add(identity(name))
 
     def undo(self) -> None:
         """Let what this process did be undone: it was killed, or its disk took nothing."""
         self.world.completed -= self.completed
 
-    def look(self, name: str, given: Mapping[str, Any], ctx: Context) -> None:
+    def look(self, name: str, ctx: Context) -> None:
         """See that the node was not done already, by what is durable or by what it knows itself."""
         self.entered[ctx.execution_id, name] += 1
-        if identity(name, given) in self.world.completed:
-            self.fault(f"{identity(name, given)} has returned, and runs again")
+        if identity(name) in self.world.completed:
+            self.fault(f"{identity(name)} has returned, and runs again")
         rows = self.world.kept.load(THREAD)
         if not rows:
             return
-        number = ctx.execution.base + ctx.execution.steps
+        number = step_of(ctx)
         last = max(row.step for row in rows if isinstance(row, Checkpoint))
         if last >= number:
             self.fault(f"{name} runs in step {number}, and step {last} is saved")
@@ -148,9 +151,9 @@ class Process:
             if any(one.kind == "done" and one.task == key for one in pending):
                 self.fault(f"{key} runs in step {number}, and is done")
 
-    def fail(self, name: str, given: Mapping[str, Any]) -> None:
+    def fail(self, name: str) -> None:
         """Fail as often as the node does, over all its attempts and processes."""
-        who, habits = identity(name, given), self.world.habits[name]
+        who, habits = identity(name), self.world.habits[name]
         count = self.world.failures[who]
         if not self.is_dead:
             self.world.failures[who] += 1
@@ -159,10 +162,10 @@ class Process:
         if count < habits.transient + habits.fatal:
             raise FatalError(who)
 
-    def ask(self, name: str, given: Mapping[str, Any]) -> None:
+    def ask(self, name: str) -> None:
         """Ask, and see that each answer belongs to its question."""
         for number in range(self.world.habits[name].questions):
-            question = f"{identity(name, given)} {number}"
+            question = f"{identity(name)} {number}"
             answer = inwit.interrupt(question)
             if answer != answer_to(question):
                 self.fault(f"{question} was answered by {answer}")
@@ -198,7 +201,7 @@ class Ledger:
         """Take what an execution has."""
         for known, _, rows in self.recordings:
             if known is recording:
-                rows += recording.rows
+                rows.extend(recording.rows)
                 recording.rows.clear()
 
     def full_wait(self, recording: Recording) -> None:
@@ -221,10 +224,18 @@ def _first_seq(recording: Recording) -> int:
     return int(recording.rows[0][1]) if recording.rows else recording.seq + 1
 
 
-def identity(name: str, given: Mapping[str, Any]) -> str:
-    """Which visit of a node it is, whatever process makes it."""
-    count, packet = given.get("counts", {}).get(name, 0), given.get("packet", "")
-    return f"{name}{count}{packet}@{given.get('digest', 0)}"
+def identity(name: str) -> str:
+    """The running visit, by the same name in whatever process makes it."""
+    ctx = current()
+    assert ctx is not None
+    key = ctx.key or name
+    return key if ":" in key else f"{key}:{step_of(ctx)}"
+
+
+def step_of(ctx: Context) -> int:
+    """The number of the step that a visit belongs to, counted over the whole thread."""
+    execution = ctx.execution
+    return execution.base + (ctx.depth if isinstance(ctx, Visit) else execution.steps)
 
 
 def answer_to(question: str) -> str:

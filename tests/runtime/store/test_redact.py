@@ -165,8 +165,8 @@ def test_nothing_that_the_store_serves_shows_a_secret(
     visit(rec, "work", 1, {"doc": freeze([big + secret]), "apiKey": freeze({"a": "hunter2"})},
           target=("next", "yes", {"password": "hunter2", "note": secret}, None))  # fmt: skip
     patch = [{"op": "add", "path": "/password", "value": "hunter2"}]
-    rec.emit("state_changed", None, None, None, {"patch": patch})
-    rec.emit("llm_completed", "work", 1, 1, {
+    rec.add_event("state_changed", None, None, None, {"patch": patch})
+    rec.add_event("llm_completed", "work", 1, 1, {
         "call_id": "c", "model": "m", "output": {"headers": {"Authorization": "hunter2"}},
         "input_tokens": 12, "output_tokens": 3,
     })  # fmt: skip
