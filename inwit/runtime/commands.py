@@ -15,7 +15,7 @@ class Send:
     """Lead to a node with an input of its own, beside the state.
 
     A router or a `Command` gives several, so that a node runs once for each. `timeout` (seconds or a
-    `TimeoutPolicy`) is in place of the node's own; it is not kept where a thread goes on later.
+    `TimeoutPolicy`) is in place of the node's own, also where a thread goes on later.
 
     Raises:
         ValueError: The time-out is not above 0.

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inwit.errors import InvalidRouteError, InvalidUpdateError, shorten
 from inwit.runtime.commands import Command, ParentCommand, Send
+from inwit.runtime.serial import thaw
 
 if TYPE_CHECKING:
+    from inwit.runtime.checkpoints import Task
     from inwit.runtime.context import Context
     from inwit.runtime.policies.timeouts import TimeoutPolicy
     from inwit.runtime.program import Program
@@ -33,6 +35,16 @@ class Packet:
         self.timeout = timeout
         self.index = index
         self.arg = arg
+
+    @classmethod
+    def kept(cls, index: int, task: Task) -> Packet:
+        """Make one of what a checkpoint keeps of it."""
+        timeout = None
+        if task.timeout is not None:
+            from inwit.runtime.policies.timeouts import TimeoutPolicy
+
+            timeout = TimeoutPolicy.kept(task.timeout)
+        return cls(index, thaw(task.arg), timeout)
 
 
 Ready: TypeAlias = "int | Packet"

@@ -43,6 +43,8 @@ class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arg: Any = None
     """The frozen input of a node that `is_sent`; else the node reads the state."""
     is_sent: bool = False
+    timeout: tuple[float | None, float | None, str] | None = None
+    """The limits that it was sent with, in seconds: of the whole, without a sign, and of which sign."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=1, gc=False):
@@ -77,7 +79,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     metadata: dict[str, Any] | None = None
     """What the caller's config said, as it is."""
     parts: Any = None
-    """What each task of the step wrote, as (task, update), where several ran and nothing else says."""
+    """What each task of the step wrote, as (task, frozen update), where nothing else says so."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2, gc=False):

@@ -17,6 +17,7 @@ class _Task(msgspec.Struct, array_like=True):
     name: str
     arg: _Frozen = _Frozen(b"\xc0")
     is_sent: bool = False
+    timeout: tuple[float | None, float | None, str] | None = None
 
 
 class _Checkpoint(msgspec.Struct, kw_only=True, array_like=True, tag=1):
@@ -37,6 +38,7 @@ class _Checkpoint(msgspec.Struct, kw_only=True, array_like=True, tag=1):
     lease_until_ns: int
     version: int
     metadata: dict[str, _Frozen] | None
+    parts: list[tuple[str, dict[str, _Frozen]]] | None = None
 
 
 class _Pending(msgspec.Struct, kw_only=True, array_like=True, tag=2):
@@ -90,12 +92,13 @@ def _packed(row: Row) -> Row:
     return replace(
         row,
         next=tuple(replace(task, arg=_pack(task.arg)) for task in row.next),
-        **{
-            name: values and {key: _pack(value) for key, value in values.items()}
-            for name in ("update", "state", "metadata")
-            for values in [getattr(row, name)]
-        },
+        parts=row.parts and [(task, _pack_all(update)) for task, update in row.parts],
+        **{name: _pack_all(getattr(row, name)) for name in ("update", "state", "metadata")},
     )
+
+
+def _pack_all(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    return values and {key: _pack(value) for key, value in values.items()}
 
 
 def _pack(value: Any) -> Any:
@@ -115,7 +118,7 @@ def decode(data: bytes, *, seq: int = 0) -> Row:
     fields = asdict(found)
     if isinstance(found, _Pending):
         return Pending(**fields)
-    fields["next"] = tuple(Task(task.name, task.arg, task.is_sent) for task in found.next)
+    fields["next"] = tuple(Task(task.name, task.arg, task.is_sent, task.timeout) for task in found.next)
     if found.metadata:
         fields["metadata"] = {key: thaw(value) for key, value in found.metadata.items()}
     return Checkpoint(**fields)

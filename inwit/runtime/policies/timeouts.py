@@ -41,6 +41,12 @@ class TimeoutPolicy:
         return run, idle, self.refresh_on
 
     @classmethod
+    def kept(cls, seconds: tuple[float | None, float | None, Any]) -> TimeoutPolicy:
+        """Make the policy of which these are the `seconds`."""
+        run, idle, refresh_on = seconds
+        return cls(run_timeout=run, idle_timeout=idle, refresh_on=refresh_on)
+
+    @classmethod
     def coerce(cls, value: Seconds | TimeoutPolicy | None) -> TimeoutPolicy | None:
         """Make a policy with seconds of what was given; None where it limits nothing.
 
