@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inwit.runtime.capture.client import Messages
     from inwit.runtime.engine import Execution
     from inwit.runtime.functional.calls import Scope
+    from inwit.runtime.policies.flow import Turns
     from inwit.runtime.policies.timeouts import TimeoutPolicy
 
 NEVER_NS = 1 << 62
@@ -100,6 +101,8 @@ class Context:
     """When the visit's first attempt began, where that failed."""
     time_limits: TimeoutPolicy | None = None
     """The limits of one attempt, in place of the node's own, where it was sent to with some."""
+    turns: Turns | None = None
+    """How long the running attempt has waited for its turn, once it has."""
     progressed_ns = 0
     beaten_ns = 0
     """When the node last gave a sign, of any kind or by ``heartbeat()``, on the monotonic clock."""
@@ -160,6 +163,11 @@ class Context:
     def path(self) -> tuple[Any, ...]:
         """Where in its step the running task runs, as LangGraph tells it."""
         return ("__pregel_pull", self.node)
+
+    def worked_ns(self, since_ns: int, now_ns: int) -> int:
+        """How long an attempt that began then has run, without its waits for its turn."""
+        passed, turns = now_ns - since_ns, self.turns
+        return passed if turns is None else passed - turns.waited_ns(since_ns, now_ns)
 
     def rest(self) -> None:
         """Note that no attempt runs: what follows is a wait."""

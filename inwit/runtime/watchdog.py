@@ -81,7 +81,8 @@ class Watchdog:
         ends: list[tuple[int, Exception]] = []
         limit_ns = ctx.at.limit_ns
         if ctx.started_ns and limit_ns < NEVER_NS:
-            ends.append((ctx.started_ns + limit_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
+            left_ns = limit_ns - ctx.worked_ns(ctx.started_ns, now)
+            ends.append((now + left_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
         if ctx.deadline_ns < NEVER_NS:
             ends.append((ctx.deadline_ns, ctx.execution.time_error()))
         for end, error in ends:

@@ -64,7 +64,7 @@ async def _attempts(ctx: TaskContext, given: Given, *, is_blocking: bool) -> Any
             if node.is_async:
                 result = await result
             t1 = monotonic_ns()
-            if t1 - t0 > node.limit_ns:
+            if ctx.worked_ns(t0, t1) > node.limit_ns:
                 raise NodeTimeoutError(node.name, node.limit_ns / 1e9)  # noqa: TRY301 - it fails like a node
         except GraphBubbleUp:
             raise

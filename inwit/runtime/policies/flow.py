@@ -66,9 +66,8 @@ def with_rate(call: ACall, limit: RateLimit) -> ACall:
     async def run(state: Any, ctx: Context) -> Any:
         wait_s = bucket.take(monotonic())
         if wait_s > 0:
-            begun = monotonic_ns()
-            await asyncio.sleep(wait_s)
-            _tell(ctx, "rate_limited", begun)
+            with _Turn(ctx, "rate_limited"):
+                await asyncio.sleep(wait_s)
         return await call(state, ctx)
 
     return run
@@ -140,9 +139,8 @@ def with_gate(call: ACall, width: int) -> ACall:
 
     async def run(state: Any, ctx: Context) -> Any:
         if not gate.try_enter():
-            begun = monotonic_ns()
-            await gate.enter()
-            _tell(ctx, "concurrency_limited", begun)
+            with _Turn(ctx, "concurrency_limited"):
+                await gate.enter()
         try:
             return await call(state, ctx)
         finally:
@@ -151,7 +149,64 @@ def with_gate(call: ACall, width: int) -> ACall:
     return run
 
 
-def _tell(ctx: Context, name: str, begun_ns: int) -> None:
-    waited = monotonic_ns() - begun_ns
-    if waited >= _TOLD_NS:
-        ctx.emit("custom", name=name, data={"waited_ms": waited / 1e6})
+class Turns:
+    """How long one attempt of a node, or what runs within it, has waited for its turn."""
+
+    __slots__ = ("_begun_ns", "_count", "_since_ns", "_waited_ns")
+
+    def __init__(self) -> None:
+        self._begun_ns = 0
+        """When the attempt began that it is about."""
+        self._count = 0
+        """How many wait now: branches of a graph within may wait at once."""
+        self._since_ns = 0
+        self._waited_ns = 0
+
+    def begin(self, begun_ns: int, now_ns: int) -> None:
+        """Note that a wait begins, of the attempt that began at `begun_ns`."""
+        if begun_ns != self._begun_ns:
+            self._begun_ns, self._count, self._waited_ns = begun_ns, 0, 0
+        if self._count == 0:
+            self._since_ns = now_ns
+        self._count += 1
+
+    def end(self, begun_ns: int, now_ns: int) -> None:
+        """Note that a wait ends."""
+        if begun_ns == self._begun_ns:
+            self._count -= 1
+            if self._count == 0:
+                self._waited_ns += now_ns - self._since_ns
+
+    def waited_ns(self, begun_ns: int, now_ns: int) -> int:
+        """How long the attempt that began at `begun_ns` has waited."""
+        if begun_ns != self._begun_ns:
+            return 0
+        return self._waited_ns + (now_ns - self._since_ns if self._count else 0)
+
+
+class _Turn:
+    """A wait for a turn: it is told, and the limits by default of the nodes around don't count it."""
+
+    def __init__(self, ctx: Context, name: str) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._around: list[tuple[Turns, int]] = []
+        self._since_ns = 0
+
+    def __enter__(self) -> None:
+        self._since_ns = now = monotonic_ns()
+        around: Context | None = self._ctx
+        while around is not None:
+            if around.turns is None:
+                around.turns = Turns()
+            self._around.append((around.turns, around.started_ns))
+            around.turns.begin(around.started_ns, now)
+            around = around.execution.parent
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        now = monotonic_ns()
+        for turns, begun in self._around:
+            turns.end(begun, now)
+        waited = now - self._since_ns
+        if kind is None and waited >= _TOLD_NS:
+            self._ctx.emit("custom", name=self._name, data={"waited_ms": waited / 1e6})

@@ -8,7 +8,15 @@ from typing import Any, TypedDict
 
 import pytest
 
-from inwit import START, NodeTimeoutError, RetryPolicy, Send, SqliteCheckpointer, StateGraph
+from inwit import (
+    START,
+    NodeTimeoutError,
+    RateLimit,
+    RetryPolicy,
+    Send,
+    SqliteCheckpointer,
+    StateGraph,
+)
 from inwit import TimeoutPolicy as Limits
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -58,3 +66,48 @@ def test_the_time_out_of_a_send_holds_in_a_fork(tmp_path: Path, project: Any) ->
 
     with pytest.raises(NodeTimeoutError, match=r"0\.03"):
         app.invoke(None, copied)
+
+
+async def quick(state: State) -> dict[str, Any]:
+    return {"n": 1}
+
+
+async def slow(state: State) -> dict[str, Any]:
+    await asyncio.sleep(0.2)
+    return {"n": 1}
+
+
+def limited(node: Any, limit_s: float = 0.1, **policy: Any) -> Any:
+    """A graph of one node whose limit by default is short, instead of the usual 300 s."""
+    app = StateGraph(State).add_node("node", node, retry_policy=ONCE, **policy)
+    app = app.add_edge(START, "node").compile(name="limited")
+    app.program.nodes[0].limit_ns = int(limit_s * 1e9)
+    return app
+
+
+@pytest.mark.anyio
+async def test_a_wait_for_a_rate_limit_does_not_count_for_the_limit_of_a_node(project: Any) -> None:
+    app = limited(quick, rate_limit=RateLimit(1, per_s=1.2))
+
+    found = await asyncio.gather(app.ainvoke({}), app.ainvoke({}))
+
+    assert found == [{"n": 1}, {"n": 1}]
+
+
+@pytest.mark.anyio
+async def test_a_wait_in_a_graph_within_does_not_count_for_the_node_around_it(project: Any) -> None:
+    within = StateGraph(State).add_node("node", quick, rate_limit=RateLimit(1, per_s=0.3))
+    app = limited(within.add_edge(START, "node").compile(name="within"))
+
+    found = await asyncio.gather(*[app.ainvoke({}) for _ in range(3)])
+
+    assert found == [{"n": 1}] * 3
+
+
+@pytest.mark.anyio
+async def test_what_a_node_does_after_its_wait_counts_as_ever(project: Any) -> None:
+    app = limited(slow, rate_limit=RateLimit(1, per_s=0.1), max_concurrency=1)
+
+    found = await asyncio.gather(app.ainvoke({}), app.ainvoke({}), return_exceptions=True)
+
+    assert [type(one) for one in found] == [NodeTimeoutError, NodeTimeoutError]
