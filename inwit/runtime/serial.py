@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 import ormsgpack
@@ -22,6 +23,8 @@ from inwit.errors import InwitError, UnserialisableError
 _TUPLE, _SET, _FROZENSET, _ISO, _TEXT, _OBJECT, _ENUM, _INT, _ARRAY, _OPAQUE, DELTA = range(1, 12)
 _HALVES = 12
 """A text with lone surrogates, which UTF-8 has no place for."""
+_PAIRS = 13
+"""A dict with keys that msgpack would turn into texts or numbers."""
 _DIGITS = 4300
 """Python writes no longer number in decimal digits."""
 _OPTIONS = (
@@ -32,8 +35,11 @@ _OPTIONS = (
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
     | ormsgpack.OPT_PASSTHROUGH_BIG_INT
-    | ormsgpack.OPT_NON_STR_KEYS
 )
+_ODD_OPTIONS = _OPTIONS | ormsgpack.OPT_NON_STR_KEYS
+_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
+"""What a key may be that comes back as it was."""
+_CONTAINERS = frozenset({list, dict})
 IMMUTABLE = frozenset({type(None), bool, float, bytes, int, str})
 _ISO_TYPES = ("datetime", "date", "time")
 _TEXT_TYPES = {
@@ -42,6 +48,10 @@ _TEXT_TYPES = {
     "fractions": ("Fraction",),
     "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
 }
+
+
+_nameless: WeakValueDictionary[tuple[str, str], type] = WeakValueDictionary()
+"""Classes made within functions, which nothing but their own process can find."""
 
 
 class Delta(NamedTuple):
@@ -78,17 +88,37 @@ def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.E
 
 def pack(value: Any, *, strict: bool = True) -> bytes:
     """Encode any value."""
-    try:
-        return ormsgpack.packb(value, _encode_strict if strict else _encode, _OPTIONS)
-    except TypeError:
-        pass
+    hook = _encode_strict if strict else _encode
+    with suppress(TypeError):
+        return ormsgpack.packb(value, hook, _OPTIONS)
+    with suppress(TypeError, RecursionError):
+        if _has_plain_keys(value):
+            return ormsgpack.packb(value, hook, _ODD_OPTIONS)
     hook = _encode_odd_strict if strict else _encode_odd
     try:
-        return ormsgpack.packb(_sayable(value), hook, _OPTIONS)
+        return ormsgpack.packb(_sayable(value), hook, _ODD_OPTIONS)
     except (TypeError, RecursionError) as exc:
         if strict:
-            raise UnserialisableError(str(exc).rpartition(": ")[2]) from exc
-        return ormsgpack.packb(_opaque(value), hook, _OPTIONS)
+            raise _refusal(value) from exc
+        return ormsgpack.packb(_opaque(value), hook, _ODD_OPTIONS)
+
+
+def _refusal(value: Any) -> UnserialisableError:
+    """Name the type that cannot be kept, which may be deep within a value."""
+    unknown: list[type] = []
+
+    def look(inner: Any) -> Any:
+        found = _encode_known(inner, look)
+        if found is None:
+            unknown.append(type(inner))
+            raise TypeError
+        return found
+
+    with suppress(TypeError, RecursionError):
+        ormsgpack.packb(_sayable(value), look, _ODD_OPTIONS)
+    if unknown:
+        return UnserialisableError(unknown[0])
+    return UnserialisableError(type(value), "it holds itself, or is nested too deeply")
 
 
 def unpack(data: bytes, others: Mapping[int, Callable[[bytes], Any]] | None = None) -> Any:
@@ -107,6 +137,10 @@ def unpack(data: bytes, others: Mapping[int, Callable[[bytes], Any]] | None = No
         except InwitError as exc:
             refused.append(exc)
             raise
+        except Exception as exc:  # a class that has changed since
+            reason = f"it cannot be built from what was kept: {exc}"
+            refused.append(UnserialisableError(_named_in(code, raw), reason))
+            raise
 
     try:
         return ormsgpack.unpackb(data, ext_hook=decode, option=ormsgpack.OPT_NON_STR_KEYS)
@@ -114,6 +148,14 @@ def unpack(data: bytes, others: Mapping[int, Callable[[bytes], Any]] | None = No
         if refused:  # ormsgpack does not say what its hook raised
             raise refused[0] from None
         raise
+
+
+def _named_in(code: int, raw: bytes) -> str:
+    """The class of a value that cannot be read, as far as its bytes tell it."""
+    with suppress(ValueError, TypeError):
+        if code in (_OBJECT, _ENUM):
+            return ".".join(plain(raw)[:2])
+    return f"<extension {code}>"
 
 
 def thaw(frozen: Any) -> Any:
@@ -155,13 +197,16 @@ def plain_ext(code: int, data: memoryview) -> Any:
     if code in (_OBJECT, _ENUM):
         _module, _name, content = plain(raw)
         return content
+    if code == _PAIRS:
+        return {_key_shown(key): value for key, value in plain(raw)}
     if code == _INT:
         return raw.decode() if raw.startswith((b"0x", b"-0x")) else int(raw)
     if code == _HALVES:
         return _shown(raw.decode("utf-8", "surrogatepass"))
     if code == _ARRAY:
         dtype, shape, _ = plain(raw)
-        return f"<array {dtype} {'×'.join(str(n) for n in shape)}>"
+        sizes = "" if shape is None else f" {'×'.join(str(n) for n in shape)}"
+        return f"<array {dtype}{sizes}>"
     if code in (_ISO, _TEXT):
         return plain(raw)[1]
     return plain(raw)
@@ -176,10 +221,15 @@ def plain(data: bytes) -> Any:
     )
 
 
+def _key_shown(key: Any) -> Any:
+    """A key as JSON has them: a text, where it is one of several values."""
+    return key if type(key) in _KEYS else str(key)
+
+
 def _ext(code: int, value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext:
-    if hook in (_encode_odd, _encode_odd_strict):
-        value = _sayable(value)
-    return ormsgpack.Ext(code, ormsgpack.packb(value, hook, _OPTIONS))
+    if hook is _encode or hook is _encode_strict:
+        return ormsgpack.Ext(code, ormsgpack.packb(value, hook, _OPTIONS))
+    return ormsgpack.Ext(code, ormsgpack.packb(_sayable(value), hook, _ODD_OPTIONS))
 
 
 def _encode(value: Any) -> Any:
@@ -195,7 +245,7 @@ def _encode_strict(value: Any) -> Any:
 
 
 def _encode_odd(value: Any) -> Any:
-    """Like `_encode`, for values in which a text was met that UTF-8 has no place for."""
+    """Like `_encode`, for values in which a text or a key was met that msgpack has no place for."""
     found = _encode_known(value, _encode_odd)
     return found if found is not None else _ext(_OPAQUE, _opaque(value), _encode_odd)
 
@@ -220,8 +270,35 @@ def _sayable(value: Any) -> Any:
     if kind is list:
         return [_sayable(item) for item in value]
     if kind is dict:
-        return {_sayable_key(key): _sayable(item) for key, item in value.items()}
+        items = {_sayable_key(key): _sayable(item) for key, item in value.items()}
+        return items if all(map(_is_key, items)) else _Pairs(items)
     return value
+
+
+def _has_plain_keys(value: Any) -> bool:
+    """Whether all keys that are not within other containers than lists and dicts come back."""
+    items: Any = value
+    if type(value) is dict:
+        if not _KEYS.issuperset(map(type, value)):
+            return False
+        items = value.values()
+    elif type(value) is not list:
+        return True
+    if _CONTAINERS.isdisjoint(map(type, items)):
+        return True
+    return all(_has_plain_keys(item) for item in items if type(item) in _CONTAINERS)
+
+
+class _Pairs:
+    """A dict that is kept as a list of its items."""
+
+    def __init__(self, items: dict[Any, Any]) -> None:
+        self.items = [[key, value] for key, value in items.items()]
+
+
+def _is_key(key: Any) -> bool:
+    kind = type(key)
+    return kind in _KEYS or (kind is tuple and all(map(_is_key, key)))
 
 
 def _sayable_key(key: Any) -> Any:
@@ -242,6 +319,8 @@ def _encode_known(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | Non
     kind = type(value)
     if kind is tuple:
         return _ext(_TUPLE, list(value), hook)
+    if kind is _Pairs:
+        return _ext(_PAIRS, value.items, hook)
     if kind is set or kind is frozenset:
         return _ext(_SET if kind is set else _FROZENSET, list(value), hook)
     if kind is int:
@@ -261,7 +340,11 @@ def _encode_class(value: Any, kind: type, hook: Callable[[Any], Any]) -> ormsgpa
     if kind.__module__ == "numpy" and hasattr(value, "dtype"):
         return _encode_array(value, hook)
     fields = fields_of(value, kind)
-    return None if fields is None else _ext(_OBJECT, [*place, fields], hook)
+    if fields is None:
+        return None
+    if "<locals>" in place[1] or "[" in place[1]:
+        _nameless[kind.__module__, kind.__qualname__] = kind
+    return _ext(_OBJECT, [*place, fields], hook)
 
 
 def _is_text_type(kind: type) -> bool:
@@ -272,7 +355,10 @@ def _is_text_type(kind: type) -> bool:
 def fields_of(value: Any, kind: type) -> Any:
     """The content of an object of a class that can be built again from it."""
     if hasattr(kind, "__dataclass_fields__"):
-        return {name: getattr(value, name) for name in kind.__dataclass_fields__}
+        return {
+            field.name: getattr(value, field.name)
+            for field in sys.modules["dataclasses"].fields(kind)
+        }
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if hasattr(kind, "model_fields") and hasattr(value, "__dict__"):
@@ -290,9 +376,15 @@ def fields_of(value: Any, kind: type) -> Any:
 
 
 def _encode_array(value: Any, hook: Callable[[Any], Any]) -> ormsgpack.Ext | None:
-    if value.dtype.hasobject:
+    """An array, or one of its elements, whose shape is none; not a subclass, which may hold more."""
+    numpy = sys.modules["numpy"]
+    is_array, dtype = type(value) is numpy.ndarray, value.dtype
+    if dtype.hasobject or not (is_array or isinstance(value, numpy.generic)):
         return None
-    return _ext(_ARRAY, [value.dtype.str, list(value.shape), value.tobytes()], hook)
+    kept = dtype.str if dtype.names is None else dtype.descr
+    if numpy.dtype(kept) != dtype:
+        return None
+    return _ext(_ARRAY, [kept, list(value.shape) if is_array else None, value.tobytes()], hook)
 
 
 def _opaque(value: Any) -> str:
@@ -320,7 +412,12 @@ def _decode(code: int, raw: bytes) -> Any:
         numpy = sys.modules.get("numpy")
         if numpy is None:
             raise UnserialisableError("numpy.ndarray", "its module is not imported here")
-        return numpy.frombuffer(content[2], dtype=content[0]).reshape(content[1]).copy()
+        dtype, shape, data = content
+        if shape is None:
+            return numpy.frombuffer(data, dtype=dtype)[0]
+        return numpy.frombuffer(data, dtype=dtype).reshape(shape).copy()
+    if code == _PAIRS:
+        return dict(content)
     if code == _OPAQUE:
         return content
     return _decode_class(code, content)
@@ -363,6 +460,9 @@ def _refuse(kind: type) -> Any:
 
 
 def _find_class(module: str, qualname: str) -> Any:
+    known = _nameless.get((module, qualname))
+    if known is not None:
+        return known
     found: Any = sys.modules.get(module) or _message_module(module)
     for part in qualname.split("."):
         found = getattr(found, part, None)

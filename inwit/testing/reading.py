@@ -51,6 +51,8 @@ def rows_come_back_as_they_were_put(place: Place) -> None:
     expect_equal(first.metadata, {"user": "ada", "tags": ["a", ("b", 2)]}, "the metadata")
     expect(all(isinstance(task, Task) for task in first.next), "next holds Tasks")
     expect_equal(thaw(first.next[1].arg), {"item": [1]}, "the input of a sent task")
+    parts = [(task, values_of(update)) for task, update in first.parts or ()]
+    expect_equal(parts[:1], [("plain", VALUES)], "what each task wrote")
 
 
 def a_row_may_be_large(place: Place) -> None:

@@ -60,6 +60,7 @@ def checkpoint(
         lease_until_ns=2**62,
         version=3,
         metadata={"user": "ada", "tags": ["a", ("b", 2)]},
+        parts=[("plain", frozen), ("sent#1", {"log": freeze_delta([seq])})],
     )
 
 

@@ -118,7 +118,9 @@ def decode(data: bytes, *, seq: int = 0) -> Row:
     fields = asdict(found)
     if isinstance(found, _Pending):
         return Pending(**fields)
-    fields["next"] = tuple(Task(task.name, task.arg, task.is_sent, task.timeout) for task in found.next)
+    fields["next"] = tuple(
+        Task(task.name, task.arg, task.is_sent, task.timeout) for task in found.next
+    )
     if found.metadata:
         fields["metadata"] = {key: thaw(value) for key, value in found.metadata.items()}
     return Checkpoint(**fields)

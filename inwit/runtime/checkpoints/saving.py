@@ -39,7 +39,7 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
+        "_ahead", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
         "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
@@ -65,6 +65,8 @@ class Saving:
         self._is_at_exit = durability == "exit"
         self._kept: tuple[str, int, tuple[Task, ...], Source, Any] | None = None
         """The fields of the checkpoint that durability `exit` keeps back."""
+        self._ahead: Sequence[Note] = ()
+        """What is to be kept with it, of steps after the next."""
         self._since_whole = SNAPSHOT_EVERY
         self._seq = seq
         self._owner = "" if self.is_volatile else owner()
@@ -83,7 +85,7 @@ class Saving:
     @property
     def was_whole(self) -> bool:
         """Whether the last checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._since_whole == 0 and not self._is_at_exit
+        return self._since_whole == 0 or self._kept is not None
 
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
@@ -109,7 +111,7 @@ class Saving:
         if self.failure is not None:
             raise self.failure
         if self._is_at_exit:
-            self._kept = (checkpoint_id, step, following, source, joins)
+            self._kept, self._ahead = (checkpoint_id, step, following, source, joins), ()
             self.last_id = checkpoint_id
             return None
         whole = self._since_whole >= SNAPSHOT_EVERY
@@ -186,6 +188,20 @@ class Saving:
         """
         self.check()
         self.close(state)
+        return self._put_notes(notes)
+
+    def note_ahead(self, notes: Sequence[Note], state: dict[str, Any]) -> None:
+        """Keep what is done of later steps, or let it be kept with the last checkpoint.
+
+        Raises:
+            StoreError: This or an earlier write failed.
+        """
+        if self._kept is not None:
+            self._ahead = notes
+        elif notes:
+            self.note(notes, state)
+
+    def _put_notes(self, notes: Iterable[Note]) -> Future[None] | None:
         now, rows = time_ns(), list[Row]()
         for kind, task, key, value in notes:
             self._seq += 1
@@ -213,7 +229,8 @@ class Saving:
             return None
         kept, self._kept = self._kept, None
         frozen = {key: freeze(value, strict=True) for key, value in state.items()}
-        return self._put(*kept, {}, frozen)
+        done = self._put(*kept, {}, frozen)
+        return self._put_notes(self._ahead) or done
 
 
 def refuse_busy(rows: Sequence[Row]) -> None:
