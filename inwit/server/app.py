@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from inwit.errors import InwitError
 from inwit.introspection.platform import installed_version
@@ -90,12 +91,17 @@ def create_app(
         closing.set()
 
     known = None if hosts is None else frozenset(name.lower() for name in hosts)
+    posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
     app = Starlette(
         routes=_routes(host, spliced.routes),
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
-            Middleware(Guard, policy=Policy(token=token, hosts=known)),
+            Middleware(
+                Guard,
+                policy=Policy(token=token, hosts=known),
+                takes_body=partial(_takes_body, (*posted, *spliced.routes)),
+            ),
             *spliced.user_middleware,
         ],
         exception_handlers={InwitError: on_typed, HTTPException: on_http},
@@ -118,6 +124,13 @@ def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
         *spliced,
         *later.routes(),
     ]
+
+
+def _takes_body(posted: Iterable[BaseRoute], scope: Scope) -> bool:
+    """Whether a route reads the body of a request: those of MCP read that of a POST."""
+    return scope["method"] == "POST" and any(
+        route.matches(scope)[0] is not Match.NONE for route in posted
+    )
 
 
 async def _metrics(host: Host, _request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -61,11 +61,17 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses what the policy forbids and hands on a request whose body is already read."""
+    """Refuses what the policy forbids and hands on a request whose body is already read.
 
-    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+    `takes_body` says whether a route reads the body of a request; without it all are taken to.
+    """
+
+    def __init__(
+        self, app: ASGIApp, policy: Policy, takes_body: Callable[[Scope], bool] | None = None
+    ) -> None:
         self._app = app
         self._policy = policy
+        self._takes_body = takes_body or (lambda scope: True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -102,7 +108,9 @@ class Guard:
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             return b""
         declared = _only(scope, b"content-type") or ""
-        if declared.split(";")[0].strip().lower() != "application/json":
+        is_json = declared.split(";")[0].strip().lower() == "application/json"
+        # What no route takes is refused by its method or its path, whatever its body is.
+        if not is_json and self._takes_body(scope):
             raise NotJsonError(declared)
         _check_length(_only(scope, b"content-length"), self._policy.body_limit)
         try:
@@ -112,7 +120,7 @@ class Guard:
             raise MalformedInputError(
                 "The body did not come.", hint=f"It is waited for {BODY_TIMEOUT_S:.0f} s."
             ) from None
-        if body is not None:
+        if body is not None and is_json:
             check_depth(body)
         return body
 

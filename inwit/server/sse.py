@@ -54,10 +54,16 @@ class Filter:
 
 
 async def every_execution(host: Host, request: Request) -> Response:
-    """Stream the events of the whole project, from a position on or from now on."""
+    """Stream the events of the whole project, from a position on or from now on.
+
+    Raises:
+        UnknownGraphError: No graph is called so.
+    """
     asked = Asked(path=request.path_params, query=request.query_params)
     wants = Filter(graph=asked.text("graph"), types=_types(asked))
     after = _resume_point(request)
+    if wants.graph is not None:
+        await anyio.to_thread.run_sync(host.store.graph, wants.graph)
     subscription = await host.hub.join(wants)
     content = _guarded(_from_position(host, subscription, wants, after), subscription)
     return EventSourceResponse(content, ping=HEARTBEAT_S)

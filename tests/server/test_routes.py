@@ -11,7 +11,7 @@ import httpx
 import jsonschema
 import pytest
 
-from inwit.server.routes.later import LATER
+from inwit.server.routes.later import LATER, Later
 from tests.server.conftest import Ran
 
 REGISTER = """
@@ -75,16 +75,16 @@ def test_the_document_names_every_route_that_is_there_and_none_that_is_not(
 
 
 @pytest.mark.parametrize(("path", "methods", "feature"), LATER)
-def test_what_comes_later_answers_501_with_its_name(
-    client: httpx.Client, path: str, methods: tuple[str, ...], feature: str
+def test_what_comes_later_answers_501_with_its_name_and_what_there_is_instead(
+    client: httpx.Client, path: str, methods: tuple[str, ...], feature: Later
 ) -> None:
     for method in methods:
         filled = path.replace("{id}", "x").replace("{rest:path}", "packages/a/b")
-        body: dict[str, Any] = {"json": {}} if method in ("POST", "PUT", "PATCH") else {}
-        response = client.request(method, filled, **body)
+        response = client.request(method, filled)
         assert response.status_code == 501
         assert response.json()["code"] == "request.not_in_this_version"
-        assert feature in response.json()["title"]
+        assert feature.name in response.json()["title"]
+        assert response.json()["hint"] == feature.instead
 
 
 def test_the_facts_of_the_graph_are_those_of_its_source(client: httpx.Client, ran: Ran) -> None:
@@ -180,11 +180,36 @@ def test_a_project_without_graphs_says_so(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 200
 
 
-def test_a_wrong_method_names_the_right_one(client: httpx.Client) -> None:
-    response = client.delete("/mcp/about")
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "POST"])
+@pytest.mark.parametrize(
+    "path", ["/mcp/about", "/mcp/nodes/search", "/mcp/live/events", "/metrics"]
+)
+@pytest.mark.parametrize("body", [{}, {"json": {}}, {"content": b"a=b"}])
+def test_a_wrong_method_names_the_right_one(
+    client: httpx.Client, method: str, path: str, body: dict[str, Any]
+) -> None:
+    response = client.request(method, path, **body)
 
     assert (response.status_code, response.json()["code"]) == (405, "request.method_not_allowed")
+    assert "GET" in response.headers["allow"]
     assert "GET" in response.json()["hint"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_route_that_is_asked_by_post_takes_no_other_body(
+    client: httpx.Client, method: str
+) -> None:
+    statuses = [client.request(method, path).status_code for path in ("/mcp/introspect", "/mcp")]
+
+    assert statuses == [405, 405]
+
+
+def test_a_stream_of_a_graph_that_is_not_there_is_refused(client: httpx.Client, ran: Ran) -> None:
+    response = client.get("/mcp/live/events", params={"graph": "seekr"})
+
+    told = response.json()
+    assert (response.status_code, told["code"]) == (404, "graph.unknown")
+    assert "seeker" in told["hint"]
 
 
 def test_a_question_gets_the_same_answer_by_get_and_post(client: httpx.Client, ran: Ran) -> None:

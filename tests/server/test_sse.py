@@ -191,6 +191,7 @@ async def test_the_stream_of_all_is_filtered_by_graph_and_type(
 ) -> None:
     path = "/mcp/live/events?graph=other&type=execution_completed"
     other = seeker("other")
+    await other.flush()
     with anyio.fail_after(10):
         async with streams.stream("GET", path) as response:
             await ran.graph.ainvoke({"question": "mine"})

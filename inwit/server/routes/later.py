@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
@@ -11,13 +12,41 @@ from starlette.routing import Route
 from inwit.errors import NotInThisVersionError
 from inwit.server.problems import problem
 
-CONTROL = "Controlling executions over HTTP"
-DECIDING = "Deciding on plans over HTTP"
-REGISTRY = "The package registry over HTTP"
-PAGES = "The web pages"
-
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
-LATER: tuple[tuple[str, tuple[str, ...], str], ...] = (
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A feature that some routes are for, and what does its work until it is there."""
+
+    name: str
+    instead: str
+
+
+CONTROL = Later(
+    name="Control of executions over HTTP",
+    instead="The program that runs it can: app.cancel(...), app.invoke(Command(resume=...)).",
+)
+DECIDING = Later(
+    name="Deciding on plans over HTTP",
+    instead="/mcp/plans/{id} and `inwit self-improve show` tell what a plan proposes, with its rollback.",
+)
+REGISTRY = Later(
+    name="The package registry over HTTP",
+    instead="/mcp/network/packages lists what there is; `inwit pkg info` shows one.",
+)
+PEERS = Later(
+    name="Finding other hosts", instead="This host's own packages are at /mcp/network/packages."
+)
+LEGACY = Later(
+    name="The legacy SSE transport of MCP", instead="Connect by streamable HTTP, at /mcp."
+)
+PAGES = Later(
+    name="A page for browsers",
+    instead="/openapi.json lists the routes; /mcp/introspect?q=... answers a question.",
+)
+
+LATER: tuple[tuple[str, tuple[str, ...], Later], ...] = (
     ("/mcp/live/executions/{id}/cancel", ("POST",), CONTROL),
     ("/mcp/live/executions/{id}/pause", ("POST",), CONTROL),
     ("/mcp/live/executions/{id}/resume", ("POST",), CONTROL),
@@ -25,11 +54,11 @@ LATER: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("/mcp/plans/{id}/reject", ("POST",), DECIDING),
     ("/mcp/plans/{id}/apply", ("POST",), DECIDING),
     ("/mcp/plans/{id}/rollback", ("POST",), DECIDING),
-    ("/mcp/network/peers", ("GET",), "Peers"),
+    ("/mcp/network/peers", ("GET",), PEERS),
     ("/api/v1", ANY_METHOD, REGISTRY),
     ("/api/v1/{rest:path}", ANY_METHOD, REGISTRY),
-    ("/sse", ("GET",), "The legacy SSE transport of MCP"),
-    ("/messages/", ("POST",), "The legacy SSE transport of MCP"),
+    ("/sse", ("GET",), LEGACY),
+    ("/messages/", ("POST",), LEGACY),
     ("/", ("GET",), PAGES),
 )
 
@@ -42,5 +71,5 @@ def routes() -> list[Route]:
     ]
 
 
-async def _later(feature: str, _request: Request) -> Response:
-    return problem(NotInThisVersionError(feature))
+async def _later(feature: Later, _request: Request) -> Response:
+    return problem(NotInThisVersionError(feature.name, hint=feature.instead))
