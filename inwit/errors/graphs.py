@@ -152,7 +152,7 @@ class InvalidCheckpointerError(GraphError, TypeError):
         )
 
 
-class ToolDefinitionError(GraphError):
+class ToolDefinitionError(GraphError, ValueError):
     """A tool, or what is to handle its errors, cannot be used as it is written."""
 
     code = "graph.invalid_tool"

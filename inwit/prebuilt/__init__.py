@@ -30,12 +30,13 @@ from inwit.prebuilt.supervisor import TeamState, by_model, by_words, join_notes,
 from inwit.prebuilt.tool_errors import ToolException, ToolInvocationError
 from inwit.prebuilt.tool_node import ToolCallRequest, ToolNode, tools_condition
 from inwit.prebuilt.tools import Tool, tool
+from inwit.prebuilt.validation import ValidationNode
 
 __all__ = [
     "AgentState", "AgentStateWithStructuredResponse", "Approval", "InjectedState", "InjectedStore",
     "InjectedToolArg", "InjectedToolCallId", "MapReduceState", "PlanState", "RoutePolicy", "Ruling",
     "TeamState", "Tool", "ToolCallRequest", "ToolException", "ToolInvocationError", "ToolNode",
-    "ToolRuntime", "approval_node", "approximate_tokens", "by_model", "by_words",
+    "ToolRuntime", "ValidationNode", "approval_node", "approximate_tokens", "by_model", "by_words",
     "create_react_agent", "expire", "first_k", "join_k", "join_notes", "map_concurrent",
     "map_reduce", "paragraphs", "plan_and_execute", "policy_router", "predicate_router",
     "summary_hook", "supervisor", "tool", "tools_condition", "truncate", "truncation_hook",

@@ -9,18 +9,13 @@ from typing import Any, Protocol
 
 from inwit.errors import ModelDefinitionError
 from inwit.prebuilt._langchain import is_runnable
+from inwit.prebuilt.providers import refuse_unknown, server_of
 from inwit.prebuilt.tools import Tool, as_langchain
 from inwit.runtime.capture.client import Reply
 from inwit.runtime.context import Context
 from inwit.runtime.messages.classes import parse_tool_calls
 from inwit.runtime.messages.convert import convert_to_messages, to_openai
 from inwit.runtime.messages.kinds import Kind, kind_of
-
-_PROVIDERS = frozenset({
-    "openai", "anthropic", "azure", "google", "google_genai", "google_vertexai", "mistral",
-    "mistralai", "groq", "deepseek", "xai", "ollama", "openrouter", "together", "fireworks",
-    "cohere", "bedrock", "huggingface", "perplexity",
-})  # fmt: skip
 
 
 class Thinker(Protocol):
@@ -52,11 +47,15 @@ def thinker_of(model: Any, tools: Sequence[Any], builtin: Sequence[Mapping[str, 
 
 
 class ServedModel:
-    """A model that `Context.llm` calls, by its name; None is ``OPENAI_MODEL``."""
+    """A model that `Context.llm` calls, by its name; None is ``OPENAI_MODEL``.
+
+    Raises:
+        ModelDefinitionError: Its provider cannot be asked by name.
+    """
 
     def __init__(self, name: str | None, tools: Sequence[Any] = ()) -> None:
-        provider, _, rest = (name or "").partition(":")
-        self.name = rest if rest and provider in _PROVIDERS else name
+        refuse_unknown(name)
+        self.name = name
         self._tools = [one if isinstance(one, Mapping) else openai_tool(one) for one in tools]
 
     async def answer(self, given: Any, ctx: Context) -> Any:
@@ -76,7 +75,8 @@ class ServedModel:
 
     async def _ask(self, messages: list[Any], ctx: Context, **more: Any) -> Reply:
         said = [to_openai(one) for one in convert_to_messages(messages)]
-        asked = ctx.llm(said, model=self.name, **more)
+        at = server_of(self.name)
+        asked = ctx.llm(said, model=at.model, base_url=at.base_url, api_key=at.api_key, **more)
         reply: Reply = await asked if inspect.isawaitable(asked) else asked
         return reply
 

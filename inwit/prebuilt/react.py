@@ -78,7 +78,9 @@ def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
     Args:
         model: A chat model of langchain-core's or an object with ``invoke`` or ``ainvoke``; the
             name of a model, or None for ``OPENAI_MODEL``, which `Context.llm` calls at
-            ``OPENAI_BASE_URL``; or a function of the state and the runtime that gives one of these.
+            ``OPENAI_BASE_URL``, or with its provider's name before it and a colon, at that
+            provider's address with its key; or a function of the state and the runtime that gives
+            one of these.
         tools: Tools, functions with docstrings, and dicts for tools that the provider runs.
         prompt: A text or system message that stands before the conversation, or a function of the
             state that gives what the model is asked.
@@ -114,6 +116,9 @@ def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
         debug=debug,
         name=name or naming.name_of(sys._getframe(1)),  # noqa: SLF001 - it has no public name
     )
+
+
+create_tool_calling_executor = create_react_agent
 
 
 def _checked_state(state_schema: Any, response_format: Any) -> Any:
