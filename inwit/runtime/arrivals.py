@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from inwit.runtime.program import Join, Node, Program
 
 if TYPE_CHECKING:
-    from inwit.runtime.dataflow import Visit
     from inwit.runtime.reach import Reach
+    from inwit.runtime.visits import Visit
 
 
 class Arrivals:
@@ -21,11 +21,13 @@ class Arrivals:
         self._found: dict[int, list[tuple[int, int]]] = {
             number: [(step, index) for index in seen] for number, seen in (arrived or {}).items()
         }
-        self._full: set[int] = set()
-        """Joins that are complete and whose deferred target has not run."""
+        self._spent: dict[int, list[tuple[int, int, int]]] = {}
+        """Arrivals with which a join was completed, each with the step of that: these may be ahead."""
+        self._full: dict[int, int] = {}
+        """Joins that are complete and whose deferred target has not run, with the step of that."""
         for number in list(self._found):
             if {index for _, index in self._found[number]} >= joins[number].needed:
-                self._fill(number)
+                self._fill(number, step)
 
     def add(self, node: Node, step: int) -> None:
         """Note that a node is done in a step."""
@@ -42,9 +44,9 @@ class Arrivals:
                     break
                 yield join.target, step + 1
                 if join.target in self._deferred:
-                    self._fill(number)
+                    self._fill(number, step)
                     break
-                self._found[number] = [one for one in self._found[number] if one[0] > step]
+                self._spend(number, step)
 
     def _completed_in(self, number: int) -> int | None:
         seen: set[int] = set()
@@ -54,23 +56,38 @@ class Arrivals:
                 return step
         return None
 
-    def _fill(self, number: int) -> None:
-        self._full.add(number)
+    def _spend(self, number: int, step: int) -> None:
+        """Let a join that is complete in a step begin anew."""
+        found = self._found.pop(number)
+        spent = self._spent.setdefault(number, [])
+        spent += [(when, index, step) for when, index in found if when <= step]
+        self._found[number] = [one for one in found if one[0] > step]
+
+    def _fill(self, number: int, step: int) -> None:
+        self._spend(number, step)
+        self._full[number] = step
         self._found.pop(number, None)
 
     def release(self, indices: Iterable[int]) -> None:
         """Let the joins of deferred nodes begin anew, since these run now."""
         chosen = set(indices)
-        self._full -= {number for number in self._full if self._joins[number].target in chosen}
+        for number in [one for one in self._full if self._joins[one].target in chosen]:
+            del self._full[number]
 
     def until(self, step: int) -> dict[int, set[int]] | None:
-        """What a checkpoint of that step keeps."""
-        kept = {number: set(self._joins[number].needed) for number in self._full}
+        """What a checkpoint of that step keeps; it is not asked for earlier ones after that."""
+        kept = {n: set(self._joins[n].needed) for n, when in self._full.items() if when <= step}
         for number, found in self._found.items():
-            seen = {index for when, index in found if when <= step}
-            if seen:
-                kept[number] = seen
+            _add(kept, number, {index for when, index in found if when <= step})
+        for number, spent in self._spent.items():
+            self._spent[number] = later = [one for one in spent if one[2] > step]
+            _add(kept, number, {index for when, index, _ in later if when <= step})
         return kept or None
+
+
+def _add(kept: dict[int, set[int]], number: int, seen: set[int]) -> None:
+    if seen:
+        kept.setdefault(number, set()).update(seen)
 
 
 def _may_come_earlier(join: Join, step: int, unsettled: Sequence[Visit], reach: Reach) -> bool:

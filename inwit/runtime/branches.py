@@ -110,14 +110,19 @@ def branches_of(execution: Execution, ready: Sequence[Ready]) -> list[Branch]:
         branch = Branch(execution, nodes[index], visit)
         if isinstance(one, Packet):
             branch.packet, branch.key = one, f"{nodes[index].name}#{number}"
-            if one.timeout is not None:
-                branch.time_limits = one.timeout
-                branch.at = timed(branch.at)
+            limit(branch)
         if resumed is not None:
             found = resumed.get(branch.task_key) or Progress(branch.task_key)
             branch._progress, found.visit, found.is_resumed = found, visit, True  # noqa: SLF001
         branches.append(branch)
     return branches
+
+
+def limit(branch: Branch) -> None:
+    """Give a branch the limits of its attempts that what was sent to it came with."""
+    if branch.packet is not None and branch.packet.timeout is not None:
+        branch.time_limits = branch.packet.timeout
+        branch.at = timed(branch.at)
 
 
 async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step:

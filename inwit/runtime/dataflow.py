@@ -17,85 +17,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from inwit.errors import UndeclaredRouteError, UnserialisableError
+from inwit.errors import UndeclaredRouteError
 from inwit.runtime import branches
 from inwit.runtime.arrivals import Arrivals
-from inwit.runtime.branches import Branch, Step
+from inwit.runtime.branches import limit
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.interrupts import Waiting
-from inwit.runtime.keeping import pause, save
+from inwit.runtime.keeping import FlowNames, note, pause, save
 from inwit.runtime.program import Edge
-from inwit.runtime.progress import NOT_DONE, Progress, in_step, task_id
+from inwit.runtime.progress import in_step, task_id
 from inwit.runtime.reach import Reach
-from inwit.runtime.serial import freeze, pack
-from inwit.runtime.steps import Read, apply, checked, read, record_apply
+from inwit.runtime.steps import apply, checked, read, record_apply
 from inwit.runtime.updates import Only, Packet, Ready, ready_of
+from inwit.runtime.visits import (
+    WAYS,
+    Decided,
+    Ends,
+    Visit,
+    pack_ways,
+    progress_notes,
+    sent_stem,
+    unpack_ways,
+)
 from inwit.runtime.waits import wait_for_journal
-from inwit.runtime.ways import decide
+from inwit.runtime.ways import decide, goto_edge
 
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints.saving import Note
     from inwit.runtime.engine import Execution
-
-Order = tuple[int, ...]
-"""A visit's place within its step: (0, index), or for what was sent (1, its sender's, a number)."""
-
-
-class Visit(Branch):
-    """One visit of a node, with its place in the plan."""
-
-    depth: int
-    """The step in which it would run if steps waited for each other."""
-    order: Order
-    seen: dict[str, Any]
-    """The state that it reads."""
-    id: str
-    """The task's id."""
-    plain_key: str
-    """The task's key as steps know it."""
-    has_begun = False
-    is_settled = False
-    """Whether it has returned, and its ways on are known."""
-    read: Read
-    edges: Sequence[Edge] = ()
-
-    @property
-    def task_id(self) -> str:
-        return self.id
-
-    @property
-    def path(self) -> tuple[Any, ...]:
-        return ("__pregel_push", self.order[-1], False) if self.packet is not None else super().path
-
-    def given_state(self) -> Any:
-        if self.packet is not None:
-            return self.at.read_packet(self.packet.arg)
-        return self.at.view(self.seen)
-
-
-class _Ends(Step):
-    """Collects the visits that have ended."""
-
-    __slots__ = ("ended", "moved")
-
-    def __init__(self) -> None:
-        super().__init__(())
-        self.left = 1  # It is never over by itself.
-        self.ended: list[Visit] = []
-        self.moved = asyncio.Event()
-
-    def end(self, branch: Branch, error: BaseException | None) -> None:
-        assert isinstance(branch, Visit)
-        self.ended.append(branch)
-        if error is not None and self.error is None:
-            self.error, self.failed = error, branch
-        self.moved.set()
 
 
 async def flow(execution: Execution, ready: Sequence[Ready]) -> list[Ready]:
@@ -119,76 +73,60 @@ class _Flow:
         self.held = set(execution.deferred)
         """Deferred nodes that are ready once nothing else is."""
         self.arrivals = Arrivals(execution.program, execution.arrived, self.committed)
-        self.ends = _Ends()
+        self.ends = Ends()
         self.running: list[Visit] = []
-        self.root = self._find_root(ready)
+        self.root = self._find_root()
         width = graph.options.limits.max_parallel
         self.width = min(width, execution.config.get("max_concurrency") or width)
+        stems = iter(() if execution.flow is None else execution.flow.sent)
         for number, one in enumerate(ready):
-            self._add_first(number, one)
+            self._add_first(number, one, stems)
 
     # Visits and their names
 
-    def _find_root(self, ready: Sequence[Ready]) -> tuple[str, int]:
+    def _find_root(self) -> tuple[str, int]:
         """The checkpoint and the step that tasks are named by: the flow's own, or a resumed one's."""
         execution = self.execution
-        is_alone = len(ready) == 1 and type(ready[0]) is int
-        if execution.flow_root is None or is_alone:
-            execution.steps = self.committed + 1
-            execution.flow_root = execution.here, execution.base + execution.steps
-            execution.steps = self.committed
-        return execution.flow_root
+        if execution.flow is not None:
+            return execution.flow.root, execution.flow.first
+        execution.steps = self.committed + 1
+        root = execution.here, execution.base + execution.steps
+        execution.steps = self.committed
+        return root
 
-    def _add_first(self, number: int, one: Ready) -> None:
+    def _add_first(self, number: int, one: Ready, stems: Iterator[str]) -> None:
         if isinstance(one, Packet):
-            visit = self._make(one.index, self.committed + 1, (1, number), one)
-            visit.plain_key = f"{visit.at.name}#{number}"
+            visit = self._make(one.index, self.committed + 1, one)
+            visit.place(number)
+            visit.stem = next(stems, visit.plain_key)
         else:
-            visit = self._make(one, self.committed + 1, (0, one), None)
+            visit = self._make(one, self.committed + 1)
         self._name(visit)
 
-    def _make(self, index: int, step: int, order: Order, packet: Packet | None) -> Visit:
+    def _make(self, index: int, step: int, packet: Packet | None = None) -> Visit:
         execution = self.execution
         visit = Visit(execution, execution.program.nodes[index], 0)
-        visit.depth, visit.order, visit.packet = step, order, packet
-        visit.plain_key = visit.at.name
-        self.visits.setdefault(step, {})[order if packet is not None else index] = visit
+        visit.depth, visit.packet = step, packet
+        visit.stem = visit.plain_key = visit.at.name
+        limit(visit)
+        self.visits.setdefault(step, {})[index if packet is None else visit] = visit
         return visit
+
+    def _make_sent(self, sender: Visit, number: int, packet: Packet) -> None:
+        visit = self._make(packet.index, sender.depth + 1, packet)
+        visit.sender, visit.number = sender, number
+        visit.stem = sent_stem(visit.at.name, sender, number)
+        self._name(visit)
 
     def _name(self, visit: Visit) -> None:
         """Give a visit its key and id, the same when it is made again on resume."""
         execution, number = self.execution, self.execution.base + visit.depth
-        key = visit.plain_key if visit.packet is None else self._packet_key(visit)
-        visit.key = in_step(key, number)
+        visit.key = in_step(visit.stem, number)
         root, first = self.root
         named = visit.plain_key if number == first else visit.key
         visit.id = task_id(execution.thread_id, execution.ns, root, named)
-        self._remember(visit)
-
-    def _remember(self, visit: Visit) -> None:
-        """Let a visit go on with what earlier executions did of it."""
         keys = [visit.key, *([visit.plain_key] if visit.depth == self.committed + 1 else [])]
-        found = [self.known.pop(key) for key in keys if key in self.known]
-        if not found:
-            return
-        whole = Progress(visit.key)
-        for one in found:
-            whole.answers = [*whole.answers, *one.answers]
-            whole.memos |= one.memos
-            whole.done = one.done if whole.done is NOT_DONE else whole.done
-        whole.is_resumed = True
-        visit._progress = whole  # noqa: SLF001
-
-    def _packet_key(self, visit: Visit) -> str:
-        """A packet's key: its node, what it carries, and which one of the same it is."""
-        assert visit.packet is not None
-        try:
-            carried = blake2b(pack(visit.packet.arg, strict=True), digest_size=6).hexdigest()
-        except UnserialisableError:
-            carried = ""
-        start = f"{visit.at.name}#{carried}."
-        others = self.visits[visit.depth].values()
-        return f"{start}{sum(one.key.startswith(start) for one in others)}"
+        visit.remember([self.known.pop(key) for key in keys if key in self.known])
 
     def _unsettled(self) -> Iterator[Visit]:
         return (one for step in self.visits.values() for one in step.values() if not one.is_settled)
@@ -218,7 +156,7 @@ class _Flow:
             self._keep_done()
             raise
         finally:
-            execution.branches, execution.flow_root = (), None
+            execution.branches, execution.flow = (), None
             await branches.give_up(self.ends)
 
     def _is_narrow(self) -> bool:
@@ -226,7 +164,7 @@ class _Flow:
         ready = self._in_order(self.committed + 1)
         if len(self.visits) > 1 or len(ready) > 1 or self.known or self.committed == self.begun:
             return False
-        return not ready or not (ready[0].has_begun or ready[0].packet is not None)
+        return not ready or not (ready[0].is_known or ready[0].packet is not None)
 
     def _following(self) -> list[Ready]:
         return [one.packet or one.at.index for one in self._in_order(self.committed + 1)]
@@ -310,9 +248,8 @@ class _Flow:
         self.arrivals.add(visit.at, visit.depth)
         for number, one in enumerate(found):
             if isinstance(one, Packet):
-                order = (1, *visit.order, number)
                 self._refuse_undeclared(visit, one.index)
-                self._name(self._make(one.index, visit.depth + 1, order, one))
+                self._make_sent(visit, number, one)
             elif one >= 0:
                 self._refuse_undeclared(visit, one)
                 self._lead_to(one, visit.depth + 1)
@@ -327,29 +264,47 @@ class _Flow:
         if index in self.execution.program.deferred:
             self.held.add(index)
         elif index not in self.visits.get(step, {}) and step > self.committed:
-            self._name(self._make(index, step, (0, index), None))
+            self._name(self._make(index, step))
 
     async def _ways(self, visit: Visit) -> tuple[list[Ready], Sequence[Edge]]:
         node: Any = visit.at
-        updates, goto = visit.read
+        goto = visit.read[1]
         if not node.routers and not goto:
             return list(node.targets), node.edges
         found: list[Ready] = []
         edges: list[Edge] = []
         if not isinstance(goto, Only):
-            found, edges = list(node.targets), list(node.edges)
-            state = visit.seen
-            if node.routers:
-                state = state.copy()
-                for update in updates:
-                    self.execution.graph.schema.apply(state, update)
-            for router in node.routers:
-                for item, edge in await decide(self.execution, router, state, state):
-                    found.append(item)
-                    edges.append(edge)
-        for one in goto:
-            edges.append((one if isinstance(one, str) else one.node, "goto", {}, None))
+            decided = await self._decided(visit)
+            found = [*node.targets, *(one for one, _ in decided)]
+            edges = [*node.edges, *(edge for _, edge in decided)]
+        edges += map(goto_edge, goto)
         return [*ready_of(self.execution.program, node.name, goto), *found], edges
+
+    async def _decided(self, visit: Visit) -> Decided:
+        """Where the routers lead: what is kept of a visit must not be decided in another way."""
+        execution, node = self.execution, visit.at
+        if not node.routers:
+            return []
+        memos = visit.progress.memos
+        if WAYS in memos:
+            return unpack_ways(execution, memos[WAYS])
+        state = visit.seen.copy()
+        for update in visit.read[0]:
+            execution.graph.schema.apply(state, update)
+        found: Decided = []
+        for router in node.routers:
+            found += await decide(execution, router, state, state)
+        if execution.saving is not None and not self._is_last(visit):
+            memos[WAYS] = frozen = pack_ways(execution, found)
+            if not execution.saving.is_volatile:
+                note(execution, "memo", visit.key, WAYS, frozen)
+        return found
+
+    def _is_last(self, visit: Visit) -> bool:
+        """Whether its step is over with it, before anything that it leads to begins."""
+        return visit.depth == self.committed + 1 and not any(
+            one is not visit and not one.is_settled for one in self.visits[visit.depth].values()
+        )
 
     # Merging
 
@@ -373,6 +328,7 @@ class _Flow:
             self._release()
         execution.deferred = frozenset(self.held)
         execution.arrived = self.arrivals.until(step)
+        self._place_next()
         step_id = None
         if execution.saving is not None:
             made = [recorded for recorded in applied if recorded]
@@ -380,20 +336,28 @@ class _Flow:
             if execution.saving.is_volatile:
                 named_parts = zip(visits, applied, strict=True)
                 parts = [(str(one.plain_key), recorded or {}) for one, recorded in named_parts]
-            step_id = await save(execution, join_updates(made), self._following(), parts=parts)
-            self._keep_ahead()
+            following, notes = self._following(), self._notes_with_next()
+            step_id = await save(execution, join_updates(made), following, parts=parts, notes=notes)
+        now = monotonic_ns()
         for one, recorded in zip(visits, applied, strict=True):
-            record_apply(
-                execution, one, recorded, one.edges, step_id if one is visits[-1] else None
-            )
+            reached = step_id if one is visits[-1] else None
+            record_apply(execution, one, now, recorded, one.edges, reached)
         await self._tell(applied)
+
+    def _place_next(self) -> None:
+        """Number what follows, as far as it is known now who sends it, and say by what it is named."""
+        following = self._in_order(self.committed + 1)
+        for number, one in enumerate(following):
+            one.place(number)
+        sent = tuple(one.stem for one in following if one.packet is not None)
+        self.execution.flow = None if self._is_narrow() else FlowNames(*self.root, sent)
 
     def _release(self) -> None:
         """Let the deferred nodes run: nothing else does."""
         held, self.held = sorted(self.held), set()
         self.arrivals.release(held)
         for index in held:
-            self._name(self._make(index, self.committed + 1, (0, index), None))
+            self._name(self._make(index, self.committed + 1))
 
     async def _tell(self, applied: Sequence[dict[str, Any] | None]) -> None:
         execution = self.execution
@@ -406,21 +370,19 @@ class _Flow:
 
     # Keeping
 
-    def _keep_ahead(self) -> None:
-        """Keep once more what is done ahead: what is loaded begins with the last whole checkpoint."""
+    def _notes_with_next(self) -> Sequence[Note]:
+        """What is done ahead, if it is to be kept once more: with a checkpoint that is loaded first."""
         saving = self.execution.saving
-        if saving is None or saving.is_volatile or not saving.was_whole:
-            return
-        if notes := self._notes():
-            saving.note(notes, self.execution.state)
+        is_needed = saving is not None and not saving.is_volatile and saving.is_whole_next
+        return self._notes() if is_needed else ()
 
     def _notes(self) -> list[Note]:
         """All that a later execution must know of what is not merged."""
         notes: list[Note] = []
         for visit in (one for step in sorted(self.visits) for one in self._in_order(step)):
-            notes += _notes_of(visit)
+            notes += visit.notes()
         for progress in self.known.values():
-            notes += _progress_notes(progress)
+            notes += progress_notes(progress)
         return notes
 
     def _keep_done(self) -> None:
@@ -447,31 +409,9 @@ class _Flow:
         """A visit's questions; in the next step to merge its task is named as steps name it."""
         waiting, key = visit.waiting or (), visit.key
         if visit.depth == self.committed + 1:
-            if visit.packet is not None:
-                visit.plain_key = f"{visit.at.name}#{self._in_order(visit.depth).index(visit)}"
             key = visit.plain_key
         renamed = [
             msgspec.structs.replace(one, task=key) if one.task == visit.key else one
             for one in waiting
         ]
         return key, visit.visit, renamed
-
-
-def _notes_of(visit: Visit) -> list[Note]:
-    from inwit.runtime.returned import pack_returned
-
-    if visit.is_done and visit.waiting is None:
-        return [("done", visit.task_key, "", pack_returned(visit.update))]
-    found = visit._progress  # noqa: SLF001
-    return [] if found is None else _progress_notes(found)
-
-
-def _progress_notes(progress: Progress) -> list[Note]:
-    notes: list[Note] = [("memo", progress.key, key, kept) for key, kept in progress.memos.items()]
-    notes += [
-        ("resume", progress.key, f"{number}", freeze(answer, strict=True))
-        for number, answer in enumerate(progress.answers)
-    ]
-    if progress.done is not NOT_DONE:
-        notes.append(("done", progress.key, "", progress.done))
-    return notes

@@ -27,7 +27,7 @@ from inwit.runtime.context import Context, _current
 from inwit.runtime.ending import end, fail, finish
 from inwit.runtime.failures import mark_node
 from inwit.runtime.interrupts import Waiting, waiting_of
-from inwit.runtime.keeping import note_failure, pause, save, save_plain
+from inwit.runtime.keeping import FlowNames, note_failure, pause, save, save_plain
 from inwit.runtime.program import COMPLEX, Edge, Node
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import (
@@ -543,8 +543,8 @@ class Execution(Recording, Context):
     # The ways on
 
     arrived: dict[int, set[int]] | None = None
-    flow_root: tuple[str, int] | None = None
-    """With scheduling "dataflow", the checkpoint and the step by which tasks are named."""
+    flow: FlowNames | None = None
+    """With scheduling "dataflow", by what tasks are named while steps overlap."""
 
     async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
         """Run several nodes at once and merge what they return, in the plan's order."""

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inwit.errors import CheckpointingOffError, ExecutionCancelledError
-from inwit.runtime.checkpoints import InMemoryCheckpointer, Task
+from inwit.runtime.checkpoints import Checkpoint, InMemoryCheckpointer, Task
 from inwit.runtime.checkpoints.saving import Note, Saving
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
-from inwit.runtime.progress import node_of_key
+from inwit.runtime.progress import in_step, node_of_key
 from inwit.runtime.serial import freeze
 from inwit.runtime.updates import Packet, Ready
 from inwit.runtime.waits import durable, is_acknowledged_by_step
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
+    from inwit.runtime.program import Program
 
 
-FLOW = "flow"
-"""Beside arrivals a checkpoint keeps by what its tasks are named, where steps overlap."""
+_FLOW = "flow"
+"""Stands in the place of a join's number."""
+
+
+class FlowNames(NamedTuple):
+    """By what tasks are named where steps overlap; a checkpoint keeps it beside arrivals."""
+
+    root: str
+    """The checkpoint at which steps began to overlap."""
+    first: int
+    """The step that followed it."""
+    sent: Sequence[str]
+    """The names, within its step, of what is sent to the step that follows."""
 
 
 def joins_kept(execution: Execution) -> Any:
@@ -30,9 +42,35 @@ def joins_kept(execution: Execution) -> Any:
     kept: list[Any] = [
         [number, sorted(nodes[i].name for i in seen)] for number, seen in arrived.items()
     ]
-    if execution.flow_root is not None:
-        kept.append([FLOW, list(execution.flow_root)])
+    if execution.flow is not None:
+        kept.append([_FLOW, list(execution.flow)])
     return kept or None
+
+
+def arrived_at(program: Program, last: Checkpoint | None) -> dict[int, set[int]] | None:
+    """Which nodes' arrivals the joins had counted at a checkpoint."""
+    return {
+        number: {program.by_name[name] for name in names if name in program.by_name}
+        for number, names in ((last.joins if last is not None else None) or ())
+        if number != _FLOW
+    } or None
+
+
+def flow_at(last: Checkpoint) -> FlowNames | None:
+    """By what tasks were named after a checkpoint, where steps overlapped."""
+    kept = [one for number, one in last.joins or () if number == _FLOW]
+    return FlowNames(*kept[0]) if kept else None
+
+
+def plain_keys(last: Checkpoint) -> dict[str, str]:
+    """The names of the tasks that follow a checkpoint as steps know them, by their names in a flow."""
+    flow, step = flow_at(last), last.step + 1
+    stems = iter(() if flow is None else flow.sent)
+    found = {}
+    for number, task in enumerate(last.next):
+        plain = f"{task.name}#{number}" if task.is_sent else task.name
+        found[in_step(next(stems, plain) if task.is_sent else plain, step)] = plain
+    return found
 
 
 def tasks_of_ready(execution: Execution, following: int | Sequence[Ready]) -> tuple[Task, ...]:
@@ -44,7 +82,8 @@ def tasks_of_ready(execution: Execution, following: int | Sequence[Ready]) -> tu
     for one in following:  # type: ignore[union-attr]
         if isinstance(one, Packet):
             arg = freeze(one.arg, strict=True)
-            found.append(Task(nodes[one.index].name, arg, True))
+            limits = None if one.timeout is None else one.timeout.seconds
+            found.append(Task(nodes[one.index].name, arg, True, limits))
         elif one >= 0:
             found.append(nodes[one].task)
     found += [nodes[index].task for index in sorted(execution.deferred)]
@@ -56,9 +95,11 @@ async def save(
     recorded: dict[str, Any],
     following: int | Sequence[Ready],
     source: Any = "loop",
+    *,
     parts: Any = None,
+    notes: Sequence[Note] = (),
 ) -> tuple[str, int]:
-    """Save the step that ended; give its checkpoint's id and number."""
+    """Save the step that ended, with notes of those that follow; give its checkpoint's id and number."""
     saving, step = execution.saving, execution.base + execution.steps
     assert saving is not None
     checkpoint_id = f"{execution.execution_id}:{step}"
@@ -72,6 +113,7 @@ async def save(
         source,
         joins,
         parts,
+        notes,
     )
     if done is not None:
         execution.last_save = done

@@ -32,8 +32,8 @@ async def once(
         result = await result
     frozen = freeze(result, strict=True)
     done = note(ctx.execution, "memo", progress.key, key, frozen)
+    progress.memos[key] = frozen  # A checkpoint that is made meanwhile must tell of it.
     if done is not None:
         await durable(ctx.execution, done)
-    progress.memos[key] = frozen
     ctx.emit("custom", name="step", data={"step": key, "result": frozen})
     return result

@@ -13,7 +13,8 @@ class Progress:
     """What is known of one task from before, and how far its code has come this time."""
 
     __slots__ = (
-        "answers", "asked", "children", "done", "is_resumed", "key", "memos", "names", "visit",
+        "answers", "asked", "children", "done", "is_resumed", "key", "memos", "names", "questions",
+        "visit",
     )  # fmt: skip
 
     def __init__(
@@ -29,6 +30,8 @@ class Progress:
         """The task's name within its step: the node's, and a number where it was sent to."""
         self.visit = visit
         self.answers = answers
+        self.questions: Sequence[str] = ()
+        """The ids of the questions that `answers` are to, where those are known."""
         self.memos = {} if memos is None else dict(memos)
         """Frozen results of ``ctx.step`` by their keys."""
         self.done = done
@@ -63,11 +66,6 @@ def step_of_key(key: str) -> int:
     """The step that a name from `in_step` says, or 0."""
     step = key.rpartition(":")[2]
     return int(step) if ":" in key and step.isdigit() else 0
-
-
-def key_in_steps(key: str, step: int) -> str:
-    """A task's name where no steps overlap, if it is of this step and was not sent to."""
-    return node_of_key(key) if key.endswith(f":{step}") and "#" not in key else key
 
 
 def node_of_key(key: str) -> str:

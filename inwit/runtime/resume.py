@@ -14,8 +14,8 @@ from inwit.runtime.checkpoints.base import Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
 from inwit.runtime.interrupts import Waiting, match_answers, still_waiting
-from inwit.runtime.keeping import FLOW, joins_kept, tasks_of_ready
-from inwit.runtime.progress import NOT_DONE, Progress, key_in_steps, step_of_key
+from inwit.runtime.keeping import arrived_at, flow_at, joins_kept, plain_keys, tasks_of_ready
+from inwit.runtime.progress import NOT_DONE, Progress, step_of_key
 from inwit.runtime.serial import freeze, thaw
 from inwit.runtime.snapshot import BEFORE_INPUT, is_before_input
 from inwit.runtime.state import ROOT
@@ -207,7 +207,8 @@ class _Beginning:
         execution.base, execution.source = last.step, "fork" if self.is_fork else "loop"
         execution.answered = tuple(answers.items())
         execution.resumed = execution.known = progress
-        execution.arrived, execution.flow_root = self._arrived(), self._flow_root()
+        execution.arrived = arrived_at(program, last)
+        execution.flow = None if self.is_fork else flow_at(last)
         begun.ready = ready = hold_back(execution, ready)
         execution.is_careful = True
         execution.resumed_break = True
@@ -228,20 +229,22 @@ class _Beginning:
         if saving is None:
             return
         changes = command is not None and (command.update is not None or bool(command.goto))
-        done = None
+        own, done = notes.get(self.place.ns, []), None
         if self.is_fork or changes:
             execution.base += self.is_fork
             step = execution.base
             id_ = f"{execution.execution_id}:{step}" if self.is_fork else f"{new_id()}:{step}"
-            saving.save(
+            own = [*self._unfinished(), *own]
+            done = saving.save(
                 id_, step, {}, tasks_of_ready(execution, ready), execution.state,
-                execution.source, joins_kept(execution),
+                execution.source, joins_kept(execution), notes=own,
             )  # fmt: skip
-            notes = {self.place.ns: [*self._unfinished(), *notes.get(self.place.ns, [])], **notes}
+            if done is None and own:
+                done = saving.close(execution.state)
+        elif own:
+            done = saving.note(own, execution.state)
         for ns, found in notes.items():
-            if ns == self.place.ns:
-                done = saving.note(found, execution.state)
-            else:
+            if ns != self.place.ns:
                 self._note_within(ns, found, execution.execution_id)
         if done is not None:
             done.result()  # Two processes may answer at once: the slower one is refused here.
@@ -287,8 +290,9 @@ class _Beginning:
         rows += notes.get(self.place.ns, [])
         found: dict[str, Progress] = {}
         answers: dict[str, dict[str, Any]] = {}
+        plain = plain_keys(self.last)
         for kind, named, key, value in rows:
-            task = key_in_steps(named, self.last.step + 1)
+            task = plain.get(named, named)
             if kind == "interrupt":  # asked again, since the answer was refused
                 answers.get(task, {}).pop(key, None)
             if kind not in ("done", "resume", "memo") or not task:
@@ -301,7 +305,7 @@ class _Beginning:
             else:
                 progress.memos[key] = value
         for task, given in answers.items():
-            found[task].answers = list(given.values())
+            found[task].questions, found[task].answers = list(given), list(given.values())
         return found
 
     def _ahead(self) -> list[Pending]:
@@ -324,20 +328,6 @@ class _Beginning:
         last = self.pending[-1]
         return thaw(last.value) if last.key in _GO_ON else None
 
-    def _arrived(self) -> dict[int, set[int]] | None:
-        assert self.last is not None
-        by_name = self.graph.program.by_name
-        return {
-            number: {by_name[name] for name in names if name in by_name}
-            for number, names in (self.last.joins or ())
-            if number != FLOW
-        } or None
-
-    def _flow_root(self) -> tuple[str, int] | None:
-        assert self.last is not None
-        kept = dict(map(tuple, self.last.joins or ()))
-        return None if self.is_fork or FLOW not in kept else tuple(kept[FLOW])
-
     def _ready_of(self, task: Task) -> Ready | None:
         index = self.graph.program.by_name.get(task.name)
         if index is None:
@@ -345,7 +335,7 @@ class _Beginning:
                 f"The thread goes on at the node {task.name!r}, which {self.graph.name!r} lacks.",
                 hint="Resume it with the graph that it was saved by, or fork it by update_state.",
             )
-        return Packet(index, thaw(task.arg)) if task.is_sent else index
+        return Packet.kept(index, task) if task.is_sent else index
 
     def _made(self, values: dict[str, Any], execution_id: str, *, seq: int) -> Begun:
         place = self.place

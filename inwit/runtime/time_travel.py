@@ -10,8 +10,8 @@ from inwit.ids import new_id
 from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
-from inwit.runtime.keeping import save
-from inwit.runtime.serial import freeze_all, thaw
+from inwit.runtime.keeping import arrived_at, save
+from inwit.runtime.serial import freeze_all
 from inwit.runtime.snapshot import (
     PregelTask,
     SavedTask,
@@ -195,7 +195,7 @@ async def _update(
     execution = graph.make_execution(new_id(), place.thread_id, {}, state)
     execution.ns, execution.base = place.ns, -1 if last is None else last.step
     is_copy = len(updates) == 1 and updates[0][1:2] == (COPY,)
-    execution.arrived = arrivals(graph.program, last)
+    execution.arrived = arrived_at(graph.program, last)
     ready = _same_next(graph.program, last) if is_copy else _joined(graph.program, last, updates)
     parts = []
     for one in () if is_copy else updates:
@@ -253,21 +253,13 @@ def _joined(program: Any, last: Checkpoint | None, updates: Sequence[Any]) -> li
     ]
 
 
-def arrivals(program: Any, last: Checkpoint | None) -> dict[int, set[int]] | None:
-    """Which nodes' arrivals the joins had counted at a checkpoint."""
-    return {
-        number: {program.by_name[name] for name in names if name in program.by_name}
-        for number, names in ((last.joins if last is not None else None) or ())
-    } or None
-
-
 def _same_next(program: Any, last: Checkpoint | None) -> list[Ready]:
     """The tasks that follow a checkpoint, as far as the graph still has their nodes."""
     found: list[Ready] = []
     for task in () if last is None else last.next:
         index = program.by_name.get(task.name)
         if index is not None:
-            found.append(Packet(index, thaw(task.arg)) if task.is_sent else index)
+            found.append(Packet.kept(index, task) if task.is_sent else index)
     return found
 
 

@@ -39,12 +39,16 @@ class Packet:
     @classmethod
     def kept(cls, index: int, task: Task) -> Packet:
         """Make one of what a checkpoint keeps of it."""
-        timeout = None
-        if task.timeout is not None:
-            from inwit.runtime.policies.timeouts import TimeoutPolicy
+        return cls.made(index, thaw(task.arg), task.timeout)
 
-            timeout = TimeoutPolicy.kept(task.timeout)
-        return cls(index, thaw(task.arg), timeout)
+    @classmethod
+    def made(cls, index: int, arg: Any, seconds: Any) -> Packet:
+        """Make one with the limits of which these are the seconds, if any."""
+        if seconds is None:
+            return cls(index, arg)
+        from inwit.runtime.policies.timeouts import TimeoutPolicy
+
+        return cls(index, arg, TimeoutPolicy.kept(seconds))
 
 
 Ready: TypeAlias = "int | Packet"

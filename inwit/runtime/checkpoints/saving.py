@@ -39,7 +39,7 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_ahead", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_owner", "_parent_id", "_seq",
+        "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
         "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
@@ -65,8 +65,8 @@ class Saving:
         self._is_at_exit = durability == "exit"
         self._kept: tuple[str, int, tuple[Task, ...], Source, Any] | None = None
         """The fields of the checkpoint that durability `exit` keeps back."""
-        self._ahead: Sequence[Note] = ()
-        """What is to be kept with it, of steps after the next."""
+        self._notes: Sequence[Note] = ()
+        """What is to be kept with it."""
         self._since_whole = SNAPSHOT_EVERY
         self._seq = seq
         self._owner = "" if self.is_volatile else owner()
@@ -83,16 +83,16 @@ class Saving:
         """Whether the execution has ended, so that a later failure is told in the log alone."""
 
     @property
-    def was_whole(self) -> bool:
-        """Whether the last checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._since_whole == 0 or self._kept is not None
+    def is_whole_next(self) -> bool:
+        """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
+        return self._is_at_exit or self._since_whole >= SNAPSHOT_EVERY
 
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
         if self.failure is not None:
             raise self.failure
 
-    def save(  # noqa: PLR0917 - the fields of one row
+    def save(  # noqa: PLR0913, PLR0917 - the fields of one row
         self,
         checkpoint_id: str,
         step: int,
@@ -102,8 +102,11 @@ class Saving:
         source: Source = "loop",
         joins: Any = None,
         parts: Any = None,
+        notes: Sequence[Note] = (),
     ) -> Future[None] | None:
-        """Save a step. The future, if any, is done when the checkpoint is durable.
+        """Save a step, and at once what is known of those that follow it, as `notes`.
+
+        The future, if any, is done when the checkpoint is durable.
 
         Raises:
             StoreError: This or an earlier write failed.
@@ -111,7 +114,8 @@ class Saving:
         if self.failure is not None:
             raise self.failure
         if self._is_at_exit:
-            self._kept, self._ahead = (checkpoint_id, step, following, source, joins), ()
+            self._kept = checkpoint_id, step, following, source, joins
+            self._notes = notes
             self.last_id = checkpoint_id
             return None
         whole = self._since_whole >= SNAPSHOT_EVERY
@@ -129,9 +133,11 @@ class Saving:
         if whole:
             self._is_plain = self.is_volatile and not self.ns and self.metadata is None
         frozen = {k: freeze(v, strict=True) for k, v in state.items()} if whole else None
-        return self._put(checkpoint_id, step, following, source, joins, update, frozen, parts)
+        return self._put(
+            checkpoint_id, step, following, source, joins, update, frozen, parts, notes=notes
+        )
 
-    def _put(  # noqa: PLR0917 - the fields of one row
+    def _put(  # noqa: PLR0913, PLR0917 - the fields of one row
         self,
         checkpoint_id: str,
         step: int,
@@ -141,6 +147,8 @@ class Saving:
         update: dict[str, Any],
         state: dict[str, Any] | None,
         parts: Any = None,
+        *,
+        notes: Sequence[Note] = (),
     ) -> Future[None] | None:
         self._seq += 1
         now = time_ns()
@@ -164,7 +172,7 @@ class Saving:
             parts=parts,
         )
         self.last_id = self._parent_id = checkpoint_id
-        return self._put_rows((row,))
+        return self._put_rows((row, *self._rows_of(notes)))
 
     def _put_rows(self, rows: Sequence[Row]) -> Future[None] | None:
         done = self._checkpointer.put(rows)
@@ -188,20 +196,10 @@ class Saving:
         """
         self.check()
         self.close(state)
-        return self._put_notes(notes)
+        rows = self._rows_of(notes)
+        return self._put_rows(rows) if rows else None
 
-    def note_ahead(self, notes: Sequence[Note], state: dict[str, Any]) -> None:
-        """Keep what is done of later steps, or let it be kept with the last checkpoint.
-
-        Raises:
-            StoreError: This or an earlier write failed.
-        """
-        if self._kept is not None:
-            self._ahead = notes
-        elif notes:
-            self.note(notes, state)
-
-    def _put_notes(self, notes: Iterable[Note]) -> Future[None] | None:
+    def _rows_of(self, notes: Iterable[Note]) -> list[Row]:
         now, rows = time_ns(), list[Row]()
         for kind, task, key, value in notes:
             self._seq += 1
@@ -221,7 +219,7 @@ class Saving:
                     lease_until_ns=now + self._lease_ns,
                 )
             )
-        return self._put_rows(rows) if rows else None
+        return rows
 
     def close(self, state: dict[str, Any]) -> Future[None] | None:
         """Write what `exit` kept back; its future is done when that is durable."""
@@ -229,8 +227,7 @@ class Saving:
             return None
         kept, self._kept = self._kept, None
         frozen = {key: freeze(value, strict=True) for key, value in state.items()}
-        done = self._put(*kept, {}, frozen)
-        return self._put_notes(self._ahead) or done
+        return self._put(*kept, {}, frozen, notes=self._notes)
 
 
 def refuse_busy(rows: Sequence[Row]) -> None:
