@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
+from inwit.errors import MalformedInputError
 from inwit.runtime.checkpoints.base import Checkpoint, Pending, PendingKind, Row, Source, Task
 from inwit.runtime.serial import freeze, pack, thaw
 
@@ -75,14 +76,24 @@ _decode_first = msgspec.msgpack.Decoder(_First).decode
 
 
 def encode(row: Row) -> bytes:
-    """Write a row as msgpack."""
+    """Write a row as msgpack.
+
+    Raises:
+        MalformedInputError: One of its names holds half a character, which no storage takes.
+    """
     if isinstance(row, Checkpoint) and row.metadata:
         # What a config says is not checked as a state is: what cannot be kept is kept by its name.
         row = replace(row, metadata={key: freeze(value) for key, value in row.metadata.items()})
     try:
         return _encode(row)
     except (OverflowError, UnicodeEncodeError):
+        pass
+    try:
         return _encode(_packed(row))
+    except UnicodeEncodeError as exc:
+        raise MalformedInputError(
+            f"The name {exc.object!r} of the thread {row.thread_id!r} cannot be kept: {exc.reason}."
+        ) from exc
 
 
 def _packed(row: Row) -> Row:

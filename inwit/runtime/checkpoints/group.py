@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from inwit.errors import InwitError, StoreError, StoreLockedError
+from inwit.errors import (
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnreachableError,
+)
 from inwit.runtime.checkpoints.base import Row
 
 BATCH = 500
@@ -33,6 +39,8 @@ class Put(NamedTuple):
 
 Outcome = StoreError | None
 Commit = Callable[[Sequence[Put]], Sequence[Outcome]]
+_OF_THE_STORAGE = (StoreUnreachableError, StoreFullError, StoreLockedError, StoreReadOnlyError)
+"""What befalls whatever is put, so that to try its parts would take their time for nothing."""
 
 
 class GroupWriter:
@@ -133,10 +141,16 @@ class GroupWriter:
         return logs, puts
 
     def _outcomes(self, puts: Sequence[Put]) -> Sequence[Outcome]:
+        """Write a group; where a row of it cannot be written, each log by itself."""
+        logs = {put.log for put in puts}
         try:
             return self._commit(puts)
-        except InwitError as exc:
-            failure: Any = exc
         except Exception as exc:  # noqa: BLE001 - the thread's border: whoever waits is told
-            failure = exc
-        return [failure] * len(puts)
+            failure: Any = exc
+        if len(logs) == 1 or isinstance(failure, _OF_THE_STORAGE):
+            return [failure] * len(puts)
+        found: dict[int, Outcome] = {}
+        for log in logs:
+            own = [put for put in puts if put.log == log]
+            found.update(zip(map(id, own), self._outcomes(own), strict=True))
+        return [found[id(put)] for put in puts]

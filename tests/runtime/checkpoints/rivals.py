@@ -45,9 +45,11 @@ class State(TypedDict, total=False):
 
 def backend_of_the_guide() -> Callable[[Path], Checkpointer]:
     """The checkpointer that the guide shows as one of a third party's."""
-    [program] = re.findall(r"^```python\n(import base64.*?)^```$", GUIDE.read_text(), re.M | re.S)
+    [program] = re.findall(
+        r"^```python\n(import base64.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL
+    )
     names: dict[str, Any] = {}
-    exec(program, names)  # noqa: S102 - our own page
+    exec(program, names)  # our own page
     made: Callable[[Path], Checkpointer] = names["LogCheckpointer"]
     return made
 
@@ -59,7 +61,7 @@ def open_saver(backend: str, place: str) -> Checkpointer:
         "aws_access_key_id": "test", "aws_secret_access_key": "test",
     }  # fmt: skip
     opening: dict[str, Callable[[], Checkpointer]] = {
-        "record": lambda: SqliteCheckpointer(),
+        "record": SqliteCheckpointer,
         "own file": lambda: SqliteCheckpointer(place),
         "postgres": lambda: PostgresCheckpointer(place),
         "redis": lambda: RedisCheckpointer(place, prefix="rivals"),
@@ -147,7 +149,7 @@ class Rival:
 
     def hear(self, count: int) -> list[str]:
         """The next things that it tells."""
-        told = []
+        told: list[str] = []
         for _ in range(count):
             assert self._pipe.poll(PATIENCE_S), f"After {told} nothing more was told."
             told.append(self._pipe.recv())

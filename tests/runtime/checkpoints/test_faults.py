@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import pytest
 
 from inwit import PostgresCheckpointer, RedisCheckpointer, S3Checkpointer, SqliteCheckpointer
 from inwit.errors import (
+    InwitError,
+    MalformedInputError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
@@ -25,7 +27,7 @@ from inwit.errors import (
 from inwit.runtime.checkpoints import blocks, postgres, redis
 from inwit.runtime.checkpoints.base import Checkpointer
 from inwit.testing.rows import checkpoint, deltas, put, seqs
-from tests.runtime.checkpoints.backends import aws_options
+from tests.runtime.checkpoints.backends import BACKENDS, aws_options
 from tests.runtime.checkpoints.graphs import counting
 from tests.runtime.checkpoints.servers import Postgres, Redis, running_postgres, running_redis
 
@@ -135,6 +137,45 @@ def test_what_cannot_be_written_fails_alone(tmp_path: Path) -> None:
 
     assert [future.exception(30) is None for future in futures] == [True, False, True]
     assert saver.threads() == ["a", "b"]
+
+
+@pytest.mark.parametrize("backend", ["own file", "record", "postgres", "redis", "s3", "dynamodb"])
+def test_a_thread_whose_name_cannot_be_kept_harms_no_other(
+    backend: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    saver = BACKENDS[backend](request, tmp_path)("odd-names")
+    names = ["a", "half \ud800", "b", "c"]
+
+    futures = [attempted(saver, name) for name in names]
+    failures = [future if future is None else future.exception(30) for future in futures]
+
+    assert [type(failure) for failure in failures] == [
+        type(None), MalformedInputError, type(None), type(None)
+    ]  # fmt: skip
+    assert saver.threads() == ["a", "b", "c"]
+    saver.close()  # type: ignore[attr-defined] # as every one of ours
+
+
+def test_a_thread_whose_name_postgres_refuses_harms_no_other(postgres: Postgres) -> None:
+    with PostgresCheckpointer(postgres.place("nul")) as saver:
+        futures = [
+            saver.put([checkpoint(1, thread_id=name)]) for name in ("a", "b", "nul \0", "c", "d")
+        ]
+        failures = [future.exception(30) for future in futures]
+
+        assert [failure is None for failure in failures] == [True, True, False, True, True]
+        assert isinstance(failures[2], StoreError)
+        assert saver.threads() == ["a", "b", "c", "d"]
+
+
+def attempted(saver: Checkpointer, name: str) -> Future[None] | None:
+    """Put a row; where it is refused at once, the refusal as a future's."""
+    try:
+        return saver.put([checkpoint(1, thread_id=name)])
+    except InwitError as exc:
+        refused: Future[None] = Future()
+        refused.set_exception(exc)
+        return refused
 
 
 def write_while(saver: Checkpointer, disturb: Any, *, count: int = 300) -> None:
