@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from inwit.runtime.policies.flow import RateLimit
     from inwit.runtime.policies.relief import NodeError
     from inwit.runtime.policies.timeouts import TimeoutPolicy
+    from inwit.runtime.policies.tracing import TracePolicy, omit_payload
     from inwit.runtime.runtime import (
         ExecutionInfo,
         RunControl,
@@ -174,6 +175,7 @@ _HOMES = {
     "ToolMessage": "runtime.messages",
     "ToolNode": "prebuilt",
     "ToolRuntime": "prebuilt",
+    "TracePolicy": "runtime.policies.tracing",
     "ValidationNode": "prebuilt",
     "add_messages": "runtime.messages",
     "approval_node": "prebuilt",
@@ -188,6 +190,7 @@ _HOMES = {
     "map_reduce": "prebuilt",
     "mapped": "runtime.mapped",
     "metrics": "runtime.metrics",
+    "omit_payload": "runtime.policies.tracing",
     "plan_and_execute": "prebuilt",
     "policy_router": "prebuilt",
     "predicate_router": "prebuilt",
@@ -349,6 +352,7 @@ __all__ = [
     "ToolMessage",
     "ToolNode",
     "ToolRuntime",
+    "TracePolicy",
     "ValidationNode",
     "add_messages",
     "approval_node",
@@ -370,6 +374,7 @@ __all__ = [
     "map_reduce",
     "mapped",
     "metrics",
+    "omit_payload",
     "plan_and_execute",
     "policy_router",
     "predicate_router",

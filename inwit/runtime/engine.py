@@ -166,6 +166,10 @@ class Execution(Recording, Context):
         return self.graph.options.metrics
 
     @property
+    def masks(self) -> Mapping[str, Callable[[Any], Any]]:  # type: ignore[override]
+        return self.program.masks
+
+    @property
     def recorded_id(self) -> str | None:
         return None if self.graph.journal is None else self.execution_id
 

@@ -258,6 +258,7 @@ class Node:
         "alone",
         "call",
         "edges",
+        "fan",
         "function",
         "index",
         "is_async",
@@ -314,6 +315,8 @@ class Node:
         self.joins: tuple[int, ...] = ()
         self.pieces = 1
         """How many events follow its exit: the change of the state, and each plain edge."""
+        self.fan: tuple[int, ...] = ()
+        """The nodes that follow, in the plan's order, where they are several and always the same."""
         self.next = COMPLEX
         """The index of the only node that may follow, -1 for the end, or COMPLEX."""
 
@@ -337,6 +340,7 @@ class Program:
     """All nodes, joins and the ways in."""
 
     __slots__ = (
+        "_masks",
         "by_name",
         "deferred",
         "entry",
@@ -363,3 +367,17 @@ class Program:
         """Nodes that run when nothing else is ready."""
         self.is_sync = False
         """Whether no node or router needs an event loop."""
+        self._masks: dict[str, Callable[[Any], Any]] | None = None
+
+    @property
+    def masks(self) -> dict[str, Callable[[Any], Any]]:
+        """By the names of nodes with a `TracePolicy`, what their updates are recorded through."""
+        found = self._masks
+        if found is None:  # looked up by the journal, not when it is compiled
+            traced = ((node.name, node.policy.trace) for node in self.nodes)
+            found = self._masks = {
+                name: trace.process_outputs
+                for name, trace in traced
+                if trace is not None and trace.process_outputs is not None
+            }
+        return found

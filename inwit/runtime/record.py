@@ -36,7 +36,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 START, VISIT, ENTER, EXIT, APPLY, EVENT, END = range(7)
@@ -65,6 +65,8 @@ class Recording:
     """False where the graph keeps no latency histograms."""
     is_done = False
     """True once the END row is in `rows`."""
+    masks: Mapping[str, Callable[[Any], Any]] | None = None
+    """By nodes' names, what makes of their updates what the record is to show."""
     parent_id: str | None = None
     taken_seq = 0
     """The journal's own: the last seq it has written."""

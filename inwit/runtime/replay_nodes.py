@@ -163,6 +163,12 @@ class Players:
             )
         if visit.failure is not None and visit.status == "failed":
             raise ReplayedError(visit.failure)
+        if ctx.node in self.app.program.masks:
+            raise UnreplayableError(
+                self.past.execution_id,
+                f"What {ctx.node!r} returned was not recorded, as its trace_policy says.",
+                hint="Run it again: name it among the nodes to run.",
+            )
         if visit.status != "completed":
             raise UnreplayableError(
                 self.past.execution_id, f"Visit {ctx.visit} of {ctx.node!r} has no end in it."

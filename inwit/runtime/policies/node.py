@@ -15,9 +15,9 @@ _FIELDS = {
     "thread": "in_thread", "side_effects": "has_side_effects", "pure": "is_pure",
     "circuit_breaker": "breaker", "max_concurrency": "max_concurrency", "rate_limit": "rate",
     "fallback": "fallback", "error_handler": "error_handler", "validation": "validation",
+    "trace_policy": "trace",
 }  # fmt: skip
 """The parameters of `StateGraph.add_node`, and what they are here."""
-_IGNORED = ("trace_policy",)
 
 
 class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,8 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
     error_handler: Callable[..., Any] | None = None
     """What is called then instead, and also says where to go on."""
     validation: Validation = "none"
+    trace: Any = None
+    """A `TracePolicy`."""
 
     @classmethod
     def written(
@@ -65,7 +67,7 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
             elif name in _FIELDS:
                 if value is not None:
                     fields[_FIELDS[name]] = value
-            elif name not in _IGNORED:
+            else:
                 raise TypeError(
                     f"add_node() got an unexpected keyword argument {name!r};"
                     f" it knows {', '.join(sorted({*_FIELDS, 'timeout'}))}."

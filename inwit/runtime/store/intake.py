@@ -131,6 +131,10 @@ class Intake:
         rows = recording.rows[:many]
         del recording.rows[:many]
         if rows:
+            if recording.masks:
+                from inwit.runtime.policies.tracing import masked
+
+                rows = masked(rows, recording.masks)
             track.take_in(rows)
             track.held = track.held + rows if track.held else rows
         is_whole = bool(track.held) and track.taken + track.count == track.top
