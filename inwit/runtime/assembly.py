@@ -117,9 +117,11 @@ def _ends_by_source(
 
 def _find_shortcut(node: Node) -> None:
     """Note the only way on where there is one, so that the engine need not look for it."""
-    if node.joins or len(node.targets) > 1:
+    if node.joins:
         return
-    if not node.routers:
+    if len(node.targets) > 1:
+        node.fan = () if node.routers else tuple(sorted(node.targets))
+    elif not node.routers:
         node.next = node.targets[0] if node.targets else -1
     elif not node.targets and len(node.routers) == 1 and node.routers[0].is_simple:
         node.router = node.routers[0]

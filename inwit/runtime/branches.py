@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from asyncio import Task
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
+from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +38,7 @@ class Branch(Context):
     """What its node asks; None where it asks nothing."""
 
     def __init__(self, execution: Execution, node: Node, visit: int) -> None:
-        self.execution = execution
-        self.recording = execution.recording
+        self.execution = self.recording = execution
         self.execution_id = execution.execution_id
         self.thread_id = execution.thread_id
         self.config = execution.config
@@ -80,7 +82,17 @@ class Branch(Context):
 class Step:
     """The branches that are under way; `done` is set when all are, or one has failed."""
 
-    __slots__ = ("branches", "done", "error", "failed", "left", "tasks")
+    __slots__ = (
+        "branches",
+        "create",
+        "done",
+        "error",
+        "execution",
+        "failed",
+        "later",
+        "left",
+        "tasks",
+    )
 
     def __init__(self, branches: Sequence[Branch]) -> None:
         self.branches = branches
@@ -88,13 +100,30 @@ class Step:
         self.error: BaseException | None = None
         self.failed: Branch | None = None
         self.done: asyncio.Future[None] | None = None
-        self.tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[Task[None]] = []
+        self.later: list[Branch] = []
+        """Those that begin when others have ended, the last first."""
+
+    def begin(self, execution: Execution, branches: Sequence[Branch], width: int) -> None:
+        """Begin async branches, as many at once as `width`."""
+        self.execution = execution
+        self.create = _creator(is_late=len(branches) > width)
+        for branch in branches[:width]:
+            self._begin(branch)
+        self.later = list(reversed(branches[width:]))
+
+    def _begin(self, branch: Branch) -> None:
+        branch.task = task = self.create(run_branch(self.execution, self, branch))
+        self.tasks.append(task)
 
     def end(self, branch: Branch, error: BaseException | None) -> None:
         """Note that one branch has ended; the first error counts."""
         self.left -= 1
         if error is not None and self.error is None:
             self.error, self.failed = error, branch
+            self.later.clear()
+        if self.later:
+            self._begin(self.later.pop())
         done = self.done
         if done is not None and not done.done() and (self.left == 0 or self.error is not None):
             done.set_result(None)
@@ -141,27 +170,24 @@ async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step
             await step.done
     finally:
         execution.branches = ()
-        await give_up(step)
+        if step.left:
+            await give_up(step)
     return step
 
 
 async def _start(execution: Execution, step: Step) -> None:
     """Begin the async branches and run the sync ones; those that were done before end at once."""
-    for branch in step.branches:
-        if branch.was_done:
-            await run_branch(execution, step, branch)
-    left = [branch for branch in step.branches if not branch.was_done]
+    left: Sequence[Branch] = step.branches
+    if execution.known:
+        for branch in left:
+            if branch.was_done:
+                await run_branch(execution, step, branch)
+        left = [branch for branch in left if not branch.was_done]
     # Where no loop runs, what is async by name does not wait: an entry point's sync function.
     waiting = [one for one in left if one.at.is_async and not execution.is_blocking]
     if waiting:
-        create = asyncio.get_running_loop().create_task
         width = execution.graph.options.limits.max_parallel
-        width = min(width, execution.config.get("max_concurrency") or width)
-        gate = asyncio.Semaphore(width) if len(waiting) > width else None
-        for branch in waiting:
-            work = run_branch if gate is None else _gated(gate)
-            branch.task = task = create(work(execution, step, branch))
-            step.tasks.append(task)
+        step.begin(execution, waiting, min(width, execution.config.get("max_concurrency") or width))
         if len(waiting) == len(step.branches):
             return
         await asyncio.sleep(0)
@@ -170,18 +196,22 @@ async def _start(execution: Execution, step: Step) -> None:
             await run_branch(execution, step, branch)
 
 
-def _gated(gate: asyncio.Semaphore) -> Any:
-    async def run(execution: Execution, step: Step, branch: Branch) -> None:
-        async with gate:
-            await run_branch(execution, step, branch)
+def _creator(*, is_late: bool) -> Callable[[Coroutine[Any, Any, None]], Task[None]]:
+    """What makes the running loop's tasks: the class itself, unless somebody has set a factory.
 
-    return run
+    Those that another task begins later have the context of now, not that task's.
+    """
+    loop = asyncio.get_running_loop()
+    make = partial(Task, loop=loop) if loop.get_task_factory() is None else loop.create_task
+    if not is_late:
+        return make
+    here = copy_context()
+    return lambda work: make(work, context=here.copy())
 
 
 async def give_up(step: Step) -> None:
     """Cancel what still runs and wait for its clean-up, also where this is cancelled meanwhile."""
-    if step.left == 0:
-        return
+    step.later.clear()
     still = [task for task in step.tasks if not task.done()]
     for task in still:
         task.cancel()
@@ -196,16 +226,54 @@ async def give_up(step: Step) -> None:
         raise cancelled
 
 
-async def run_branch(execution: Execution, step: Step, branch: Branch) -> None:
+# One function, since each coroutine of its own would cost a tenth of a branch.
+async def run_branch(  # noqa: PLR0912, PLR0915
+    execution: Execution, step: Step, branch: Branch
+) -> None:
     """Call one node with its policies; what it returns, or why it failed, is left in the step."""
     token = _current.set(branch)
     error: BaseException | None = None
+    rec, visit = execution.recording, branch.visit
     try:
         if branch.was_done:
             _repeat(execution, branch)
-        while not branch.is_done and not await _attempt(execution, branch):
-            pass
-        await _settle(execution, branch)
+        while not branch.is_done:
+            node, attempt = branch.at, branch.attempt
+            name = node.name
+            t0 = branch.started_ns = monotonic_ns()
+            # Nothing between a seq and its row gives the interpreter a chance to switch threads.
+            rec.seq = seq = rec.seq + 1
+            rec.rows.append((ENTER, seq, name, visit, attempt, t0))
+            try:
+                if execution.output is not None and not execution.is_blocking:
+                    update = await _call_shown(execution, branch)
+                else:
+                    given = branch.given_state()
+                    update = node.function(given) if node.is_plain else node.call(given, branch)
+                    if node.is_async:
+                        update = await update
+                if branch.pushed is not None:
+                    update = with_pushed(branch, update)
+                t1 = monotonic_ns()
+                if t1 - t0 > node.limit_ns:
+                    raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - the node's
+            except GraphBubbleUp as exc:
+                if isinstance(exc, GraphInterrupt):
+                    branch.waiting, branch.is_done = waiting_of(exc, branch), True
+                    break
+                if not (isinstance(exc, ParentCommand) and node.is_graph):
+                    raise
+                update, t1 = exc.command.as_own(), monotonic_ns()
+            except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
+                await after_failure(execution, node, branch, t0, exc)
+                if branch._progress is not None:  # noqa: SLF001
+                    branch._progress.rewind()  # noqa: SLF001
+                continue
+            rec.seq = seq = rec.seq + 1
+            rec.rows.append((EXIT, seq, name, visit, attempt, t0, t1))
+            branch.update, branch.is_done = update, True
+        if execution.saving is not None or execution.output is not None:
+            await _settle(execution, branch)
     except asyncio.CancelledError as exc:
         error = exc
         raise
@@ -217,6 +285,15 @@ async def run_branch(execution: Execution, step: Step, branch: Branch) -> None:
         branch.is_closed = True
         _current.reset(token)
         step.end(branch, error)
+
+
+async def _call_shown(execution: Execution, branch: Branch) -> Any:
+    """Call a node whose execution is streamed: a sync one in a thread, where the reader is live."""
+    node, given, output = branch.at, branch.given_state(), execution.output
+    if output is not None and output.is_live and not node.is_async:
+        return await output.in_thread(node, given, branch)
+    update = node.function(given) if node.is_plain else node.call(given, branch)
+    return await update if node.is_async else update
 
 
 async def _settle(execution: Execution, branch: Branch) -> None:
@@ -247,44 +324,3 @@ def _repeat(execution: Execution, branch: Branch) -> None:
     rec.rows.append((EXIT, seq, name, branch.visit, 1, now, now))
     branch.update, branch.is_done = unpack_returned(branch.progress.done), True
     branch.is_cached = True
-
-
-async def _attempt(execution: Execution, branch: Branch) -> bool:
-    """Call the node once; False when it failed and may be called again."""
-    node, rec = branch.at, execution.recording
-    name, visit, attempt = node.name, branch.visit, branch.attempt
-    t0 = branch.started_ns = monotonic_ns()
-    # Nothing between a seq and its row gives the interpreter a chance to switch threads.
-    rec.seq = seq = rec.seq + 1
-    rec.rows.append((ENTER, seq, name, visit, attempt, t0))
-    try:
-        given = branch.given_state()
-        output = execution.output
-        if output is not None and output.is_live and not (node.is_async or execution.is_blocking):
-            update = await output.in_thread(node, given, branch)
-        else:
-            update = node.function(given) if node.is_plain else node.call(given, branch)
-            if node.is_async:
-                update = await update
-        if branch.pushed is not None:
-            update = with_pushed(branch, update)
-        t1 = monotonic_ns()
-        if t1 - t0 > node.limit_ns:
-            raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - it fails like a node
-    except GraphBubbleUp as exc:
-        if isinstance(exc, ParentCommand) and node.is_graph:
-            update, t1 = exc.command.as_own(), monotonic_ns()
-        elif isinstance(exc, GraphInterrupt):
-            branch.waiting, branch.is_done = waiting_of(exc, branch), True
-            return True
-        else:
-            raise
-    except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - what a node may raise
-        await after_failure(execution, node, branch, t0, exc)
-        if branch._progress is not None:  # noqa: SLF001
-            branch._progress.rewind()  # noqa: SLF001
-        return False
-    rec.seq = seq = rec.seq + 1
-    rec.rows.append((EXIT, seq, name, visit, attempt, t0, t1))
-    branch.update, branch.is_done = update, True
-    return True

@@ -7,10 +7,7 @@ from functools import cached_property
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from inwit.errors import (
-    CheckpointingOffError,
-    EmptyInputError,
-)
+from inwit.errors import CheckpointingOffError, EmptyInputError
 from inwit.ids import check_id, new_id
 from inwit.runtime import loops
 from inwit.runtime.answering import Answering
@@ -92,18 +89,18 @@ class CompiledGraph(
         """The one key whose value stands for the state in results and streams; None for all keys."""
         self._input_names = builder.input_names
         self._output_names = builder.output_names
-        self.shows_all = (
-            self._output_names is None and not schema.is_root and not options.is_langgraph
-        )
+        is_part = self._output_names is not None or schema.is_root
+        self.shows_all = not (is_part or options.is_langgraph)
         """Whether a result is the whole state."""
         self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
         self._is_debug = options.debug
         self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
+        self._begins_with_more = schema.defaults or schema.whole_merge is not None
         self._is_simple = not (
             options.interrupt_before or options.interrupt_after or program.deferred
             or options.durability != "async" or options.context_schema or options.budget
-            or schema.defaults or self._input_names is not None
+            or self._input_names is not None
             or (options.is_langgraph and options.checkpointer)
         )  # fmt: skip
         """Whether an execution begins with its input and nothing else."""
@@ -341,6 +338,8 @@ class CompiledGraph(
             parsed, now = self.schema.parse(given), monotonic_ns()
             execution = Execution(self, execution_id, execution_id, config, parsed, now)
             limit = config.get("recursion_limit", self._recursion_limit)
+            if self._begins_with_more:
+                execution.state = self.schema.begun_with(parsed)
             execution.limit = (
                 limit if limit.__class__ is int and limit > 0 else self._limit_of(config)
             )
@@ -406,7 +405,7 @@ class CompiledGraph(
             checkpoint_id=named.get("checkpoint_id"),
             execution_id=execution_id,
             durability=mode,
-        )
+        )  # fmt: skip
         begun = begin(self, given, config, place, None if own_thread is None else self.saver)
         execution = begun.execution
         if caller is not None:

@@ -7,7 +7,7 @@ A node that is ready alone is awaited in place, without a task. Several ready no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from time import monotonic_ns
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from inwit.runtime.record import (
     anchor,
 )  # fmt: skip
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
+from inwit.runtime.steps import take_step
 from inwit.runtime.updates import (
     Packet,
     Ready,
@@ -352,7 +353,7 @@ class Execution(Recording, Context):
         return ready
 
     # One function, since each call would cost as much as the rest of a visit.
-    async def _sequence(self, index: int) -> list[Ready]:  # noqa: PLR0912, PLR0915
+    async def _sequence(self, index: int) -> Sequence[Ready]:  # noqa: PLR0912, PLR0915
         """Run nodes one after another, until several are ready or none."""
         program, state, visits, schema = self.program, self.state, self.visits, self.graph.schema
         nodes, known, is_plain = program.nodes, schema.channels, schema.is_plain
@@ -411,7 +412,7 @@ class Execution(Recording, Context):
                     self.current = None
                     return []
                 continue
-            following: int | list[Ready] = node.next
+            following: int | Sequence[Ready] = node.next
             edges: Sequence[Edge] = node.edges
             step_id = None
             if following == COMPLEX or goto or saving is not None:
@@ -425,6 +426,8 @@ class Execution(Recording, Context):
                     if saving is not None:
                         if waits or self.arrived or type(following) is not int:
                             step_id = await save(self, recorded or {}, following)
+                    elif node.fan and not (self.arrived or program.deferred):
+                        following = node.fan
                         else:
                             step_id = save_plain(self, recorded or {}, following)
                 except BaseException as exc:
@@ -550,16 +553,14 @@ class Execution(Recording, Context):
     flow: FlowNames | None = None
     """With scheduling "dataflow", by what tasks are named while steps overlap."""
 
-    async def take_step(self, ready: Sequence[Ready]) -> list[Ready]:
+    def take_step(self, ready: Sequence[Ready]) -> Coroutine[Any, Any, list[Ready]]:
         """Run several nodes at once and merge what they return, in the plan's order."""
         is_flow = self.graph.options.scheduling == "dataflow"
         if is_flow and not (self.is_blocking or self.break_before or self.break_after):
             from inwit.runtime.dataflow import flow
 
-            return await flow(self, ready)
-        from inwit.runtime.steps import take_step
-
-        return await take_step(self, ready)
+            return flow(self, ready)
+        return take_step(self, ready)
 
     # Keeping
 

@@ -89,8 +89,10 @@ def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.E
 def pack(value: Any, *, strict: bool = True) -> bytes:
     """Encode any value."""
     hook = _encode_strict if strict else _encode
-    with suppress(TypeError):
+    try:
         return ormsgpack.packb(value, hook, _OPTIONS)
+    except TypeError:
+        pass  # `suppress` would take longer than the packing
     with suppress(TypeError, RecursionError):
         if _has_plain_keys(value):
             return ormsgpack.packb(value, hook, _ODD_OPTIONS)

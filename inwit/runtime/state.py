@@ -107,6 +107,12 @@ class StateSchema:
         """The state before the input: the empty values of keys with a reducer."""
         return {c.name: c.factory() for c in self.reducers.values() if c.factory is not None}
 
+    def begun_with(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The state after an input."""
+        state = self.initial()
+        self.apply(state, given)
+        return state
+
     def parse(self, value: Any) -> dict[str, Any]:
         """Check an input and give its keys.
 

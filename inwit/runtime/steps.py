@@ -83,14 +83,23 @@ def _keep_done(execution: Execution, branches: Sequence[Branch]) -> None:
 async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready]:
     reads = _read_all(execution, branches)
     before = execution.state
-    if any(branch.at.routers for branch in branches):
-        before = before.copy()
+    for branch in branches:
+        if branch.at.routers:
+            before = before.copy()
+            break
     ready: list[Ready] = []
     applied: list[tuple[Branch, dict[str, Any] | None, Sequence[Edge]]] = []
     for branch, (updates, goto) in zip(branches, reads, strict=True):
         recorded = apply(execution, updates)
-        following, edges = await _ways(execution, branch, before, (updates, goto))
-        ready += following
+        node = branch.at
+        edges: Sequence[Edge] = node.edges
+        if goto or node.routers:
+            following, edges = await _ways(execution, branch, before, (updates, goto))
+            ready += following
+        else:
+            ready += node.targets
+            if node.joins:
+                ready += arrive(execution, node)
         applied.append((branch, recorded, edges))
     ready = hold_back(execution, in_order(ready))
     step_id = None
@@ -100,9 +109,9 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
         if execution.saving.is_volatile:
             parts = [(one.task_key, recorded or {}) for one, recorded, _ in applied]
         step_id = await save(execution, join_updates(updates_made), ready, parts=parts)
-    last = branches[-1]
+    last, now = branches[-1], monotonic_ns()
     for branch, recorded, edges in applied:
-        record_apply(execution, branch, recorded, edges, step_id if branch is last else None)
+        record_apply(execution, branch, now, recorded, edges, step_id if branch is last else None)
     if execution.output is not None:
         written = {key for _, recorded, _ in applied for key in recorded or ()}
         await execution.output.merged(execution, written)
@@ -120,7 +129,8 @@ def _read_all(execution: Execution, branches: Sequence[Branch]) -> list[Read]:
         InvalidUpdateError: Two of them wrote a key that has no reducer.
     """
     schema, state = execution.graph.schema, execution.state
-    return checked(schema, [(one.task_key, read(schema, state, one)) for one in branches])
+    named = [(one.key or one.at.name, read(schema, state, one)) for one in branches]
+    return checked(schema, named)
 
 
 def read(schema: StateSchema, state: Mapping[str, Any], branch: Branch) -> Read:
@@ -138,18 +148,18 @@ def checked(schema: StateSchema, named: Sequence[tuple[str, Read]]) -> list[Read
     """
     writers: dict[str, str] = {}
     overwritten: dict[str, list[int]] = {}
+    shared = schema.shared
     for number, (task, (updates, _)) in enumerate(named):
-        for key, value in ((key, value) for one in updates for key, value in one.items()):
-            if key in schema.shared:
-                if isinstance(value, Overwrite):
-                    overwritten.setdefault(key, []).append(number)
-                continue
-            other = writers.setdefault(key, task)
-            if other != task:
-                raise InvalidUpdateError(
-                    f"{other!r} and {task!r} both wrote {key!r} in one step.",
-                    hint=f"At key {key!r} one value a step is kept: give it a reducer, Annotated[…, reducer].",
-                )
+        for update in updates:
+            for key, value in update.items():
+                if key in shared:
+                    if type(value) is Overwrite:
+                        overwritten.setdefault(key, []).append(number)
+                elif writers.setdefault(key, task) != task:
+                    raise InvalidUpdateError(
+                        f"{writers[key]!r} and {task!r} both wrote {key!r} in one step.",
+                        hint=f"At key {key!r} one value a step is kept: give it a reducer, Annotated[…, reducer].",
+                    )
     reads = [one for _, one in named]
     return _overwritten(reads, overwritten) if overwritten else reads
 
@@ -181,10 +191,10 @@ def _overwritten(reads: Sequence[Read], found: Mapping[str, Sequence[int]]) -> l
 def apply(execution: Execution, updates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Merge a branch's updates into the state; give them as the record keeps them."""
     schema, strict = execution.graph.schema, execution.saving is not None
+    if len(updates) == 1:
+        return schema.apply(execution.state, updates[0], strict=strict)
     recorded = [schema.apply(execution.state, one, strict=strict) for one in updates]
-    if not recorded:
-        return None
-    return recorded[0] if len(recorded) == 1 else join_updates(recorded)
+    return join_updates(recorded) if recorded else None
 
 
 async def _ways(
@@ -192,11 +202,6 @@ async def _ways(
 ) -> tuple[list[Ready], Sequence[Edge]]:
     """Where a branch leads to: by its edges, its routers and its commands."""
     node, (updates, goto) = branch.at, read
-    if not node.routers and not goto:
-        direct: list[Ready] = list(node.targets)
-        if node.joins:
-            direct += arrive(execution, node)
-        return direct, node.edges
     seen = before
     if node.routers:
         # A branch's router reads the step's state with the branch's own update.
@@ -225,18 +230,17 @@ async def _decided(
     return [*following, *arrive(execution, node)], edges
 
 
-def record_apply(
+def record_apply(  # noqa: PLR0917 - a row's parts
     execution: Execution,
     branch: Branch,
+    now_ns: int,
     recorded: dict[str, Any] | None,
     edges: Sequence[Edge],
     step_id: Any,
 ) -> None:
     """Record what a branch changed, and where it leads to."""
-    rec = execution.recording
-    row = (
-        APPLY, rec.seq + 1, branch.at.name, branch.visit, branch.attempt, monotonic_ns(), recorded,
-        edges, step_id,
-    )  # fmt: skip
-    rec.rows.append(row)
-    rec.seq += (1 if recorded else 0) + len(edges) + (step_id is not None)
+    seq = execution.seq
+    execution.rows.append((
+        APPLY, seq + 1, branch.at.name, branch.visit, branch.attempt, now_ns, recorded, edges, step_id,
+    ))  # fmt: skip
+    execution.seq = seq + (1 if recorded else 0) + len(edges) + (step_id is not None)
