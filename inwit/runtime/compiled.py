@@ -95,8 +95,8 @@ class CompiledGraph(
         self._recursion_limit = options.limits.recursion_limit
         limit_s = options.limits.execution_timeout_s
         self._is_debug = options.debug
-        self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
         self._begins_with_more = schema.defaults or schema.whole_merge is not None
+        self._budget_ns = None if limit_s is None else int(limit_s * 1e9)
         self._is_simple = not (
             options.interrupt_before or options.interrupt_after or program.deferred
             or options.durability != "async" or options.context_schema or options.budget
@@ -337,9 +337,9 @@ class CompiledGraph(
             execution_id = new_id() if execution_id is None else check_id("execution", execution_id)
             parsed, now = self.schema.parse(given), monotonic_ns()
             execution = Execution(self, execution_id, execution_id, config, parsed, now)
-            limit = config.get("recursion_limit", self._recursion_limit)
             if self._begins_with_more:
                 execution.state = self.schema.begun_with(parsed)
+            limit = config.get("recursion_limit", self._recursion_limit)
             execution.limit = (
                 limit if limit.__class__ is int and limit > 0 else self._limit_of(config)
             )

@@ -421,13 +421,13 @@ class Execution(Recording, Context):
                         following, edges = await follow(self, node, goto)
                     elif node.router is not None:
                         following, edges = node.router.choose(node.read(state), state)
+                    elif node.fan and not (self.arrived or program.deferred):
+                        following = node.fan
                     elif following == COMPLEX:
                         following, edges = await advance(self, node, state)
                     if saving is not None:
                         if waits or self.arrived or type(following) is not int:
                             step_id = await save(self, recorded or {}, following)
-                    elif node.fan and not (self.arrived or program.deferred):
-                        following = node.fan
                         else:
                             step_id = save_plain(self, recorded or {}, following)
                 except BaseException as exc:
