@@ -87,6 +87,10 @@ class ExecutionStarted(Event, frozen=True):
     """An execution began, with this input."""
 
     input: Any = None
+    config: dict[str, Any] | None = None
+    """What it was called with, without its thread's place and what cannot be kept."""
+    context: Any = None
+    """What ``context=`` was, or the name of its type where it cannot be kept."""
 
 
 class NodeEntered(Event, frozen=True):

@@ -20,6 +20,7 @@ from inwit.errors import (
     NodeTimeoutError,
 )
 from inwit.runtime.attempts import after_failure
+from inwit.runtime.called import told_of
 from inwit.runtime.checkpoints import Checkpointer
 from inwit.runtime.checkpoints.base import Durability
 from inwit.runtime.commands import GraphBubbleUp, GraphDrained, GraphInterrupt, ParentCommand, Send
@@ -316,7 +317,11 @@ class Execution(Recording, Context):
         else:
             self.seq = 1
             shown = None if given is None else freeze_all(given)
-            self.rows.append((START, 1, self.begun_ns, shown))
+            row: tuple[Any, ...] = (START, 1, self.begun_ns, shown)
+            if self.config or self.given_context is not None:
+                told = told_of(self)
+                row = row if told is None else (*row, told)
+            self.rows.append(row)
             if given is None or len(given) != len(self.state):
                 self._record_whole_state(given or {})
         if journal is not None:

@@ -6,7 +6,7 @@ element is their kind; all times in them are ``time.monotonic_ns()``, and `ancho
 minus monotonic at the start) turns them into wall time, so that a clock that jumps moves nothing.
 
 ========  =====================================================================================
-START     ``(0, seq, t, input)``
+START     ``(0, seq, t, input)``, and where it was called with more than an input, ``called``
 VISIT     ``(1, entry_seq, exit_seq, node, visit, attempt, t0, t1, update, edges, checkpoint)``
 ENTER     ``(2, seq, node, visit, attempt, t0)``
 EXIT      ``(3, seq, node, visit, attempt, t0, t1)``

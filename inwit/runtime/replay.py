@@ -10,6 +10,8 @@ import msgspec
 from inwit.errors import ReplayedError, UnknownNodeError, UnreplayableError
 from inwit.ids import new_id
 from inwit.runtime import loops
+from inwit.runtime.called import context_in
+from inwit.runtime.configs import merged_config
 from inwit.runtime.diff import Diff, Side, between
 from inwit.runtime.patches import Patch, patch_between
 from inwit.runtime.replay_nodes import Outcome, Players, plain_update
@@ -137,12 +139,13 @@ class _Performance:
     def play(self, config: Mapping[str, Any], context: Any) -> Replay:
         graph = self.players.graph()
         values = dict(self.past.initial)
+        config = merged_config(self.past.called.get("config") or {}, config)
         execution = graph.make_execution(new_id(), self.past.thread_id, config, values)
         execution.rows = rows = list[Any]()
         execution.rows_limit = 1 << 62
         execution.tape = self.tape
-        if context is not None:
-            execution.given_context = context
+        found = context_in(self.past.called, self.past.execution_id)
+        execution.given_context = found if context is None else context
         error: BaseException | None = None
         try:
             loops.run(execution.run(None, dict(self.past.given or {})))

@@ -77,6 +77,8 @@ class Past(msgspec.Struct, kw_only=True):
     begun_ns: int = 0
     """Since 1970."""
     given: Mapping[str, Any] | None = None
+    called: Mapping[str, Any] = {}
+    """Its config and its context; see `inwit.runtime.called`."""
     initial: dict[str, Any] = {}
     """The state before the first visit."""
     state: dict[str, Any] = {}
@@ -141,6 +143,7 @@ def past_of(rows: list[Row]) -> Past:
     for row in rows:
         if row[0] == START:
             past.given = row[3]
+            past.called = row[4] if len(row) > 4 else {}
         _take(past, row, state, asked)
         for _, update in changes_of(row):
             apply_update(state, update)

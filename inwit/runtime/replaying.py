@@ -29,8 +29,8 @@ class Replaying:
             live: Let a node that runs again make calls which the record has no answer to.
             aside: Compare what the nodes of `run` give, but go on with what the record has.
             onward: Run also the nodes whose input has become another one.
-            config: What nodes read of it is not in the record.
-            context: What ``runtime.context`` is; it is not in the record.
+            config: What is to be another than in the record.
+            context: What ``runtime.context`` is to be; without it, what the record has.
 
         Raises:
             UnknownExecutionError: There is none.

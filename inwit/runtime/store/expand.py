@@ -65,7 +65,11 @@ class Expander:
         return timestamp(t + self._anchor_ns)
 
     def on_start(self, row: Any) -> Iterator[Event]:
-        yield ExecutionStarted(**self._common, seq=row[1], ts=self._at(row[2]), input=row[3])
+        called = row[4] if len(row) > 4 else {}
+        yield ExecutionStarted(
+            **self._common, seq=row[1], ts=self._at(row[2]), input=row[3],
+            config=called.get("config"), context=called.get("context", called.get("context_type")),
+        )  # fmt: skip
 
     def on_visit(self, row: Any) -> Iterator[Event]:
         _, entry, seq, node, visit, attempt, t0, t1, update, edges, checkpoint = row

@@ -196,11 +196,11 @@ class Track:
         return (*row[:7], split(fields, self.blobs)) if fields else None
 
     def on_start(self, row: Row) -> Row | None:
-        _, seq, t, given = row
+        _, seq, t, given, *called = row
         self._seen(seq)
         self.started_t = self.last_t = t
         self.keys = set(given) if given.__class__ is dict else set()
-        return (*row[:3], split(given, self.blobs)) if _may_be_big(given) else None
+        return (*row[:3], split(given, self.blobs), *called) if _may_be_big(given) else None
 
     def on_end(self, row: Row) -> Row | None:
         _, seq, t, status, output, _, _, node = row
