@@ -411,7 +411,7 @@ class Execution(Recording, Context):
                 ))  # fmt: skip
                 self.seq = seq + node.pieces if recorded else seq + node.pieces - 1
                 index = node.next
-                if t1 > self.deadline_ns or len(rows) > rows_limit:
+                if t1 > self.deadline_ns or (len(rows) > rows_limit and index >= 0):
                     t1 = await self._pass_time(t1)
                 if index < 0:
                     self.current = None
@@ -445,7 +445,8 @@ class Execution(Recording, Context):
             if output is not None:
                 await output.stepped(self, ((name, update, recorded),))
                 t1 = monotonic_ns()
-            if t1 > self.deadline_ns or len(rows) > rows_limit:
+            # What is last waits for the disk together with the end.
+            if t1 > self.deadline_ns or (len(rows) > rows_limit and following != -1):
                 t1 = await self._pass_time(t1)
             if type(following) is not int:
                 if len(following) != 1 or type(following[0]) is not int:  # type: ignore[arg-type,index]
