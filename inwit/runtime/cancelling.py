@@ -122,7 +122,7 @@ class Cancelling:
                 "cancel() was not told what to stop.", hint="Give execution_id=… or thread_id=…."
             )
         told = []
-        found = list(running())
+        found = [one for one in running() if not _is_cut_off(one[0])]
         for execution, thread in found:
             if self._is_meant(execution, execution_id, thread_id):
                 for within in _elsewhere_within(execution, (one for one, _ in found)):
@@ -157,6 +157,12 @@ def _own_loop() -> asyncio.AbstractEventLoop | None:
 
 def _loop_of(execution: Execution) -> asyncio.AbstractEventLoop | None:
     return None if execution.task is None else execution.task.get_loop()
+
+
+def _is_cut_off(execution: Execution) -> bool:
+    """Whether its event loop was closed under it: nothing of it goes on."""
+    loop = _loop_of(execution)
+    return loop is not None and loop.is_closed()
 
 
 def _elsewhere_within(execution: Execution, found: Iterable[Execution]) -> Iterator[Execution]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from inwit.errors import UnknownCheckpointError
 from inwit.events import timestamp
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, fold, split
 from inwit.runtime.checkpoints.base import Row, Task
 from inwit.runtime.commands import Command, Interrupt
 from inwit.runtime.interrupts import Waiting, still_waiting
+from inwit.runtime.keeping import plain_keys
 from inwit.runtime.progress import task_id
 from inwit.runtime.returned import unpack_returned
 from inwit.runtime.serial import Delta, thaw
@@ -101,6 +104,8 @@ def snapshot_of(
         config = {"configurable": {"thread_id": place.thread_id}}
         return StateSnapshot({}, (), config, None, None, None, (), ())
     last, pending = split(rows)
+    plain = plain_keys(last)
+    pending = [replace(row, task=plain.get(row.task, row.task)) for row in pending]
     values = fold(rows)
     told = _Tasks(graph, saver, place, last, pending, subgraphs=subgraphs, is_live=is_live)
     tasks = tuple(told.all(following))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -265,3 +266,16 @@ async def test_a_thread_that_was_stopped_goes_on_when_it_is_invoked_again(projec
 
     assert app.get_state({"configurable": {"thread_id": "t"}}).next == ("held",)
     assert calls == ["first"]
+
+
+def test_an_execution_whose_loop_was_closed_under_it_is_passed_over() -> None:
+    node = Held("node")
+    app = of_nodes(node)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(app.ainvoke({}, thread_id="t"))
+    loop.run_until_complete(node.begun.wait())
+    loop.close()
+
+    assert app.cancel(thread_id="t") == ()
+
+    task._log_destroy_pending = False  # type: ignore[attr-defined] # it is left as it is on purpose

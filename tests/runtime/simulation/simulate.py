@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from inwit import Command
-from inwit.errors import InwitError, StoreError
+from inwit.errors import ExecutionCancelledError, InwitError, StoreError
 from inwit.events import NodeEntered
-from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, fold, split
+from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer, fold, saving, split
 from inwit.runtime.interrupts import still_waiting
 from inwit.runtime.store.expand import About, Expander
 from tests.runtime.simulation import reference, virtual
 from tests.runtime.simulation.reference import TooBigError
 from tests.runtime.simulation.shapes import FIRST, Shape, make_shape
-from tests.runtime.simulation.virtual import Disk
+from tests.runtime.simulation.virtual import Disk, WildClock
 from tests.runtime.simulation.world import (
     THREAD,
     FatalError,
@@ -28,7 +30,7 @@ from tests.runtime.simulation.world import (
 )
 
 MOST_PROCESSES = 80
-PATIENCE_S = 2000.0
+PATIENCE_S = 600.0
 """Virtual seconds after which a process hangs."""
 
 
@@ -51,35 +53,57 @@ def shape_of(draw: random.Random, *, is_blind: bool) -> tuple[Shape, dict[str, A
 def simulate(
     seed: int,
     make_checkpointer: Callable[[], Checkpointer] = InMemoryCheckpointer,
+    tell: Callable[[World], None] = lambda world: None,
     **options: Any,
 ) -> Counter[str]:
     """Run one seed to its end, and count what happened.
 
     Raises:
-        BrokenPromiseError: Something happened that must not.
+        BrokenPromiseError: Something happened that must not; it says how to repeat it.
     """
     draw = random.Random(seed)
-    shape, wanted = shape_of(draw, is_blind=options.get("scheduling") == "dataflow")
-    world = World(shape=shape, kept=make_checkpointer(), habits=make_habits(shape, draw))
+    clock = WildClock(random.Random(seed))
+    with mock.patch.object(time, "time_ns", clock), mock.patch.object(saving, "time_ns", clock):
+        shape, wanted = shape_of(draw, is_blind=options.get("scheduling") == "dataflow")
+        world = World(shape=shape, kept=make_checkpointer(), habits=make_habits(shape, draw))
+        world.story.append(f"{shape}"[:2000])
+        seen = _live(world, wanted, draw, tell, options)
+        if world.faults:
+            raise BrokenPromiseError(_broken(seed, world, options))
+        return seen
+
+
+def _live(
+    world: World, wanted: dict[str, Any], draw: random.Random, tell: Callable[[World], None],
+    options: dict[str, Any],
+) -> Counter[str]:  # fmt: skip
+    """Let one process follow another until the graph is done, or a promise is broken."""
     seen: Counter[str] = Counter()
     options.setdefault("durability", draw.choice(("async", "sync", "exit")))
-    is_volatile = draw.random() < 0.2
+    is_volatile = draw.random() < 0.2 and isinstance(world.kept, InMemoryCheckpointer)
     """Whether checkpoints are kept by the process itself, which is never killed then."""
     for number in range(MOST_PROCESSES):
         is_calm = number > MOST_PROCESSES // 2
         process = _Run(world, draw, is_calm=is_calm, is_volatile=is_volatile, options=options)
-        virtual.run(process.run())
+        try:
+            virtual.run(process.run())
+        except virtual.DeadlockError:
+            world.faults.append("it hangs, and cannot be cancelled")
         seen[process.outcome] += 1
-        _refuse(seed, world.faults)
-        if process.outcome == "done":
-            _refuse(seed, [] if process.state == wanted else [f"{process.state} is not {wanted}"])
+        if process.outcome == "done" and process.state != wanted:
+            world.faults.append(f"{process.state} is not {wanted}")
+        world.story.append(f"{process.plan} process: {process.outcome}; {'; '.join(world.faults)}")
+        tell(world)
+        if world.faults or process.outcome == "done":
             return seen
-    raise BrokenPromiseError(f"seed {seed}: it never ends: {dict(seen)}")
+    world.faults.append(f"it never ends: {dict(seen)}")
+    return seen
 
 
-def _refuse(seed: int, faults: list[str]) -> None:
-    if faults:
-        raise BrokenPromiseError(f"seed {seed}: " + "; ".join(faults))
+def _broken(seed: int, world: World, options: dict[str, Any]) -> str:
+    scheduling, kind = options.get("scheduling", "steps"), type(world.kept).__name__
+    again = f"python -m tests.runtime.simulation.repeat {seed} {scheduling} {kind}"
+    return f"seed {seed}: {'; '.join(world.faults)}\nTo repeat it: {again}"
 
 
 class _Run:
@@ -94,10 +118,14 @@ class _Run:
         self.disk = Disk(world.kept, draw, failures=0.0 if is_calm else 0.03)
         self.outcome = ""
         self.state: dict[str, Any] = {}
-        plans = ("calm", "cancel") if is_volatile else ("calm", "kill", "kill on put", "cancel")
+        self.disk.on_written = world.written
+        plans = ["calm", "cancel", "cancel twice", "stop"]
+        if not is_volatile:
+            plans += ["kill", "kill on put", "kill on put"]
         self.plan = "calm" if is_calm else draw.choice(plans)
         self.is_volatile = is_volatile
         self.task: asyncio.Task[Any] | None = None
+        self.stopping: asyncio.Task[Any] | None = None
         self.failed = 0
         """Writes that had failed when the execution ended."""
 
@@ -105,13 +133,16 @@ class _Run:
         """Begin or go on, whichever it is, and see how that ends."""
         app = self.process.app(self.world.kept if self.is_volatile else self.disk, **self.options)
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, virtual.VirtualLoop)
         self.task = loop.create_task(self._invoke(app))
+        if self.draw.random() < 0.1:
+            loop.call_later(self.draw.uniform(0, 4), loop.jump, self.draw.uniform(0, 100))
         if self.plan == "kill":
             loop.call_later(self.draw.uniform(0, 4), self._kill)
         elif self.plan == "kill on put":
             self._kill_on_put(self.draw.randrange(12))
-        elif self.plan == "cancel":
-            loop.call_later(self.draw.uniform(0, 4), self.task.cancel)
+        elif self.plan != "calm":
+            loop.call_later(self.draw.uniform(0, 4), self._cancel, app)
         try:
             await asyncio.wait_for(asyncio.shield(self.task), PATIENCE_S)
         except (TimeoutError, virtual.DeadlockError):
@@ -123,7 +154,7 @@ class _Run:
             self.state = {**FIRST, **self.task.result()}
         if self.process.is_dead:
             self.outcome = "killed"
-        else:
+        elif self.outcome:
             await self._leave()
         if self.disk.is_cut or self.disk.failed:
             self.process.undo()
@@ -146,6 +177,19 @@ class _Run:
         answers = {one.id: answer_to(one.value) for one in asked or waiting}
         return Command(resume=answers)
 
+    def _cancel(self, app: Any) -> None:
+        """Cancel once, or once more while nodes clean up, or tell the thread's executions to stop."""
+        assert self.task is not None
+        if self.task.done():
+            return
+        loop = self.task.get_loop()
+        if self.plan == "stop":
+            self.stopping = loop.create_task(app.acancel(thread_id=THREAD))
+        else:
+            self.task.cancel()
+        if self.plan == "cancel twice":
+            loop.call_later(self.draw.uniform(0, 0.5), self.task.cancel)
+
     def _kill(self) -> None:
         """End the process as the system would: nothing it does from now on counts."""
         if self.task is not None and not self.task.done():
@@ -164,7 +208,7 @@ class _Run:
         self.disk.on_put = look
 
     def _look_at(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
+        if isinstance(error, asyncio.CancelledError | ExecutionCancelledError):
             self.outcome = "cancelled"
         elif isinstance(error, FatalError | ConnectionError):
             self.outcome = "failed"
@@ -179,6 +223,8 @@ class _Run:
 
     async def _leave(self) -> None:
         """Look at what is left when an execution has ended by itself."""
+        if self.stopping is not None:
+            await self.stopping
         if self.process.active:
             self.process.fault(f"{self.process.active} nodes still clean up")
         self.disk.flush()

@@ -1,10 +1,11 @@
-"""An event loop whose clock jumps to whatever is due next, and a disk on that clock."""
+"""An event loop whose clock goes on to whatever is due next, a wall clock that jumps, and a disk."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import selectors
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -14,19 +15,25 @@ from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Row
 from inwit.runtime.checkpoints.codec import decode, encode
 
 T = TypeVar("T")
+MOST_ROUNDS = 100_000
+"""Rounds of a loop in which no time goes by, after which it turns for nothing."""
+LAST_S = 2_000.0
+"""Virtual seconds after which a loop turns for nothing."""
 
 
 class DeadlockError(Exception):
-    """Nothing is due, and something still waits."""
+    """Something still waits, and nothing comes of it."""
 
 
 class _Selector(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._still = 0
 
     def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
+        self._still = 0 if timeout else self._still + 1
+        if timeout is None or self._still > MOST_ROUNDS or self.now > LAST_S:
             raise DeadlockError
         self.now += max(timeout, 0.0)
         return super().select(0)
@@ -42,6 +49,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual.now
+
+    def jump(self, seconds: float) -> None:
+        """Let time go by at once, as when a machine sleeps: whatever was due is due together."""
+        self._virtual.now += seconds
+
+
+class WildClock:
+    """A wall clock that is set, forwards and backwards, while it is read."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self._draw = draw
+        self._now_ns = time.time_ns()
+
+    def __call__(self) -> int:
+        """The time in nanoseconds since 1970, as far as one can tell."""
+        self._now_ns += 1000
+        if self._draw.random() < 0.05:
+            self._now_ns += self._draw.randrange(-86_400, 86_400) * 1_000_000_000
+        return self._now_ns
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -75,6 +101,7 @@ class Disk:
         """Writes that failed."""
         self.is_cut = False
         self.on_put: Callable[[], None] = lambda: None
+        self.on_written: Callable[[Sequence[Row]], None] = lambda rows: None
 
     def put(self, rows: Sequence[Row]) -> Future[None] | None:
         """Write soon."""
@@ -109,6 +136,7 @@ class Disk:
         done = self._kept.put(rows)
         if done is not None:
             done.result()
+        self.on_written(rows)
 
     def crash(self) -> None:
         """Lose what is not written, but for a part that just was."""

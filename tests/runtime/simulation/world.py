@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import inwit
-from inwit.runtime.checkpoints import Checkpoint, Checkpointer, split
+from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Row
 from inwit.runtime.context import Context, current
-from inwit.runtime.dataflow import Visit
+from inwit.runtime.progress import in_step
 from inwit.runtime.record import Recording
+from inwit.runtime.visits import Visit
 from tests.runtime.simulation.building import connect, returned
 from tests.runtime.simulation.shapes import Shape, State
 
@@ -52,6 +54,20 @@ class World:
     """Payments of which the node was told that they are made."""
     completed: set[str] = field(default_factory=set)
     """Visits of nodes that have returned, and that nothing made undone."""
+    durable: set[str] = field(default_factory=set)
+    """Visits that the disk says are done: these nothing makes undone."""
+    story: list[str] = field(default_factory=list)
+    """What the running process did."""
+    step: int = 0
+    """The newest step whose checkpoint is on the disk."""
+
+    def written(self, rows: Sequence[Row]) -> None:
+        """Note what the disk has taken."""
+        for row in rows:
+            if isinstance(row, Checkpoint):
+                self.step = row.step
+            elif row.kind == "done":
+                self.durable.add(in_step_once(row.task, self.step + 1))
 
 
 class Process:
@@ -70,6 +86,10 @@ class Process:
         """Note what must not happen; what a dead process does is nothing."""
         if not self.is_dead:
             self.world.faults.append(text)
+
+    def tell(self, text: str) -> None:
+        """Note what happens, for who repeats it."""
+        self.world.story.append(f"{text}, after the kill" if self.is_dead else text)
 
     def app(self, checkpointer: Any, **options: Any) -> Any:
         """The graph as this process compiles it."""
@@ -126,6 +146,7 @@ class Process:
 
     def complete(self, name: str) -> None:
         """Note that a node returns."""
+        self.tell(f"{identity(name)} returns")
         if not self.is_dead:
             self.completed.add(identity(name))
             self.world.completed.add(identity(name))
@@ -137,19 +158,14 @@ class Process:
     def look(self, name: str, ctx: Context) -> None:
         """See that the node was not done already, by what is durable or by what it knows itself."""
         self.entered[ctx.execution_id, name] += 1
-        if identity(name) in self.world.completed:
-            self.fault(f"{identity(name)} has returned, and runs again")
-        rows = self.world.kept.load(THREAD)
-        if not rows:
-            return
-        number = step_of(ctx)
-        last = max(row.step for row in rows if isinstance(row, Checkpoint))
-        if last >= number:
-            self.fault(f"{name} runs in step {number}, and step {last} is saved")
-        if last == number - 1:
-            key, (_, pending) = ctx.key or name, split(rows)
-            if any(one.kind == "done" and one.task == key for one in pending):
-                self.fault(f"{key} runs in step {number}, and is done")
+        who, number = identity(name), step_of(ctx)
+        self.tell(f"{who} begins")
+        if who in self.world.completed:
+            self.fault(f"{who} has returned, and runs again")
+        if who in self.world.durable:
+            self.fault(f"{who} runs again, and was saved as done")
+        if self.world.step >= number:
+            self.fault(f"{name} runs in step {number}, and step {self.world.step} is saved")
 
     def fail(self, name: str) -> None:
         """Fail as often as the node does, over all its attempts and processes."""
@@ -228,8 +244,12 @@ def identity(name: str) -> str:
     """The running visit, by the same name in whatever process makes it."""
     ctx = current()
     assert ctx is not None
-    key = ctx.key or name
-    return key if ":" in key else f"{key}:{step_of(ctx)}"
+    return in_step_once(ctx.key or name, step_of(ctx))
+
+
+def in_step_once(key: str, step: int) -> str:
+    """A task's name with its step, which it may have already."""
+    return key if ":" in key else in_step(key, step)
 
 
 def step_of(ctx: Context) -> int:
