@@ -65,8 +65,8 @@ def assemble(
             node.joins = tuple(i for i, join in waiting if node.index in join.needed)
         _find_shortcut(node)
         compose(node, around)
-    is_async = any(node.is_async for node in nodes) or any(r.is_async for r in graph.routers())
-    program.is_sync = not is_async
+    called: list[Any] = [*nodes, *(node.relief for node in nodes if node.relief), *graph.routers()]
+    program.is_sync = not any(one.is_async for one in called)
     return program
 
 

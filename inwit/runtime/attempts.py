@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inwit.errors import ExecutionCancelledError, NodeCancelledError
 from inwit.runtime.context import Context
@@ -25,7 +25,7 @@ async def after_failure(
 ) -> None:
     """Record a failed attempt; return when there is another one, raise when there is none.
 
-    Where a node has a fallback or a handler of errors, that is the attempt after its last own one.
+    Where a node has a fallback or a handler of errors, that takes over from it: it is what runs next.
     """
     error = _own_cancellation(node, own_timeout(ctx, error))
     rec, t1 = execution.recording, monotonic_ns()
@@ -46,13 +46,30 @@ async def after_failure(
     )
     if policy is not None:
         await _wait(execution, ctx, policy)
-    elif is_last or ctx.relieved is not None or not node.policy.has_relief:
-        mark_node(error, node.name)
+        ctx.attempt += 1
+        if ctx._progress is not None:  # noqa: SLF001 - the engine's own
+            ctx._progress.rewind()  # noqa: SLF001
+    elif is_last or node.relief is None:
+        mark_node(error, node.task.name)
         raise error
     else:
-        ctx.given_up = (node, ctx.visit, error)
-        ctx.emit("custom", name="fallback", data={"to": node.policy.relief_name})
-    ctx.attempt += 1
+        await _take_over(execution, node.relief, ctx, error)
+
+
+async def _take_over(execution: Execution, relief: Node, ctx: Any, error: BaseException) -> None:
+    """Let what is to take over from a node run next, in the node's place and under its task."""
+    name = relief.task.name
+    ctx.emit("custom", name="fallback", data={"to": relief.policy.relief_name})
+    ctx.emit("edge_taken", target=relief.name, conditional=True, label="failed")
+    if (
+        execution.output is not None
+        and execution.output.is_detailed
+        and relief.policy.error_handler
+    ):
+        await execution.output.failed(execution, ctx, error)
+    # Answers and steps of the task are counted on: what it asked or did is not this one's.
+    ctx.key = ctx.key or name
+    ctx.at, ctx.attempt, ctx.given_up = relief, 1, (relief, ctx.visit, error, name)
 
 
 async def _wait(execution: Execution, ctx: Context, policy: RetryPolicy) -> None:

@@ -255,7 +255,7 @@ async def run_branch(  # noqa: PLR0912, PLR0915
                 if branch.pushed is not None:
                     update = with_pushed(branch, update)
                 t1 = monotonic_ns()
-                if t1 - t0 > node.limit_ns:
+                if t1 - t0 > node.limit_ns and branch.worked_ns(t0, t1) > node.limit_ns:
                     raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - the node's
             except GraphBubbleUp as exc:
                 if isinstance(exc, GraphInterrupt):
@@ -266,8 +266,6 @@ async def run_branch(  # noqa: PLR0912, PLR0915
                 update, t1 = exc.command.as_own(), monotonic_ns()
             except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
                 await after_failure(execution, node, branch, t0, exc)
-                if branch._progress is not None:  # noqa: SLF001
-                    branch._progress.rewind()  # noqa: SLF001
                 continue
             rec.seq = seq = rec.seq + 1
             rec.rows.append((EXIT, seq, name, visit, attempt, t0, t1))

@@ -95,8 +95,8 @@ class Context:
     """The tasks that were called here."""
     spoken: tuple[str, ...] = ()
     """Answers of models that came as tokens of the stream, and that the node may return as messages."""
-    given_up: tuple[Node, int, BaseException] | None = None
-    """The visit whose own attempts are over, and why; see `relieved`."""
+    given_up: tuple[Node, int, BaseException, str] | None = None
+    """What took over from a node, in which visit, why, and the node's name; see `relieved`."""
     first_ns = 0
     """When the visit's first attempt began, where that failed."""
     time_limits: TimeoutPolicy | None = None
@@ -175,7 +175,7 @@ class Context:
 
     @property
     def relieved(self) -> BaseException | None:
-        """Why this visit's own attempts are over; None while they are not."""
+        """Why what runs here took over from a node; None where it is a node itself."""
         found = self.given_up
         if found is None or found[0] is not self.at or found[1] != self.visit:
             return None
@@ -194,7 +194,8 @@ class Context:
         if name == "error":
             from inwit.runtime.policies.relief import NodeError
 
-            return None if self.relieved is None else NodeError(self.node, self.relieved)
+            error, found = self.relieved, self.given_up
+            return None if error is None or found is None else NodeError(found[3], error)
         if name == "runtime":
             from inwit.runtime.runtime import Runtime
 

@@ -385,7 +385,7 @@ class Execution(Recording, Context):
                 if node.is_async:
                     update = await update
                 t1 = monotonic_ns()
-                if t1 - t0 > node.limit_ns:
+                if t1 - t0 > node.limit_ns and self.worked_ns(t0, t1) > node.limit_ns:
                     raise NodeTimeoutError(name, node.limit_ns / 1e9)  # noqa: TRY301 - the node's
                 if is_plain and type(update) is dict:
                     for key, value in update.items():
@@ -403,7 +403,7 @@ class Execution(Recording, Context):
                 )
                 if self.is_paused:
                     return []
-                t1 = monotonic_ns()
+                t1, name = monotonic_ns(), self.at.name
             seq = self.seq + 1
             if is_bare and not goto and node.next != COMPLEX:  # nothing to decide, keep or tell
                 rows.append((
@@ -494,7 +494,7 @@ class Execution(Recording, Context):
     async def _recover(
         self, node: Node, error: BaseException, entry: int, t0: int
     ) -> tuple[Any, dict[str, Any] | None, Sequence[Send | str], int, int, int]:
-        """Record a failed attempt and try again as the node's policy says.
+        """Record a failed attempt and try again as the node's policy says, or what takes over.
 
         Returns the update, what is recorded of it, its ways on, the attempt that gave it, and that
         attempt's entry seq and start. A node that asks a person makes the execution wait.
@@ -514,12 +514,11 @@ class Execution(Recording, Context):
                     raise error
                 asked = waiting_of(error, self)
                 self.current = None
-                await pause(self, [(node.name, visit, asked)], [node.index], [])
+                await pause(self, [(node.task.name, visit, asked)], [node.index], [])
                 return None, None, (), attempt, entry, t0
             self.current = (entry, node.name, visit, attempt, t0)
             await after_failure(self, node, self, t0, error)
-            if self._progress is not None:
-                self._progress.rewind()
+            node = self.at
             t0 = monotonic_ns()
             entry = self.seq = self.seq + 1
             self.current = (entry, node.name, visit, self.attempt, t0)
@@ -531,7 +530,7 @@ class Execution(Recording, Context):
             except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border
                 error = exc
             else:
-                attempt, self.attempt = self.attempt, 1
+                attempt, self.attempt, self.key = self.attempt, 1, ""
                 return update, recorded, goto, attempt, entry, t0
 
     def rest(self) -> None:

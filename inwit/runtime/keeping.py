@@ -230,7 +230,7 @@ def note_failure(execution: Execution, error: BaseException) -> None:
     shown = freeze({"type": type(error).__name__, "message": str(error)})
     is_failure = isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError)
     status = "failed" if is_failure else "cancelled"
-    key = "" if node_of(error) is None else execution.failed_key or execution.at.name
+    key = "" if node_of(error) is None else execution.failed_key or execution.at.task.name
     notes: list[Note] = [*execution.notes, ("failed", key, type(error).__name__, shown)]
     execution.notes = ()
     execution.last_save = execution.saving.note(

@@ -50,6 +50,10 @@ class MappedGraph:
         self._into = into
         self._back = back
 
+    def around(self, graph: CompiledGraph[Any]) -> MappedGraph:
+        """The same mappings around another graph."""
+        return MappedGraph(graph, self._into, self._back)
+
     async def run_within(self, state: Any, ctx: Context) -> Any:
         """Run as a node of another graph, and give its update."""
         outer = ctx.execution.graph.schema

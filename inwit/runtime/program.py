@@ -272,6 +272,7 @@ class Node:
         "policy",
         "read",
         "read_packet",
+        "relief",
         "router",
         "routers",
         "targets",
@@ -303,6 +304,8 @@ class Node:
         """Makes what its routers are given."""
         self.read_packet: Callable[[Any], Any] = as_it_is
         """Makes what it is given of an input that was sent to it."""
+        self.relief: Node | None = None
+        """What takes over when all its attempts have failed."""
         self.limit_ns = NEVER_NS
         """The longest that one call may take by the graph's limits."""
         self.targets: tuple[int, ...] = ()

@@ -12,7 +12,10 @@ import msgspec
 
 from inwit.errors import ReplayedError, UnreplayableError
 from inwit.runtime.commands import Command, GraphBubbleUp
-from inwit.runtime.policies import NO_RETRY, PLAIN
+from inwit.runtime.mapped import MappedGraph
+from inwit.runtime.policies import NO_RETRY, PLAIN, NodePolicy
+from inwit.runtime.policies.compose import bind_relief
+from inwit.runtime.policies.relief import relief_name
 from inwit.runtime.program import bind, is_coroutine_function
 from inwit.runtime.replay_tape import are_equal
 from inwit.runtime.serial import Delta, freeze
@@ -61,7 +64,7 @@ class Players:
         app, builder = self.app, copy.copy(self.app.builder)
         builder.nodes = {
             name: msgspec.structs.replace(
-                written, function=self._player(name, written), policy=PLAIN
+                written, function=self._player(name, written), policy=self._policy(name, written)
             )
             for name, written in app.builder.nodes.items()
         }
@@ -116,13 +119,37 @@ class Players:
 
         return play
 
+    def _policy(self, name: str, written: Written) -> NodePolicy:
+        """A node's policy in the replay: nothing but what takes over from it."""
+        policy = written.policy.over(self.app.builder.policy_defaults)
+        if not policy.has_relief:
+            return PLAIN
+        is_handler = policy.error_handler is not None
+        found: Any = policy.error_handler if is_handler else policy.fallback
+        if isinstance(found, str):
+            found = self.app.builder.nodes[found].function
+        player = self._relief(name, found, relief_name(name, is_handler=is_handler))
+        return NodePolicy(error_handler=player) if is_handler else NodePolicy(fallback=player)
+
+    def _relief(self, name: str, function: Any, recorded_name: str) -> Callable[..., Any]:
+        """What takes over from a node returns what it returned, unless that node is run again."""
+        is_graph = hasattr(function, "run_within")
+
+        async def play(state: Any, ctx: Context) -> Any:
+            visit = self.past.visits.get((recorded_name, ctx.visit))
+            if visit is not None and visit.answers:
+                ctx.progress.answers = list(visit.answers)
+            is_given = self.again is not None and name not in self.again
+            if visit is not None and (is_given or visit.reaches_out or is_graph):
+                return self._past(visit, ctx)
+            given = (unplayed(function) if is_graph else bind_relief(function))(state, ctx)
+            return await given if inspect.isawaitable(given) else given
+
+        return play
+
     def _original(self, written: Written) -> Callable[[Any, Context], Any]:
         function = written.function
-        if hasattr(function, "run_within"):
-            inner = function.without_introspection().without_checkpointing()
-            within: Callable[[Any, Context], Any] = inner.run_within
-            return within
-        return bind(function)
+        return unplayed(function) if hasattr(function, "run_within") else bind(function)
 
     def _mode(self, ctx: Context, visit: PastVisit | None, *, has_effects: bool) -> Mode:
         written = self.app.builder.nodes[ctx.node]
@@ -194,6 +221,15 @@ class Players:
         if mode == "aside" and not isinstance(error, GraphBubbleUp):
             return self._past(visit, ctx)
         raise error
+
+
+def unplayed(given: Any) -> Callable[[Any, Context], Any]:
+    """A graph within, as it is run again: neither recorded nor saved."""
+    graph = getattr(given, "within", given)
+    inner = graph.without_introspection().without_checkpointing()
+    played = given.around(inner) if isinstance(given, MappedGraph) else inner
+    within: Callable[[Any, Context], Any] = played.run_within
+    return within
 
 
 class _Merged:

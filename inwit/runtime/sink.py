@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.loops import apart
+from inwit.runtime.policies.relief import told_name
 from inwit.runtime.updates import pairs_written
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Sink:
         if "updates" not in self.modes or (name.startswith("__") and name.endswith("__")):
             ctx.is_cached = False
             return
-        self.tell_update(name, self.shown_update(execution, returned), ctx)
+        self.tell_update(told_name(name), self.shown_update(execution, returned), ctx)
 
     def tell_update(self, name: str, shown: Any, ctx: Context) -> None:
         """Put what a task returned, and whether that was known before."""

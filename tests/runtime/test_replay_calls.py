@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from inwit import END, START, Context, Runtime, StateGraph
+from inwit import END, START, Context, Runtime, StateGraph, mapped
 from inwit.errors import UnreplayableError
 from tests.runtime.policies.recorded import events_of
 
@@ -16,6 +16,11 @@ from tests.runtime.policies.recorded import events_of
 class State(TypedDict, total=False):
     n: int
     said: str
+
+
+class Outer(TypedDict, total=False):
+    text: str
+    loud: str
 
 
 @dataclass
@@ -95,6 +100,26 @@ def test_an_execution_that_was_allowed_more_steps_may_take_them_again(project: A
     app.invoke({"n": 0}, {"recursion_limit": 50})
 
     assert app.replay(app.last_execution_id).divergence is None
+
+
+def test_a_graph_with_another_state_within_is_replayed_and_run_again(project: Any) -> None:
+    calls: list[str] = []
+
+    def shout(state: State) -> dict[str, Any]:
+        calls.append(state["said"])
+        return {"said": state["said"].upper()}
+
+    inner = StateGraph(State).add_node("shout", shout).add_edge(START, "shout")
+    within = mapped(inner.compile(name="shouting"), {"said": "text"}, {"loud": "said"})
+    outer = StateGraph(Outer).add_node("loud", within).add_edge(START, "loud")
+    app = outer.compile(name="talking")
+    app.invoke({"text": "hello"})
+
+    given = app.replay(app.last_execution_id)
+    again = app.replay(app.last_execution_id, run=["loud"])
+
+    assert (given.divergence, again.divergence, again.state["loud"]) == (None, None, "HELLO")
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("config", [None, {}, {"configurable": {"thread_id": "t"}}])

@@ -31,7 +31,7 @@ def cached(call: Call, namespace: Namespace, policy: CachePolicy) -> Call:
 
     def run(state: Any, ctx: Context) -> Any:
         cache: BaseCache[Any] | None = ctx.execution.cache
-        if cache is None or ctx.relieved is not None:  # what stands in for a result is no result
+        if cache is None:
             return call(state, ctx)
         key = (namespace, policy.key_of(state))
         try:
@@ -61,7 +61,7 @@ def acached(
 
     async def run(state: Any, ctx: Context) -> Any:
         cache: BaseCache[Any] | None = ctx.execution.cache
-        if cache is None or ctx.relieved is not None:
+        if cache is None:
             return await call(state, ctx)
         key = (namespace, policy.key_of(state))
         try:

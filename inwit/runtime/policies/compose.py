@@ -1,14 +1,16 @@
 """Putting around a node's call what its policies ask for, and nothing else.
 
-From the outside to the inside: the cache, the graph's middleware, validation, what takes over when
-all attempts have failed, the circuit, the rate, the number at once, the time-out, the thread. Retries
-are the engine's: each goes through all of it again.
+From the outside to the inside: the cache, the graph's middleware, validation, the circuit, the rate,
+the number at once, the time-out, the thread. Retries are the engine's: each goes through all of it
+again. What takes over when all attempts have failed is a node of its own, within middleware and
+validation.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,6 @@ from inwit.runtime.program import Node, bind, is_coroutine_function
 
 if TYPE_CHECKING:
     from inwit.runtime.context import Context
-    from inwit.runtime.policies.relief import Relief
     from inwit.runtime.state import StateSchema
 
 Call = Callable[[Any, "Context"], Any]
@@ -63,10 +64,19 @@ def compose(node: Node, around: Around) -> None:
         node.limit_ns = int(limit_s * 1e9)
     if policy is PLAIN and not around.middleware:
         return
+    if policy.has_relief:
+        node.relief = _relief(node, policy, around)
     wrapped = _Wrapped(node.call, is_async=node.is_async)
     _limit(wrapped, node, policy)
-    if policy.has_relief:
-        _relieve(wrapped, _relief(policy, around))
+    _surround(wrapped, node, policy, around)
+    if policy.cache is not None:
+        _cache(wrapped, node, policy)
+    if wrapped.call is not node.call:
+        node.call, node.is_async, node.is_plain = wrapped.call, wrapped.is_async, False
+
+
+def _surround(wrapped: _Wrapped, node: Node, policy: NodePolicy, around: Around) -> None:
+    """Keep what is around whatever gives a node's update: validation, and the graph's middleware."""
     if policy.validation != "none":
         from inwit.runtime.policies.checking import Checker, achecked, checked
 
@@ -79,10 +89,6 @@ def compose(node: Node, around: Around) -> None:
         wrapped.call, wrapped.is_async = surrounded(
             wrapped.call, node.name, around.middleware, is_async=wrapped.is_async
         )
-    if policy.cache is not None:
-        _cache(wrapped, node, policy)
-    if wrapped.call is not node.call:
-        node.call, node.is_async, node.is_plain = wrapped.call, wrapped.is_async, False
 
 
 def _limit(wrapped: _Wrapped, node: Node, policy: NodePolicy) -> None:
@@ -112,23 +118,31 @@ def _limit(wrapped: _Wrapped, node: Node, policy: NodePolicy) -> None:
         wrapped.wrap(with_circuit, with_acircuit, Circuit(node.name, policy.breaker))
 
 
-def _relief(policy: NodePolicy, around: Around) -> Relief:
-    from inwit.runtime.policies.relief import Relief
+def _relief(node: Node, policy: NodePolicy, around: Around) -> Node:
+    """Make the node that takes over: it stands where the node does, under a name of its own."""
+    from inwit.runtime.policies.relief import handling, relief_name
 
     found: Any = policy.fallback if policy.error_handler is None else policy.error_handler
     if isinstance(found, str):
         if found not in around.nodes:
             raise UnknownNodeError(found, around.nodes, where=" (a fallback)")
         found = around.nodes[found].function
-    is_graph = hasattr(found, "run_within")
-    return Relief(
-        found.run_within if is_graph else _bound(found),
+    is_handler = policy.error_handler is not None
+    made, is_graph = copy(node), hasattr(found, "run_within")
+    made.name = relief_name(node.name, is_handler=is_handler)
+    wrapped = _Wrapped(
+        found.run_within if is_graph else bind_relief(found),
         is_async=is_graph or is_coroutine_function(found),
-        is_handler=policy.error_handler is not None,
     )
+    if is_handler:
+        wrapped.call = handling(wrapped.call, is_async=wrapped.is_async)
+    _surround(wrapped, node, policy, around)
+    made.call, made.is_async = wrapped.call, wrapped.is_async
+    made.is_plain, made.is_graph, made.relief = False, is_graph, None
+    return made
 
 
-def _bound(function: Callable[..., Any]) -> Call:
+def bind_relief(function: Callable[..., Any]) -> Call:
     """Bind what takes over; its parameter ``error``, whatever its type, is told what failed."""
     try:
         names = tuple(inspect.signature(function).parameters)[1:]
@@ -137,16 +151,6 @@ def _bound(function: Callable[..., Any]) -> Call:
     if "error" not in names:
         return bind(function)
     return lambda state, ctx: bind(partial(function, error=ctx.given("error")))(state, ctx)
-
-
-def _relieve(wrapped: _Wrapped, relief: Relief) -> None:
-    from inwit.runtime.policies.relief import with_arelief, with_relief
-
-    if wrapped.is_async or relief.is_async:
-        wrapped.call = with_arelief(wrapped.call, relief, is_async=wrapped.is_async)
-        wrapped.is_async = True
-    else:
-        wrapped.call = with_relief(wrapped.call, relief)
 
 
 def _cache(wrapped: _Wrapped, node: Node, policy: NodePolicy) -> None:

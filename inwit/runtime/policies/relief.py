@@ -1,8 +1,11 @@
-"""What is called in a node's place when all its attempts have failed."""
+"""What is called in a node's place when all its attempts have failed.
+
+It is recorded as what it is: a visit of its own, to which an edge labelled ``failed`` leads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
     from inwit.runtime.context import Context
 
 Call = Callable[[Any, "Context"], Any]
-ACall = Callable[[Any, "Context"], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +44,26 @@ class Handled(Command[Any]):
         return cls(update=returned)
 
 
-class Relief:
-    """What takes over: a fallback returns what the node would, a handler also says where to go on."""
-
-    __slots__ = ("call", "is_async", "is_handler")
-
-    def __init__(self, call: Call, *, is_async: bool, is_handler: bool) -> None:
-        self.call = call
-        self.is_async = is_async
-        self.is_handler = is_handler
-
-    def read(self, returned: Any) -> Any:
-        """What the engine is given of what it returned."""
-        return Handled.of(returned) if self.is_handler else returned
+HANDLER, FALLBACK = "__error_handler__", "__fallback__"
+"""What stands before a node's name in the name of what takes over from it."""
 
 
-def with_relief(call: Call, relief: Relief) -> Call:
-    """Wrap a sync node's call, where what takes over is sync too."""
-
-    def run(state: Any, ctx: Context) -> Any:
-        if ctx.relieved is None:
-            return call(state, ctx)
-        return relief.read(relief.call(state, ctx))
-
-    return run
+def relief_name(node: str, *, is_handler: bool) -> str:
+    """The name by which the record has what takes over from a node."""
+    return f"{HANDLER if is_handler else FALLBACK}{node}"
 
 
-def with_arelief(call: Call, relief: Relief, *, is_async: bool) -> ACall:
-    """Wrap a node's call, where it or what takes over is async."""
+def told_name(name: str) -> str:
+    """A name as a stream tells it: what a fallback gave is told as the node's own."""
+    return name.removeprefix(FALLBACK)
+
+
+def handling(call: Call, *, is_async: bool) -> Call:
+    """Wrap a handler of errors: it also says where to go on, and nothing else leads on."""
+    if not is_async:
+        return lambda state, ctx: Handled.of(call(state, ctx))
 
     async def run(state: Any, ctx: Context) -> Any:
-        if ctx.relieved is None:
-            returned = call(state, ctx)
-            return await returned if is_async else returned
-        returned = relief.call(state, ctx)
-        if relief.is_async:
-            returned = await returned
-        return relief.read(returned)
+        return Handled.of(await call(state, ctx))
 
     return run

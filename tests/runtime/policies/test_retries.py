@@ -272,7 +272,7 @@ def test_a_fallback_takes_over_after_the_last_attempt_and_the_graph_goes_on(
     is_async: bool, project: Any
 ) -> None:
     def instead(state: State, ctx: Context) -> dict[str, Any]:
-        return {"said": [f"instead of attempt {ctx.attempt - 1}"]}
+        return {"said": [f"{ctx.node}, attempt {ctx.attempt}"]}
 
     async def ainstead(state: State, ctx: Context) -> dict[str, Any]:
         return instead(state, ctx)
@@ -286,11 +286,12 @@ def test_a_fallback_takes_over_after_the_last_attempt_and_the_graph_goes_on(
     graph.add_edge("node", "after")
     app = graph.compile(name="saved")
 
-    assert app.invoke({})["said"] == ["instead of attempt 3", "after"]
-    assert app.invoke({})["said"] == ["instead of attempt 3", "after"]
+    assert app.invoke({})["said"] == ["__fallback__node, attempt 1", "after"]
+    assert app.invoke({})["said"] == ["__fallback__node, attempt 1", "after"]
     assert noted(app, "fallback") == [{"to": "ainstead" if is_async else "instead"}]
     assert [event.attempt for event in events_of(app, "node_failed")] == [1, 2, 3]
-    assert [e.attempt for e in events_of(app, "node_exited") if e.node == "node"] == [4]
+    ended = [(event.node, event.attempt) for event in events_of(app, "node_exited")]
+    assert ended == [("__fallback__node", 1), ("after", 1)]
 
 
 def test_a_fallback_may_be_another_node_of_the_graph_that_nothing_else_leads_to(
