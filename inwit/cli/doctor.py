@@ -95,7 +95,9 @@ def _record(project: Project) -> Iterator[Check]:
     except InwitError as exc:
         yield Check(name="record", found=exc.message, fix=exc.hint or exc.code, is_fatal=True)
         return
-    size = project.database.stat().st_size / 1e6
+    log = project.database.with_name(f"{project.database.name}-wal")
+    files = [one for one in (project.database, log) if one.exists()]
+    size = sum(one.stat().st_size for one in files) / 1e6
     found = f"{graphs} graphs, {total:,} executions, {size:.1f} MB"
     wrong = verdict != "ok"
     fix = f"move {project.database} aside; a new record begins" if wrong else ""

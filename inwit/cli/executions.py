@@ -57,7 +57,8 @@ def list_(
         )
         for one in page.items
     ]  # fmt: skip
-    render.table(("ID", "GRAPH", "STATUS", "STARTED", "TOOK", "VISITS", "AT"), rows)
+    columns = ("ID", "GRAPH", "STATUS", "STARTED", "TOOK", "VISITS", "AT")
+    render.table(columns, rows, nothing="No execution fits; `inwit run FILE:GRAPH` records one.")
     if page.cursor:
         click.echo(f"{page.total_count:,} in all; go on with --cursor {page.cursor}", err=True)
 

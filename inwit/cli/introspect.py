@@ -44,7 +44,8 @@ def search(query: str, kind: str | None, limit: int, as_json: bool) -> None:
         render.json({"results": hits, "total_count": len(hits)})
     else:
         rows = [(hit.kind, hit.title, f"{hit.score:.2f}", hit.uri) for hit in hits]
-        render.table(("KIND", "TITLE", "SCORE", "URI"), rows)
+        nothing = "Nothing fits; `inwit ask` takes whole questions."
+        render.table(("KIND", "TITLE", "SCORE", "URI"), rows, nothing=nothing)
 
 
 @command.command("show", example="inwit introspect show architecture --graph librarian")

@@ -14,6 +14,9 @@ def command() -> None:
     """Find packages: graph templates, node libraries, tools, prompts, checkpointers."""
 
 
+_PLACES = "packages are read from .inwit/packages/ and ~/.inwit/packages/ (NAMESPACE/NAME/)."
+
+
 def _index() -> Any:
     from inwit.registry.packages import PackageIndex
     from inwit.runtime.project import Project
@@ -38,7 +41,9 @@ def search(query: str, kind: str | None, limit: int, as_json: bool) -> None:
          one.package.description)
         for one in found
     ]  # fmt: skip
-    render.table(("PACKAGE", "VERSION", "KIND", "SCORE", "DESCRIPTION"), rows)
+    nothing = f"No package fits {query!r}. `inwit pkg list` shows all {len(_index())}; {_PLACES}"
+    columns = ("PACKAGE", "VERSION", "KIND", "SCORE", "DESCRIPTION")
+    render.table(columns, rows, nothing=render.plain(nothing))
 
 
 @command.command("info", example="inwit pkg info inwit/rag --json")
@@ -64,4 +69,6 @@ def list_(kind: str | None, as_json: bool) -> None:
         render.json({"packages": found, "total_count": len(found)})
     else:
         rows = [(one.id, one.version, one.kind, one.description) for one in found]
-        render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows)
+        of_kind = f" of kind {kind}" if kind else ""
+        nothing = f"No package{of_kind} is here; {_PLACES}"
+        render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows, nothing=nothing)

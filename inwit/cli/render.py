@@ -39,8 +39,11 @@ def _visible(char: str) -> str:
     return " " if char in "\n\t\r" else char.encode("unicode_escape").decode()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their columns; into a pipe unwrapped."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, nothing: str = "") -> None:
+    """Print rows under their columns; into a pipe unwrapped.
+
+    Where there is no row, `nothing` says on stderr what to do next.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -48,6 +51,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         shown.add_column(name, overflow="fold")
+    rows = list(rows)
+    if not rows and nothing:
+        click.echo(nothing, err=True)
     for row in rows:
         shown.add_row(*(Text(plain(cell)) for cell in row))
     console = Console(soft_wrap=False, width=None if sys.stdout.isatty() else 10_000)

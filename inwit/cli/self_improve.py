@@ -60,7 +60,8 @@ def plans(status: Any, as_json: bool) -> None:
             (one.id, one.status, one.graph_name, f"{one.confidence:.2f}", one.title)
             for one in found
         ]
-        render.table(("PLAN", "STATUS", "GRAPH", "CONFIDENCE", "TITLE"), rows)
+        nothing = "No plan is on record; `inwit self-improve analyze` looks for some."
+        render.table(("PLAN", "STATUS", "GRAPH", "CONFIDENCE", "TITLE"), rows, nothing=nothing)
 
 
 def _book() -> Any:

@@ -110,6 +110,7 @@ def node(graph: RegisteredGraph, name: str) -> dict[str, Any]:
         "is_async": found.is_async,
         "incoming_edges": [_edge(edge) for edge in edges if edge.target == name],
         "outgoing_edges": [_edge(edge) for edge in edges if edge.source == name],
+        "graph": found.graph or None,
         "tools": list(found.tools),
         "reads": list(found.reads),
         "writes": list(found.writes),

@@ -12,8 +12,13 @@ Kind = Literal[
     "unknown",
 ]  # fmt: skip
 
+_PEOPLE = (
+    r"people|persons|users?|clients?|customers?|requests?|calls|callers|questions|executions|runs"
+    r"|invocations|everyone|everybody|thousands?|hundreds?"
+)
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("cached", r"cach|memoi[sz]|remember(?:ed|s|ing)? (?:its|the|results?)|hit rate"),
+    ("load", rf"(?:{_PEOPLE})\b.*\b(?:at once|at the same time|simultaneous|together|in parallel)"),
     (
         "parallel",
         r"parallel|concurrent(?!cy)|simultaneous|side[- ]by[- ]side|same time|at once|together",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from inwit.answers import Intent, Level
 from inwit.introspection import network
+from inwit.introspection.router.words import word_set
 from inwit.introspection.scene import Scene
 from inwit.runtime.views import RegisteredGraph
 
@@ -16,8 +18,8 @@ Offer = tuple[Level, Intent, str]
 def follow_ups(scene: Scene) -> tuple[str, ...]:
     """Three questions near the one that was asked, the same level and other intents first."""
     query = scene.query
-    asked = query.text.strip().rstrip("?").lower()
-    offers = [one for one in offers_of(scene) if one[2].rstrip("?").lower() != asked]
+    asked = _content(query.text)
+    offers = [one for one in offers_of(scene) if not _content(one[2]) <= asked]
     ranked = sorted(
         offers,
         key=lambda one: (one[0] != query.level, (one[0], one[1]) == (query.level, query.intent)),
@@ -29,6 +31,19 @@ def follow_ups(scene: Scene) -> tuple[str, ...]:
             intents.add((level, intent))
             chosen.append(text)
     return tuple(chosen[:HOW_MANY])
+
+
+_SAYS_NOTHING = word_set(
+    """
+    a an the of in for to is are was were do does did what which how why when who i my me there come
+    comes happen happens exist exists next last execution executions
+    """
+)
+
+
+def _content(question: str) -> frozenset[str]:
+    """The words of a question by which it differs from others."""
+    return frozenset(re.findall(r"\w+", question.lower())) - _SAYS_NOTHING
 
 
 def starters(scene: Scene) -> tuple[str, ...]:

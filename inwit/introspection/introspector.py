@@ -47,12 +47,15 @@ from inwit.introspection.readings import level_of, read, readings_of
 from inwit.introspection.refusals import named_wrongly, outside, unknown
 from inwit.introspection.resolve import Resolved, Resolver
 from inwit.introspection.router import Catalogue, Router, Routing
+from inwit.introspection.router.selecting import thread_words
 from inwit.introspection.scene import Query, Scene
 from inwit.registry.encoder import default_encoder
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 
 QUESTION_LIMIT = 16 * 1024
+THREADS_TRIED = 16
+"""Words of a question that are looked up as the id of a thread."""
 Analysis = Callable[[Scene], Draft]
 _EMPTY: dict[str, dict[str, Any]] = {
     "why": {"causes": (), "execution_id": None},
@@ -149,7 +152,13 @@ class Introspector:
 
     def route(self, question: str) -> Routing:
         """Read a question: its level, its intent and what it names."""
-        return _router().route(question, self.catalogue())
+        return _router().route(question, self.catalogue(), self._threads(question))
+
+    def _threads(self, question: str) -> tuple[str, ...]:
+        """The words of a question that are threads on record."""
+        words = thread_words(question[:QUESTION_LIMIT])[:THREADS_TRIED]
+        is_known = (bool(self.store.executions(thread_id=one, limit=1).items) for one in words)
+        return tuple(word for word, known in zip(words, is_known, strict=True) if known)
 
     def catalogue(self) -> Catalogue:
         """The names that a question of this project may mean."""

@@ -25,6 +25,7 @@ PACKAGE = Path(inwit.__file__).parent
 NODE_TYPES = {
     "function": "A Python function that takes the state and returns an update of it.",
     "async function": "A coroutine function; it is cancelled when its time-out passes.",
+    "subgraph": "A compiled graph that runs as a node, in an execution of its own.",
     "decision": "A node with conditional edges: after it, a router chooses the way on.",
 }
 EDGE_TYPES = {

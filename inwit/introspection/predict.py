@@ -107,12 +107,19 @@ def parallel(manifest: GraphManifest, schedules: Sequence[Schedule], change: Cha
     first, second = _in_order(schedules, *change.nodes[:2])
     if independence.runs_beside(manifest, first, second):
         prediction = rescheduled(schedules, lambda task: task.duration)
-        prediction.notes.append(f"{first} and {second} run in parallel already.")
-        return prediction
+        prediction.notes.append(f"The edges let {first} and {second} run in parallel already.")
+        return _with_blocking(prediction, manifest, first, second)
     reason = independence.why_not_parallel(manifest, first, second, _seen(schedules))
     if reason is not None:
         return refused(reason)
     prediction = rescheduled(schedules, lambda task: task.duration, _beside(first, second))
+    return _with_blocking(prediction, manifest, first, second)
+
+
+def _with_blocking(
+    prediction: Prediction, manifest: GraphManifest, first: str, second: str
+) -> Prediction:
+    """Say which of two nodes holds the other up, edges or not: a plain function does."""
     blocking = [name for name in (first, second) if _blocks(manifest, name)]
     if blocking:
         prediction.extra["requires"] = [f"{name}: thread=True, or async" for name in blocking]
@@ -219,6 +226,9 @@ def cached(
     share = len(hits) / looked if looked else 0.0
     prediction = Prediction(feasible=True, before=[one.total for one in schedules], after=after)
     prediction.extra |= {"visits": looked, "repeats": len(hits), "hit_rate": round(share, 4)}
+    kept = [name for name in change.nodes if (f := manifest.node(name)) and f.policies.get("cache")]
+    if kept:
+        prediction.notes.append(f"{' and '.join(kept)} has a cache policy already.")
     prediction.notes.append(
         f"{len(hits)} of {looked} recorded visits of {names} had an input that was seen before."
         if rate is None

@@ -9,7 +9,8 @@ import msgspec
 
 from inwit.answers import LEVELS, Intent, Level
 from inwit.errors import MalformedInputError
-from inwit.introspection.analyses import recorded
+from inwit.introspection import platform
+from inwit.introspection.analyses import node_facts, recorded
 from inwit.introspection.claims import short
 from inwit.introspection.feature_names import features_in
 from inwit.introspection.router import Reading, Routing
@@ -34,6 +35,10 @@ _OF_PACKAGE = re.compile(
 _IS_THERE = re.compile(r"^\W*(?:is|are) there (?:an? |any |some )?(.+?)\W*$", re.IGNORECASE)
 FEATURE_WORDS = 3
 """The longest name of a feature that a question has where it names nothing else."""
+_LOOKED_FOR = re.compile(
+    r"\b(?:packages?|templates?|plans|librar(?:y|ies)|tools?)\b(?:.*\b(?:for|to|that|about|which)\b|\W*$)",
+    re.IGNORECASE,
+)
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
@@ -52,9 +57,10 @@ def readings_of(question: str, routing: Routing, wanted: Level | None) -> list[R
     found = _readings(routing, wanted)
     if wanted is not None:
         return found
+    found = _of_nodes(found, question, routing)
     found = [_within_project(one, question, routing) for one in found]
     found = [_of_plans(one, question, routing) for one in found]
-    about = _of_terms(question) or _of_features(found, question, routing)
+    about = _of_terms(question) or _of_errors(question) or _of_features(found, question, routing)
     if about and not any(one.part for one in found):
         return [next((one for one in found if _same(one, about)), about)]
     return _one_prediction(_of_record(found, question, routing))
@@ -98,6 +104,16 @@ def _within_project(reading: Reading, question: str, routing: Routing) -> Readin
     return msgspec.structs.replace(reading, level="app", intent="whatis")
 
 
+def _of_nodes(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
+    """A question for the nodes of a kind ("which nodes have a time-out?") is about the graph."""
+    if any(one.part for one in found) or any(one.level == "live" for one in found[:1]):
+        return found
+    if not node_facts.is_asked(blanked(question, routing.entities)):
+        return found
+    kept = next((one for one in found if (one.level, one.intent) == ("app", "whatis")), None)
+    return [kept or Reading(level="app", intent="whatis", probability=_SURE)]
+
+
 def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
     """A question for the plans on record is a search, unless a node or a key is called so."""
     names = {one.value for one in routing.entities if one.kind in ("graph", "node", "key")}
@@ -114,12 +130,21 @@ def _of_terms(question: str) -> Reading | None:
     return _ABOUT if len(terms_in(question)) > 1 else None
 
 
+def _of_errors(question: str) -> Reading | None:
+    """A question that names an error by its code is about that."""
+    said = set(re.findall(r"[a-z]+\.[a-z_]+", question.lower()))
+    return _ABOUT if said & {str(one["name"]) for one in platform.entries("errors")} else None
+
+
 def _of_features(found: list[Reading], question: str, routing: Routing) -> Reading | None:
     """Whether a question is for a feature alone ("Are there budgets?"): then for the platform."""
     said = _IS_THERE.match(question)
     searches = found and found[0].intent == "search"
     names_own = any(one.kind in ("graph", "node", "key", "package") for one in routing.entities)
     if said is None or not searches or names_own or len(said[1].split()) > FEATURE_WORDS:
+        return None
+    # "a package for summarising" is looked for, and so are "any improvement plans".
+    if _LOOKED_FOR.search(question):
         return None
     return _ABOUT if features_in(said[1]) else None
 

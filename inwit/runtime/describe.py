@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
@@ -34,6 +34,10 @@ def describe(graph: CompiledGraph[Any]) -> GraphManifest:
     entries = tuple(dict.fromkeys(edge.target for edge in edges if edge.source == START))
     terminal = tuple(dict.fromkeys(edge.source for edge in edges if edge.target == END))
     nodes = tuple(_node(node, entries, terminal, schema) for node in program.nodes)
+    nodes = tuple(
+        _as_subgraph(facts, node, schema.names)
+        for facts, node in zip(nodes, program.nodes, strict=True)
+    )
     fields = tuple(_field(channel) for channel in schema.channels.values())
     return GraphManifest(
         name=graph.name,
@@ -91,6 +95,33 @@ def _node(
         version=_code_hash(function),
         policies=_policies(node.policy),
         metadata=_plain(node.policy.metadata),
+    )
+
+
+def _as_subgraph(facts: NodeFacts, node: Node, keys: Collection[str]) -> NodeFacts:
+    """What is known of a node that runs another graph: that graph, and the keys they share."""
+    around: Any = getattr(node.function, "__self__", None)
+    inner: Any = getattr(around, "within", around)
+    if not node.is_graph or not hasattr(inner, "schema"):
+        return facts
+    if inner is around:
+        taken: Collection[str] | None = inner.builder.input_names or inner.schema.names
+        given: Collection[str] | None = inner.builder.output_names or inner.schema.names
+    else:
+        taken, given = getattr(around, "takes", None), getattr(around, "gives", None)
+    return msgspec.structs.replace(
+        facts,
+        node_type="decision" if node.routers else "subgraph",
+        description=_first_paragraph(inner.schema.cls),
+        function=inner.name,
+        graph=inner.name,
+        source=inner.options.source,
+        reads=tuple(key for key in keys if taken is not None and key in taken),
+        writes=tuple(key for key in keys if given is not None and key in given),
+        reads_known=taken is not None,
+        writes_known=given is not None,
+        calls=(),
+        version=inner.version(),
     )
 
 

@@ -21,7 +21,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node. `reads` and `writes` are state keys found in its source.
 
     `reads_known` and `writes_known` are False when the source hides some of them (the state is
-    handed on whole, or there is no source). `version` is a hash of the function's code.
+    handed on whole, or there is no source). `version` is a hash of the function's code. A
+    subgraph's `graph` is the name of the graph that it runs.
     """
 
     name: str
@@ -38,6 +39,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     writes_known: bool = True
     tools: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    graph: str = ""
     version: str = ""
     policies: dict[str, Any] = {}
     metadata: dict[str, Any] = {}

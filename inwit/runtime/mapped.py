@@ -50,6 +50,16 @@ class MappedGraph:
         self._into = into
         self._back = back
 
+    @property
+    def takes(self) -> tuple[str, ...] | None:
+        """The outer keys that it reads; None where a function says."""
+        return None if callable(self._into) else tuple(self._into.values())
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """The outer keys that it writes; None where a function says."""
+        return None if callable(self._back) else tuple(self._back)
+
     def around(self, graph: CompiledGraph[Any]) -> MappedGraph:
         """The same mappings around another graph."""
         return MappedGraph(graph, self._into, self._back)

@@ -136,4 +136,5 @@ def _lack(lack: Lack) -> str:
 def escape(text: str) -> str:
     """Keep a text from being read as Markdown, HTML or a second line."""
     line = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]<>#|!])", r"\\\1", line)
+    # An underscore within a word is no emphasis.
+    return re.sub(r"([\\`*\[\]<>#|!]|(?<!\w)_|_(?!\w))", r"\\\1", line)

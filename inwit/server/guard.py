@@ -71,7 +71,7 @@ class Guard:
     ) -> None:
         self._app = app
         self._policy = policy
-        self._takes_body = takes_body or (lambda scope: True)
+        self._takes_body = takes_body or (lambda _scope: True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -213,3 +213,37 @@ def test_an_event_beyond_the_last_is_told_with_the_last(inwit, counted) -> None:
 
     assert said.code == 3
     assert said.err.strip().endswith(f"names nothing. Its last event is {len(events)}.")
+
+
+@pytest.mark.parametrize(
+    ("args", "next_step"),
+    [
+        (("pkg", "search", "zzzz"), "inwit pkg list"),
+        (("pkg", "list", "--kind", "graph-template"), ""),
+        (("executions", "list", "--status", "failed"), "inwit run"),
+        (("self-improve", "plans"), "inwit self-improve analyze"),
+        (("introspect", "search", "zzzz"), "inwit ask"),
+    ],
+)
+def test_an_empty_list_says_on_stderr_what_to_do_next(inwit, counted, args, next_step) -> None:
+    said = inwit(*args)
+
+    assert said.code == 0
+    assert bool(said.err) is bool(next_step)
+    assert next_step in said.err
+    assert "inwit" in said.out or len(said.out.splitlines()) == 1
+
+
+def test_a_project_without_packages_says_where_they_are_read_from(
+    inwit, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr("inwit.registry.packages.shipped_folder", lambda: tmp_path)
+
+    said = inwit("pkg", "list")
+
+    assert ".inwit/packages/" in said.err
+    assert inwit("pkg", "list", "--json").json == {"packages": [], "total_count": 0}
+
+
+def test_a_report_for_people_shows_names_as_they_are(inwit, counted) -> None:
+    assert "block_size 10" in inwit("self-improve", "analyze").out

@@ -298,4 +298,4 @@ def test_how_an_execution_ended_is_its_state(record: dict[str, str], question: s
 
 
 def test_two_readings_with_one_answer_are_told_once(record: dict[str, str]) -> None:
-    assert ask("What node types are there?").text.count("3 node types") == 1
+    assert ask("What node types are there?").text.count("4 node types") == 1

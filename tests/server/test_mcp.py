@@ -479,3 +479,14 @@ async def test_stdio_carries_the_protocol_alone_whatever_is_printed(project: Pat
 
     assert json.loads(first)["result"]["serverInfo"]["name"] == "inwit"
     assert rest == b""
+
+
+async def test_a_refused_argument_is_told_with_what_it_was_and_what_it_may_be(
+    client: Client, ran: Ran
+) -> None:
+    status = text_of(await client.call_tool("list_executions", {"status": "sleeping"}))
+    limit = text_of(await client.call_tool("list_executions", {"limit": 0}))
+
+    assert "status is 'sleeping'" in status
+    assert "waiting_for_input" in status
+    assert "limit is 0" in limit

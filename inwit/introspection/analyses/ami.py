@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import comb
@@ -11,6 +12,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
+from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR
 from inwit.introspection.claims import (
@@ -38,6 +40,8 @@ ALPHA = 0.01
 EFFECT = 1.2
 """The least ratio of medians that is called a change."""
 LOOP_VISITS = 3
+LATELY_NS = 60 * 10**9
+"""A stretch of time that ended longer ago is past: what is asked is how things are since."""
 _LOOP = r"loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
 _COST = r"token|cost|budget|spend|money|expensive|bill"
 
@@ -78,7 +82,8 @@ def _split(scene: Scene, found: list[Execution]) -> tuple[list[Execution], list[
     if span is not None:
         since = events.timestamp(span.since_ns)
         until = events.timestamp(span.until_ns)
-        if scene.says(r"(?:better|worse|slower|faster|than|compared|vs|versus)"):
+        is_past = span.until_ns < time.time_ns() - LATELY_NS
+        if is_past and scene.says(r"(?:better|worse|slower|faster|than|compared|vs|versus)"):
             current = [one for one in found if one.started_at > until]
             return current, [one for one in found if since <= one.started_at <= until]
         current = [one for one in found if since <= one.started_at <= until]
@@ -136,6 +141,26 @@ def _judge_tokens(
         figure=lambda one: float(one.input_tokens + one.output_tokens),
         words=lambda value: f"{value:,.0f} tokens",
     )  # fmt: skip
+    _say_cost(draft, graph, recent)
+
+
+def _say_cost(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
+    """Tell what the last executions cost, as far as their calls have a price."""
+    paid = [one for one in recent if one.llm_calls]
+    known = [one.cost_usd for one in paid if one.cost_usd is not None]
+    unpriced = sum(one.unpriced_calls for one in paid)
+    if not paid:
+        return
+    cost = sum(known) if known else None
+    _add(draft, "cost", "unknown" if unpriced or cost is None else "told", cost, None,
+         n=len(paid), unit="USD")  # fmt: skip
+    draft.say(
+        f"Cost: the last {count(len(paid), 'execution')} with model calls cost "
+        f"{price(cost, unpriced).removeprefix('at a cost that is ')}; what would be too much is not "
+        f"said: compile(budget=Budget(...)) sets it.",
+        Ref(uri=graph_uri(graph, "metrics"), why="cost on record"),
+        *(one.uri for one in paid[:3]),
+    )
 
 
 def _judge_figure(

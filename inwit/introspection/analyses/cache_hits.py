@@ -27,8 +27,14 @@ def answer(scene: Scene) -> Draft:
     draft.data["values"] = {"hits": len(hits), "visits": visits, "by_node": dict(by_node)}
     if hits:
         told = listed(f"{node} {times(number)}" for node, number in by_node.items())
+        yes = (
+            "Yes: from"
+            if scene.says(r"(?:was|were|did|is|are|has|have)\b(?!.*\bwhich\b)")
+            and not (scene.says(r"(?:which|what|how)\b"))
+            else "From"
+        )
         draft.say(
-            f"Yes: from the cache came {told}, of {count(visits, 'visit')} in {choice.words}.",
+            f"{yes} the cache came {told}, of {count(visits, 'visit')} in {choice.words}.",
             *(Ref(uri=hit.uri, why="served from the cache") for hit in hits[:TOLD]),
         )
     else:

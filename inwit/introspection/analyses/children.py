@@ -6,7 +6,7 @@ from typing import Any
 
 from inwit.introspection.analyses import failure_chain
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, duration
+from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
 from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import Choice, choose
@@ -50,6 +50,50 @@ def answer(scene: Scene) -> Draft:
             child.uri,
         )
     return draft
+
+
+def inside(scene: Scene) -> Draft | None:
+    """Tell what ran within a node that runs a graph; None where it runs none."""
+    facts = scene.graph.manifest.node(scene.node) if scene.graph and scene.node else None
+    if facts is None or not facts.graph:
+        return None
+    draft = Draft(data={"values": {}})
+    choice = choose(
+        scene,
+        fits=lambda one: any(child.graph_name == facts.graph for child in inner(scene, one)),
+        fitting=f"that called {facts.graph}",
+    )
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    found = [one for one in inner(scene, choice.execution) if one.graph_name == facts.graph]
+    draft.data |= {"execution_id": choice.execution.execution_id}
+    draft.data["values"] = {"executions": [_shown(child) for child in found]}
+    if not found:
+        draft.say(f"{facts.name} called no graph in {choice.words}.", choice.execution.uri)
+    for child in found[:TOLD]:
+        _say_inside(scene, draft, facts.name, choice.words, child)
+    return draft
+
+
+def _say_inside(scene: Scene, draft: Draft, node: str, where: str, child: Execution) -> None:
+    took = f" after {duration(child.duration_ms)}" if child.duration_ms is not None else ""
+    draft.say(
+        f"{node} ran {child.graph_name} in {where}: execution {child.execution_id} "
+        f"{being(child)}{took}.",
+        child.uri,
+    )
+    visits = scene.visits(child.execution_id)
+    if visits:
+        told = listed((visit.node for visit in visits), most=TOLD * 2)
+        history = execution_uri(child.execution_id, "history")
+        draft.say(f"In it ran {told}.", Ref(uri=history, why="every visit"))
+    state = scene.store.state_at(child.execution_id)
+    if state:
+        told = "; ".join(f"{key} = {short(value, 60)}" for key, value in list(state.items())[:TOLD])
+        draft.say(
+            f"Its state: {told}.",
+            Ref(uri=execution_uri(child.execution_id, "state"), why="its state"),
+        )
 
 
 def inner(scene: Scene, execution: Execution) -> list[Execution]:

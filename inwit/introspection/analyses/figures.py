@@ -14,6 +14,7 @@ from statistics import median
 
 from inwit.events import timestamp
 from inwit.introspection import schedule
+from inwit.introspection.analyses import threads
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -49,6 +50,11 @@ _ORDER = (
     r"(?:what|which|in what|in which) order\b|(?:order|sequence) (?:of|did|were|in which)"
     r"|(?:what|which) (?:nodes|steps) (?:ran|were (?:run|visited|executed))|(?:what|which) path did"
 )
+_MOST_VISITED = (
+    r"(?:which|what) (?:node|step|stage)s?\b.*(?:most often|least often|most frequent|more than once"
+    r"|(?:ran|run|visited|executed|called)\b.*\b(?:the )?(?:most|least)\b)"
+)
+_THREADS = r"(?:(?:how many|which|what|list|show)\b.*\bthreads?\b|threads are)"
 _OFTEN = (
     r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
     r"|(?:number|count) of (?:times|visits|rounds|iterations)"
@@ -74,10 +80,13 @@ def asked(scene: Scene) -> Draft | None:
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
         (_RANKED_RUNS, _longest_runs), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
+        (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
         (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
     if tell is None or scene.says(_NOT_COUNTED):
+        return None
+    if tell is threads.listed_of and (scene.named("thread") or scene.named("key") or scene.node):
         return None
     if tell is _often and (scene.says(_FAILS) or not _counts_visits(scene)):
         return _failures(scene) if scene.node is not None and scene.says(_FAILS) else None
@@ -291,6 +300,33 @@ def _order(scene: Scene) -> Draft:
     return draft
 
 
+def _most_visited(scene: Scene) -> Draft:
+    """Rank nodes by how often they ran: in one execution, or in all that are recorded."""
+    draft, graph = _draft(), scene.graph
+    if graph is None:
+        return nothing_recorded(scene, draft)
+    choice = choose(scene)
+    is_one = names_one(scene) or thread_of(scene) or scene.says(rf"(?:last|latest) {_RUNS}")
+    if is_one and choice is not None:
+        found, where = scene.visits(choice.execution.execution_id), choice.words
+        uri = execution_uri(choice.execution.execution_id, "history")
+    else:
+        found = scene.store.recent_visits(graph.name, executions=HISTORY)
+        number = len({visit.execution_id for visit in found})
+        where = f"the last {count(number, 'execution')} of {graph.name}"
+        uri = graph_uri(graph.name, "metrics")
+    ran = Counter(visit.node for visit in found)
+    if not ran:
+        return nothing_recorded(scene, draft)
+    ranked = sorted(
+        ran, key=lambda name: (ran[name] if scene.says(r"\w.*least") else -ran[name], name)
+    )
+    draft.data["values"] = {name: ran[name] for name in ranked}
+    told = listed((f"{name} {times(ran[name])}" for name in ranked), most=TOLD * 2)
+    draft.say(f"In {where} there were {count(len(found), 'visit')}: {told}.", uri)
+    return draft
+
+
 def _longest_runs(scene: Scene) -> Draft:
     """Rank recorded executions by how long they took."""
     draft, span = _draft(), scene.window
@@ -303,14 +339,17 @@ def _longest_runs(scene: Scene) -> Draft:
     known.sort(key=lambda pair: pair[0] if least else -pair[0])
     if not known:
         return nothing_recorded(scene, draft)
+    by_thread = scene.says(r"threads?\b")
     draft.say(
         f"Of {count(len(known), 'execution')} these were the {'shortest' if least else 'longest'}:",
         graph_uri(known[0][1].graph_name, "executions"),
     )
     for took, one in known[:TOLD]:
         draft.data["times"].append(_run(one, took))
+        where = f" in thread {one.thread_id}" if by_thread and one.thread_id else ""
         draft.say(
-            f"{one.execution_id} of {one.graph_name} took {duration(took)} ({one.status}).", one.uri
+            f"{one.execution_id} of {one.graph_name}{where} took {duration(took)} ({one.status}).",
+            one.uri,
         )
     draft.data["execution_id"] = known[0][1].execution_id
     draft.data["values"] = {one.execution_id: took for took, one in known[:TOLD]}

@@ -24,7 +24,7 @@ LEAST_SHARE = 0.01
 """Gains whose lower bound is under this part of the duration are not worth telling."""
 COST_LOOKS_AT = 50
 _COST = r"cost|cheap|money|token|spend|bill|budget|price|dollar|\$|save money"
-_RELIABLE = r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality"
+_RELIABLE = r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality|fix|mend|repair|prevent|avoid|solve|bug"
 
 
 def answer(scene: Scene) -> Draft:
@@ -65,14 +65,31 @@ def _faster(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
         Ref(uri=graph_uri(graph.name, "metrics"), why="how long it takes"),
     )
     if not ranked:
+        _nothing_sure(draft, graph, found, len(schedules))
+    for change, prediction in ranked:
+        _add(draft, graph, change, prediction)
+    draft.certainty = holds_for_next(len(schedules))
+
+
+def _nothing_sure(
+    draft: Draft, graph: RegisteredGraph, found: list[tuple[Change, Prediction]], number: int
+) -> None:
+    """Say that no change is sure to help, and which one would at the median, if any."""
+    gains = [(one.gain.point, change) for change, one in found if one.gain is not None]
+    most, change = max(gains, key=lambda pair: pair[0], default=(0.0, None))
+    usual = draft.data["baseline"]["point"]
+    if change is None or most <= LEAST_SHARE * usual:
         draft.say(
             "No node repeats equal inputs, runs needlessly after another or takes a share that "
             "would be worth changing.",
             graph_uri(graph.name, "executions"),
         )
-    for change, prediction in ranked:
-        _add(draft, graph, change, prediction)
-    draft.certainty = holds_for_next(len(schedules))
+        return
+    draft.say(
+        f"By {count(number, 'execution')} no change is sure to save anything; most would be saved, "
+        f"{duration(most)} at the median, if {change.words}.",
+        Ref(uri=graph_uri(graph.name, "executions"), why="what it was tried on"),
+    )
 
 
 def _candidates(
@@ -228,8 +245,8 @@ def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], l
     )
     said = "; ".join(f"{short(kind, 120)} ({times})" for kind, times in kinds.most_common(3))
     draft.say(
-        f"{action[0].upper()}{action[1:]}: {count(len(bad), 'visit')} of it failed or were tried "
-        f"again, in {affected} of {count(looked, 'execution')}{': ' + said if said else ''}.",
+        f"{action[0].upper()}{action[1:]}: {count(len(bad), 'visit')} of it failed or "
+        f"{'was' if len(bad) == 1 else 'were'} tried again, in {affected} of {count(looked, 'execution')}{': ' + said if said else ''}.",
         *(Ref(uri=one.uri, why="a failure or retry") for one in (failed or bad)[-4:]),
     )
 

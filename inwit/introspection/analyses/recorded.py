@@ -14,6 +14,7 @@ from inwit.introspection.analyses import (
     cache_hits,
     children,
     interrupts,
+    model_calls,
     tool_calls,
     why_failed,
 )
@@ -34,8 +35,8 @@ _ASKS = (
     r"|\bwhat (?:is|was|were|are) the (?:open |pending |last )?(?:question|interrupt)s?\b"
 )
 _ANSWERED = (
-    r"\bwhat did (?:i|we|he|she|they|the (?:person|human|user)|some(?:one|body))\s+(?:answer|reply|say"
-    r"|decide)|\b(?:was|were|got|has|have|is)\b(?!.*\bif\b).*\b(?:approved|rejected|answered)\b"
+    r"\b(?:what|how) did (?:i|we|he|she|they|the (?:person|human|user)|some(?:one|body))\s+(?:answer"
+    r"|reply|say|decide)|\b(?:was|were|got|has|have|is)\b(?!.*\bif\b).*\b(?:approved|rejected|answered)\b"
     r"|\bwho (?:approved|rejected|answered|resumed)"
     r"|\b(?:which|what) (?:answer|decision) (?:was|did)\b.*\b(?:given|get|got|make)"
 )
@@ -43,7 +44,9 @@ _AFTER = (
     r"\b(?:what|which)\b.*\b(?:after|since|following|once|upon)\s+(?:(?:the|my|our|it|i|we|was|were"
     r"|that|had|been|has|is|human)\s+)*(?:approv|answer|interrupt|resum|reject|decision|person)"
 )
-_WHY_WAITS = r"\bwhy\b.*\b(?:wait|paus|block|stuck|stop|halt|hang|idle|not (?:go|mov|runn))"
+_WHY_WAITS = (
+    r"\bwhy\b.*\b(?:wait|paus|block|stuck|stop|halt|hang|idle|not (?:go(?:ing)? on|mov|runn))"
+)
 _CACHED = (
     r"\bcache hit|\bhits? (?:in )?the cache|\bfrom (?:the|a|its) cache\b"
     r"|^(?!.*\b(?:if|should|could|can|would|how (?:do|can))\b).*\b(?:was|were|did|got|which|what|how many)"
@@ -54,10 +57,18 @@ _CHILDREN = (
     r"|child(?:ren)?(?: (?:executions?|graphs?|runs?))?|inner (?:graphs?|executions?)|nested \w+)\b"
     r".*\b(?:fail|ran\b|run\b|call|crash|broke|error|had\b|have\b|there\b|start|execut|invoke)"
 )
+_INSIDE = (
+    r"\bwhat\b.*\b(?:happen\w*|did|ran|run|went on|goes on|was done|is)\b.*\b(?:inside|within)\b"
+)
 _TOOLS = (
     r"\b(?:which|what|how many|list|did|was|were|has|have|how often|show)\b.*\btools?\b.*"
     r"\b(?:called|used|invoked|ran\b|(?:did|has|have)\b.*\b(?:call|use|run|invoke))"
     r"|\b(?:which|what|how many)\b.*\b(?:tools?|tool calls?)\b.*\b(?:did|were|was)\b"
+)
+_MODELS = (
+    r"\b(?:which|what|list|how many|did|was|were|has|have|show)\b.*\b(?:models?|llms?)\b.*"
+    r"\b(?:called|used|invoked|ran\b|answer\w*|call|use|say|said|repl(?:y|ied))\b"
+    r"|\b(?:which|what|list|show)\b.*\b(?:models?|llm) calls?\b"
 )
 _BUDGETS = (
     r"\bbudgets?\b.*\b(?:ran out|run out|exceed|over|used up|exhaust|hit|left|spent|reach)"
@@ -72,7 +83,9 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("why", _WHY_WAITS, interrupts.why),
     ("state", _CACHED, cache_hits.answer),
     ("state", _CHILDREN, children.answer),
+    ("state", _INSIDE, children.inside),
     ("state", _TOOLS, tool_calls.answer),
+    ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),
 )
 _OTHERS = re.compile(

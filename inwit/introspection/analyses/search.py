@@ -32,6 +32,8 @@ _OF_KIND: tuple[tuple[str, str], ...] = (
     (r"node[- ]librar(?:y|ies)\b", "node-library"),
     (r"prompt[- ]librar(?:y|ies)\b", "prompt-library"),
 )
+FITS = 0.2
+"""The score from which on a package fits a query, and is not only the nearest to it."""
 EVERY = 100
 """Packages that are listed where none is searched for."""
 _NO_CONTENT = re.compile(
@@ -165,6 +167,8 @@ def _packages(scene: Scene) -> Draft:
                 draft.say(f"On record is {short(hit.text, 240)}.", Ref(uri=hit.uri, why=hit.why))
         return draft
     scene.note_package(str(found[0]["id"]))
+    if query and float(found[0].get("score", 1.0)) < FITS:
+        return _nearest(draft, query, found)
     draft.say(
         f"{count(len(found), 'package')} {'fits' if len(found) == 1 else 'fit'}: "
         f"{listed(str(one['id']) for one in found)}.",
@@ -177,6 +181,17 @@ def _packages(scene: Scene) -> Draft:
     if scene.says(_POPULAR):
         draft.admit("How often a package is downloaded is not known here.")
     draft.certainty = min(1.0, float(found[0].get("score", 1.0))) if query else 1.0
+    return draft
+
+
+def _nearest(draft: Draft, query: str, found: list[dict[str, Any]]) -> Draft:
+    """Say that nothing fits, and what is least far from it."""
+    first = found[0]
+    draft.say(
+        f"No package that this project can see fits {short(query, 80)!r}; the nearest is "
+        f"{first['id']}: {short(first['description'], 200)}",
+        Ref(uri=str(first["uri"]), why=str(first.get("why", ""))),
+    )
     return draft
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
-from inwit.introspection.analyses import figures, interrupts, whatis_app, why_failed
+from inwit.introspection.analyses import figures, interrupts, tool_calls, whatis_app, why_failed
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
@@ -23,6 +24,7 @@ from inwit.introspection.claims import (
     short,
     times,
 )
+from inwit.introspection.keys_alike import keys_alike
 from inwit.introspection.lineage import writer
 from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being, failure
@@ -38,6 +40,7 @@ _RUNNING = (
 _WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
 _RATE = (
     r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail"
+    r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
@@ -72,7 +75,9 @@ def answer(scene: Scene) -> Draft:
     if scene.says(_TOKENS):
         return _tokens(scene, draft)
     if scene.named("key"):
-        return _keys(scene, draft)
+        return _keys(scene, draft, scene.named("key"))
+    if scene.named("tool") and scene.node is None:
+        return tool_calls.answer(scene)
     if scene.node is not None and scene.says(_INPUT):
         return _given(scene, draft)
     if scene.node is None and scene.says(rf"{_CALLED_WITH}|{_RETURNED}"):
@@ -107,7 +112,8 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
         return _rates(scene, draft)
     if scene.node is not None:
         return _given(scene, draft)
-    return _whole(scene, draft)
+    keys = keys_alike(scene)
+    return _keys(scene, draft, keys) if keys else _whole(scene, draft)
 
 
 def _open(scene: Scene, draft: Draft) -> Draft:
@@ -218,7 +224,7 @@ def _exchanged(scene: Scene, draft: Draft) -> Draft:
     return draft
 
 
-def _keys(scene: Scene, draft: Draft) -> Draft:
+def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
     choice = choose(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
@@ -226,7 +232,7 @@ def _keys(scene: Scene, draft: Draft) -> Draft:
     visits = scene.visits(one.execution_id)
     draft.data["execution_id"] = one.execution_id
     number = visit_number(scene.words)
-    for key in scene.named("key"):
+    for key in keys:
         moment = None if number is None else _after(scene, visits, key, number)
         if number is not None and moment is None:
             draft.say(f"No node that writes {key} had a visit {number} in {choice.words}.", one.uri)

@@ -11,7 +11,7 @@ from inwit.introspection.independence import observed_writes, why_not_removed
 from inwit.introspection.predict import ENOUGH, Prediction, refused
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule
-from inwit.introspection.stats import holds_for_next
+from inwit.introspection.stats import Estimate, holds_for_next
 from inwit.introspection.which import choose, names_one
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.views import RegisteredGraph
@@ -167,12 +167,7 @@ def _say_predicted(
     draft.data["share_changed"] = round(prediction.share_changed, 4)
     refs = [Ref(uri=one.execution.uri, why="a re-scheduled execution") for one in schedules[:3]]
     refs += [Ref(uri=node_uri(graph.name, node)) for node in change.nodes]
-    draft.say(
-        f"If {change.words}, {graph.name} would take {duration(after.point)} at the median "
-        f"({duration(after.low)} to {duration(after.high)}) instead of {duration(before.point)}, "
-        f"by {count(before.n, 'recorded execution')}; {prediction.share_changed:.0%} of them change.",
-        *refs,
-    )
+    draft.say(_in_words(graph, change, prediction, before, after), *refs)
     for note in prediction.notes:
         draft.say(note, *refs)
     if is_one:
@@ -181,6 +176,23 @@ def _say_predicted(
     if len(schedules) < ENOUGH:
         draft.admit(f"{ENOUGH} executions would make this firm; there are {len(schedules)}.")
     draft.certainty = holds_for_next(before.n)
+
+
+def _in_words(
+    graph: RegisteredGraph, change: Change, prediction: Prediction, before: Estimate,
+    after: Estimate,
+) -> str:  # fmt: skip
+    by = f"by {count(before.n, 'recorded execution')}"
+    spread = f"({duration(after.low)} to {duration(after.high)})"
+    if not prediction.share_changed:
+        return (
+            f"If {change.words}, {graph.name} would take as long as it does, "
+            f"{duration(before.point)} at the median {spread}, {by}: none of them would change."
+        )
+    return (
+        f"If {change.words}, {graph.name} would take {duration(after.point)} at the median {spread} "
+        f"instead of {duration(before.point)}, {by}; {prediction.share_changed:.0%} of them change."
+    )
 
 
 def breaks(scene: Scene, graph: RegisteredGraph) -> Draft:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inwit.introspection import app, network
-from inwit.introspection.analyses import figures, whatis_platform
+from inwit.introspection.analyses import figures, node_facts, whatis_platform
 from inwit.introspection.app import START, label_of
 from inwit.introspection.claims import (
     Draft,
@@ -71,6 +71,8 @@ def answer(scene: Scene) -> Draft:
             "This project has no graph yet: compiling one registers it.", platform_uri("project")
         )
         return draft
+    if not scene.nodes and (kind := node_facts.asked(scene, graph)) is not None:
+        return kind
     if len(scene.nodes) > 1 and (told := _of_several(scene, graph, draft)) is not None:
         return told
     if scene.named("key"):
@@ -404,6 +406,9 @@ def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draf
     if scene.says(_BESIDE):
         _say_beside(draft, graph, name)
         return draft
+    policy = node_facts.of_node(scene, graph, app.node_facts(graph.manifest, name))
+    if policy is not None:
+        return policy
     if scene.says(_WAITS):
         joins = " to have all ended" if any(edge.joins for edge in before) else ""
         draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
@@ -470,10 +475,16 @@ def _say_node(
     uri = node_uri(graph.name, name)
     about = f": {short(facts['description'], 300)}" if facts["description"] else ""
     article = "an" if str(facts["node_type"])[:1] in "aeiou" else "a"
-    draft.say(f"{name} is {article} {facts['node_type']} of {graph.name}{about.rstrip('.')}.", uri)
+    runs = f" that runs {facts['graph']}" if facts["graph"] else ""
+    draft.say(
+        f"{name} is {article} {facts['node_type']} of {graph.name}{runs}{about.rstrip('.')}.", uri
+    )
     draft.say(f"It {_data_words(facts)}.", uri)
     first, last = _ways(before, lambda one: one.source), _ways(after, lambda one: one.target)
     draft.say(f"It comes after {first} and before {last}.", uri)
+    if isinstance(facts["policies"], dict) and facts["policies"]:
+        told = listed(f"{key}={value}" for key, value in facts["policies"].items())
+        draft.say(f"It declares {told}.", uri)
     source = facts["source"]
     if isinstance(source, dict):
         draft.say(f"It is written in {source['file']}, line {source['line']}.", uri)

@@ -53,6 +53,7 @@ def answer(scene: Scene) -> Draft:
                 "network-checkpointers",
                 "custom-checkpointers",
             ],
+            says_yes=_is_yes_or_no(scene),
         )
     named = features_in(scene.query.part or scene.query.text)
     if named:
@@ -188,7 +189,8 @@ def _say_feature(
                 near_uri = platform_uri("features", near)
                 draft.say(f"Near to it is {near.replace('-', ' ')}: {one['description']}", near_uri)
         return
-    state = {"on": " and on by default", "off": ", and off until you use it"}.get(
+    them = "them" if verb == "are" else "it"
+    state = {"on": " and on by default", "off": f", and off until you use {them}"}.get(
         feature["default"], ""
     )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
@@ -196,7 +198,7 @@ def _say_feature(
     if says_yes:
         says = f"Yes: {name} {verb} implemented{state}"
     if is_off:
-        says = f"No: {name} {verb} off until you use {'them' if verb == 'are' else 'it'}"
+        says = f"No: {name} {verb} off until you use {them}"
     draft.say(
         f"{says}. {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),

@@ -20,12 +20,14 @@ from inwit.introspection.claims import (
     short,
 )
 from inwit.introspection.quotes import being, failure
+from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN, estimate, holds_for_next, quantile
-from inwit.introspection.which import Choice, choose, names_one
+from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 ERRORS_TOLD = 5
+RUNS_TOLD = 10
 _FAIL = r"fail|error|crash|exception|broke|blew|died?\b|429|500|timed? ?-?out|wrong"
 _USUAL = r"usual|typical|average|normal|p\d\d|median|mean|percentile|latenc|on average|generally"
 _LONG = r"how long|how many (?:seconds|minutes|ms|milliseconds)|duration|how much time|took|take\b"
@@ -60,7 +62,34 @@ def answer(scene: Scene) -> Draft:
         return _usual(scene, draft)
     if scene.node is not None:
         return _node(scene, draft)
+    number = parse_selection(scene.plain_words)
+    if number is not None and number.count > 1 and number.order != "first":
+        return _executions(scene, draft, number.count)
     return _execution(scene, draft)
+
+
+def _executions(scene: Scene, draft: Draft, number: int) -> Draft:
+    """Tell the times of the last executions, as many as are asked for."""
+    span = scene.window
+    page = scene.store.executions(
+        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=min(number, HISTORY),
+    )  # fmt: skip
+    took = [ms for one in page.items if (ms := one.duration_ms) is not None]
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    middle = f", {duration(median(took))} at the median" if took else ""
+    of = f" of {scene.scope}" if scene.scope else ""
+    draft.say(
+        f"The last {count(len(page.items), 'execution')}{of} took {duration(sum(took))} in all{middle}.",
+        graph_uri(scene.scope or page.items[0].graph_name, "executions"),
+    )
+    for one in page.items:
+        _time(draft, "started", one.started_at, one.uri, one.duration_ms)
+    for one in page.items[:RUNS_TOLD]:
+        lasted = f"took {duration(one.duration_ms)}" if one.duration_ms is not None else being(one)
+        draft.say(f"{one.execution_id} of {one.graph_name}, {one.started_at}: {lasted}.", one.uri)
+    return draft
 
 
 def _execution(scene: Scene, draft: Draft) -> Draft:

@@ -153,9 +153,13 @@ def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
     if newest is not None and newest.parent_execution_id == choice.execution.execution_id:
         return
     if newest is not None and newest.position > choice.execution.position:
+        at = f" in {newest.error_node}" if newest.error_node else ""
+        about = (
+            f"in which {scene.node} failed" if scene.node else f"that {_ended(choice.execution)}"
+        )
         draft.say(
-            f"The last execution, {newest.execution_id}, {being(newest)}; "
-            f"this is about the last one that {_ended(choice.execution)}.",
+            f"The last execution, {newest.execution_id}, {being(newest)}{at}; this is about the "
+            f"last one {about}.",
             newest.uri,
         )
 

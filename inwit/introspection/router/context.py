@@ -48,6 +48,7 @@ _FINITE = word_set(
 _BEFORE_OBJECT = word_set(
     """
     removed dropped skipped deleted disabled
+    explain explaining summarise summarize summarising summarizing visualise visualize
     after before between behind following follows precedes precede remove removing skip skipping
     without drop dropping cache caching memoise memoize disable disabling about describe into feed
     feeds delete deleting retrying parallelise parallelize parallelising parallelizing optimise
@@ -81,6 +82,7 @@ _VERBS = (_AUXILIARIES | _PREDICATES) - word_set("why when how if that")
 _ORDER = ("node", "graph", "tool", "key", "package", "version")
 _GLUE = word_set("why how when where what who which if and or to of with")
 _DOING = word_set("did does do was were if after before without")
+_KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
 _COUNTABLE = word_set(
@@ -154,6 +156,8 @@ def _is_key(span: Span) -> bool:
         return True
     if left in _ARTICLES and before in _KEY_VERBS:
         return True
+    if left in _ARTICLES and before in _HOLDS and span.before(3) == "what":
+        return not span.right or span.right in _LINKS or span.right in _KEY_PLACES
     return (left in _LINKS and before in _KEY_NOUNS) or (left == "in" and before in _HOLDS)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from inwit.introspection.router.concepts import is_api
 from inwit.introspection.router.linking import Index, link_names
 from inwit.introspection.router.measuring import find_metrics
 from inwit.introspection.router.records import Entity
-from inwit.introspection.router.selecting import find_ids, find_selections
+from inwit.introspection.router.selecting import find_ids, find_selections, find_threads
 from inwit.introspection.router.timing import find_times
 
 _STAND_INS = {
@@ -33,16 +33,17 @@ _DOUBLED = re.compile(
 )
 
 
-def link(question: str, index: Index) -> tuple[Entity, ...]:
+def link(question: str, index: Index, threads: Collection[str] = ()) -> tuple[Entity, ...]:
     """Find everything that a question names, in its order.
 
     Names and ids come first, then times, then words that choose executions; figures may overlap
-    with any of them ("the last run was slow").
+    with any of them ("the last run was slow"). `threads` are words that are threads on record.
     """
     kept: list[Entity] = []
     exact = link_names(question, index)
     ids = find_ids(question)
-    for group in ([one for one in exact if one.score >= 0.9], ids, exact, find_times(question)):
+    sure = [one for one in exact if one.score >= 0.9]
+    for group in (sure, ids, exact, find_times(question), find_threads(question, threads)):
         _keep(kept, group)
     _keep(kept, find_selections(question))
     _keep(kept, find_metrics(question))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -56,14 +56,17 @@ class Router:
             return cls(SemanticModel(encoder))
         return cls(LexicalModel())
 
-    def route(self, question: str, catalogue: Catalogue) -> Routing:
-        """Read a question. Whatever it holds, it is read as data; nothing in it is obeyed."""
+    def route(self, question: str, catalogue: Catalogue, threads: Collection[str] = ()) -> Routing:
+        """Read a question. Whatever it holds, it is read as data; nothing in it is obeyed.
+
+        `threads` are the words of it that are threads on record.
+        """
         text = _UNREADABLE.sub(" ", question[:LONGEST])
         truncated = len(question) > LONGEST
         if not any(letter.isalpha() for letter in text):
             nothing = Reading(level="none", intent="none", probability=1.0)
             return Routing(readings=(nothing,), abstained=True, truncated=truncated)
-        entities = link(text, self._index_of(catalogue))
+        entities = link(text, self._index_of(catalogue), threads)
         unknown = unknown_names(text, entities)
         readings, abstained = self._read(text, entities, unknown)
         return Routing(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import msgspec
 
 from inwit.introspection.router.records import Entity, EntityKind
+from inwit.introspection.router.words import COMMON
 
 _NOUN = r"(?:executions?|execs?|runs?|traces?|invocations?)"
 _NUMBERS = {
@@ -106,6 +107,10 @@ _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
 )
 
 
+_THREAD_WORD = re.compile(r"(?<![\w./:@'-])[A-Za-z](?:[\w.:@-]{0,80}\w)?(?![\w/])")
+"""A word that may be an id; the s of "ada's" is none of it."""
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Which executions are meant when no id is given: their order, status and number."""
 
@@ -146,6 +151,21 @@ def find_ids(question: str) -> list[Entity]:
                 one = Entity(kind=kind, value=value, text=value, start=start, end=end, score=score)
                 found.append(one)
     return found
+
+
+def thread_words(question: str) -> list[str]:
+    """The words of a question that may be the id of a thread: none of ordinary English."""
+    found = (match[0] for match in _THREAD_WORD.finditer(question))
+    return list(dict.fromkeys(word for word in found if word.lower() not in COMMON))
+
+
+def find_threads(question: str, threads: Collection[str]) -> list[Entity]:
+    """Find the words that are threads on record: "ada's order", "for user-7"."""
+    return [
+        Entity(kind="thread", value=match[0], text=match[0], start=match.start(), end=match.end())
+        for match in _THREAD_WORD.finditer(question)
+        if match[0] in threads
+    ]
 
 
 def find_selections(question: str) -> list[Entity]:

@@ -16,7 +16,7 @@ import apsw
 from inwit.errors import StoreCorruptError, StoreLockedError, StoreReadOnlyError
 from inwit.runtime.project import Project
 from inwit.runtime.store.connection import BUSY_MS, open_reader, open_writer, store_errors
-from inwit.runtime.store.recovery import is_emptied, move_aside
+from inwit.runtime.store.recovery import is_emptied, move_aside, say_if_empty
 from inwit.runtime.store.schema import is_migrated, migrate, migrate_room
 
 T = TypeVar("T")
@@ -136,6 +136,7 @@ class Database:
         self._flock(fcntl.LOCK_EX)
         if is_emptied(self.path):
             move_aside(self.path)
+        say_if_empty(self.path)
         self._forget_writer()  # not before: the last one to close a file removes its log
         connection = open_writer(self.path)
         try:

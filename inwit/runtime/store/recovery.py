@@ -37,6 +37,18 @@ def is_emptied(path: Path) -> bool:
     return path.exists() and path.stat().st_size == 0 and Path(f"{path}-shm").exists()
 
 
+def say_if_empty(path: Path) -> None:
+    """Warn of a file without a byte: whoever cut it did so while nobody had it open.
+
+    The caller holds the project's exclusive lock, so that it is no file that is being begun.
+    """
+    if path.exists() and path.stat().st_size == 0:
+        sys.stderr.write(
+            f"inwit: the record {path} is empty: what it held, if anything, is gone. "
+            f"A new one is begun in it.\n"
+        )
+
+
 def is_whole(path: Path) -> bool:
     """Check every page of the file."""
     if is_emptied(path):

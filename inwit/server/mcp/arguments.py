@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from inwit.errors import MalformedInputError
+from inwit.errors import MalformedInputError, shorten
 from inwit.events import Status
 from inwit.plans import PlanStatus
 from inwit.server.mcp.bounds import DEFAULT_CHARS, LEAST_CHARS, MOST_CHARS
@@ -85,8 +86,22 @@ def read(kind: type[A], given: Mapping[str, Any] | None) -> A:
             str(value).encode()
         return msgspec.convert(present, kind, strict=False)
     except (msgspec.ValidationError, UnicodeEncodeError) as exc:
-        names = ", ".join(kind.__struct_fields__)
-        raise MalformedInputError(f"{exc}.", hint=f"Arguments: {names}.") from exc
+        raise _refusal(kind, present, str(exc)) from exc
+
+
+def _refusal(
+    kind: type[_Arguments], present: Mapping[str, Any], reason: str
+) -> MalformedInputError:
+    """Say which argument was refused, what it was, and what it may be."""
+    every = f"Arguments: {', '.join(kind.__struct_fields__)}."
+    found = re.search(r"(.*) - at `\$\.(\w+)", reason)
+    if found is None or found[2] not in present:
+        return MalformedInputError(f"{reason}.", hint=every)
+    known = input_schema(kind)["properties"][found[2]].get("enum")
+    return MalformedInputError(
+        f"{found[2]} is {shorten(present[found[2]])}: {found[1]}.",
+        hint=f"It is one of {', '.join(known)}." if known else every,
+    )
 
 
 def input_schema(kind: type[_Arguments]) -> dict[str, Any]:

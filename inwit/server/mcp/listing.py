@@ -137,7 +137,8 @@ def search_packages(host: Host, given: args.SearchPackages) -> CallToolResult:
 
     def listed(limit: int) -> Listed:
         shown, cursor = page(found, limit, given.cursor or None)
-        lines = [f"{len(found)} packages fit {quoted(given.query)}."]
+        many = "1 package fits" if len(found) == 1 else f"{len(found)} packages fit"
+        lines = [f"{many} {quoted(given.query)}."]
         lines += [f"- package://{m.package.id} {quoted(m.package.description)}" for m in shown]
         return lines, {"packages": [_package(match) for match in shown]}, cursor
 

@@ -414,3 +414,30 @@ def test_the_record_is_its_owners_alone_in_a_folder_that_all_may_enter(project: 
         modes = {path.name: path.stat().st_mode & 0o777 for path in place.folder.glob("inwit.db*")}
 
     assert set(modes.values()) == {0o600} and "inwit.db-wal" in modes
+
+
+def test_a_file_that_was_cut_to_nothing_while_it_was_closed_is_named(
+    place: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Database.of(place).close()
+    place.database.parent.mkdir(parents=True, exist_ok=True)
+    place.database.write_bytes(b"")
+
+    with Database.of(place).transaction():
+        pass
+
+    said = capsys.readouterr().err
+    assert str(place.database) in said
+    assert "is empty" in said
+    with Database.of(place).transaction():
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_record_that_is_begun_gives_no_warning(
+    place: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Database.of(place).transaction():
+        pass
+
+    assert capsys.readouterr().err == ""

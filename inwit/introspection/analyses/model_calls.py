@@ -1,0 +1,127 @@
+"""Which models were called, by which nodes, with how many tokens and at what cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from inwit.events import Event, LlmCompleted, LlmStarted
+from inwit.introspection.analyses import children
+from inwit.introspection.analyses.why_cost import Spent
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import Draft, Ref, count, short, times
+from inwit.introspection.quotes import failure
+from inwit.introspection.scene import Scene
+from inwit.introspection.which import choose
+from inwit.runtime.views import Execution
+
+TOLD = 6
+DEEPEST = 5
+_TYPES = ("llm_started", "llm_completed")
+
+
+def answer(scene: Scene) -> Draft:
+    """List the model calls of the execution that is meant, those within its subgraphs too."""
+    draft = Draft(data={"values": {}, "calls": []})
+    choice = choose(scene, fits=lambda one: _calls(scene, one), fitting="with model calls")
+    if choice is None:
+        return nothing_recorded(scene, draft)
+    one = choice.execution
+    draft.data |= {"execution_id": one.execution_id}
+    calls = [
+        event
+        for event in _events(scene, one, DEEPEST)
+        if scene.node in (None, event.node) and isinstance(event, LlmStarted | LlmCompleted)
+    ]
+    ended = {(c.execution_id, c.call_id): c for c in calls if isinstance(c, LlmCompleted)}
+    started = [call for call in calls if isinstance(call, LlmStarted)]
+    if not started:
+        by = f"{scene.node} called no model" if scene.node else "No model was called"
+        draft.say(f"{by} in {choice.words}.", one.uri)
+        return draft
+    spent: dict[tuple[str, str], Spent] = defaultdict(Spent)
+    for call in started:
+        end = ended.get((call.execution_id, call.call_id))
+        draft.data["calls"].append(_shown(call, end))
+        if end is not None:
+            spent[call.model, str(call.node)].add(end)
+    draft.data["values"] = _sums(started)
+    _say_models(draft, choice.words, started, spent)
+    for call in started[:TOLD]:
+        _say_end(draft, call, ended.get((call.execution_id, call.call_id)))
+    return draft
+
+
+def _say_models(
+    draft: Draft, where: str, started: list[LlmStarted], spent: dict[tuple[str, str], Spent]
+) -> None:
+    for (model, node), number in _counted(started).items():
+        used = spent.get((model, node))
+        cost = f": {count(used.tokens, 'token')}, {used.money}" if used is not None else ""
+        draft.say(
+            f"{node} called {model} {times(number)} in {where}{cost}.",
+            *(
+                Ref(uri=call.uri, why="the call")
+                for call in started
+                if (call.model, str(call.node)) == (model, node)
+            ),
+        )
+
+
+def _say_end(draft: Draft, call: LlmStarted, end: LlmCompleted | None) -> None:
+    if end is None:
+        draft.say(f"Its call of {call.model} has not ended on record.", call.uri)
+    elif end.error is not None:
+        draft.say(f"It failed: {failure(end.error).rstrip('.')}.", end.uri)
+    elif end.output is not None:
+        draft.say(
+            f"{end.model} answered {short(_text(end.output), 160)!r}.",
+            Ref(uri=end.uri, why="how it ended"),
+        )
+
+
+def _text(output: object) -> object:
+    """The words of an answer, where it is a message with words."""
+    return output.get("content") or output if isinstance(output, dict) else output
+
+
+def _counted(started: list[LlmStarted]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    for call in started:
+        found[call.model, str(call.node)] += 1
+    return found
+
+
+def _sums(started: list[LlmStarted]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for call in started:
+        found[call.model] += 1
+    return dict(found)
+
+
+def _calls(scene: Scene, execution: Execution) -> bool:
+    return execution.llm_calls > 0 or any(
+        one.llm_calls > 0 for one in children.inner(scene, execution)
+    )
+
+
+def _events(scene: Scene, execution: Execution, depth: int) -> list[Event]:
+    found = scene.store.events(execution.execution_id, types=_TYPES)
+    if depth:
+        for child in children.inner(scene, execution):
+            found = [*found, *_events(scene, child, depth - 1)]
+    return found
+
+
+def _shown(call: LlmStarted, end: LlmCompleted | None) -> dict[str, object]:
+    shown: dict[str, object] = {"model": call.model, "node": call.node, "visit": call.visit}
+    shown |= {"uri": call.uri, "outcome": "open"}
+    if end is None:
+        return shown
+    if end.error is not None:
+        return shown | {"outcome": "failed", "error": failure(end.error)}
+    return shown | {
+        "outcome": "completed",
+        "input_tokens": end.input_tokens,
+        "output_tokens": end.output_tokens,
+        "cost_usd": end.cost_usd,
+    }

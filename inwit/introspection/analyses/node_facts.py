@@ -1,0 +1,142 @@
+"""Which nodes have a policy, run a graph, call a model or ask a person: by the manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri
+from inwit.introspection.scene import Scene
+from inwit.runtime.manifest import NodeFacts
+from inwit.runtime.views import RegisteredGraph
+
+_NODES = r"(?:nodes?|steps?|stages?)\b"
+_ASKED = re.compile(
+    rf"^(?:\W|and |so )*(?:which|what|list|show|name|how many|are there|is there|does|do|has|have)\b"
+    rf".*\b{_NODES}"
+)
+_POLICY_WORDS: tuple[tuple[str, str, str], ...] = (
+    ("cache", r"cach|memoi[sz]", "a cache"),
+    ("max_attempts", r"retr(?:y|ies)|tried again|try again", "a retry policy of its own"),
+    ("timeout_s", r"time-?\s?outs?|time limit", "a time-out of its own"),
+    ("fallback", r"fall-?\s?backs?", "a fallback"),
+    ("error_handler", r"error handlers?|handle errors", "an error handler"),
+    ("circuit_breaker", r"circuit|breakers?", "a circuit breaker"),
+    ("rate_limit", r"rate.?limit|throttl", "a rate limit"),
+    ("max_concurrency", r"concurrency", "a limit of calls at once"),
+    ("side_effects", r"side.?effects?", "side effects"),
+    ("thread", r"in (?:a )?threads?\b", "a thread of its own"),
+    ("validation", r"validat(?:ed|es|ion) (?:their|its|the)? ?(?:output|result|update)", "checks"),
+)
+_PERSON = (
+    r"(?:ask|talk|wait|interrupt|paus|need|approv|review)\w*\b.*\b(?:person|human|people|user"
+    r"|somebody|someone|approval|input|me\b|us\b)|interrupt|human.in.the.loop"
+)
+_SUBGRAPH = r"sub-?\s?graphs?|(?:run|are|is|call|hold|contain)s? (?:an?)?other graphs?|nested graph|graphs? (?:with)?in"
+_ASYNC = r"async|coroutine"
+_MODEL = r"(?:call|use|ask|need|talk)\w*\b.*\b(?:llm|model|gpt|claude)"
+_NO_POLICY = r"\b(?:was|were|did|got|failed|fail|error|often|took|slow\w*|last|times)\b"
+
+
+def asked(scene: Scene, graph: RegisteredGraph) -> Draft | None:
+    """Answer which nodes are of a kind; None where the question asks for no kind."""
+    words = scene.plain_words
+    if not is_asked(words):
+        return None
+    for test, title in _kinds(words):
+        return _tell(graph, test, title)
+    return None
+
+
+def of_node(scene: Scene, graph: RegisteredGraph, node: NodeFacts) -> Draft | None:
+    """Answer whether a node has a policy; None where the question names none."""
+    asked_for = [row for row in _POLICY_WORDS if re.search(rf"\b(?:{row[1]})", scene.plain_words)]
+    if not asked_for or re.search(_NO_POLICY, scene.plain_words):
+        return None
+    name, _, title = asked_for[0]
+    told = _policy(node, name)
+    uri = node_uri(graph.name, node.name)
+    draft = Draft(data={"node": node.name, "policies": node.policies, "graph": graph.name})
+    if told is not None:
+        draft.say(f"{node.name} has {title}: {told}.", uri)
+        return draft
+    draft.say(f"{node.name} declares no {_bare(title)}.", uri)
+    feature = {"max_attempts": "retries", "timeout_s": "limits"}.get(name)
+    for one in graph.manifest.features:
+        if one.name == feature and one.enabled:
+            draft.say(
+                f"What holds for all nodes: {one.description}", graph_uri(graph.name, "features")
+            )
+    return draft
+
+
+def _bare(title: str) -> str:
+    return title.removeprefix("a ").removeprefix("an ").removesuffix(" of its own")
+
+
+def is_asked(words: str) -> bool:
+    """Whether a question asks which nodes are of a kind that a manifest tells."""
+    plain = words.lower()
+    if _ASKED.search(plain) is None or re.search(_NO_POLICY, plain):
+        return False
+    return next(iter(_kinds(plain)), None) is not None
+
+
+Test = Callable[[NodeFacts], "str | None"]
+
+
+def _kinds(words: str) -> Iterable[tuple[Test, str]]:
+    """What is asked for: how a node is tested (it gives words about the node), and its name."""
+    if re.search(rf"\b(?:{_PERSON})", words):
+        yield _person, "a question to a person"
+    if re.search(rf"\b(?:{_SUBGRAPH})", words):
+        yield (lambda node: f"runs {node.graph}" if node.graph else None), "a graph within"
+    if re.search(rf"\b(?:{_MODEL})", words):
+        yield partial(_calling, name="llm"), "a model call by ctx.llm"
+    for name, said, title in _POLICY_WORDS:
+        if re.search(rf"\b(?:{said})", words):
+            yield partial(_policy, name=name), title
+    if re.search(rf"\b(?:{_ASYNC})", words):
+        yield (lambda node: "async" if node.is_async else None), "a coroutine function"
+
+
+def _person(node: NodeFacts) -> str | None:
+    return _calling(node, "interrupt") or _calling(node, "approval_node")
+
+
+def _calling(node: NodeFacts, name: str) -> str | None:
+    calls = any(call.rpartition(".")[2] == name for call in node.calls)
+    return f"calls {name}" if calls else None
+
+
+def _policy(node: NodeFacts, name: str) -> str | None:
+    if name not in node.policies:
+        return None
+    return f"{name}={_shown(node.policies[name])}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key}={one}" for key, one in value.items() if one is not None)
+        return inner or "yes"
+    return "yes" if value is True else str(value)
+
+
+def _tell(graph: RegisteredGraph, test: Test, title: str) -> Draft:
+    found = {node.name: told for node in graph.manifest.nodes if (told := test(node))}
+    draft = Draft(data={"nodes": list(found), "graph": graph.name, "asked_for": title})
+    if not found:
+        draft.say(
+            f"No node of {graph.name} has {title}, by its manifest.",
+            graph_uri(graph.name, "nodes"),
+        )
+        return draft
+    named = listed(f"{name} ({told})" for name, told in found.items())
+    verb = "has" if len(found) == 1 else "have"
+    draft.say(
+        f"{named} of {graph.name} {verb} {title}.",
+        *(Ref(uri=node_uri(graph.name, name), why=told) for name, told in found.items()),
+    )
+    return draft

@@ -1,0 +1,306 @@
+"""What a newcomer asks of a graph with every kind of node: each answer is what the record holds."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+
+from inwit import (
+    END,
+    START,
+    CachePolicy,
+    Command,
+    CompiledGraph,
+    InMemoryCache,
+    InMemoryCheckpointer,
+    RetryPolicy,
+    StateGraph,
+    interrupt,
+    mapped,
+)
+from inwit.introspection.keys_alike import stem
+from inwit.runtime.context import Context
+from tests.introspection.planting import evidence_holds, introspector, uris
+
+POLICY = RetryPolicy(max_attempts=4, initial_interval=0.001, jitter=False)
+
+
+class Fraud(TypedDict, total=False):
+    risk: float
+    quantity: int
+
+
+class Order(TypedDict, total=False):
+    sku: str
+    quantity: int
+    stock: int
+    price: float
+    risk: float
+    tax: float
+    approved: bool
+    citations: list[str]
+
+
+def label(sku: str) -> str:
+    return f"label of {sku}"
+
+
+def receive(state: Order) -> dict[str, Any]:
+    if state["quantity"] < 1:
+        raise ValueError("nothing is ordered")
+    return {"stock": 100}
+
+
+def get_price(state: Order, ctx: Context) -> dict[str, Any]:
+    if ctx.attempt == 1 and state["sku"] == "shaky":
+        raise ConnectionError("the supplier hung up")
+    return {"price": 9.5}
+
+
+def work_out_tax(state: Order, ctx: Context) -> dict[str, Any]:
+    return {"tax": 1.9, "citations": [ctx.tool(label, state["sku"])]}
+
+
+def review(state: Order) -> dict[str, Any]:
+    return {"approved": interrupt({"question": "Send it?"})}
+
+
+def route(state: Order) -> str:
+    return "review" if state["risk"] > 0.5 else "ship"
+
+
+def ship(state: Order) -> dict[str, Any]:
+    return {}
+
+
+def backorder(state: Order) -> dict[str, Any]:
+    return {}
+
+
+def checking() -> CompiledGraph[Fraud]:
+    """Score, which finds more than 50 risky."""
+    graph = StateGraph(Fraud)
+    graph.add_node("score", lambda state: {"risk": 0.9 if state["quantity"] > 50 else 0.1})
+    graph.add_edge(START, "score").add_edge("score", END)
+    return graph.compile(name="fraud")
+
+
+def selling() -> CompiledGraph[Order]:
+    """Receive → price → tax → fraud_check (a graph) → (review →) ship."""
+    graph = StateGraph(Order)
+    graph.add_node(receive)
+    graph.add_node(get_price, retry_policy=POLICY)
+    graph.add_node(work_out_tax, cache_policy=CachePolicy(key_func=lambda state: "same"))
+    graph.add_node("fraud_check", checking())
+    for node in (review, ship, backorder):
+        graph.add_node(node)
+    graph.add_edge(START, "receive").add_edge("receive", "get_price")
+    graph.add_edge("get_price", "work_out_tax").add_edge("work_out_tax", "fraud_check")
+    ways = {"review": "review", "ship": "ship", "backorder": "backorder"}
+    graph.add_conditional_edges("fraud_check", route, ways)
+    graph.add_edge("review", "ship").add_edge("ship", END).add_edge("backorder", END)
+    return graph.compile(name="sales", checkpointer=InMemoryCheckpointer(), cache=InMemoryCache())
+
+
+@pytest.fixture
+def sold(project: Path) -> dict[str, str]:
+    """An execution by thread: ada's fits, bob's is shaky, dee's fails, eve's is approved."""
+    app = selling()
+    ran: dict[str, str] = {}
+    for thread, sku, quantity in (
+        ("ada", "pen", 3), ("bob", "shaky", 5), ("dee", "pen", 0), ("eve", "elephant", 60),
+    ):  # fmt: skip
+        with contextlib.suppress(ValueError):
+            app.invoke({"sku": sku, "quantity": quantity}, thread_id=thread)
+        ran[thread] = str(app.last_execution_id)
+    app.invoke(Command(resume=True), thread_id="eve")
+    app.invoke({"sku": "pen", "quantity": 1}, thread_id="fay")
+    ran["fay"] = str(app.last_execution_id)
+    return ran
+
+
+def ask(question: str) -> Any:
+    answer = introspector().ask(question)
+    assert evidence_holds(answer)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("question", "thread"),
+    [
+        ("Why did receive fail in the execution of dee?", "dee"),
+        ("What did get_price return for bob?", "bob"),
+        ("What was the price in eve's execution?", "eve"),
+        ("How did the person answer in eve's execution?", "eve"),
+        ("Why did eve go to review?", "eve"),
+        ("Why did ada not go to review?", "ada"),
+        ("Show me dee", "dee"),
+    ],
+)
+def test_a_thread_is_known_by_its_bare_name(
+    sold: dict[str, str], question: str, thread: str
+) -> None:
+    answer = ask(question)
+
+    assert answer.level == "live"
+    assert sold[thread] in answer.text + " ".join(uris(answer))
+    assert not any(sold[other] in answer.text for other in sold if other != thread)
+
+
+def test_a_word_that_is_no_thread_names_none(sold: dict[str, str]) -> None:
+    assert sold["fay"] in ask("What happened to gus in the last execution?").text
+
+
+@pytest.mark.parametrize(
+    ("question", "nodes"),
+    [
+        ("Which nodes have a retry policy?", ["get_price"]),
+        ("Which nodes have a cache policy?", ["work_out_tax"]),
+        ("Which nodes are subgraphs?", ["fraud_check"]),
+        ("Which node talks to a person?", ["review"]),
+        ("Which nodes have a time-out?", []),
+        ("Which nodes have side effects?", []),
+    ],
+)
+def test_the_nodes_of_a_kind_are_named(
+    sold: dict[str, str], question: str, nodes: list[str]
+) -> None:
+    answer = ask(question)
+
+    assert (answer.level, answer.intent) == ("app", "whatis")
+    assert answer.data["nodes"] == nodes
+    expected = {f"graph://sales/nodes/{name}" for name in nodes} or {"graph://sales/nodes"}
+    assert set(uris(answer)) == expected
+
+
+def test_whether_a_node_has_a_policy_is_told_with_what_holds_for_all(sold: dict[str, str]) -> None:
+    assert "max_attempts=4" in ask("Does get_price have a retry policy?").text
+    plain = ask("Does ship have a retry policy?")
+    assert plain.text.startswith("ship declares no retry policy.")
+    assert "up to 3 times" in plain.text
+
+
+def test_a_node_that_runs_a_graph_is_a_subgraph_in_the_manifest(sold: dict[str, str]) -> None:
+    facts = selling().manifest().node("fraud_check")
+
+    assert facts is not None
+    assert (facts.node_type, facts.graph) == ("decision", "fraud")
+    assert facts.reads == facts.writes == ("quantity", "risk")
+
+
+def test_a_mapped_graph_tells_the_outer_keys_that_it_uses(project: Path) -> None:
+    outer = StateGraph(Order).add_node(
+        "check", mapped(checking(), into={"quantity": "stock"}, back={"price": "risk"})
+    )
+    facts = outer.add_edge(START, "check").compile(name="outer").manifest().node("check")
+
+    assert facts is not None
+    assert (facts.node_type, facts.graph) == ("subgraph", "fraud")
+    assert (facts.reads, facts.writes) == (("stock",), ("price",))
+
+
+def test_what_happened_inside_a_subgraph_is_its_own_execution(sold: dict[str, str]) -> None:
+    answer = ask("What happened inside fraud_check in bob's order?")
+
+    (child,) = answer.data["values"]["executions"]
+    assert child["graph_name"] == "fraud"
+    assert f"execution://{child['execution_id']}/history" in uris(answer)
+    assert "risk = 0.1" in answer.text and "score" in answer.text
+
+
+def test_what_a_tool_gave_is_told_by_its_name(sold: dict[str, str]) -> None:
+    answer = ask("What did label return for ada?")
+
+    assert answer.data["values"] == {"label": 1}
+    assert "label of pen" in answer.text
+
+
+def test_a_key_is_meant_before_the_cost_that_it_is_spelt_like(sold: dict[str, str]) -> None:
+    assert ask("What was the price in the last execution?").data["values"] == {"price": 9.5}
+
+
+def test_a_key_is_known_by_another_form_of_its_word(sold: dict[str, str]) -> None:
+    answer = ask("What was cited in ada's execution?")
+
+    assert answer.data["values"] == {"citations": ["label of pen"]}
+    assert stem("cited") == stem("citations")
+    assert stem("priced") != stem("printed")
+
+
+def test_threads_are_counted_and_named(sold: dict[str, str]) -> None:
+    answer = ask("How many threads are there?")
+
+    assert answer.data["values"]["total_count"] == len(sold)
+    assert answer.text.startswith("5 executions on record are in 5 threads.")
+
+
+def test_nodes_are_ranked_by_how_often_they_ran(sold: dict[str, str]) -> None:
+    answer = ask("Which nodes ran most often?")
+
+    assert answer.data["values"]["receive"] == len(sold)
+    assert next(iter(answer.data["values"])) == "receive"
+
+
+def test_today_is_compared_with_before_and_not_with_what_comes_after_it(
+    sold: dict[str, str],
+) -> None:
+    answer = ask("Has it become slower today?")
+
+    assert "No execution from today" not in answer.text
+    assert answer.data["recent_n"] == len(sold)
+
+
+def test_whether_any_failed_is_a_count(sold: dict[str, str]) -> None:
+    values = ask("Did any execution fail today?").data["values"]
+
+    assert (values["failed"], values["completed"]) == (1, 2 * (len(sold) - 1))
+
+
+def test_the_times_of_several_executions_are_told_one_by_one(sold: dict[str, str]) -> None:
+    answer = ask("How long did the last three executions of sales take?")
+
+    assert len(answer.data["times"]) == 3
+    assert answer.text.startswith("The last 3 executions of sales took")
+
+
+def test_the_last_failure_of_a_node_is_told_apart_from_a_newer_one(project: Path) -> None:
+    app = selling()
+    for sku, quantity in (("pen", 0), (None, 2)):
+        with contextlib.suppress(Exception):
+            app.invoke({"sku": sku, "quantity": quantity} if sku else {"quantity": quantity})
+
+    text = ask("Why did receive fail?").text
+
+    assert "this is about the last one in which receive failed" in text
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("Which checkpointers are available?", "Checkpointing is"),
+        ("Is there a package for summarising?", "1 package fits: inwit/prompts"),
+        ("What packages are there for image generation?", "No package that this project"),
+        ("What does graph.unknown_node mean?", "graph.unknown_node is the code of"),
+        ("Does dataflow scheduling exist?", "Yes: dataflow scheduling is implemented"),
+        ("Does inwit support streaming tokens?", "Yes: streaming is implemented"),
+        ("What would happen if 100 people asked at once?", "That cannot be predicted: executions"),
+    ],
+)
+def test_what_was_answered_wrongly_once_is_answered_so(
+    sold: dict[str, str], question: str, start: str
+) -> None:
+    assert ask(question).text.startswith(start)
+
+
+def test_a_follow_up_is_not_the_same_question_in_other_words(sold: dict[str, str]) -> None:
+    offered = ask("What happens after receive?").follow_ups
+
+    assert len(offered) == 3
+    assert "What comes after receive?" not in offered
+
+
+def test_a_node_with_a_cache_is_said_to_have_one(sold: dict[str, str]) -> None:
+    assert "has a cache policy already" in ask("What if work_out_tax were cached?").text
