@@ -152,6 +152,21 @@ class Overwrite:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @classmethod
+    def of(cls, value: Any) -> Overwrite | None:
+        """Read what a node wrote to a key with a reducer, also as JSON leaves it; None for anything else."""
+        if type(value) is cls:
+            return value
+        if type(value) is dict:
+            if len(value) == 1 and _OVERWRITE in value:
+                return cls(value[_OVERWRITE])
+            if value.get("type") == _OVERWRITE and "value" in value:
+                return cls(value["value"])
+        return None
+
+
+_OVERWRITE = "__overwrite__"
+
 
 class GraphBubbleUp(InwitError):  # noqa: N818 - LangGraph's name
     """What passes through a node to the graph around it; no failure."""

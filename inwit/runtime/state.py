@@ -168,6 +168,8 @@ class StateSchema:
             if key in reducers:
                 recorded[key] = self._merge(reducers[key], state, value, strict)
             else:
+                if type(value) is Overwrite:
+                    value = value.value  # noqa: PLW2901 - it is replaced either way
                 state[key] = value
                 recorded[key] = (
                     value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
@@ -204,8 +206,8 @@ class StateSchema:
     def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
         name, reducer = channel.name, channel.reducer
         assert reducer is not None
-        if type(value) is Overwrite:
-            state[name] = value = value.value
+        if (overwrite := Overwrite.of(value)) is not None:
+            state[name] = value = overwrite.value
             return value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
         appended = value if channel.is_list and type(value) is list and name in state else None
         try:

@@ -153,7 +153,7 @@ def checked(schema: StateSchema, named: Sequence[tuple[str, Read]]) -> list[Read
         for update in updates:
             for key, value in update.items():
                 if key in shared:
-                    if type(value) is Overwrite:
+                    if Overwrite.of(value) is not None:
                         overwritten.setdefault(key, []).append(number)
                 elif writers.setdefault(key, task) != task:
                     raise InvalidUpdateError(
