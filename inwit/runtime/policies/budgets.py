@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What one execution may spend; None is no limit.
+    """What one execution may spend, with the graphs within it; None is no limit.
 
-    Tokens and cost are those of the model calls that are recorded, those of graphs within it
-    included: what a model's server did not tell, or what has no price, is not counted. They are
+    Steps are its own and those of graphs within it. Tokens and cost are those of the model calls
+    that are recorded: what a model's server did not tell, or what has no price, is not counted. They are
     looked at before each model call and after each node, so that the last call may exceed them.
     """
 
@@ -72,8 +72,12 @@ class Spending:
     """What an execution has spent of its budget; also adds to that of the execution around it."""
 
     __slots__ = (
+        "_execution",
         "_lock",
+        "_own_limit",
         "_refused",
+        "_told",
+        "_within",
         "begun_ns",
         "budget",
         "cost_usd",
@@ -82,7 +86,15 @@ class Spending:
         "tokens",
     )
 
-    def __init__(self, budget: Budget, parent: Spending | None = None) -> None:
+    def __init__(
+        self, execution: Execution, budget: Budget, parent: Spending | None = None
+    ) -> None:
+        self._execution = execution
+        self._own_limit = execution.limit
+        self._within = 0
+        """Steps that executions within this one have taken."""
+        self._told = 0
+        """Of its own steps, those that the executions around it have counted."""
         self.budget = budget
         self.parent = parent
         self.begun_ns = monotonic_ns()
@@ -103,8 +115,39 @@ class Spending:
             self.parent.add(tokens, cost_usd)
 
     def error(self) -> BudgetExceededError | None:
-        """What ran out, here or around; also where a model call was refused for it."""
+        """What ran out, here or around; also where a call or a step was refused for it."""
+        self.tell_steps()
         return self._refused or self.over(before_call=False)
+
+    def tell_steps(self) -> None:
+        """Let the executions around this one count the steps that it has taken since."""
+        taken, self._told = self._execution.steps - self._told, self._execution.steps
+        around = self.parent
+        while around is not None and taken:
+            around.count_within(taken)
+            around = around.parent
+
+    def count_within(self, steps: int) -> None:
+        """Count steps of an execution within: it may take as many fewer itself."""
+        with self._lock:
+            self._within += steps
+        if self.budget.steps is not None:
+            left = max(self.budget.steps - self._within, 0)
+            self._execution.limit = min(self._own_limit, left)
+
+    @property
+    def steps_left(self) -> int | None:
+        """The steps that an execution within may take, by the budgets here and around."""
+        lefts = [] if self.parent is None else [self.parent.steps_left]
+        if self.budget.steps is not None:
+            lefts.append(self.budget.steps - self._execution.steps - self._within)
+        return min((left for left in lefts if left is not None), default=None)
+
+    def limit_by(self, around: Spending) -> None:
+        """Let an execution within take no more steps than are left around it."""
+        left = around.steps_left
+        if left is not None and left < self._execution.limit:
+            self._execution.limit = max(left, 0)
 
     def refusal(self) -> BudgetExceededError | None:
         """The error of a model call that is not to be made: nothing is left for it."""
@@ -119,11 +162,30 @@ class Spending:
             return TokenBudgetError(most, tokens)
         if usd is not None and (cost > usd or (before_call and cost == usd)):
             return CostBudgetError(usd, cost)
+        steps = self._execution.steps + self._within
+        if budget.steps is not None and self._within and steps > budget.steps:
+            return StepBudgetError(budget.steps, steps)
         return None if self.parent is None else self.parent.over(before_call=before_call)
 
     def out_of_steps(self, limit: int) -> BudgetExceededError | None:
-        """The error of an execution that wants a step more than `limit`, where that is its budget."""
-        return StepBudgetError(limit, limit) if self.budget.steps == limit else None
+        """The error of an execution that wants a step more than `limit`, where a budget set that."""
+        self._execution.steps = limit  # The step that is wanted is not taken.
+        self.tell_steps()
+        found: Spending | None = self
+        while found is not None:
+            most = found.budget.steps
+            if most is not None and found._execution.steps + found._within >= most:  # noqa: SLF001
+                return self._refuse(found, StepBudgetError(most, most))
+            found = found.parent
+        return None
+
+    def _refuse(self, owner: Spending, error: BudgetExceededError) -> BudgetExceededError:
+        """Note for all up to the budget's owner that it ran out: nothing between covers that up."""
+        around: Spending | None = self
+        while around is not None:
+            around._refused = error  # noqa: SLF001
+            around = None if around is owner else around.parent
+        return error
 
     def out_of_time(self, deadline_ns: int) -> BudgetExceededError | None:
         """The error of an execution that has reached a deadline, where that is its budget's."""
@@ -131,6 +193,9 @@ class Spending:
             spent = (monotonic_ns() - self.begun_ns) / 1e9
             return DeadlineBudgetError(self.budget.deadline_s or 0.0, spent)
         return None if self.parent is None else self.parent.out_of_time(deadline_ns)
+
+
+_ANY = Budget()
 
 
 def give(execution: Execution, given: Any, default: Budget | None) -> None:
@@ -142,7 +207,7 @@ def give(execution: Execution, given: Any, default: Budget | None) -> None:
     budget = Budget.of(given, default)
     if budget is None:
         return
-    spending = execution.spending = Spending(budget, execution.spending)
+    spending = execution.spending = Spending(execution, budget, execution.spending)
     if budget.steps is not None and budget.steps <= execution.limit:
         execution.limit = budget.steps
     if spending.deadline_ns is not None and spending.deadline_ns < execution.deadline_ns:
@@ -154,9 +219,10 @@ def give(execution: Execution, given: Any, default: Budget | None) -> None:
 def share(execution: Execution, around: Spending) -> None:
     """Let an execution spend of the budget of the one around it."""
     if execution.spending is None:
-        execution.spending = around
+        execution.spending = Spending(execution, _ANY, around)
     else:
         execution.spending.parent = around
+    execution.spending.limit_by(around)
     above: Spending | None = around
     while above is not None:
         _look_at_each_step(execution, above.budget)
@@ -164,5 +230,5 @@ def share(execution: Execution, around: Spending) -> None:
 
 
 def _look_at_each_step(execution: Execution, budget: Budget) -> None:
-    if budget.tokens is not None or budget.cost_usd is not None:
+    if budget != _ANY and (budget.steps, budget.tokens, budget.cost_usd) != (None, None, None):
         execution.is_careful = True

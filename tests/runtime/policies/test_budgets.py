@@ -284,3 +284,56 @@ async def test_branches_spend_of_one_budget(model: Model, project: Any) -> None:
     with pytest.raises(TokenBudgetError) as raised:
         await app.ainvoke({})
     assert raised.value.spent == 30
+
+
+def around_loops(n: int, **options: Any) -> Any:
+    """A graph of two steps, of which the first is `n` graphs of three steps at once."""
+    inner = StateGraph(State)
+    for name, after in (("a", "b"), ("b", "c"), ("c", END)):
+        inner.add_node(name, lambda state: {})
+        inner.add_edge(name, after)
+    within = inner.add_edge(START, "a").compile(name="inner")
+    graph = StateGraph(State).add_node("last", lambda state: {"answer": "done"})
+    for number in range(n):
+        graph.add_node(f"within{number}", lambda state: within.invoke({}) and None)
+        graph.add_edge(START, f"within{number}").add_edge(f"within{number}", "last")
+    return graph.compile(name="around", **options)
+
+
+@pytest.mark.parametrize(("steps", "n"), [(5, 1), (8, 2)])
+def test_steps_of_graphs_within_are_steps_of_the_budget_and_as_many_as_it_has_are_enough(
+    steps: int, n: int, project: Any
+) -> None:
+    assert around_loops(n, budget=Budget(steps=steps)).invoke({})["answer"] == "done"
+
+
+@pytest.mark.parametrize(("steps", "n"), [(1, 1), (2, 1), (3, 1), (4, 1), (6, 2), (7, 2)])
+def test_a_budget_of_fewer_steps_runs_out_within_or_after_the_graphs_within(
+    steps: int, n: int, project: Any
+) -> None:
+    app = around_loops(n, budget=Budget(steps=steps))
+
+    with pytest.raises(StepBudgetError) as raised:
+        app.invoke({})
+
+    assert (raised.value.limit, raised.value.spent) == (steps, steps)
+
+
+def test_a_budget_that_ran_out_of_steps_within_is_not_covered_up(project: Any) -> None:
+    inner = loop()
+    graph = StateGraph(State)
+    graph.add_node("within", inner, fallback=lambda state: {"answer": "covered up"})
+    app = graph.add_edge(START, "within").compile(name="outer", budget=Budget(steps=5))
+
+    with pytest.raises(StepBudgetError):
+        app.invoke({})
+
+
+def test_a_graph_within_may_run_out_of_a_budget_of_its_own_and_be_stood_in_for(
+    project: Any,
+) -> None:
+    inner = loop(budget=Budget(steps=3))
+    graph = StateGraph(State).add_node("within", inner, fallback=lambda state: {"answer": "less"})
+    app = graph.add_edge(START, "within").compile(name="outer", budget=Budget(steps=50))
+
+    assert app.invoke({})["answer"] == "less"
