@@ -36,6 +36,7 @@ from inwit.runtime.schemas import Schemas
 from inwit.runtime.state import ROOT, StateSchema
 from inwit.runtime.streaming import StreamMode, StreamOptions, astream, printing, stream
 from inwit.runtime.time_travel import TimeTravel
+from inwit.runtime.travel import place_of
 
 if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph
@@ -397,13 +398,10 @@ class CompiledGraph(
             self._check_saved(own_thread, given)
         if own_thread is None:
             execution_id = execution_id or new_id()
+        thread = check_id("thread", str(own_thread if own_thread is not None else execution_id))
+        outermost, pinned = place_of(named)
         place = Place(
-            thread_id=check_id(
-                "thread", str(own_thread if own_thread is not None else execution_id)
-            ),
-            ns=str(named.get("checkpoint_ns") or ""),
-            checkpoint_id=named.get("checkpoint_id"),
-            execution_id=execution_id,
+            thread_id=thread, checkpoint_id=outermost, pinned=pinned, execution_id=execution_id,
             durability=mode,
         )  # fmt: skip
         begun = begin(self, given, config, place, None if own_thread is None else self.saver)
@@ -470,6 +468,8 @@ class CompiledGraph(
             is_within=True,
             is_resumed=progress.is_resumed,
             is_lasting=self.options.checkpointer is True,
+            parents={**around.parents, around.ns: around.here},
+            travel=around.travel,
         )
         is_kept = around.saving is not None and self.options.checkpointer is not False
         begun = begin(self, given, config, place, around.saver if is_kept else None)
@@ -549,9 +549,11 @@ class CompiledGraph(
             return None
         return self._memory if chosen is None or chosen is True else chosen
 
-    def metadata_of(self, config: Config) -> dict[str, Any] | None:
-        """What checkpoints keep of a config."""
+    def metadata_of(self, config: Config, parents: Mapping[str, str]) -> dict[str, Any] | None:
+        """What checkpoints keep of a config, and of the checkpoints of the graphs around."""
         found = dict(config.get("metadata") or {})
+        if parents:
+            found["parents"] = dict(parents)
         for key, value in config.get("configurable", {}).items():
             is_plain = isinstance(value, str | int | float | bool)
             if is_plain and key not in ("thread_id", "checkpoint_id", "checkpoint_ns"):

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from inwit.runtime.policies.budgets import Spending
     from inwit.runtime.runtime import RunControl
     from inwit.runtime.sink import Sink
+    from inwit.runtime.travel import Travel
 
 _NO_EDGES: tuple[Edge, ...] = ()
 
@@ -88,6 +89,10 @@ class Execution(Recording, Context):
     """What the thread's last execution returned, for `@entrypoint`."""
     ns = ""
     """This graph's place within others, in the thread: "" for the outermost."""
+    parents: Mapping[str, str] = MappingProxyType({})
+    """The checkpoints that the graphs around it had come to when it began, by their places."""
+    travel: Travel | None = None
+    """How it began at an old checkpoint, if it did."""
     parent: Context | None = None
     """The context of the node that this graph runs in, where it is a part of that execution."""
     output: Sink | None = None

@@ -12,6 +12,7 @@ from inwit.runtime.commands import GraphInterrupt, Interrupt
 from inwit.runtime.context import current
 from inwit.runtime.progress import task_id
 from inwit.runtime.serial import freeze, thaw
+from inwit.runtime.travel import NO_ANSWER
 
 if TYPE_CHECKING:
     from inwit.runtime.checkpoints import Pending
@@ -64,12 +65,13 @@ def wait_for_answer(value: Any, schema: Any) -> Any:
     number = progress.asked
     progress.asked += 1
     refused: InvalidAnswerError | None = None
-    if number < len(progress.answers):
+    ns = ctx.execution.ns
+    answer = progress.answers[number] if number < len(progress.answers) else _loose(ctx, number)
+    if answer is not NO_ANSWER:
         try:
-            return _as_type(schema, progress.answers[number])
+            return _as_type(schema, answer)
         except InvalidAnswerError as exc:
             refused = exc
-    ns = ctx.execution.ns
     waiting = Waiting(
         id=task_id(ctx.task_id, ns, str(number), "interrupt"),
         value=value,
@@ -78,6 +80,18 @@ def wait_for_answer(value: Any, schema: Any) -> Any:
         task=progress.key,
     )
     raise Asked([waiting], refused)
+
+
+def _loose(ctx: Any, number: int) -> Any:
+    """The answer that was given to whatever is asked first, kept as one to this question."""
+    execution = ctx.execution
+    answer = NO_ANSWER if execution.travel is None else execution.travel.answer()
+    if answer is not NO_ANSWER:
+        from inwit.runtime.keeping import note
+
+        key = task_id(ctx.task_id, execution.ns, str(number), "interrupt")
+        note(execution, "resume", ctx.progress.key, key, freeze(answer, strict=True))
+    return answer
 
 
 def waiting_of(given: BaseException, ctx: Any) -> tuple[Waiting, ...]:
@@ -121,7 +135,7 @@ def match_answers(waiting: Sequence[Waiting], resume: Any) -> dict[str, Any]:
         InvalidAnswerError: An answer does not fit its question's schema.
     """
     by_id = {one.id: one for one in waiting}
-    if isinstance(resume, Mapping) and resume and all(_is_id(key) for key in resume):
+    if is_by_id(resume):
         answers = {key: value for key, value in resume.items() if key in by_id}
     elif len(waiting) > 1:
         raise OpenQuestionsError(list(by_id))
@@ -130,6 +144,11 @@ def match_answers(waiting: Sequence[Waiting], resume: Any) -> dict[str, Any]:
     for key, value in answers.items():
         check_answer(by_id[key].schema, value)
     return answers
+
+
+def is_by_id(resume: Any) -> bool:
+    """Whether answers are given by their questions' ids."""
+    return isinstance(resume, Mapping) and bool(resume) and all(_is_id(key) for key in resume)
 
 
 def _is_id(key: Any) -> bool:

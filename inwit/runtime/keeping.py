@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inwit.errors import CheckpointingOffError, ExecutionCancelledError
 from inwit.runtime.checkpoints import Checkpoint, InMemoryCheckpointer, Task
-from inwit.runtime.checkpoints.saving import Note, Saving
+from inwit.runtime.checkpoints.saving import WRITERS, Note, Saving
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
 from inwit.runtime.progress import in_step, node_of_key
@@ -52,8 +52,13 @@ def arrived_at(program: Program, last: Checkpoint | None) -> dict[int, set[int]]
     return {
         number: {program.by_name[name] for name in names if name in program.by_name}
         for number, names in ((last.joins if last is not None else None) or ())
-        if number != _FLOW
+        if number not in (_FLOW, WRITERS)
     } or None
+
+
+def writers_at(last: Checkpoint) -> set[str] | None:
+    """The nodes that led to a checkpoint, where it keeps them itself."""
+    return next((set(names) for number, names in last.joins or () if number == WRITERS), None)
 
 
 def flow_at(last: Checkpoint) -> FlowNames | None:
@@ -171,7 +176,7 @@ def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
     execution.saving = Saving(
         saver, execution.thread_id, execution.ns, execution.execution_id, "async", rows, seq
     )
-    execution.saving.metadata = execution.graph.metadata_of(execution.config)
+    execution.saving.metadata = execution.graph.metadata_of(execution.config, execution.parents)
     step = execution.base + max(execution.steps, 1) - 1
     execution.saving.save(
         here,

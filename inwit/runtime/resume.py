@@ -13,12 +13,13 @@ from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, Task, f
 from inwit.runtime.checkpoints.base import Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
-from inwit.runtime.interrupts import Waiting, match_answers, still_waiting
+from inwit.runtime.interrupts import Waiting, is_by_id, match_answers, still_waiting
 from inwit.runtime.keeping import arrived_at, flow_at, joins_kept, plain_keys, tasks_of_ready
 from inwit.runtime.progress import NOT_DONE, Progress, step_of_key
 from inwit.runtime.serial import freeze, thaw
 from inwit.runtime.snapshot import BEFORE_INPUT, is_before_input
 from inwit.runtime.state import ROOT
+from inwit.runtime.travel import Travel, travel_of
 from inwit.runtime.updates import Packet, Ready, in_order, read_update, ready_of
 from inwit.runtime.ways import hold_back
 
@@ -43,6 +44,16 @@ class Place(msgspec.Struct, kw_only=True):
     """Whether that node is run again by a resumed execution."""
     is_lasting: bool = False
     """Whether a graph within keeps its state from call to call."""
+    parents: Mapping[str, str] = {}
+    """The checkpoints of the graphs around it, by their places."""
+    travel: Travel | None = None
+    """How the execution around it travels."""
+    pinned: Mapping[str, str] = {}
+    """The checkpoints at which graphs within it begin again, by their places."""
+    is_pinned: bool = False
+    """Whether a graph within goes on at the named checkpoint."""
+    is_as_of: bool = False
+    """Whether a graph within begins with what it was at the named checkpoint, if any."""
 
 
 class Begun(msgspec.Struct, kw_only=True):
@@ -65,17 +76,25 @@ def begin(
         ThreadBusyError: Another process executes on the thread.
         UnknownCheckpointError: The thread has no such checkpoint.
     """
+    before_ns = None
     if saver is not None and given is None and is_before_input(place.checkpoint_id):
-        given = _before(graph, place, saver)
-    rows = () if saver is None else saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
+        given, before_ns = _before(graph, place, saver)
+    if saver is not None and place.is_within and place.travel is not None:
+        place.travel.point(place, saver)
+    is_fresh = saver is None or (place.is_as_of and place.checkpoint_id is None)
+    rows: Sequence[Row] = ()
+    if saver is not None and not is_fresh:
+        rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
     if place.checkpoint_id is not None and not rows:
         raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
     refuse_busy(rows)
+    if saver is not None and not place.is_within:
+        place.travel = travel_of(place, given, saver, rows, before_ns)
     return _Beginning(graph, config, place, saver, rows).begin(given)
 
 
-def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> Any:
-    """Point the place at what came before an input, and give that input again."""
+def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> tuple[Any, int]:
+    """Point the place at what came before an input, and give that input again, and its time."""
     named = (place.checkpoint_id or "").removesuffix(BEFORE_INPUT)
     rows = saver.load(place.thread_id, named, ns=place.ns)
     if not rows:
@@ -83,7 +102,7 @@ def _before(graph: CompiledGraph[Any], place: Place, saver: Checkpointer) -> Any
     last = split(rows)[0]
     place.checkpoint_id = last.parent_id
     found = {key: thaw(value) for key, value in last.update.items()}
-    return found[ROOT] if graph.schema.is_root else found
+    return (found[ROOT] if graph.schema.is_root else found), last.ts_ns
 
 
 class _Beginning:
@@ -104,6 +123,8 @@ class _Beginning:
             if place.checkpoint_id is not None and saver is not None:
                 newest = saver.last_seq(place.thread_id, ns=place.ns)
                 self.is_fork = rows[-1].seq != newest
+            if place.is_pinned or place.pinned:
+                self.is_fork = True
 
     def begin(self, given: Any) -> Begun:
         if self.place.is_within and not isinstance(given, Command):
@@ -117,7 +138,10 @@ class _Beginning:
     def _within(self, given: Any) -> Begun:
         """A graph that a node calls: it goes on where it was cut off, or begins with its input."""
         last, place = self.last, self.place
-        if last is not None and place.is_resumed and (last.next or not place.is_lasting):
+        if place.is_pinned:
+            return self._resumed({}, [])
+        is_resumed = place.is_resumed and not place.is_as_of
+        if last is not None and is_resumed and (last.next or not place.is_lasting):
             return self._resumed({}, [])
         return self._input(given)
 
@@ -127,10 +151,15 @@ class _Beginning:
         schema, place = self.graph.schema, self.place
         goes_on = bool(self.rows) and (place.is_lasting or not place.is_within)
         values = fold(self.rows) if goes_on else schema.initial()
+        names = set(values)
         parsed = self.graph.parse_input(given)
-        schema.apply(values, parsed)
+        changes = schema.apply(values, parsed, strict=goes_on)
         begun = self._made(values, place.execution_id or new_id(), seq=0)
         begun.given = parsed
+        if goes_on and not self.is_fork and values.keys() == names | changes.keys():
+            saving = begun.execution.saving
+            if saving is not None:
+                saving.follow(self.rows, changes)
         begun.execution.base = self._first_step()
         return begun
 
@@ -158,8 +187,11 @@ class _Beginning:
             )
         answers: dict[str, Any] = {}
         waiting = still_waiting(self.pending)
+        travel = self.place.travel
         if command.resume is not None:
-            if waiting:
+            if self.is_fork and travel is not None and not is_by_id(command.resume):
+                travel.answers.append(command.resume)
+            elif waiting:
                 answers = match_answers(waiting, command.resume)
             elif not self._resumable_by_answer():
                 raise InvalidStateError(
@@ -341,6 +373,7 @@ class _Beginning:
         place = self.place
         execution = self.graph.make_execution(execution_id, place.thread_id, self.config, values)
         execution.ns = place.ns
+        execution.parents, execution.travel = place.parents, place.travel
         execution.seq = seq if self.graph.journal is not None else 0
         if self.saver is not None:
             newest = self.rows[-1].seq if self.rows else 0
@@ -355,7 +388,7 @@ class _Beginning:
                 self.rows,
                 newest,
             )
-            saving.metadata = self.graph.metadata_of(self.config)
+            saving.metadata = self.graph.metadata_of(self.config, place.parents)
             execution.saving = saving
         return Begun(execution=execution)
 

@@ -82,12 +82,25 @@ def has_input_before(graph: CompiledGraph[Any], row: Checkpoint) -> bool:
     return row.source == "input" and not graph.first_step
 
 
-def config_of(place: Place, checkpoint_id: str | None) -> dict[str, Any]:
-    """The config that names a checkpoint, or a thread without any."""
-    named = {"thread_id": place.thread_id, "checkpoint_ns": place.ns}
+def config_of(
+    place: Place, checkpoint_id: str | None, row: Checkpoint | None = None
+) -> dict[str, Any]:
+    """The config that names a checkpoint, or a thread without any.
+
+    By a checkpoint's row, of a graph within another, it names those of the graphs around too.
+    """
+    named: dict[str, Any] = {"thread_id": place.thread_id, "checkpoint_ns": place.ns}
     if checkpoint_id is not None:
         named["checkpoint_id"] = checkpoint_id
+        if parents := parents_of(row):
+            named["checkpoint_map"] = {**parents, place.ns: checkpoint_id}
     return {"configurable": named}
+
+
+def parents_of(row: Checkpoint | None) -> dict[str, str]:
+    """The checkpoints that the graphs around had come to, by their places."""
+    found = (row.metadata or {}).get("parents") if row is not None else None
+    return dict(found or {})
 
 
 def snapshot_of(
@@ -113,14 +126,15 @@ def snapshot_of(
         _apply_done(graph, values, pending, tasks)
     parent_id, source = last.parent_id, last.source
     if has_input_before(graph, last):
-        parent_id, source = last.checkpoint_id + BEFORE_INPUT, "loop"
+        parent_id = last.checkpoint_id + BEFORE_INPUT
+        source = "loop" if last.parts is None else "update"
     return StateSnapshot(
         values=graph.shown_state(values),
         next=tuple(one.name for one in tasks if not is_live or one.result is None),
-        config=config_of(place, last.checkpoint_id),
+        config=config_of(place, last.checkpoint_id, last),
         metadata=_metadata(last, source, last.step),
         created_at=timestamp(last.ts_ns),
-        parent_config=None if parent_id is None else config_of(place, parent_id),
+        parent_config=None if parent_id is None else config_of(place, parent_id, last),
         tasks=tasks,
         interrupts=tuple(one for task in tasks for one in task.interrupts),
     )
@@ -138,10 +152,10 @@ def before_input(
     return StateSnapshot(
         values=graph.shown_state(values),
         next=("__start__",),
-        config=config_of(place, row.checkpoint_id + BEFORE_INPUT),
+        config=config_of(place, row.checkpoint_id + BEFORE_INPUT, row),
         metadata=_metadata(row, "input", row.step - 1),
         created_at=timestamp(row.ts_ns),
-        parent_config=None if row.parent_id is None else config_of(place, row.parent_id),
+        parent_config=None if row.parent_id is None else config_of(place, row.parent_id, row),
         tasks=(task,),
         interrupts=(),
     )
@@ -190,7 +204,7 @@ def ends_of(checkpoints: Iterable[Checkpoint]) -> dict[str, Checkpoint]:
 
 
 def _metadata(row: Checkpoint, source: str, step: int) -> Metadata:
-    found = Metadata(source=source, step=step, parents={}, **(row.metadata or {}))
+    found = Metadata({"source": source, "step": step, "parents": {}, **(row.metadata or {})})
     found.execution_id = row.execution_id
     return found
 

@@ -10,7 +10,7 @@ from inwit.ids import new_id
 from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
-from inwit.runtime.keeping import arrived_at, save
+from inwit.runtime.keeping import arrived_at, save, writers_at
 from inwit.runtime.serial import freeze_all
 from inwit.runtime.snapshot import (
     PregelTask,
@@ -19,6 +19,7 @@ from inwit.runtime.snapshot import (
     StateUpdate,
     config_of,
     history_of,
+    parents_of,
     snapshot_of,
     state_at,
 )
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from inwit.runtime.resume import Place
 
 Config = Mapping[str, Any]
+INPUT = "__input__"
+"""As whom a thread is given an input, which the start then takes."""
+_NOBODY = frozenset({""})
 COPY = "__copy__"
 """As whom a thread is updated to copy a checkpoint."""
 
@@ -135,12 +139,13 @@ class TimeTravel:
         if not supersteps:
             raise ValueError("No supersteps provided")
         saver, place = self.thread(config)
-        for updates in supersteps:
-            if not updates:
-                raise ValueError("No updates provided")
-            checkpoint_id = loops.run(_update(self.graph_at(place.ns), saver, place, updates))
+        if not all(supersteps):
+            raise ValueError("No updates provided")
+        graph = self.graph_at(place.ns)
+        for updates, is_input in _turns(supersteps):
+            written = loops.run(_update(graph, saver, place, updates, is_input))
             place.checkpoint_id = None
-        return config_of(place, checkpoint_id)
+        return config_of(place, *written)
 
     async def abulk_update_state(
         self: Any, config: Config, supersteps: Sequence[Sequence[StateUpdate]]
@@ -183,9 +188,10 @@ class TimeTravel:
 
 
 async def _update(
-    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, updates: Sequence[Any]
-) -> str:
-    """Write one checkpoint with changes, whole, and give its id."""
+    graph: CompiledGraph[Any], saver: Checkpointer, place: Place, updates: Sequence[Any],
+    is_input: bool,
+) -> tuple[str, Checkpoint | None]:  # fmt: skip
+    """Write one checkpoint with changes, whole, and give its id, and the one that it follows."""
     rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
     if place.checkpoint_id is not None and not rows:
         raise UnknownCheckpointError(place.thread_id, place.checkpoint_id)
@@ -203,14 +209,19 @@ async def _update(
         ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
         if as_node is not None and values is not None:
             parts.append((as_node, freeze_all(dict(pairs_written(graph.schema, values)))))
-    execution.steps = 1
+    execution.steps, recorded = 1, {}
+    if is_input:
+        execution.base += last is not None
+        recorded = freeze_all(graph.parse_input(updates[0][0]))
     following = in_order(ready)
     seq = saver.last_seq(place.thread_id, ns=place.ns)
     saving = Saving(saver, place.thread_id, place.ns, execution.execution_id, "sync", rows, seq)
+    if parents := parents_of(last):
+        saving.metadata = {"parents": parents}
     execution.saving = saving
-    source = "fork" if is_copy else "update"
-    checkpoint_id, _ = await save(execution, {}, following, source, parts=parts or None)
-    return checkpoint_id
+    source = "fork" if is_copy else "input" if is_input else "update"
+    checkpoint_id, _ = await save(execution, recorded, following, source, parts=parts or None)
+    return checkpoint_id, last
 
 
 async def _apply_as(  # noqa: PLR0917 - of one update
@@ -219,12 +230,12 @@ async def _apply_as(  # noqa: PLR0917 - of one update
 ) -> list[Ready]:  # fmt: skip
     """Merge values as a node would, and give where that node leads."""
     program, state = graph.program, execution.state
-    if as_node == "__start__" or (as_node is None and last is None and len(program.nodes) != 1):
-        graph.schema.apply(state, graph.parse_input(values))
-        return list(await entry_of(execution))
-    if values is None and as_node is None:
+    if values is None and as_node is None and last is not None:
         return _same_next(program, last)
     name = as_node or _last_writer(graph, saver, place, last)
+    if name == "__start__":
+        graph.schema.apply(state, graph.parse_input(values))
+        return list(await entry_of(execution))
     if name == "__end__":
         return []
     if name not in program.by_name:
@@ -266,25 +277,53 @@ def _same_next(program: Any, last: Checkpoint | None) -> list[Ready]:
 def _last_writer(
     graph: CompiledGraph[Any], saver: Checkpointer, place: Place, last: Checkpoint | None
 ) -> str:
-    """The node that led to a checkpoint, where only one can have.
+    """The node that led to a checkpoint, where only one can have; the start, where none has run.
 
     Raises:
         InvalidUpdateError: Several can have.
     """
-    names = list(graph.program.by_name)
-    if len(names) == 1:
-        return names[0]
-    while last is not None and last.parent_id is not None:
-        rows = saver.load(place.thread_id, last.parent_id, ns=place.ns)
-        source, last = last.source, split(rows)[0] if rows else None
-        if source == "loop" and last is not None:
-            if len(last.next) == 1:
-                return last.next[0].name
-            break
+    if graph.first_step:  # An entry point is its only node.
+        return next(iter(graph.program.by_name))
+    found: set[str] | None = None
+    while last is not None and not found:
+        if last.source == "input":
+            return "__start__"
+        rows = () if last.parent_id is None else saver.load(
+            place.thread_id, last.parent_id, ns=place.ns
+        )  # fmt: skip
+        before = split(rows)[0] if rows else None
+        found = writers_at(last)
+        if found is None and last.source == "loop":
+            found = {task.name for task in before.next} if before is not None else set(_NOBODY)
+        last = before
+    if not found:
+        return "__start__"
+    if len(found) == 1 and found != _NOBODY:
+        return next(iter(found))
     raise InvalidUpdateError(
         "Ambiguous update, specify as_node: it cannot be known which node the values stand for.",
-        hint=f"Give update_state(config, values, as_node=…): one of {', '.join(names)}.",
+        hint="Give update_state(config, values, as_node=…): one of "
+        f"{', '.join(graph.program.by_name)}.",
     )
+
+
+def _turns(
+    supersteps: Sequence[Sequence[Any]],
+) -> Iterator[tuple[Sequence[Any], bool]]:
+    """Each step's updates, and whether they are an input: it is given as `INPUT` and as the start."""
+    given: list[StateUpdate] = []
+    for updates in supersteps:
+        names = [one[1] if len(one) > 1 else None for one in updates]
+        if given and names != ["__start__"]:
+            yield given, True
+            given = []
+        if names == [INPUT]:
+            given = [StateUpdate(updates[0][0], "__start__")]
+        else:
+            yield updates, bool(given)
+            given = []
+    if given:
+        yield given, True
 
 
 __all__ = ["PregelTask", "SavedTask", "StateSnapshot", "StateUpdate", "TimeTravel", "snapshot_of"]

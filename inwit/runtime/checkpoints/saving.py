@@ -31,6 +31,8 @@ SNAPSHOT_EVERY = 32
 """Steps between two checkpoints that hold the whole state."""
 LEASE_S = 60
 """How long a thread belongs to the process that wrote its newest row, if that cannot be asked."""
+WRITERS = "writers"
+"""Stands in the place of a join's number beside the nodes that led to a checkpoint."""
 Note = tuple[PendingKind, str, str, Any]
 """What is pending: kind, task, key, frozen value."""
 
@@ -39,8 +41,8 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
-        "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
+        "_changes", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
+        "_since_whole", "_spacing", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
 
@@ -85,7 +87,16 @@ class Saving:
     @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._is_at_exit or self._since_whole >= SNAPSHOT_EVERY
+        return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
+
+    def follow(self, rows: Sequence[Row], changes: dict[str, Any]) -> None:
+        """Let the first checkpoint, an input's, continue `rows`: it changes their state so."""
+        self._spacing.follow(rows)
+        self._changes = changes
+
+    def _is_due(self, source: Source = "input") -> bool:
+        is_other = self._changes is not None and source != "input"
+        return is_other or self._spacing.is_due()
 
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
@@ -114,6 +125,8 @@ class Saving:
         if self.failure is not None:
             raise self.failure
         if self._is_at_exit:
+            if source == "loop" and self._kept is not None:
+                joins = [*(joins or ()), [WRITERS, [task.name for task in self._kept[2]]]]
             self._kept = checkpoint_id, step, following, source, joins
             self._notes = notes
             self.last_id = checkpoint_id

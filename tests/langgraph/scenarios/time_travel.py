@@ -141,3 +141,134 @@ async def a_replay_async(lib):
     graph = _graph(lib, calls)
     await graph.ainvoke({}, thread())
     return [await graph.ainvoke(None, _before(graph, "b")), calls]
+
+
+def _nested(lib: Any, calls: list[str], depth: int = 1) -> Any:
+    """A graph that keeps its own memory and asks twice, within others of one node."""
+
+    def node(name: str) -> Any:
+        def run(state: State) -> Any:
+            calls.append(name)
+            return {"log": [f"{name}:{lib.interrupt(name + '?')}" if name in "bc" else name]}
+
+        return run
+
+    within = lib.StateGraph(State).add_sequence([(name, node(name)) for name in "abc"])
+    within = within.add_edge(lib.START, "a").compile(checkpointer=True)
+    for level in range(depth):
+        saver = lib.InMemorySaver() if level == depth - 1 else True
+        around = lib.StateGraph(State).add_node("within", within).add_edge(lib.START, "within")
+        within = around.compile(checkpointer=saver)
+    return within
+
+
+def _config_within(graph: Any) -> Any:
+    found = graph.get_state(thread(), subgraphs=True)
+    while found.tasks and not isinstance(found.tasks[0].state, dict | type(None)):
+        found = found.tasks[0].state
+    return found.config
+
+
+def _sources(graph: Any) -> list[Any]:
+    return [(s.metadata["source"], s.next) for s in graph.get_state_history(thread())]
+
+
+def a_replay_from_a_checkpoint_within(lib):
+    calls: list[str] = []
+    graph = _nested(lib, calls)
+    graph.invoke({}, thread())
+    first = _config_within(graph)
+    graph.invoke(lib.Command(resume="1"), thread())
+    graph.invoke(lib.Command(resume="2"), thread())
+    found = [waiting(graph.invoke(None, first)), _sources(graph)]
+    found += [waiting(graph.invoke(lib.Command(resume="3"), thread()))]
+    return [
+        *found,
+        graph.invoke(lib.Command(resume="4"), thread()),
+        calls,
+        _sources(graph),
+    ]
+
+
+def a_fork_at_a_checkpoint_within(lib):
+    calls: list[str] = []
+    graph = _nested(lib, calls)
+    graph.invoke({}, thread())
+    fork = graph.update_state(_config_within(graph), {"log": ["fork"]})
+    found = [waiting(graph.invoke(None, fork))]
+    found += [waiting(graph.invoke(lib.Command(resume="1"), fork))]
+    return [*found, graph.invoke(lib.Command(resume="2"), thread()), calls]
+
+
+def a_replay_from_two_floors_down(lib):
+    calls: list[str] = []
+    graph = _nested(lib, calls, depth=2)
+    graph.invoke({}, thread())
+    graph.invoke(lib.Command(resume="1"), thread())
+    second = _config_within(graph)
+    graph.invoke(lib.Command(resume="2"), thread())
+    return [waiting(graph.invoke(None, second)), calls]
+
+
+def _remembering(lib: Any, seen: list[Any]) -> Any:
+    def look(state: State) -> Any:
+        seen.append(list(state["log"]))
+        return {"log": ["x"]}
+
+    class Outer(TypedDict, total=False):
+        count: Annotated[int, operator.add]
+
+    within = lib.StateGraph(State).add_node("look", look).add_edge(lib.START, "look")
+    graph = lib.StateGraph(Outer).add_node("before", lambda _: {"count": 1})
+    graph.add_node("within", within.compile(checkpointer=True))
+    graph.add_edge(lib.START, "before").add_edge("before", "within")
+    return graph.compile(checkpointer=lib.InMemorySaver())
+
+
+def a_replay_forgets_what_a_lasting_subgraph_did_later(lib):
+    seen: list[Any] = []
+    graph = _remembering(lib, seen)
+    for _ in range(3):
+        graph.invoke({"count": 1}, thread())
+    second = [s for s in graph.get_state_history(thread()) if s.next == ("before",)][1]
+    graph.invoke(None, second.config)
+    graph.invoke({"count": 1}, thread())
+    return seen
+
+
+def a_fork_forgets_what_a_lasting_subgraph_did_later(lib):
+    seen: list[Any] = []
+    graph = _remembering(lib, seen)
+    for _ in range(2):
+        graph.invoke({"count": 1}, thread())
+    graph.invoke(None, graph.update_state(_before(graph, "within"), {"count": 5}))
+    return seen
+
+
+def updates_before_anything_ran_are_inputs(lib):
+    graph = _graph(lib, [])
+    graph.update_state(thread(), {"log": ["1"]})
+    graph.update_state(thread(), {"log": ["2"]})
+    return history(graph, thread())
+
+
+def an_update_after_the_input_is_an_input(lib):
+    graph = _graph(lib, [])
+    graph.invoke({}, thread(), interrupt_before=["a"])
+    graph.update_state(thread(), {"log": ["more"]})
+    return history(graph, thread())
+
+
+def inputs_among_many_updates(lib):
+    graph = _graph(lib, [], names="ab")
+    steps = [("in", "__input__"), ("in", "__start__"), ("a", "a"), ("b", "b")]
+    given = [[lib.StateUpdate({"log": [value]}, name)] for value, name in steps]
+    graph.bulk_update_state(thread(), [*given, *given])
+    return history(graph, thread())
+
+
+def an_update_after_a_run_that_is_kept_at_its_end(lib):
+    graph = _graph(lib, [])
+    graph.invoke({}, thread(), interrupt_before=["c"], durability="exit")
+    graph.update_state(thread(), {"log": ["more"]})
+    return graph.get_state(thread()).next
