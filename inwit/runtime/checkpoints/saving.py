@@ -41,8 +41,8 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_changes", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
-        "_since_whole", "_spacing", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
+        "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
+        "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
 
@@ -87,16 +87,7 @@ class Saving:
     @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
-
-    def follow(self, rows: Sequence[Row], changes: dict[str, Any]) -> None:
-        """Let the first checkpoint, an input's, continue `rows`: it changes their state so."""
-        self._spacing.follow(rows)
-        self._changes = changes
-
-    def _is_due(self, source: Source = "input") -> bool:
-        is_other = self._changes is not None and source != "input"
-        return is_other or self._spacing.is_due()
+        return self._is_at_exit or self._since_whole >= SNAPSHOT_EVERY
 
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
