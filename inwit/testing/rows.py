@@ -61,6 +61,7 @@ def checkpoint(
         version=3,
         metadata={"user": "ada", "tags": ["a", ("b", 2)]},
         parts=[("plain", frozen), ("sent#1", {"log": freeze_delta([seq])})],
+        changes=None if whole else frozen | {"log": freeze_delta([seq])},
     )
 
 

@@ -52,7 +52,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
 
     `update` maps the keys that the step changed to frozen values, a list reducer's to what it
     appended; `state` is the whole frozen state, where this checkpoint holds it. A checkpoint without
-    it continues the one before; the first of an execution and every fork are whole.
+    it continues the one before; the first of a thread and every fork are whole.
     """
 
     thread_id: str
@@ -80,6 +80,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     """What the caller's config said, as it is."""
     parts: Any = None
     """What each task of the step wrote, as (task, frozen update), where nothing else says so."""
+    changes: dict[str, Any] | None = None
+    """What the state changed by, where `update` is what came in: an execution's input."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2, gc=False):

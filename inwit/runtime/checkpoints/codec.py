@@ -40,6 +40,7 @@ class _Checkpoint(msgspec.Struct, kw_only=True, array_like=True, tag=1):
     version: int
     metadata: dict[str, _Frozen] | None
     parts: list[tuple[str, dict[str, _Frozen]]] | None = None
+    changes: dict[str, _Frozen] | None = None
 
 
 class _Pending(msgspec.Struct, kw_only=True, array_like=True, tag=2):
@@ -104,7 +105,10 @@ def _packed(row: Row) -> Row:
         row,
         next=tuple(replace(task, arg=_pack(task.arg)) for task in row.next),
         parts=row.parts and [(task, _pack_all(update)) for task, update in row.parts],
-        **{name: _pack_all(getattr(row, name)) for name in ("update", "state", "metadata")},
+        **{
+            name: _pack_all(getattr(row, name))
+            for name in ("update", "state", "metadata", "changes")
+        },
     )
 
 

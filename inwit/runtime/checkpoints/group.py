@@ -17,6 +17,7 @@ from inwit.errors import (
     StoreUnreachableError,
 )
 from inwit.runtime.checkpoints.base import Row
+from inwit.runtime.checkpoints.room import Room
 
 BATCH = 500
 """How many puts are written together at most."""
@@ -54,6 +55,7 @@ class GroupWriter:
         self._name = name
         self._commit = commit
         self._count = threads
+        self._room = Room()
         self._reset()
 
     def _reset(self) -> None:
@@ -73,6 +75,7 @@ class GroupWriter:
             self._changed.notify()
             if len(self._threads) < self._count and len(self._waiting) > len(self._threads):
                 self._start()
+        self._room.enter(put.done)
         return put.done
 
     def drain(self, timeout_s: float | None = None) -> None:

@@ -6,24 +6,59 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from threading import Lock
 
-from inwit.errors import ThreadGapError, ThreadTakenError
-from inwit.runtime.checkpoints.base import Checkpoint, Row, is_whole
+import msgspec
+
+from inwit.errors import ThreadGapError, ThreadTakenError, UnserialisableError
+from inwit.runtime.checkpoints.base import Checkpoint, Pending, Row, is_whole
+from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.checkpoints.opening import Opened
+from inwit.runtime.serial import pack
+
+PACKED_ROWS = 128
+"""A log that waits is packed if it has no more rows, so that whoever goes on with it loses no time."""
 
 
 class _Log:
     """The rows of one namespace, and where its checkpoints are.
 
     The indices are brought up to date by readers, so that a writer pays for nothing but its rows.
+    A log whose execution waits is one string of bytes: thousands may wait, for days.
     """
 
-    __slots__ = ("_checkpoints", "_indexed", "_places", "_wholes", "dropped", "rows")
+    __slots__ = ("_checkpoints", "_indexed", "_places", "_wholes", "dropped", "packed", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.packed: bytes | None = None
+        """What stands for the rows, which are none then."""
         self.dropped = 0
-        """How many rows before the first one were pruned."""
+        """How many rows before the first one were pruned, or are packed."""
         self._indexed = 0
+
+    def pack(self) -> None:
+        """Keep the rows as bytes, if they are few and come back as they are."""
+        if len(self.rows) > PACKED_ROWS or not all(map(_is_packable, self.rows)):
+            return
+        self.packed = _join([encode(row) for row in self.rows])
+        self.dropped += len(self.rows)
+        self.rows = _NO_ROWS
+        if self._indexed:
+            self._indexed = 0
+            del self._checkpoints, self._wholes, self._places
+
+    def unpacked(self) -> _Log:
+        """This log with its rows, or a copy that has them."""
+        if self.packed is None:
+            return self
+        found = _Log()
+        found.rows = [decode(data) for data in _part(self.packed)]
+        found.dropped = self.dropped - len(found.rows)
+        return found
+
+    def unpack(self) -> None:
+        """Have the rows again."""
+        found = self.unpacked()
+        self.rows, self.dropped, self.packed = found.rows, found.dropped, None
 
     def begin(self, row: Row, last: int) -> None:
         """Let an empty log begin later than with 1; refuse any other row than the next."""
@@ -101,10 +136,14 @@ class InMemoryCheckpointer(Opened):
                 log = self._threads[first.thread_id][first.ns]
             except KeyError:
                 log = self._threads.setdefault(first.thread_id, {}).setdefault(first.ns, _Log())
+            if log.packed is not None:
+                log.unpack()
             last = log.dropped + len(log.rows)
             if first.seq != last + 1:
                 log.begin(first, last)
             log.rows += rows
+            if type(rows[-1]) is Pending and rows[-1].kind == "closed":
+                log.pack()
 
     def load(
         self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""
@@ -124,7 +163,7 @@ class InMemoryCheckpointer(Opened):
 
     def last_seq(self, thread_id: str, *, ns: str = "") -> int:
         """The `seq` of the newest row; 0 where there is none."""
-        log = self._find(thread_id, ns)
+        log = self._threads.get(thread_id, {}).get(ns)
         return 0 if log is None else log.dropped + len(log.rows)
 
     def delete_thread(self, thread_id: str) -> None:
@@ -136,7 +175,11 @@ class InMemoryCheckpointer(Opened):
         """Forget what none of the newest `keep` checkpoints of a namespace needs, in each."""
         with self._lock:
             for log in self._threads.get(thread_id, {}).values():
+                was_packed = log.packed is not None
+                log.unpack()
                 log.prune(keep)
+                if was_packed:
+                    log.pack()
 
     def threads(self) -> Sequence[str]:
         """The ids of all threads, sorted."""
@@ -144,9 +187,26 @@ class InMemoryCheckpointer(Opened):
             return sorted(name for name, logs in self._threads.items() if any_rows(logs))
 
     def _find(self, thread_id: str, ns: str) -> _Log | None:
-        return self._threads.get(thread_id, {}).get(ns)
+        log = self._threads.get(thread_id, {}).get(ns)
+        return None if log is None else log.unpacked()
 
 
 def any_rows(logs: dict[str, _Log]) -> bool:
     """Whether a thread has any row: one that was only refused leaves an empty log."""
-    return any(log.rows for log in logs.values())
+    return any(log.rows or log.packed for log in logs.values())
+
+
+def _is_packable(row: Row) -> bool:
+    """Whether a row is the same after packing; what a config says need not be."""
+    if isinstance(row, Pending) or not row.metadata:
+        return True
+    try:
+        pack(row.metadata)
+    except UnserialisableError:
+        return False
+    return True
+
+
+_NO_ROWS: list[Row] = []
+_join = msgspec.msgpack.Encoder().encode
+_part = msgspec.msgpack.Decoder(list[bytes]).decode

@@ -104,7 +104,7 @@ class MigratingCheckpointer(Wrapping):
                 state = {key: thaw(value) for key, value in row.state.items()}
             else:
                 state = self._migrated(state, version, row.version)
-                apply_update(state, row.update)
+                apply_update(state, row.update if row.changes is None else row.changes)
             version = row.version
         return self._migrated(state, version)
 

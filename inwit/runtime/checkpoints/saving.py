@@ -24,6 +24,7 @@ from inwit.runtime.checkpoints.base import (
     Task,
 )
 from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
+from inwit.runtime.checkpoints.spacing import Spacing
 from inwit.runtime.serial import freeze
 
 _logger = logging.getLogger("inwit")
@@ -41,8 +42,8 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
-        "_since_whole", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
+        "_changes", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
+        "_since_whole", "_spacing", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
 
@@ -70,6 +71,9 @@ class Saving:
         self._notes: Sequence[Note] = ()
         """What is to be kept with it."""
         self._since_whole = SNAPSHOT_EVERY
+        """Checkpoints since the last one that was whole, or that need not be."""
+        self._spacing = Spacing()
+        self._changes: dict[str, Any] | None = None
         self._seq = seq
         self._owner = "" if self.is_volatile else owner()
         self._lease_ns = 0 if self.is_volatile else LEASE_S * 1_000_000_000
@@ -87,7 +91,16 @@ class Saving:
     @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._is_at_exit or self._since_whole >= SNAPSHOT_EVERY
+        return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
+
+    def follow(self, rows: Sequence[Row], changes: dict[str, Any]) -> None:
+        """Let the first checkpoint, an input's, continue `rows`: it changes their state so."""
+        self._spacing.follow(rows)
+        self._changes = changes
+
+    def _is_due(self, source: Source = "input") -> bool:
+        is_other = self._changes is not None and source != "input"
+        return is_other or self._spacing.is_due()
 
     def check(self) -> None:
         """Raise what made an earlier write fail, which nobody may have waited for."""
@@ -122,11 +135,13 @@ class Saving:
             self._notes = notes
             self.last_id = checkpoint_id
             return None
-        whole = self._since_whole >= SNAPSHOT_EVERY
-        self._since_whole = 0 if whole else self._since_whole + 1
+        is_asked = self._since_whole >= SNAPSHOT_EVERY
+        whole = is_asked and self._is_due(source)
+        self._since_whole = 0 if is_asked else self._since_whole + 1
         if self._is_plain and not whole and source == "loop" and joins is None and parts is None:
             # To name every field takes five times as long as to name those that say something.
             self._seq = seq = self._seq + 1
+            self._spacing.recent.append(update)
             row = Checkpoint(
                 thread_id=self.thread_id, seq=seq, checkpoint_id=checkpoint_id,
                 execution_id=self.execution_id, step=step, ts_ns=time_ns(), next=following,
@@ -134,7 +149,7 @@ class Saving:
             )  # fmt: skip
             self.last_id = self._parent_id = checkpoint_id
             return self._checkpointer.put((row,))
-        if whole:
+        if is_asked:
             self._is_plain = self.is_volatile and not self.ns and self.metadata is None
         frozen = {k: freeze(v, strict=True) for k, v in state.items()} if whole else None
         return self._put(
@@ -156,6 +171,12 @@ class Saving:
     ) -> Future[None] | None:
         self._seq += 1
         now = time_ns()
+        changes, self._changes = self._changes, None
+        if state is None:
+            self._spacing.recent.append(update if changes is None else changes)
+        else:
+            self._spacing.begin(state)
+            changes = None
         row = Checkpoint(
             thread_id=self.thread_id,
             ns=self.ns,
@@ -174,6 +195,7 @@ class Saving:
             lease_until_ns=now + self._lease_ns,
             metadata=self.metadata,
             parts=parts,
+            changes=changes,
         )
         self.last_id = self._parent_id = checkpoint_id
         return self._put_rows((row, *self._rows_of(notes)))

@@ -20,7 +20,7 @@ def fold(rows: Sequence[Row]) -> dict[str, Any]:
     state = {key: thaw(value) for key, value in (first.state or {}).items()}
     for row in rows[1:]:
         if isinstance(row, Checkpoint):
-            apply_update(state, row.update)
+            apply_update(state, row.update if row.changes is None else row.changes)
     return state
 
 

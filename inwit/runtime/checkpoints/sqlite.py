@@ -15,6 +15,7 @@ from inwit.errors import MalformedInputError, ThreadGapError, ThreadTakenError
 from inwit.runtime.checkpoints.base import Checkpoint, Row
 from inwit.runtime.checkpoints.codec import decode, encode
 from inwit.runtime.checkpoints.opening import Opened
+from inwit.runtime.checkpoints.room import Room
 from inwit.runtime.checkpoints.sqlite_file import File, OwnFile, ProjectFile
 from inwit.runtime.store.connection import query
 
@@ -108,6 +109,7 @@ class SqliteCheckpointer(Opened):
             self._file = OwnFile(_path_of(path), _TABLE, _MIGRATIONS)
         self._pending = WeakValueDictionary[str, Future[Any]]()
         """The newest write of each thread, while anybody has it."""
+        self._room = Room()
 
     def _set_up(self) -> None:
         self.threads()
@@ -121,6 +123,7 @@ class SqliteCheckpointer(Opened):
         packed = [_values(row) for row in rows]
         done = self._file.submit(lambda connection: _append(connection, packed))
         self._pending[packed[0][0]] = done
+        self._room.enter(done)
         return done
 
     def _is_settled(self, thread_id: str) -> bool:
