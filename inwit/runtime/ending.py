@@ -13,11 +13,11 @@ from inwit.errors import (
     ExecutionTimeoutError,
     GraphRecursionError,
     InvalidAnswerError,
-    NoParentError,
     StoreError,
 )
 from inwit.runtime.attempts import own_timeout
-from inwit.runtime.commands import ParentCommand
+from inwit.runtime.commands import OrphanCommand, ParentCommand
+from inwit.runtime.context import NEVER_NS
 from inwit.runtime.failures import failure_of, mark, node_of
 from inwit.runtime.interrupts import Asked
 from inwit.runtime.keeping import note_failure
@@ -57,12 +57,14 @@ async def finish(execution: Execution) -> Any:
 async def fail(execution: Execution, error: BaseException) -> BaseException:
     """Record how the execution ended and give the error to raise."""
     error = own_timeout(execution, error)
+    execution.deadline_ns = NEVER_NS  # What is over its time is not cut off once more as it ends.
     if execution.tasks is not None:
         await execution.tasks.settle(is_given_up=True)
     if isinstance(error, ParentCommand):
         if execution.parent is None:
-            error = NoParentError(execution.node)
+            error = OrphanCommand(execution.node, error.command)
         else:
+            error.is_from_within = True
             end(execution, "completed", None, "")
             return error
     if isinstance(error, _LIMITS):
@@ -104,7 +106,7 @@ def end(execution: Execution, status: str, error: Exception | None, reason: str)
     execution.rows.append(
         (END, execution.seq, monotonic_ns(), status, output, failure, reason, node)
     )
-    execution.is_done = True
+    execution.is_done, execution.deadline_ns = True, NEVER_NS
     if execution.saving is not None:
         if status == "completed":
             execution.last_save = execution.saving.close(execution.state) or execution.last_save

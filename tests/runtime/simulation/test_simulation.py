@@ -7,6 +7,8 @@ cancelled ends. A seed that fails is told with the command that repeats it.
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +17,11 @@ from typing import Any
 
 import pytest
 
-from inwit import InMemoryCheckpointer, SqliteCheckpointer
-from tests.runtime.simulation import faults
+from inwit import START, InMemoryCheckpointer, SqliteCheckpointer, StateGraph
+from inwit.errors import ExecutionCancelledError
+from inwit.runtime.checkpoints import split
+from tests.runtime.simulation import faults, virtual
+from tests.runtime.simulation.shapes import State
 from tests.runtime.simulation.simulate import BrokenPromiseError, simulate
 from tests.runtime.simulation.world import World
 
@@ -119,3 +124,33 @@ def test_a_checkpointer_that_forgets_is_noticed(
 ) -> None:
     with pytest.raises(BrokenPromiseError, match=word):
         outcomes(range(MOST_SEEDS), lambda seed: kind(), scheduling=scheduling)
+
+
+def test_an_execution_that_was_stopped_waits_for_the_disk_undisturbed() -> None:
+    kept = virtual.Disk(InMemoryCheckpointer(), Slowly())
+
+    async def sleeps(state: State) -> None:
+        await asyncio.sleep(60)
+
+    graph: Any = StateGraph(State)
+    graph.add_node("sleeps", sleeps)
+    graph.add_edge(START, "sleeps")
+    app = graph.compile(kept, name="slow", durability="sync")
+
+    async def stop() -> None:
+        task = asyncio.ensure_future(app.ainvoke({}, thread_id="t"))
+        await asyncio.sleep(10)
+        await app.acancel(thread_id="t")
+        with pytest.raises(ExecutionCancelledError):
+            await task
+
+    virtual.run(stop())
+
+    assert split(kept.load("t"))[1][-1].kind == "closed"
+
+
+class Slowly(random.Random):
+    """Draws the longest write: longer than the watchdog looks away."""
+
+    def choice(self, seq: Any) -> Any:
+        return 5.0
