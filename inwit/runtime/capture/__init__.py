@@ -76,9 +76,27 @@ class _Patches:
 _patches = _Patches()
 
 
+def record_langchain() -> None:
+    """Record the models and tools of langchain-core in nodes from now on, or once it is imported."""
+    global _is_listening  # noqa: PLW0603 - once in a process
+    if not _is_listening:
+        _is_listening = True
+        when_imported("langchain_core.tracers.context", _listen)
+
+
+_is_listening = False
+
+
+def _listen(module: ModuleType) -> None:
+    from inwit.runtime.capture.langchain import listen
+
+    listen(module)
+
+
 def capture() -> Capture:
     """Record the model calls of client libraries that are made inside of nodes.
 
+    Those of langchain-core's models are recorded in any case, and with it those in watched graphs.
     One line, before or after the libraries are imported; more than one changes nothing. What a
     client sends and gets stays as it is, and no key is recorded. Calls outside of a node pass
     unrecorded.

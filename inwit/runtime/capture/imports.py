@@ -17,7 +17,7 @@ class _Watcher:
     """A finder that finds nothing itself, and sees what is found."""
 
     def __init__(self) -> None:
-        self.then: dict[str, Then] = {}
+        self.then: dict[str, list[Then]] = {}
         self._looking = threading.local()
 
     def find_spec(
@@ -41,8 +41,7 @@ class _Watcher:
         def exec_module(module: ModuleType) -> None:
             loader.exec_module = execute
             execute(module)
-            then = self.then.pop(name, None)
-            if then is not None:
+            for then in self.then.pop(name, ()):
                 then(module)
 
         loader.exec_module = exec_module
@@ -59,9 +58,13 @@ def when_imported(name: str, then: Then) -> Callable[[], None]:
         return lambda: None
     if _watcher not in sys.meta_path:
         sys.meta_path.insert(0, _watcher)
-    _watcher.then[name] = then
-    return lambda: _call_off(name)
+    _watcher.then.setdefault(name, []).append(then)
+    return lambda: _call_off(name, then)
 
 
-def _call_off(name: str) -> None:
-    _watcher.then.pop(name, None)
+def _call_off(name: str, then: Then) -> None:
+    waiting = _watcher.then.get(name, [])
+    if then in waiting:
+        waiting.remove(then)
+    if not waiting:
+        _watcher.then.pop(name, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from inwit.runtime.capture.place import Place
 from inwit.runtime.capture.prices import Usage
 from inwit.runtime.capture.recorder import ModelCall, ToolCall, unharmed
 from inwit.runtime.capture.wire import tool_names
+from inwit.runtime.context import current
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -34,21 +34,6 @@ class CallRecorder(BaseCallbackHandler):
     is_on = True
 
     @property
-    def ignore_llm(self) -> bool:
-        """Whether model calls are left out."""
-        return not self.is_on
-
-    @property
-    def ignore_chat_model(self) -> bool:
-        """Whether model calls are left out."""
-        return not self.is_on
-
-    @property
-    def ignore_agent(self) -> bool:
-        """Whether tool calls are left out."""
-        return not self.is_on
-
-    @property
     def ignore_chain(self) -> bool:
         """Whether chains are left out."""
         return True
@@ -57,6 +42,11 @@ class CallRecorder(BaseCallbackHandler):
     def ignore_retriever(self) -> bool:
         """Whether retrievers are left out."""
         return True
+
+    def _at(self, run_id: UUID, parent_run_id: UUID | None) -> Place | None:
+        """Where a new call is to be recorded; None where it is not, or has been already."""
+        is_wanted = run_id not in _calls and (self.is_on or is_on())
+        return self.place_of(parent_run_id) if is_wanted else None
 
     def place_of(self, parent_run_id: UUID | None) -> Place | None:  # noqa: ARG002
         """Say in which node a call is made."""
@@ -83,8 +73,8 @@ class CallRecorder(BaseCallbackHandler):
     def _start(
         self, run_id: UUID, parent_run_id: UUID | None, said: Sequence[Any], about: dict[str, Any]
     ) -> None:
-        at = self.place_of(parent_run_id)
-        if at is None or run_id in _calls:
+        at = self._at(run_id, parent_run_id)
+        if at is None:
             return
         metadata, given = about.get("metadata") or {}, about.get("invocation_params") or {}
         call = ModelCall(
@@ -144,8 +134,8 @@ class CallRecorder(BaseCallbackHandler):
         parent_run_id: UUID | None = None, inputs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """See langchain-core."""
-        at = self.place_of(parent_run_id)
-        if at is not None and run_id not in _calls:
+        at = self._at(run_id, parent_run_id)
+        if at is not None:
             name = (serialized or {}).get("name") or kwargs.get("name") or "tool"
             given = inputs if inputs is not None else input_str
             _calls[run_id] = ToolCall(at, tool=str(name), given=given)
@@ -165,19 +155,28 @@ class CallRecorder(BaseCallbackHandler):
             call.fail(error)
 
 
-_hooked: ContextVar[CallRecorder | None] | None = None
+class _Hook:
+    """What langchain-core asks for a handler: there is one in nodes that are recorded."""
+
+    def get(self) -> CallRecorder | None:
+        return _recorder if is_on() else None
+
+
 _recorder = CallRecorder()
+_recorder.is_on = False
+_hook: list[Any] = []
+
+
+def listen(context_module: Any) -> None:
+    """Record what is called in the nodes of recorded graphs; once, since no hook can be removed."""
+    if not _hook:
+        _hook.append(_Hook())
+        context_module.register_configure_hook(_hook[0], inheritable=True)
 
 
 def install(context_module: Any) -> Callable[[], None]:
-    """Add a recorder to every run of langchain-core; gives what undoes it.
-
-    Its hooks can be registered but not removed, so what undoes it switches the recorder off.
-    """
-    global _hooked  # noqa: PLW0603
-    if _hooked is None:
-        _hooked = ContextVar("inwit_langchain", default=_recorder)
-        context_module.register_configure_hook(_hooked, inheritable=True)
+    """Record also what is called in the nodes of watched graphs; gives what undoes it."""
+    listen(context_module)
     _recorder.is_on = True
 
     def undo() -> None:
@@ -187,8 +186,8 @@ def install(context_module: Any) -> Callable[[], None]:
 
 
 def is_on() -> bool:
-    """Whether the calls of langchain-core's tools and models are being recorded."""
-    return _recorder.is_on and _hooked is not None
+    """Whether the calls of langchain-core's tools and models are being recorded here."""
+    return bool(_hook) and (_recorder.is_on or place.of(current()) is not None)
 
 
 def plain_message(message: Any) -> dict[str, Any]:

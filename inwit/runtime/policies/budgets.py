@@ -207,6 +207,10 @@ def give(execution: Execution, given: Any, default: Budget | None) -> None:
     budget = Budget.of(given, default)
     if budget is None:
         return
+    if budget.tokens is not None or budget.cost_usd is not None:
+        from inwit.runtime.capture import record_langchain
+
+        record_langchain()
     spending = execution.spending = Spending(execution, budget, execution.spending)
     if budget.steps is not None and budget.steps <= execution.limit:
         execution.limit = budget.steps

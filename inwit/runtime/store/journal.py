@@ -24,6 +24,7 @@ import apsw
 
 from inwit.errors import StoreError, StoreLockedError
 from inwit.events import Event
+from inwit.runtime.capture import record_langchain
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
 from inwit.runtime.record import Recording
@@ -116,6 +117,7 @@ class Journal:
         with _journals_lock:
             found = _journals.get(project.folder)
             if found is None:
+                record_langchain()
                 found = _journals[project.folder] = cls(project)
             return found
 
