@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 import msgspec
 
@@ -128,8 +129,10 @@ class InMemoryCheckpointer(Opened):
         self._threads: dict[str, dict[str, _Log]] = {}
         self._lock = Lock()
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def put(self, rows: Sequence[Row], *given: Any) -> None:
         """Append rows of one thread and namespace."""
+        if given:
+            return self.put_tuple(rows, *given)  # type: ignore[no-any-return] # a config
         first = rows[0]
         with self._lock:
             try:
@@ -144,6 +147,7 @@ class InMemoryCheckpointer(Opened):
             log.rows += rows
             if type(rows[-1]) is Pending and rows[-1].kind == "closed":
                 log.pack()
+        return None
 
     def load(
         self, thread_id: str, checkpoint_id: str | None = None, *, ns: str = ""

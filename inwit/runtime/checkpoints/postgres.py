@@ -99,8 +99,10 @@ class PostgresCheckpointer(Opened):
         self._writer.drain()
         self._pool.close()
 
-    def put(self, rows: Sequence[Row]) -> Future[None]:
+    def put(self, rows: Sequence[Row], *given: Any) -> Future[None]:
         """Append rows; the future is done when the server has committed them."""
+        if given:
+            return self.put_tuple(rows, *given)  # type: ignore[no-any-return] # a config
         return self._writer.put(rows)
 
     def load(

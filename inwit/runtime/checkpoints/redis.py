@@ -63,8 +63,10 @@ class RedisCheckpointer(Opened):
         self._writer.drain()
         self._redis.connection_pool.disconnect()
 
-    def put(self, rows: Sequence[Row]) -> Future[None]:
+    def put(self, rows: Sequence[Row], *given: Any) -> Future[None]:
         """Append rows; the future is done when the server has them."""
+        if given:
+            return self.put_tuple(rows, *given)  # type: ignore[no-any-return] # a config
         return self._writer.put(rows)
 
     def load(

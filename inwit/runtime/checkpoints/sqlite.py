@@ -118,8 +118,10 @@ class SqliteCheckpointer(Opened):
         """Write what waits and close the file."""
         self._file.close()
 
-    def put(self, rows: Sequence[Row]) -> Future[Any]:
+    def put(self, rows: Sequence[Row], *given: Any) -> Future[Any]:
         """Append rows; the future is done when their commit has reached the disk."""
+        if given:
+            return self.put_tuple(rows, *given)  # type: ignore[no-any-return] # a config
         packed = [_values(row) for row in rows]
         done = self._file.submit(lambda connection: _append(connection, packed))
         self._pending[packed[0][0]] = done

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from inwit.events import timestamp
 from inwit.runtime.checkpoints.base import Checkpoint, Pending, Row
+from inwit.runtime.checkpoints.foreign import WRITE, Config, named_by, put_tuple, put_writes
 from inwit.runtime.checkpoints.snapshots import fold, split
 from inwit.runtime.serial import thaw
-
-Config = Mapping[str, Any]
 
 
 class CheckpointTuple(NamedTuple):
@@ -24,11 +23,52 @@ class CheckpointTuple(NamedTuple):
 
 
 class ReadInTuples:
-    """The reading methods of LangGraph's savers, over a checkpointer's own."""
+    """The methods of LangGraph's savers, over a checkpointer's own.
+
+    ``put`` is the protocol's, and LangGraph's where it is called with a config and a checkpoint.
+    """
+
+    def put_tuple(
+        self: Any,
+        config: Any,
+        checkpoint: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        new_versions: Any = None,  # noqa: ARG002 - keys have no versions
+    ) -> Any:
+        """Append a checkpoint that somebody else has made, and give the config that names it."""
+        return put_tuple(self, config, checkpoint, metadata)
+
+    def put_writes(
+        self: Any,
+        config: Config,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",  # noqa: ARG002 - what is pending is in the order of its writing
+    ) -> None:
+        """Keep what a task has written after the newest checkpoint, which `config` names."""
+        put_writes(self, config, writes, task_id)
+
+    async def aput(
+        self: Any, config: Config, checkpoint: Any, metadata: Any, new_versions: Any
+    ) -> dict[str, Any]:
+        """Append a checkpoint that somebody else has made, and give the config that names it."""
+        given = (config, checkpoint, metadata, new_versions)
+        found: dict[str, Any] = await _in_thread(self.put, *given)
+        return found
+
+    async def aput_writes(
+        self: Any,
+        config: Config,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """See `put_writes`."""
+        await _in_thread(self.put_writes, config, writes, task_id, task_path)
 
     def get_tuple(self: Any, config: Config) -> CheckpointTuple | None:
         """The newest, or the named, checkpoint of the thread that `config` names."""
-        thread_id, ns, checkpoint_id = _named(config)
+        thread_id, ns, checkpoint_id = named_by(config)
         return _tuple(self.load(thread_id, checkpoint_id, ns=ns))
 
     def get(self: Any, config: Config) -> dict[str, Any] | None:
@@ -50,8 +90,8 @@ class ReadInTuples:
             filter: What their metadata must hold.
             before: A config with the checkpoint_id before which to begin.
         """
-        places = [_named(config)] if config else [(name, "", None) for name in self.threads()]
-        until = None if before is None else _named(before)[2]
+        places = [named_by(config)] if config else [(name, "", None) for name in self.threads()]
+        until = None if before is None else named_by(before)[2]
         count = 0
         for thread_id, ns, only in places:
             is_reached = until is None
@@ -96,15 +136,6 @@ async def _in_thread(call: Callable[..., Any], *args: Any) -> Any:
     return await asyncio.to_thread(call, *args)
 
 
-def _named(config: Config) -> tuple[str, str, str | None]:
-    named = config["configurable"]
-    return (
-        str(named["thread_id"]),
-        str(named.get("checkpoint_ns") or ""),
-        named.get("checkpoint_id"),
-    )
-
-
 def _config(row: Checkpoint, checkpoint_id: str) -> dict[str, Any]:
     named = {"thread_id": row.thread_id, "checkpoint_ns": row.ns, "checkpoint_id": checkpoint_id}
     return {"configurable": named}
@@ -142,4 +173,6 @@ def _checkpoint(rows: Sequence[Row], last: Checkpoint) -> dict[str, Any]:
 
 
 def _write(row: Pending) -> tuple[str, str, Any]:
-    return row.task, f"__{row.kind}__", thaw(row.value)
+    is_foreign = row.kind == "memo" and row.key.startswith(f"{WRITE} ")
+    channel = row.key.removeprefix(f"{WRITE} ") if is_foreign else f"__{row.kind}__"
+    return row.task, channel, thaw(row.value)

@@ -21,7 +21,7 @@ from inwit import (
     S3Checkpointer,
     SqliteSaver,
 )
-from inwit.errors import MalformedInputError, MissingLibraryError
+from inwit.errors import MalformedInputError, MissingLibraryError, UnserialisableError
 from tests.runtime.checkpoints.graphs import counting
 
 CONFIG = {"configurable": {"thread_id": "t"}}
@@ -174,3 +174,70 @@ def test_a_connection_with_an_open_transaction_is_left_as_it_is(tmp_path: Path) 
 
     assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)]
     connection.close()
+
+
+def savers_by_name(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    return {
+        "memory": InMemorySaver,
+        "file": lambda: SqliteSaver.from_conn_string(str(folder / "own.db")),
+        "postgres": lambda: PostgresSaver.from_conn_string(
+            request.getfixturevalue("postgres").place("by_hand")
+        ),
+        "redis": lambda: RedisCheckpointer(
+            request.getfixturevalue("redis_server").uri, prefix="by_hand"
+        ),
+    }
+
+
+def by_hand(number: int) -> dict[str, Any]:
+    """A checkpoint as LangGraph's users write them."""
+    return {
+        "v": 4,
+        "id": f"1ef4f797-8335-6428-8001-{number:012}",
+        "ts": f"2026-07-31T20:14:{number:02}.571107+00:00",
+        "channel_values": {"n": number, "seen": {number}},
+        "channel_versions": {"n": 2},
+        "versions_seen": {"__input__": {}},
+    }
+
+
+@pytest.mark.parametrize("backend", ["memory", "file", "postgres", "redis"])
+def test_a_checkpoint_that_is_put_by_hand_is_got_and_listed(
+    backend: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    write = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+    with savers_by_name(request, tmp_path)[backend]() as saver:
+        saver.setup()
+        first = saver.put(write, by_hand(1), {"source": "input", "step": -1, "user": "ada"}, {})
+        second = saver.put(first, by_hand(2), {}, {})
+        saver.put_writes(second, [("n", 3), ("log", (1, 2))], "task", "~path")
+
+        newest, older = saver.list(CONFIG)
+
+        assert first["configurable"]["checkpoint_id"] == by_hand(1)["id"]
+        assert saver.get(CONFIG)["channel_values"] == {"n": 2, "seen": {2}}
+        assert saver.get_tuple(first).checkpoint["channel_values"] == {"n": 1, "seen": {1}}
+        assert newest.config == second
+        assert newest.parent_config == first
+        assert newest.pending_writes == [("task", "n", 3), ("task", "log", (1, 2))]
+        assert older.metadata["source"] == "input"
+        assert [one.config for one in saver.list(None, filter={"user": "ada"})] == [first]
+        assert newest.checkpoint["ts"] == "2026-07-31T20:14:02.571107Z"
+        with pytest.raises(MalformedInputError, match="not the newest"):
+            saver.put_writes(first, [("n", 4)], "task")
+        with pytest.raises(UnserialisableError, match="object"):
+            saver.put(second, {**by_hand(3), "channel_values": {"n": object()}}, {}, {})
+
+
+@pytest.mark.anyio
+async def test_a_checkpoint_is_put_by_hand_by_async_code_and_a_graph_goes_on_with_it(
+    project: Path, tmp_path: Path
+) -> None:
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "own.db")) as saver:
+        values = {"n": 5, "log": [4]}
+        found = await saver.aput(CONFIG, {**by_hand(1), "channel_values": values}, {}, {})
+        await saver.aput_writes(found, [("note", "seen")], "task")
+
+        assert (await counting(saver).ainvoke({"n": 7}, CONFIG))["log"] == [4, 7, 8, 9]
+        listed = [one async for one in saver.alist(CONFIG)]
+        assert listed[-1].config == found
