@@ -36,3 +36,15 @@ def inherited(config: Config) -> Config:
         if named
         else {key: value for key, value in config.items() if key != "configurable"}
     )
+
+
+def metadata_of(config: Config, parents: Mapping[str, str]) -> dict[str, Any] | None:
+    """What checkpoints keep of a config, and of the checkpoints of the graphs around."""
+    found = dict(config.get("metadata") or {})
+    if parents:
+        found["parents"] = dict(parents)
+    for key, value in config.get("configurable", {}).items():
+        is_plain = isinstance(value, str | int | float | bool)
+        if is_plain and key not in ("thread_id", "checkpoint_id", "checkpoint_ns"):
+            found.setdefault(key, value)
+    return found or None

@@ -13,6 +13,7 @@ from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, Task, f
 from inwit.runtime.checkpoints.base import Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
+from inwit.runtime.configs import metadata_of
 from inwit.runtime.interrupts import Waiting, is_by_id, match_answers, still_waiting
 from inwit.runtime.keeping import arrived_at, flow_at, joins_kept, plain_keys, tasks_of_ready
 from inwit.runtime.progress import NOT_DONE, Progress, step_of_key
@@ -388,7 +389,7 @@ class _Beginning:
                 self.rows,
                 newest,
             )
-            saving.metadata = self.graph.metadata_of(self.config, place.parents)
+            saving.metadata = metadata_of(self.config, place.parents)
             execution.saving = saving
         return Begun(execution=execution)
 
