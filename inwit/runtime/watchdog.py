@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import current_task, get_running_loop
+from collections.abc import Callable
+from contextvars import Context as ContextVars
 from time import monotonic_ns
 from weakref import WeakKeyDictionary, ref
 
@@ -17,6 +19,7 @@ from inwit.runtime.context import NEVER_NS, Context
 
 TICK_S = 1.0
 _FASTEST_S = 0.005
+_NOTHING = ContextVars()
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
 _last: tuple[asyncio.AbstractEventLoop | None, Watchdog | None] = (None, None)
@@ -29,7 +32,10 @@ class Watchdog:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = ref(loop)
         self.contexts: set[Context] = set()
-        self.timer: asyncio.TimerHandle | None = None
+        self.due_s: float | None = None
+        """When it looks again, on the loop's clock; None while there is nothing to look at."""
+        self._timer: Callable[[], asyncio.TimerHandle | None] = lambda: None
+        """Gives the timer, weakly: it holds the loop, which one that was closed outlives."""
 
     @staticmethod
     def watch(ctx: Context) -> Watchdog:
@@ -44,7 +50,7 @@ class Watchdog:
             _last = (loop, found)
         ctx.task = current_task(loop)
         found.contexts.add(ctx)
-        if found.timer is None:
+        if found.due_s is None:
             found.look_within(TICK_S)
         if ctx.budget_s is not None and ctx.budget_s < TICK_S:
             found.look_within(ctx.budget_s)
@@ -56,17 +62,19 @@ class Watchdog:
         if loop is None:
             return
         due = loop.time() + seconds
-        if self.timer is None or self.timer.when() > due + 0.001:
-            if self.timer is not None:
-                self.timer.cancel()
-            self.timer = loop.call_at(due, self._look)
+        if self.due_s is None or self.due_s > due + 0.001:
+            timer = self._timer()
+            if timer is not None:
+                timer.cancel()
+            # Its own context holds nothing of the execution that happens to begin it.
+            self.due_s, self._timer = due, ref(loop.call_at(due, self._look, context=_NOTHING))
 
     def forget(self, ctx: Context) -> None:
         """Stop watching a context."""
         self.contexts.discard(ctx)
 
     def _look(self) -> None:
-        self.timer = None
+        self.due_s = None
         now, soonest = monotonic_ns(), TICK_S
         for ctx in self.contexts:
             for running in (ctx, *ctx.branches):
