@@ -150,6 +150,8 @@ def _listed(
     # Who says "it" means what was invoked; graphs within it are found by their own names.
     ids = {one.execution_id for one in found}
     outer = [one for one in found if one.parent_execution_id not in ids]
+    if graph is None:
+        outer = [one for one in found if one.parent_execution_id is None] or outer
     total -= len(found) - len(outer)
     found = outer
     narrowed = [one for one in found if fits(one)] if fits else found

@@ -304,3 +304,89 @@ def test_a_follow_up_is_not_the_same_question_in_other_words(sold: dict[str, str
 
 def test_a_node_with_a_cache_is_said_to_have_one(sold: dict[str, str]) -> None:
     assert "has a cache policy already" in ask("What if work_out_tax were cached?").text
+
+
+def test_two_threads_are_compared_by_what_differs(sold: dict[str, str]) -> None:
+    answer = ask("What is different between ada and eve?")
+
+    assert answer.data["values"]["before"] == sold["ada"]
+    assert "Where the first went" in answer.text and "review" in answer.text
+    assert f"execution://{sold['eve']}/history" in uris(answer)
+
+
+def test_the_last_two_executions_are_compared(sold: dict[str, str]) -> None:
+    values = ask("Compare the last two executions").data["values"]
+
+    assert (values["before"], values["after"]) == (sold["eve"], sold["fay"])
+
+
+def test_a_key_that_nobody_wrote_is_told_by_the_nodes_that_would_have(
+    sold: dict[str, str],
+) -> None:
+    answer = ask("Why is there no risk in dee's execution?")
+
+    assert "fraud_check, which writes risk, did not run." in answer.text
+    assert "nothing is ordered" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("question", "key"),
+    [("Why was the price 9.5?", "price"), ("Why is approved True in eve's execution?", "approved")],
+)
+def test_a_value_is_traced_to_the_visit_that_wrote_it(
+    sold: dict[str, str], question: str, key: str
+) -> None:
+    answer = ask(question)
+
+    assert answer.intent == "why"
+    assert list(answer.data["values"]) == [key]
+    assert answer.data["causes"][0]["kind"] == "wrote"
+
+
+def test_nodes_are_ranked_by_their_failures(sold: dict[str, str]) -> None:
+    values = ask("Which node fails most often?").data["values"]
+
+    assert list(values) == ["receive", "get_price"]
+    assert (values["receive"]["failed"], values["get_price"]["tried_again"]) == (1, 1)
+
+
+def test_another_model_cannot_be_foretold_where_a_node_is_named(sold: dict[str, str]) -> None:
+    assert "another model" in ask("What if work_out_tax used another model?").text
+
+
+def test_the_last_execution_is_one_that_was_invoked_and_none_within_it(
+    sold: dict[str, str],
+) -> None:
+    assert sold["fay"] in ask("What did the last completed execution return?").text
+
+
+def test_when_it_ends_is_not_told_of_what_waits_for_a_person(project: Path) -> None:
+    selling().invoke({"sku": "elephant", "quantity": 99}, thread_id="gus")
+
+    assert "waits for a person's answer" in ask("When will gus's execution finish?").text
+    assert "1 execution waits for a person's answer" in ask("Is anything stuck?").text
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("Does a crash lose data?", "Durability is implemented"),
+        ("Is there a limit on parallel branches?", "Yes: limits are implemented"),
+        ("Which node comes last?", "sales begins at receive and can end after"),
+        ("Who publishes the packages?", "inwit/folder-checkpointer, "),
+        ("Did the cache help?", "Yes: from the cache came work_out_tax"),
+    ],
+)
+def test_what_is_asked_in_passing_is_answered_to_the_point(
+    sold: dict[str, str], question: str, start: str
+) -> None:
+    assert ask(question).text.startswith(start)
+
+
+def test_a_why_that_names_nothing_is_said_to_be_answered_by_what_stands_out(
+    sold: dict[str, str],
+) -> None:
+    answer = ask("Why was ada's parcel blue?")
+
+    assert answer.text.startswith("What is asked names no node, key or way of this graph")
+    assert answer.confidence <= 0.5

@@ -70,7 +70,9 @@ def answer(scene: Scene) -> Draft:
         _judge_errors(draft, graph.name, recent, past)
         _judge_latency(draft, graph.name, recent, past)
         _judge_retries(draft, recent, past)
-    if not asks_loop:
+    if asks_loop:
+        _say_waiting(scene, draft)
+    else:
         _judge_tokens(draft, graph.name, recent, past)
     _sum_up(draft, graph.name, recent)
     return draft
@@ -270,6 +272,17 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     )
     for tool, uris in list(repeats.items())[:3]:
         draft.say(f"{short(tool, 120)} was called {times(len(uris))} with equal input.", *uris[:4])
+
+
+def _say_waiting(scene: Scene, draft: Draft) -> None:
+    """Tell apart what waits for a person: it stands still, and is not stuck."""
+    page = scene.store.executions(graph=scene.scope, status="waiting_for_input", limit=HISTORY)
+    if page.items:
+        verb = "waits" if page.total_count == 1 else "wait"
+        draft.say(
+            f"{count(page.total_count, 'execution')} {verb} for a person's answer.",
+            *(Ref(uri=one.uri, why="waiting_for_input") for one in page.items[:3]),
+        )
 
 
 def _without_progress(visits: list[Visit], node: str) -> bool:

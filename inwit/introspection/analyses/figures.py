@@ -50,6 +50,10 @@ _ORDER = (
     r"(?:what|which|in what|in which) order\b|(?:order|sequence) (?:of|did|were|in which)"
     r"|(?:what|which) (?:nodes|steps) (?:ran|were (?:run|visited|executed))|(?:what|which) path did"
 )
+_MOST_FAILED = (
+    r"(?:which|what) (?:node|step|stage)s?\b.*(?:fail|error|crash|break|raise|unreliable)\w*\b.*"
+    r"(?:most|least|often|frequent)|(?:most|least) (?:unreliable|fragile|flaky|error-prone) (?:node|step)"
+)
 _MOST_VISITED = (
     r"(?:which|what) (?:node|step|stage)s?\b.*(?:most often|least often|most frequent|more than once"
     r"|(?:ran|run|visited|executed|called)\b.*\b(?:the )?(?:most|least)\b)"
@@ -80,7 +84,7 @@ def asked(scene: Scene) -> Draft | None:
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
         (_RANKED_RUNS, _longest_runs), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
-        (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
+        (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
         (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
@@ -324,6 +328,35 @@ def _most_visited(scene: Scene) -> Draft:
     draft.data["values"] = {name: ran[name] for name in ranked}
     told = listed((f"{name} {times(ran[name])}" for name in ranked), most=TOLD * 2)
     draft.say(f"In {where} there were {count(len(found), 'visit')}: {told}.", uri)
+    return draft
+
+
+def _most_failed(scene: Scene) -> Draft:
+    """Rank nodes by how many of their visits failed or were tried again."""
+    draft, graph = _draft(), scene.graph
+    if graph is None:
+        return nothing_recorded(scene, draft)
+    found = scene.store.recent_visits(graph.name, executions=HISTORY)
+    ran = Counter(visit.node for visit in found)
+    failed = Counter(visit.node for visit in found if visit.status == "failed")
+    again = Counter(visit.node for visit in found if visit.attempts > 1)
+    if not ran:
+        return nothing_recorded(scene, draft)
+    draft.data["values"] = {
+        name: {"failed": failed[name], "tried_again": again[name], "visits": ran[name]}
+        for name in sorted(ran, key=lambda name: (-failed[name], -again[name], name))
+        if failed[name] or again[name]
+    }
+    metrics = graph_uri(graph.name, "metrics")
+    if not draft.data["values"]:
+        draft.say(f"No node of {graph.name} failed in {count(len(found), 'visit')}.", metrics)
+    for name, one in list(draft.data["values"].items())[:TOLD]:
+        again_too = f", and was tried again in {one['tried_again']}" if one["tried_again"] else ""
+        draft.say(
+            f"{name} failed in {one['failed']} of {count(one['visits'], 'visit')}{again_too}.",
+            node_uri(graph.name, name),
+            metrics,
+        )
     return draft
 
 

@@ -8,14 +8,15 @@ from inwit.events import Event, LlmCompleted, LlmStarted
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_cost import Spent
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, short, times
+from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
 from inwit.introspection.quotes import failure
 from inwit.introspection.scene import Scene
-from inwit.introspection.which import choose
+from inwit.introspection.which import choose, thread_of
 from inwit.runtime.views import Execution
 
 TOLD = 6
 DEEPEST = 5
+LOOKED_AT = 100
 _TYPES = ("llm_started", "llm_completed")
 
 
@@ -48,6 +49,40 @@ def answer(scene: Scene) -> Draft:
     _say_models(draft, choice.words, started, spent)
     for call in started[:TOLD]:
         _say_end(draft, call, ended.get((call.execution_id, call.call_id)))
+    return draft
+
+
+def spenders(scene: Scene) -> Draft | None:
+    """Rank nodes by the tokens that their model calls used; None where no node is asked about."""
+    graph = scene.graph
+    if graph is None or (scene.node is None and not scene.says(r"nodes?\b|steps?\b|models?\b")):
+        return None
+    draft = Draft(data={"values": {}})
+    page = scene.store.executions(graph=graph.name, thread_id=thread_of(scene), limit=LOOKED_AT)
+    by_model = scene.says(r"models?\b")
+    spent: dict[str, Spent] = defaultdict(Spent)
+    paid = [one for one in page.items if one.llm_calls]
+    for one in paid:
+        for event in scene.store.events(one.execution_id, types=("llm_completed",)):
+            if isinstance(event, LlmCompleted) and scene.node in (None, event.node):
+                spent[event.model if by_model else str(event.node)].add(event)
+    if not spent:
+        who = f"{scene.node} of {graph.name}" if scene.node else f"a node of {graph.name}"
+        draft.say(f"No model call by {who} is on record.", graph_uri(graph.name, "executions"))
+        return draft
+    ranked = sorted(spent.items(), key=lambda pair: -pair[1].tokens)
+    draft.data["values"] = {
+        name: {"tokens": one.tokens, "calls": one.calls, "cost_usd": one.cost}
+        | {"unpriced_calls": one.unpriced}
+        for name, one in ranked
+    }
+    number = count(len(paid), "execution")
+    for name, used in ranked[:TOLD]:
+        draft.say(
+            f"{name}: {used.tokens:,} tokens in {count(used.calls, 'model call')}, {used.money}, in the "
+            f"last {number} of {graph.name} with model calls.",
+            used.uri,
+        )
     return draft
 
 

@@ -13,6 +13,7 @@ from inwit.answers import Intent
 from inwit.introspection.analyses import (
     cache_hits,
     children,
+    comparing,
     interrupts,
     model_calls,
     tool_calls,
@@ -48,7 +49,7 @@ _WHY_WAITS = (
     r"\bwhy\b.*\b(?:wait|paus|block|stuck|stop|halt|hang|idle|not (?:go(?:ing)? on|mov|runn))"
 )
 _CACHED = (
-    r"\bcache hit|\bhits? (?:in )?the cache|\bfrom (?:the|a|its) cache\b"
+    r"\b(?:did|does|has|is|was) the cache\b.*\b(?:help|use|useful|work|pay|paid|good)\w*|\bcache hit|\bhits? (?:in )?the cache|\bfrom (?:the|a|its) cache\b"
     r"|^(?!.*\b(?:if|should|could|can|would|how (?:do|can))\b).*\b(?:was|were|did|got|which|what|how many)"
     r"\b.*\b(?:cached\b|(?:use|hit)s? (?:the |its |a )?cache\b)"
 )
@@ -75,6 +76,15 @@ _BUDGETS = (
     r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*\bbudgets?\b"
 )
 
+_COMPARED = (
+    r"\b(?:compare|comparing|contrast)\b|\bdiff(?:s|er|ers|erence|erences|erent)?\b.*\b(?:between|from|in|of|to)\b"
+    r"|\bwhat(?: is|'s| was)? different\b|\bhow (?:do|does|did)\b.*\bdiffer\b"
+)
+_SPENDERS = (
+    r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*)\b"
+    r".*\b(?:tokens?|money|most|least)\b|\bhow (?:expensive|costly) (?:is|was|are)\b"
+    r"|\bmost expensive (?:node|step|model)\b"
+)
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _AFTER, interrupts.after),
     ("state", _ASKS, interrupts.question),
@@ -84,6 +94,8 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _CACHED, cache_hits.answer),
     ("state", _CHILDREN, children.answer),
     ("state", _INSIDE, children.inside),
+    ("state", _COMPARED, comparing.answer),
+    ("state", _SPENDERS, model_calls.spenders),
     ("state", _TOOLS, tool_calls.answer),
     ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),

@@ -16,7 +16,7 @@ from inwit.introspection.which import thread_of
 from inwit.plans import OPEN_PLAN_STATUSES, PlanStatus
 
 SHOWN = 8
-_PUBLISHED = r"who (?:published|wrote|made|makes|maintains|owns|created|is behind)|author|publisher|maintainer|published by|written by"
+_PUBLISHED = r"who (?:published|publish(?:es)?|wrote|made|makes|maintains|owns|created|is behind)|author|publisher|maintainer|published by|written by"
 _VERSION = r"version|newest|latest|newer|release|update"
 _POPULAR = r"popular|downloads?|downloaded|most used|top\b|stars"
 _RUNS = r"executions?\b|runs?\b|traces?\b|invocations?\b"
@@ -256,6 +256,8 @@ def _publisher(scene: Scene) -> Draft:
     draft = Draft(data={"results": []})
     if _unknown_id(scene, draft):
         return draft
+    if scene.says(r"(?:the|these|all|your|those) packages\b") and not scene.named("package"):
+        return _publishers(scene, draft)
     found, how = _meant(scene)
     if found is None:
         draft.admit("Which package is meant is not said, and none has been named before.")
@@ -270,6 +272,21 @@ def _publisher(scene: Scene) -> Draft:
         f"{found['id']} {found['version']} ({how}) {who}; its licence is {found['licence'] or 'unknown'}.",
         Ref(uri=str(found["uri"]), why="its manifest"),
     )
+    return draft
+
+
+def _publishers(scene: Scene, draft: Draft) -> Draft:
+    """Name who published each of the packages."""
+    by: dict[str, list[str]] = {}
+    found = network.packages(scene.project, limit=EVERY)["packages"]
+    for one in found:
+        by.setdefault(listed(map(str, one["authors"])) or "nobody named", []).append(str(one["id"]))
+    draft.data |= {"results": found, "authors": list(by)}
+    for who, ids in by.items():
+        draft.say(
+            f"{listed(ids, most=30)} {'was' if len(ids) == 1 else 'were'} published by {who}.",
+            *(Ref(uri=f"package://{one}", why="its manifest") for one in ids[:SHOWN]),
+        )
     return draft
 
 

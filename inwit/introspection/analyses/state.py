@@ -39,7 +39,7 @@ _RUNNING = (
 )
 _WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
 _RATE = (
-    r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail"
+    r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail|(?:share|percentage|percent|proportion|part|how many) of (?:\w+ )*(?:executions|runs)"
     r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
@@ -48,6 +48,7 @@ _CALLED_WITH = r"inputs?\b|(?:call|start|invok)(?:ed)? with|arguments?\b"
 _RETURNED = r"outputs?\b|return(?:s|ed)?\b|(?:final )?results?\b"
 _LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
 _LIST_FAILED = (
+    r"(?:what|which|list|show) (?:errors|exceptions|failures)\b(?! (?:rate|code))|"
     r"(?:which|what|list|show|name|all|give me)\b.*\b(?:failed|failing|crashed|broken|errored)"
     r"|(?:which|what) (?:executions|runs)\b.*\b(?:fail|crash|error)"
 )

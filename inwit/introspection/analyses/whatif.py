@@ -33,7 +33,7 @@ def answer(scene: Scene) -> Draft:
         draft = Draft(data={"feasible": False, "reason": "no graph is known", "n": 0})
         draft.admit("This project has no graph yet.")
         return draft
-    if scene.query.level == "app":
+    if scene.query.level == "app" and change.kind in ("removed", "unknown"):
         return breaks(scene, scene.graph)
     schedules = _recorded(scene, scene.graph)
     if not schedules:

@@ -29,6 +29,11 @@ _VERSION = r"version|release\b"
 _OPEN = r"(?:\w+\W+){0,2}?(?:what|which|how|who|where|why|when|explain|describe|help)\b"
 _SELF = r"who are you|what are you|introduce yourself|what is (?:inwit|this)|your name"
 _IS_ON = r"(?:on )?by default|enabled\b|(?:switched|turned) on"
+_HAS = (
+    r"support|implement|there\b|have\b|has\b|had\b|can\b|could\b|may\b|available|default|enabled|exist|possible"
+    r"|offer|provid|includ|come with|works?\b|runs?\b|us(?:e|ing)\b|built|on\b|off\b|do(?:es)? (?:it|you|inwit|this)"
+)
+"""What asks whether something is there, which "yes" or "no" answers."""
 _STORAGE = r"checkpointers?\b.*(?:available|exist|are there|support)|storage backends?|(?:which|what) checkpointers?"
 
 
@@ -147,6 +152,8 @@ def _error(draft: Draft, error: dict[str, Any]) -> Draft:
 
 def _is_yes_or_no(scene: Scene) -> bool:
     words = scene.words.strip()
+    if not re.search(rf"\b(?:{_HAS})", words):
+        return False
     return not re.match(_OPEN, words) and not re.search(r"\b(?:than|better|worse|vs)\b", words)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import Event, epoch_ns, timestamp
-from inwit.introspection.analyses import figures
+from inwit.introspection.analyses import figures, interrupts
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -333,6 +333,13 @@ def _registered(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
 
 def _eta(scene: Scene, draft: Draft) -> Draft:
     choice = choose(scene, status="running")
+    waits = choose(scene) if choice is None else None
+    if waits is not None and waits.execution.status in interrupts.WAITING:
+        draft.say(
+            f"{_upper(waits.words)} waits for a person's answer, so its end cannot be told.",
+            waits.execution.uri,
+        )
+        return draft
     if choice is None:
         last = scene.store.last_execution(graph=scene.scope)
         if last is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from inwit.introspection.analyses import (
     why_branch,
     why_cost,
@@ -11,10 +13,13 @@ from inwit.introspection.analyses import (
     why_value,
     why_visits,
 )
-from inwit.introspection.claims import Draft
+from inwit.introspection.claims import Draft, limit
+from inwit.introspection.router.words import COMMON
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import choose
 
+UNNAMED = 0.5
+"""How far what stands out answers a question whose words are not understood."""
 _RETRY = r"retr(?:y|ies|ied|ying)|attempts?\b|tried again"
 _FAIL = (
     r"fail|crash|error|exception|break|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
@@ -84,4 +89,13 @@ def _open(scene: Scene) -> Draft:
     choice = choose(scene)
     if choice is not None and choice.execution.status == "failed":
         return why_failed.explain(scene)
-    return why_slow.explain(scene)
+    draft = why_slow.explain(scene)
+    if any(word not in COMMON for word in re.findall(r"[a-z]{3,}", scene.plain_words)):
+        draft.claims.insert(
+            0,
+            limit(
+                "What is asked names no node, key or way of this graph; what stands out is this."
+            ),
+        )
+        draft.certainty *= UNNAMED
+    return draft

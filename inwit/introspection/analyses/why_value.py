@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, event_uri, listed, node_uri, short
+from inwit.introspection.claims import Draft, Ref, event_uri, execution_uri, listed, node_uri, short
+from inwit.introspection.quotes import being, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import choose
+from inwit.introspection.which import Choice, choose
+
+
+def _say_absent(scene: Scene, draft: Draft, choice: Choice, key: str) -> Draft:
+    """Say that nobody gave or wrote a key, and what became of the nodes that write it."""
+    one = choice.execution
+    graph = scene.store.graph(one.graph_name, one.graph_version)
+    writers = [node.name for node in graph.manifest.nodes if key in node.writes]
+    ran = {visit.node: visit for visit in scene.visits(one.execution_id)}
+    draft.say(
+        f"{key} holds nothing in {choice.words}: it was not given, and no node wrote it.",
+        execution_uri(one.execution_id, "state"),
+    )
+    for name in writers:
+        visit = ran.get(name)
+        how = "did not run" if visit is None else f"ran and has {visit.status}"
+        draft.say(
+            f"{name}, which writes {key}, {how}.",
+            visit.uri if visit is not None else execution_uri(one.execution_id, "history"),
+        )
+    if one.error is not None:
+        draft.say(f"The execution {being(one)}: {failure(one.error).rstrip('.')}.", one.uri)
+    return draft
 
 
 def explain(scene: Scene) -> Draft:
@@ -25,6 +48,8 @@ def explain(scene: Scene) -> Draft:
         for visit in scene.visits(execution.execution_id)
         if isinstance(visit.update, dict) and key in visit.update
     ]
+    if key not in state:
+        return _say_absent(scene, draft, choice, key)
     if not wrote:
         first = event_uri(execution.execution_id, 1)
         draft.say(f"No node wrote {key} in {choice.words}; its value is the input's.", first)

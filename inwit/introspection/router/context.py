@@ -82,6 +82,7 @@ _VERBS = (_AUXILIARIES | _PREDICATES) - word_set("why when how if that")
 _ORDER = ("node", "graph", "tool", "key", "package", "version")
 _GLUE = word_set("why how when where what who which if and or to of with")
 _DOING = word_set("did does do was were if after before without")
+_VALUES = word_set("true false none null empty zero missing absent unset")
 _KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
@@ -158,6 +159,8 @@ def _is_key(span: Span) -> bool:
         return True
     if left in _ARTICLES and before in _HOLDS and span.before(3) == "what":
         return not span.right or span.right in _LINKS or span.right in _KEY_PLACES
+    if left in _HOLDS or (left in _ARTICLES and before in _HOLDS):
+        return span.right in _VALUES or span.right.isdigit()
     return (left in _LINKS and before in _KEY_NOUNS) or (left == "in" and before in _HOLDS)
 
 

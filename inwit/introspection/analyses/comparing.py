@@ -1,0 +1,100 @@
+"""What differs between two executions: path, visits, state, result, time."""
+
+from __future__ import annotations
+
+import re
+
+from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
+from inwit.introspection.quotes import being
+from inwit.introspection.scene import Scene
+from inwit.runtime.diff import Diff, between, execution_side
+from inwit.runtime.views import Execution
+
+TOLD = 6
+_ID = re.compile(r"\b[0-9a-f]{16}\b")
+
+
+def answer(scene: Scene) -> Draft | None:
+    """Compare two executions; None where the question names no two."""
+    pair = _pair(scene)
+    if pair is None:
+        return None
+    one, two = pair
+    found = between(
+        execution_side(scene.store, one.execution_id), execution_side(scene.store, two.execution_id)
+    )
+    draft = Draft(data={"values": found.to_json(), "execution_id": two.execution_id})
+    draft.say(f"The first, {_named(one)}, {_ended(one)}.", one.uri)
+    draft.say(f"The second, {_named(two)}, {_ended(two)}.", two.uri)
+    _say_ways(draft, found, one, two)
+    _say_values(draft, found, one, two)
+    if found.is_same:
+        draft.say("Their ways, states and results do not differ.", one.uri, two.uri)
+    return draft
+
+
+def _say_ways(draft: Draft, found: Diff, one: Execution, two: Execution) -> None:
+    refs = [
+        Ref(uri=execution_uri(each.execution_id, "history"), why="every visit")
+        for each in (one, two)
+    ]
+    for change in found.path[:TOLD]:
+        before, after = (" → ".join(side) or "nothing" for side in (change.before, change.after))
+        draft.say(f"Where the first went {before}, the second went {after}.", *refs)
+    if not found.path and found.visits:
+        told = listed(f"{node} {a} and {b} times" for node, (a, b) in found.visits.items())
+        draft.say(f"They ran {told}.", *refs)
+
+
+def _say_values(draft: Draft, found: Diff, one: Execution, two: Execution) -> None:
+    refs = [
+        Ref(uri=execution_uri(each.execution_id, "state"), why="its state") for each in (one, two)
+    ]
+    told = [_change(op) for op in found.state]
+    if told:
+        more = (
+            f", and {count(len(told) - TOLD, 'more', 'more')} in the data"
+            if len(told) > TOLD
+            else ""
+        )
+        draft.say(f"In the second's state {'; '.join(told[:TOLD])}{more}.", *refs)
+    if found.error is not None:
+        draft.say(f"Their errors: {short(found.error[0] or 'none')}; {short(found.error[1])}.",
+                  one.uri, two.uri)  # fmt: skip
+
+
+def _change(op: dict[str, object]) -> str:
+    key = str(op["path"]).strip("/").replace("/", ".")
+    if op["op"] == "remove":
+        return f"{key} is absent"
+    return f"{key} is {short(op.get('value'), 80)}"
+
+
+def _named(one: Execution) -> str:
+    thread = f" in thread {one.thread_id}" if one.thread_id not in (None, one.execution_id) else ""
+    return f"{one.execution_id} of {one.graph_name}{thread}"
+
+
+def _ended(one: Execution) -> str:
+    took = f" after {duration(one.duration_ms)}" if one.duration_ms is not None else ""
+    return f"{being(one)}{took}"
+
+
+def _pair(scene: Scene) -> tuple[Execution, Execution] | None:
+    ids = list(dict.fromkeys([*scene.named("exec"), *_ID.findall(scene.words)]))
+    named = [one for one in ids if _ID.fullmatch(one)]
+    if len(named) > 1:
+        return scene.store.execution(named[0]), scene.store.execution(named[1])
+    threads = scene.named("thread")
+    if len(threads) > 1:
+        return _last_of(scene, threads[0]), _last_of(scene, threads[1])
+    if not scene.says(r"(?:last|latest|newest) (?:two|2)|(?:last|latest)\b.*\bbefore"):
+        return None
+    page = scene.store.executions(graph=scene.scope, thread_id=next(iter(threads), None), limit=50)
+    outer = [one for one in page.items if one.parent_execution_id is None] or list(page.items)
+    return (outer[1], outer[0]) if len(outer) > 1 else None
+
+
+def _last_of(scene: Scene, thread: str) -> Execution:
+    found = scene.store.executions(thread_id=thread, limit=50).items
+    return next((one for one in found if one.parent_execution_id is None), found[0])
