@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.keeping import note
-from inwit.runtime.replay_tape import NOTHING
+from inwit.runtime.replay_tape import NOTHING, tape_of
 from inwit.runtime.serial import freeze, thaw
 from inwit.runtime.waits import durable
 
@@ -23,8 +23,8 @@ async def once(
     key = progress.step_key(name)
     if key in progress.memos:
         return thaw(progress.memos[key])
-    if ctx.execution.tape is not None:
-        known = ctx.execution.tape.step(ctx, key)
+    if (tape := tape_of(ctx)) is not None:
+        known = tape.step(ctx, key)
         if known is not NOTHING:
             return known
     result = function(*args, **kwargs)

@@ -11,6 +11,7 @@ from inwit.errors import ReplayedError, UnknownNodeError, UnreplayableError
 from inwit.ids import new_id
 from inwit.runtime import loops
 from inwit.runtime.called import context_in
+from inwit.runtime.capture.answered import answering
 from inwit.runtime.configs import merged_config
 from inwit.runtime.diff import Diff, Side, between
 from inwit.runtime.patches import Patch, patch_between
@@ -148,9 +149,10 @@ class _Performance:
         execution.given_context = found if context is None else context
         error: BaseException | None = None
         try:
-            loops.run(execution.run(None, dict(self.past.given or {})))
+            with answering():
+                loops.run(execution.run(None, dict(self.past.given or {})))
         except Exception as exc:  # noqa: BLE001 - the replayed program's border
-            error = exc
+            error = self.tape.refused or exc
         now = past_of(unpack(encode_rows(rows)))
         return self._told(now, execution.state, error)
 

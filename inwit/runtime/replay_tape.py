@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from inwit.errors import ReplayedError, UnrecordedCallError
@@ -30,8 +30,10 @@ class Tape:
         self.begun_ns = begun_ns
         """When the execution began: nodes are configured as they were then."""
         self._visits = visits
-        self._is_live = is_live
+        self.is_live = is_live
         self._heard: dict[Key, set[int]] = {}
+        self.refused: UnrecordedCallError | None = None
+        """What was refused last; a client may have made another error of it."""
 
     def take(self, ctx: Context, name: str) -> Any:
         """The next of what the clock or chance told; None where that is all."""
@@ -52,7 +54,7 @@ class Tape:
             if told.fields.get("name") == "step" and isinstance(data, dict) and data["step"] == key:
                 self._hear(ctx, told)
                 return data["result"]
-        return self._refuse(ctx, f"the step {key!r}")
+        return self.refuse(ctx, f"the step {key!r}")
 
     def tool(self, ctx: Context, name: str, given: Any) -> Any:
         """What a tool returned for equal input.
@@ -69,7 +71,7 @@ class Tape:
                 continue
             self._hear(ctx, told)
             return self._answer(ctx, fields.get("call_id"), "output")
-        return self._refuse(ctx, f"the tool {name!r}")
+        return self.refuse(ctx, f"the tool {name!r}")
 
     def llm(self, ctx: Context, question: Question) -> Reply | Any:
         """What a model answered to the same messages.
@@ -78,18 +80,27 @@ class Tape:
             ReplayedError: It failed then.
             UnrecordedCallError: It is not in the record, and the replay is not live.
         """
+        return _reply(self.call(ctx, question.body["model"], question.body["messages"]))
+
+    def call(self, ctx: Context, model: str | None, messages: Sequence[Any]) -> Any:
+        """What ``llm_completed`` told of a call with the same messages, of any model if None.
+
+        Raises:
+            ReplayedError: It failed then.
+            UnrecordedCallError: It is not in the record, and the replay is not live.
+        """
         from inwit.runtime.capture.messages import by_hash
 
-        model, (names, _) = question.body["model"], by_hash(question.body["messages"])
+        names, _ = by_hash(messages)
         for told in self._left(ctx):
             fields = told.fields
-            if told.type != "llm_started" or fields.get("model") != model:
+            if told.type != "llm_started" or model not in (None, fields.get("model")):
                 continue
             if list(fields.get("messages") or ()) != list(names):
                 continue
             self._hear(ctx, told)
-            return _reply(self._answer(ctx, fields.get("call_id"), None))
-        return self._refuse(ctx, f"the model {model!r}")
+            return self._answer(ctx, fields.get("call_id"), None)
+        return self.refuse(ctx, "a model" if model is None else f"the model {model!r}")
 
     def _answer(self, ctx: Context, call_id: Any, field: str | None) -> Any:
         """How a call ended: one field, or all of them."""
@@ -101,7 +112,7 @@ class Tape:
                 if error is not None:
                     raise ReplayedError(failure_in(error))
                 return told.fields if field is None else told.fields.get(field)
-        return self._refuse(ctx, "what had not answered when it was recorded")
+        return self.refuse(ctx, "what had not answered when it was recorded")
 
     def _left(self, ctx: Context) -> list[Told]:
         visit = self._visits.get((ctx.node, ctx.visit))
@@ -112,10 +123,38 @@ class Tape:
     def _hear(self, ctx: Context, told: Told) -> None:
         self._heard[ctx.node, ctx.visit].add(id(told))
 
-    def _refuse(self, ctx: Context, what: str) -> Any:
-        if self._is_live:
+    def refuse(self, ctx: Context, what: str) -> Any:
+        """Let what is not in the record be called, or refuse it.
+
+        Raises:
+            UnrecordedCallError: The replay is not live.
+        """
+        if self.is_live:
             return NOTHING
-        raise UnrecordedCallError(ctx.node, ctx.visit, what)
+        self.refused = UnrecordedCallError(ctx.node, ctx.visit, what)
+        raise self.refused
+
+    def within(self) -> Tape:
+        """What is told in a graph within, whose record is another execution's: nothing is known."""
+        return _Within(self)
+
+
+class _Within(Tape):
+    def __init__(self, around: Tape) -> None:
+        super().__init__({}, around.begun_ns, is_live=around.is_live)
+        self._around = around
+
+    def refuse(self, ctx: Context, what: str) -> Any:
+        return self._around.refuse(ctx, what)
+
+
+def tape_of(ctx: Context) -> Tape | None:
+    """By what a context is told, where it or what is around it is replayed."""
+    found: Tape | None = ctx.execution.tape
+    if found is not None or ctx.execution.parent is None:
+        return found
+    around = tape_of(ctx.execution.parent)
+    return None if around is None else around.within()
 
 
 def failure_in(error: Any) -> Failure:

@@ -11,7 +11,7 @@ from inwit.runtime.capture import client, place
 from inwit.runtime.capture.client import Messages, Reply
 from inwit.runtime.capture.recorder import ToolCall
 from inwit.runtime.context import Context
-from inwit.runtime.replay_tape import NOTHING
+from inwit.runtime.replay_tape import NOTHING, tape_of
 
 Tool = str | Callable[..., Any]
 
@@ -26,8 +26,8 @@ def llm(
         messages, model=model, base_url=base_url, api_key=api_key, stream=stream,
         timeout_s=timeout_s, parameters=parameters,
     )  # fmt: skip
-    if ctx.execution.tape is not None:
-        known = ctx.execution.tape.llm(ctx, question)
+    if (tape := tape_of(ctx)) is not None:
+        known = tape.llm(ctx, question)
         if known is not NOTHING:
             return _awaitable(known) if ctx.is_async else known
     if ctx.is_async:
@@ -39,8 +39,8 @@ def tool(ctx: Context, function: Tool, *args: Any, **kwargs: Any) -> Any:
     """Call a tool; see `Context.tool`."""
     name, called = _find(ctx, function)
     given = _by_parameter(called, args, kwargs)
-    if ctx.execution.tape is not None:
-        known = ctx.execution.tape.tool(ctx, name, given)
+    if (tape := tape_of(ctx)) is not None:
+        known = tape.tool(ctx, name, given)
         if known is not NOTHING:
             is_async = inspect.iscoroutinefunction(inspect.unwrap(called))
             return _awaitable(known) if is_async else known

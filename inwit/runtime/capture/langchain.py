@@ -119,6 +119,7 @@ class CallRecorder(BaseCallbackHandler):
             {**output, "finish_reason": reason} if reason else output,
             _usage(message, response.llm_output or {}),
             model=str(about.get("model_name") or about.get("model") or ""),
+            message=None if message is None else _more_of(message),
         )
 
     @unharmed
@@ -200,6 +201,13 @@ def plain_message(message: Any) -> dict[str, Any]:
         if value := getattr(message, name, None):
             shown[name] = value
     return shown
+
+
+def _more_of(message: Any) -> dict[str, Any]:
+    """What a message holds beside what `plain_message` shows."""
+    names = ("id", "name", "response_metadata", "usage_metadata", "additional_kwargs")
+    found = {name: getattr(message, name, None) for name in names}
+    return {name: value for name, value in found.items() if value}
 
 
 def plain(value: Any) -> Any:

@@ -160,9 +160,13 @@ class ModelCall(_Call):
 
     @unharmed
     def complete(
-        self, output: Any, usage: Usage, *, model: str = "", error: Failure | None = None
-    ) -> None:
-        """End the call with what the model answered, or with the error that broke it off."""
+        self, output: Any, usage: Usage, *, model: str = "", error: Failure | None = None,
+        message: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """End the call with what the model answered, or with the error that broke it off.
+
+        `message` is what more its message holds; for replays, readers don't see it.
+        """
         if not self._end():
             return
         self._flush()
@@ -178,6 +182,7 @@ class ModelCall(_Call):
             "llm_completed", model=model, provider=self._provider, output=freeze(output),
             input_tokens=usage.input, output_tokens=usage.output, cached_tokens=usage.cached,
             cost_usd=cost.usd, price_date=cost.date, streamed=self.is_streamed, error=error,
+            message=None if message is None else freeze(message),
         )  # fmt: skip
 
     def fail(self, error: BaseException | Failure) -> None:
