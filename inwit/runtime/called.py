@@ -35,13 +35,31 @@ class Unkept:
 
 def told_of(execution: Execution) -> Any:
     """What the record keeps of how an execution was called, frozen; None where there is nothing."""
-    config, context = _config_of(execution.config), execution.given_context
+    context = execution.given_context
+    if context is None:
+        plain = _plain(execution.config)
+        if plain is not None:
+            return {"config": plain} if plain else None
+    config = _config_of(execution.config)
     if not config and context is None:
         return None
     told: dict[str, Any] = {"config": config} if config else {}
     if context is not None:
         told |= _context_of(context)
     return freeze(told)
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Copy a config that holds nothing but plain values and the thread's name; most do."""
+    found = {}
+    for key, value in config.items():
+        if key in _UNTOLD:
+            continue
+        if type(value) in IMMUTABLE:
+            found[key] = value
+        elif key != "configurable" or type(value) is not dict or not value.keys() <= _PLACES:
+            return None
+    return found
 
 
 def _config_of(config: Mapping[str, Any]) -> dict[str, Any]:
