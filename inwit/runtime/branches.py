@@ -261,7 +261,7 @@ async def run_branch(  # noqa: PLR0912, PLR0915
                 if isinstance(exc, GraphInterrupt):
                     branch.waiting, branch.is_done = waiting_of(exc, branch), True
                     break
-                if not (isinstance(exc, ParentCommand) and node.is_graph):
+                if not (isinstance(exc, ParentCommand) and exc.is_from_within):
                     raise
                 update, t1 = exc.command.as_own(), monotonic_ns()
             except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the node's border

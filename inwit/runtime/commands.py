@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from inwit.errors import InwitError
+from inwit.errors import InwitError, NoParentError
 
 N = TypeVar("N")
 _NO_ID: Final = "placeholder-id"
@@ -204,10 +204,22 @@ class ParentCommand(GraphBubbleUp):
 
     code = "execution.parent_command"
 
+    is_from_within = False
+    """Whether it is for the graph whose node has raised it, by a graph that it called."""
+
     def __init__(self, command: Command[Any]) -> None:
         super().__init__()
         self.command = command
         self.args = (command,)
+
+
+class OrphanCommand(NoParentError, ParentCommand):  # noqa: N818 - as the command is named
+    """A command to a graph around the outermost one; an error of both families."""
+
+    def __init__(self, node: str, command: Command[Any]) -> None:
+        ParentCommand.__init__(self, command)
+        told = NoParentError(node)
+        self.message, self.hint = told.message, told.hint
 
 
 def interrupt(value: Any, *, schema: Any = None, response_schema: Any = None) -> Any:

@@ -13,11 +13,10 @@ from inwit.errors import (
     ExecutionTimeoutError,
     GraphRecursionError,
     InvalidAnswerError,
-    NoParentError,
     StoreError,
 )
 from inwit.runtime.attempts import own_timeout
-from inwit.runtime.commands import ParentCommand
+from inwit.runtime.commands import OrphanCommand, ParentCommand
 from inwit.runtime.context import NEVER_NS
 from inwit.runtime.failures import failure_of, mark, node_of
 from inwit.runtime.interrupts import Asked
@@ -63,8 +62,9 @@ async def fail(execution: Execution, error: BaseException) -> BaseException:
         await execution.tasks.settle(is_given_up=True)
     if isinstance(error, ParentCommand):
         if execution.parent is None:
-            error = NoParentError(execution.node)
+            error = OrphanCommand(execution.node, error.command)
         else:
+            error.is_from_within = True
             end(execution, "completed", None, "")
             return error
     if isinstance(error, _LIMITS):

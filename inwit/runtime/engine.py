@@ -508,7 +508,7 @@ class Execution(Recording, Context):
         update: Any
         while True:
             attempt = self.attempt
-            if isinstance(error, ParentCommand) and node.is_graph:
+            if isinstance(error, ParentCommand) and error.is_from_within:
                 update = error.command.as_own()
                 recorded, goto = self.merge(node.name, update)
                 self.attempt = 1

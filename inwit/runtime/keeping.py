@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inwit.errors import CheckpointingOffError, ExecutionCancelledError
 from inwit.runtime.checkpoints import Checkpoint, InMemoryCheckpointer, Task
 from inwit.runtime.checkpoints.saving import WRITERS, Note, Saving
+from inwit.runtime.configs import metadata_of
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
 from inwit.runtime.progress import in_step, node_of_key
@@ -176,7 +177,7 @@ def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
     execution.saving = Saving(
         saver, execution.thread_id, execution.ns, execution.execution_id, "async", rows, seq
     )
-    execution.saving.metadata = execution.graph.metadata_of(execution.config, execution.parents)
+    execution.saving.metadata = metadata_of(execution.config, execution.parents)
     step = execution.base + max(execution.steps, 1) - 1
     execution.saving.save(
         here,

@@ -14,6 +14,7 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import MISSING
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from inspect import Parameter, signature
 from types import FrameType, FunctionType
@@ -37,6 +38,8 @@ from inwit.runtime.serial import IMMUTABLE, freeze, freeze_delta, pack
 Reducer = Callable[[Any, Any], Any]
 ROOT = "__root__"
 """The key of a state that is one value."""
+_MISSPELT = 0.8
+"""How alike two names are (0 to 1) of which one is taken to mean the other."""
 _EMPTY = (list, dict, set, tuple, int, float, str, bytes, bool, frozenset)
 _CONCRETE: dict[Any, Any] = {
     abc.Sequence: list,
@@ -117,7 +120,7 @@ class StateSchema:
         """Check an input and give its keys.
 
         Raises:
-            InvalidStateError: It is no mapping or state object, or has keys that the state lacks.
+            InvalidStateError: It is no mapping or state object, or has a misspelt key.
         """
         if type(value) is dict and value.keys() <= self.names:
             return value.copy()
@@ -129,8 +132,8 @@ class StateSchema:
                 f"Expected dict, got {shorten(value)}: the input is a {type(value).__name__}.",
                 hint=f"Give a dict with keys of {self.cls.__name__}: {', '.join(self.names)}.",
             )
-        self._refuse_unknown(found, InvalidStateError, "The input")
-        return dict(found)
+        self._refuse_misspelt(found, InvalidStateError, "The input")
+        return {key: one for key, one in found.items() if key in self.names}
 
     def read_packet(self, value: Any) -> Any:
         """Make what a node is given of an input that was sent to it: the value itself."""
@@ -148,7 +151,7 @@ class StateSchema:
         """Merge `update` into `state`, in place, and return it as the record keeps it.
 
         Raises:
-            InvalidUpdateError: A key is not of the state, or a reducer refused.
+            InvalidUpdateError: A key is misspelt, or a reducer refused.
             UnserialisableError: `strict`, and a value cannot be kept in a checkpoint.
         """
         if not (update.keys() <= self.names):
@@ -198,9 +201,9 @@ class StateSchema:
         return {key: freeze(value, strict=strict) for key, value in changed.items()}
 
     def _known(self, update: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse keys that the state lacks, or leave them out."""
+        """Leave out keys that the state lacks; refuse those that are misspelt."""
         if not self.is_lenient:
-            self._refuse_unknown(update, InvalidUpdateError, "An update")
+            self._refuse_misspelt(update, InvalidUpdateError, "An update")
         return {key: value for key, value in update.items() if key in self.names}
 
     def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
@@ -227,18 +230,22 @@ class StateSchema:
             return freeze_delta(appended, strict=strict)
         return merged if type(merged) in IMMUTABLE else msgspec.Raw(pack(merged, strict=strict))
 
-    def _refuse_unknown(
+    def _refuse_misspelt(
         self,
         found: Mapping[str, Any],
         error: type[InvalidStateError | InvalidUpdateError],
         what: str,
     ) -> None:
-        unknown = next((key for key in found if key not in self.names), None)
-        if unknown is not None:
-            raise error(
-                f"{what} has the key {unknown!r}, which {self.cls.__name__} lacks.",
-                hint=nearest(str(unknown), self.names),
-            )
+        """Refuse a key that is almost one of the state, which is not given itself."""
+        for key in found:
+            if key in self.names:
+                continue
+            meant = get_close_matches(str(key), self.names, n=1, cutoff=_MISSPELT)
+            if meant and meant[0] not in found:
+                raise error(
+                    f"{what} has the key {key!r}, which {self.cls.__name__} lacks.",
+                    hint=nearest(str(key), self.names),
+                )
 
 
 class _RootSchema(StateSchema):
@@ -335,7 +342,7 @@ class _PydanticSchema(StateSchema):
         if self.is_lenient:
             return super().apply(state, update, strict=strict)
         if not (update.keys() <= self.names):
-            self._refuse_unknown(update, InvalidUpdateError, "An update")
+            update = self._known(update)
         if self.whole_merge is not None:
             return self._merge_whole(state, update, strict)
         model = self._model.model_construct(**state)

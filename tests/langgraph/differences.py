@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _CHECKPOINTS = "checkpoints"
 _COMPILING = "compiling"
-_KEYS = "unknown keys"
+_KEYS = "misspelt keys"
 _MODELS = "pydantic states"
 _NOTHING = "an execution that writes nothing"
 
@@ -27,8 +27,7 @@ BY_DEFAULT = {
     "subgraphs.a_memory_of_its_own_needs_a_parent": _CHECKPOINTS,
     "threads.updates_need_a_checkpointer": _CHECKPOINTS,
     "running.a_checkpointer_needs_a_thread": "`thread_id`",
-    "running.input_keys_unknown_to_the_state_are_ignored": _KEYS,
-    "states.unknown_keys_of_an_update_are_ignored": _KEYS,
+    "states.misspelt_keys_of_an_update_are_ignored": _KEYS,
     "states.a_pydantic_state_of_the_last_node_is_not_checked": _MODELS,
     "states.pydantic_states_are_checked_on_the_way_in": _MODELS,
     "states.pydantic_states_check_what_a_node_reads": _MODELS,
@@ -46,10 +45,6 @@ ALWAYS = {
     "interrupts.falsy_answers_are_answers": "an empty dict as an answer",
     "running.a_compiled_graph_says_its_name": "a graph's name",
     "running.async_nodes_need_async_methods": "async nodes",
-    "sends.a_command_to_a_parent_async": "a command to a parent that is not there",
-    "sends.a_command_to_a_parent_that_is_not_there_is_refused": (
-        "a command to a parent that is not there"
-    ),
     "sends.a_command_to_an_unknown_node_is_let_go": "a way to an unknown node",
     "sends.a_send_to_an_unknown_node_is_refused": "a way to an unknown node",
     "subgraphs.subgraphs_without_memory_lose_their_question": "`interrupt` under `checkpointer=False`",

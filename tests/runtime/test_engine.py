@@ -144,7 +144,7 @@ def test_a_node_that_returns_no_update_is_refused_by_name(answer: Any, project: 
         graph.compile(name="odd").invoke({})
 
 
-def test_an_unknown_key_is_refused_with_the_nearest(project: Any) -> None:
+def test_a_misspelt_key_is_refused_with_the_nearest(project: Any) -> None:
     graph = StateGraph(State)
     graph.add_node("a", lambda state: {"txt": "x"})
     graph.set_entry_point("a")
@@ -156,6 +156,16 @@ def test_an_unknown_key_is_refused_with_the_nearest(project: Any) -> None:
         app.invoke({"txt": 1})
     with pytest.raises(InvalidStateError):
         app.invoke(["no", "mapping"])
+
+
+def test_keys_that_are_like_none_of_the_state_are_left_out(project: Any) -> None:
+    graph = StateGraph(State)
+    graph.add_node("a", lambda state: {"text": "x", "usage_metadata": 3, "texts": ["y"]})
+    graph.set_entry_point("a")
+    app = graph.compile(name="extras")
+
+    assert app.invoke({"text": "", "market": "DE"})["text"] == "x"
+    assert "market" not in app.invoke({"market": "DE"})
 
 
 @dataclass

@@ -343,3 +343,8 @@ def an_update_that_is_no_dict_is_refused(lib):
         raised(lambda v=v: _single(lib, State, lambda s: v).invoke({"hello": "a"}), "Expected dict")
         for v in (5, "text", ["a"])
     ]
+
+
+def misspelt_keys_of_an_update_are_ignored(lib):
+    graph = _single(lib, State, lambda state: {"helo": "b"})
+    return graph.invoke({"hello": "a"})
