@@ -29,7 +29,8 @@ class _Made:
     spent_ms: float
     uri: str
     tokens: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float | None = None
+    """None where the call has no price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ def _outer_made(call: OuterCall) -> _Made:
     return _Made(
         execution_id=call.execution_id, thread_id=call.thread_id, given=call.given, gave=call.gave,
         spent_ms=call.duration_ms, uri=f"execution://{call.execution_id}/events/{call.seq}",
-        tokens=call.tokens, cost_usd=call.cost_usd or 0.0,
+        tokens=call.tokens, cost_usd=call.cost_usd,
     )  # fmt: skip
 
 
@@ -245,8 +246,16 @@ def _figures(series: _Series, repeats: _Repeats) -> dict[str, Any]:
         "scope": repeats.scope,
         "wasted_ms": round(sum(call.spent_ms for call in again), 3),
         "wasted_tokens": sum(call.tokens for call in again),
-        "wasted_usd": round(sum(call.cost_usd for call in again), 6),
+        **_wasted_money(again),
     }
+
+
+def _wasted_money(again: Sequence[_Made]) -> dict[str, Any]:
+    """What the repeats cost at least: calls of a model without a price are counted beside it."""
+    known = [call.cost_usd for call in again if call.cost_usd is not None]
+    unpriced = sum(call.tokens > 0 and call.cost_usd is None for call in again)
+    wasted = None if unpriced and not known else round(sum(known), 6)
+    return {"wasted_usd": wasted, "unpriced_calls": unpriced}
 
 
 def _evidence(repeats: _Repeats) -> tuple[Evidence, ...]:

@@ -14,6 +14,8 @@ import pytest
 from inwit.events import (
     Event,
     Failure,
+    LlmCompleted,
+    LlmStarted,
     NodeEntered,
     NodeFailed,
     StateChanged,
@@ -386,6 +388,36 @@ def test_equal_tool_calls_are_found_where_the_node_itself_does_not_repeat() -> N
     assert finding.draft.actions[0]["set"] == {
         "tool_cache": {"scope": "execution", "name": "fetch"}
     }
+
+
+@pytest.mark.parametrize(
+    ("costs", "wasted", "unpriced"),
+    [((0.5, 0.5, 0.5), 20.0, 0), ((0.5, 0.5, None), 10.0, 20), ((None, None, None), None, 40)],
+)
+def test_the_money_of_equal_model_calls_counts_those_without_a_price_apart(
+    costs: tuple[float | None, ...], wasted: float | None, unpriced: int
+) -> None:
+    made = looping(lambda at, turn: f"q{at}.{turn}", lambda at, turn: {"hits": [at, turn]})
+    traces: dict[str, Any] = {}
+    for one in made.executions:
+        same: dict[str, Any] = {"execution_id": one.execution_id, "node": "search", "model": "m"}
+        events: list[Event] = []
+        for turn, cost in enumerate(costs):
+            call = {"call_id": str(turn), **same}
+            events.append(LlmStarted(seq=50 + 2 * turn, ts="", messages=["h"], **call))
+            events.append(
+                LlmCompleted(seq=51 + 2 * turn, ts="", output="yes", input_tokens=9,
+                             cost_usd=cost, duration_ms=5.0, **call)
+            )  # fmt: skip
+        traces[one.execution_id] = (events, None)
+    models = build_window(
+        ("flow", "v1", manifest()), made.executions, [call.visit for call in made.calls], traces
+    )
+
+    figures = look(models).findings[0].candidate
+
+    assert len(made.executions) == 20
+    assert (figures["wasted_usd"], figures["unpriced_calls"]) == (wasted, unpriced)
 
 
 def test_without_a_manifest_no_call_is_proposed_for_keeping() -> None:
