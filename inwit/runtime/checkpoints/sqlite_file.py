@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet
 
 import apsw
 
@@ -66,19 +68,29 @@ class ProjectFile:
 
 
 class _Job(NamedTuple):
+    file: OwnFile
+    """Who does it; nobody else need hold the file until it is done."""
     work: Work
     done: Future[Any]
     is_read: bool
 
 
+_Queue = SimpleQueue[_Job | None]
+"""What is to be done; None when the file is not held by anybody any more."""
+_files: WeakSet[OwnFile] = WeakSet()
+
+
 class OwnFile:
-    """A file of its own, with one thread that commits whatever has come in meanwhile."""
+    """A file of its own, with one thread that commits whatever has come in meanwhile.
+
+    When nobody holds it any more, what was submitted is written, and the file and the thread end.
+    """
 
     def __init__(self, path: Path, tables: str, migrations: Sequence[str]) -> None:
         self._path = path
         self._tables = tables
         self._migrations = migrations
-        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._queue = _Queue()
         self._lock = threading.Lock()
         self._connection: apsw.Connection | None = None
         self._thread: threading.Thread | None = None
@@ -112,40 +124,34 @@ class OwnFile:
         done: Future[Any] = Future()
         if self._thread is None or self._process != os.getpid():
             self._start()
-        self._queue.put(_Job(work, done, is_read))
+        self._queue.put(_Job(self, work, done, is_read))
         return done
 
     def _start(self) -> None:
         if self._process != os.getpid():
             # A forked child; to close its parent's connection would harm the parent.
             self._left_behind += [self._connection, self._queue]
-            self._lock, self._queue = threading.Lock(), SimpleQueue()
+            self._lock, self._queue = threading.Lock(), _Queue()
             self._connection = self._thread = None
             self._process = os.getpid()
         with self._lock:
             if self._thread is None:
                 name = f"inwit-checkpoints-{self._path.name}"
-                thread = threading.Thread(target=self._serve, name=name, daemon=True)
+                thread = threading.Thread(
+                    target=_serve, args=(self._queue,), name=name, daemon=True
+                )
                 thread.start()
-                atexit.register(self._drain)
+                weakref.finalize(self, self._queue.put, None).atexit = False
+                _files.add(self)
                 self._thread = thread
 
-    def _drain(self) -> None:
-        """Wait until what was put is committed; called when the interpreter ends."""
+    def drain(self) -> None:
+        """Wait until what was put is committed."""
         if self._connection is not None or not self._queue.empty():
             self._enqueue(lambda _: None, is_read=True).exception(timeout=10)
 
-    def _serve(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            try:
-                while len(batch) < _BATCH:
-                    batch.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            self._commit(batch)
-
-    def _commit(self, batch: list[_Job]) -> None:
+    def commit(self, batch: list[_Job]) -> None:
+        """Do jobs in one transaction, and tell those who wait; called by the thread alone."""
         try:
             with store_errors(self._path):
                 outcomes = self._transact(self._open(), batch)
@@ -199,6 +205,23 @@ class OwnFile:
                 connection.execute(f"PRAGMA user_version = {known}")
         if version > known:
             raise StoreVersionError(self._path, version, known)
+
+
+def _serve(queue: _Queue) -> None:
+    while (job := queue.get()) is not None:
+        batch = [job]
+        with suppress(Empty):
+            while len(batch) < _BATCH and (other := queue.get_nowait()) is not None:
+                batch.append(other)
+        job.file.commit(batch)
+        del job, batch
+        other = None  # Nothing here may hold the file while nothing is to be done.
+
+
+@atexit.register
+def _drain_all() -> None:
+    for file in list(_files):
+        file.drain()
 
 
 @contextmanager

@@ -14,13 +14,16 @@ class State(TypedDict, total=False):
     log: Annotated[list[int], operator.add]
 
 
-def counting(checkpointer: Checkpointer, *, steps: int = 3, fails_at: int | None = None) -> Any:
-    """Adds one at each step; raises at one of them."""
+def counting(
+    checkpointer: Checkpointer, *, steps: int = 3, fails_at: int | None = None, size_bytes: int = 0
+) -> Any:
+    """Adds one at each step, and a note of some size; raises at one of them."""
 
     def add(state: State) -> dict[str, Any]:
         if state["n"] == fails_at:
             raise ValueError("planted")
-        return {"n": state["n"] + 1, "log": [state["n"]]}
+        note = {"note": "x" * size_bytes} if size_bytes else {}
+        return {"n": state["n"] + 1, "log": [state["n"]], **note}
 
     graph = StateGraph(State)
     graph.add_sequence([(f"n{at:02}", add) for at in range(steps)])

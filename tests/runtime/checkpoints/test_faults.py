@@ -105,13 +105,13 @@ def test_a_graph_whose_disk_was_full_is_resumed_where_it_stopped(
     project: Path, tmp_path: Path
 ) -> None:
     saver = SqliteCheckpointer(tmp_path / "own.db")
-    app = counting(saver, steps=50)
+    app = counting(saver, steps=50, size_bytes=10_000)
     config = {"configurable": {"thread_id": "t"}, "recursion_limit": 100}
     saver.setup()
-    limit(saver, 24)
+    limit(saver, 60)
 
     with pytest.raises(StoreFullError):
-        app.invoke({"n": 0, "note": "x" * 25_000}, config, durability="sync")
+        app.invoke({"n": 0}, config, durability="sync")
     limit(saver, 1_000_000)
     reached = app.get_state(config).values.get("n", 0)
 

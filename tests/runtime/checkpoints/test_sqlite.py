@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from inwit.runtime.serial import freeze, freeze_delta
 from inwit.runtime.store.database import Database
 from inwit.testing.rows import VALUES, checkpoint, deltas, pending, put, seqs, values_of
 from tests.runtime.checkpoints.graphs import counting
+from tests.runtime.checkpoints.servers import wait_until
 
 
 def old_row(step: int, *, thread_id: str = "t", following: tuple[str, ...] = ()) -> tuple[Any, ...]:
@@ -163,3 +166,20 @@ def test_a_row_in_memory_costs_no_encoding() -> None:
 
     assert saver.load("t") == [row]
     assert saver.load("t")[0] is row
+
+
+def test_a_file_that_nobody_holds_any_more_is_written_and_closed(tmp_path: Path) -> None:
+    def is_closed() -> bool:
+        opened = [os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()]
+        names = [thread.name for thread in threading.enumerate()]
+        return not any(str(tmp_path) in name for name in opened) and not any(
+            "dropped-" in name for name in names
+        )
+
+    for number in range(20):
+        SqliteCheckpointer(tmp_path / f"dropped-{number}.db").put([checkpoint(1), *deltas(2, 9)])
+    gc.collect()
+
+    wait_until(is_closed, "The end of all files")
+    kept = [seqs(SqliteCheckpointer(tmp_path / f"dropped-{n}.db").load("t")) for n in range(20)]
+    assert kept == [list(range(1, 10))] * 20
