@@ -36,7 +36,7 @@ bench: .venv-bench/.installed  ## the runtime beside other libraries, into docs/
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
 
-soak: .venv/.installed-test  ## a thousand kills of writers and of graphs, on SQLite and PostgreSQL
+soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten thousand random graphs
 	$(BIN)/python -m pytest tests/soak/soak_*.py
 
 .venv/bin/python .venv-parity/bin/python .venv-bench/bin/python:
