@@ -166,6 +166,8 @@ class Overwrite:
 
 
 _OVERWRITE = "__overwrite__"
+OVERWRITING = (Overwrite, dict)
+"""Types of which a value may overwrite; to look here first costs less than to call."""
 
 
 class GraphBubbleUp(InwitError):  # noqa: N818 - LangGraph's name

@@ -31,7 +31,7 @@ from inwit.errors import (
     nearest,
     shorten,
 )
-from inwit.runtime.commands import Command, Overwrite
+from inwit.runtime.commands import OVERWRITING, Command, Overwrite
 from inwit.runtime.managed import Manager, manager_in, with_managed
 from inwit.runtime.serial import IMMUTABLE, freeze, freeze_delta, pack
 
@@ -209,7 +209,7 @@ class StateSchema:
     def _merge(self, channel: Channel, state: dict[str, Any], value: Any, strict: bool) -> Any:
         name, reducer = channel.name, channel.reducer
         assert reducer is not None
-        if (overwrite := Overwrite.of(value)) is not None:
+        if type(value) in OVERWRITING and (overwrite := Overwrite.of(value)) is not None:
             state[name] = value = overwrite.value
             return value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
         appended = value if channel.is_list and type(value) is list and name in state else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inwit.errors import InvalidUpdateError
 from inwit.runtime.branches import Branch, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
-from inwit.runtime.commands import Overwrite, Send
+from inwit.runtime.commands import OVERWRITING, Overwrite, Send
 from inwit.runtime.keeping import pause, save
 from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
@@ -153,7 +153,7 @@ def checked(schema: StateSchema, named: Sequence[tuple[str, Read]]) -> list[Read
         for update in updates:
             for key, value in update.items():
                 if key in shared:
-                    if Overwrite.of(value) is not None:
+                    if type(value) in OVERWRITING and Overwrite.of(value) is not None:
                         overwritten.setdefault(key, []).append(number)
                 elif writers.setdefault(key, task) != task:
                     raise InvalidUpdateError(
