@@ -64,6 +64,8 @@ class _Flow:
         self.reach: Reach = graph.reach
         self.known = dict(execution.resumed or {})
         """What earlier executions did of visits that are not made yet."""
+        self.is_resumed = execution.resumed is not None
+        """Whether an earlier execution may have begun what runs here, and graphs within it."""
         execution.resumed = None
         self.begun = self.committed = execution.steps
         self.visits: dict[int, dict[Any, Visit]] = {}
@@ -198,6 +200,8 @@ class _Flow:
         visit.visit = execution.visits[index] = execution.visits[index] + 1
         if visit._progress is not None:  # noqa: SLF001
             visit._progress.visit = visit.visit  # noqa: SLF001
+        if self.is_resumed:
+            visit.progress.is_resumed = True
         visit.seen, visit.has_begun = self._state_before(visit.depth).copy(), True
         if execution.output is not None:
             await execution.output.entered([visit])
