@@ -88,6 +88,8 @@ class _Runner:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
     def __del__(self) -> None:
+        if self.loop.is_closed():
+            return  # It was collected as garbage before this was, since each led to the other.
         if sys.is_finalizing():
             # Closing the runner would start a thread for its executor, which hangs by now.
             self.loop.close()
