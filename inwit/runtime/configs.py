@@ -19,9 +19,26 @@ def merged_config(first: Config, second: Config) -> dict[str, Any]:
                 *(known or ()),
                 *(one for one in value or () if one not in (known or ())),
             ]
+        elif key == "callbacks":
+            merged[key] = _joined(known, value)
         else:
             merged[key] = {**known, **value} if both else value
     return merged
+
+
+def _joined(known: Any, more: Any) -> Any:
+    """The callbacks of both, each a list of handlers or langchain-core's manager of them."""
+    if not known or not more or known is more:
+        return more or known
+    if isinstance(more, list | tuple):
+        known, more = more, known
+    if isinstance(more, list | tuple):
+        return [*more, *(one for one in known if one not in more)]
+    manager = more.copy()
+    for handler in known if isinstance(known, list | tuple) else known.handlers:
+        if handler not in manager.handlers:
+            manager.add_handler(handler, inherit=True)
+    return manager
 
 
 def inherited(config: Config) -> Config:

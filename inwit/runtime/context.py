@@ -222,12 +222,17 @@ class Context:
             "langgraph_checkpoint_ns": execution.ns_of(self),
             "thread_id": self.thread_id,
         }
-        return {
+        found = {
             **self.config,
             "configurable": configurable,
             "metadata": metadata,
             "recursion_limit": execution.limit,
         }
+        if "callbacks" in found:
+            from inwit.runtime.capture.langchain_config import callbacks_here
+
+            found["callbacks"] = callbacks_here(found["callbacks"])
+        return found
 
     def stream(self, data: Any) -> None:
         """Write to the readers of the stream mode ``custom``, and into the record."""

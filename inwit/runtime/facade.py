@@ -61,6 +61,31 @@ class Facade:
         for found in self.get_subgraphs(**options):
             yield found
 
+    def astream_events(
+        self: Any, input: Any, config: Any = None, *, version: str = "v2", **options: Any
+    ) -> AsyncIterator[Any]:
+        """What langchain-core tells of a call and of all that it calls, as it happens.
+
+        `version` is "v1" or "v2"; `options` are those of langchain-core's `Runnable.astream_events`,
+        and of `astream`. Langchain-core must be installed.
+        """
+        events: AsyncIterator[Any] = self.as_runnable().astream_events(
+            input, config, version=version, **options
+        )
+        return events
+
+    def as_runnable(self: Any) -> Any:
+        """This graph as a part of langchain-core's chains, which must be installed."""
+        from inwit.runtime.capture.langchain_runnable import as_runnable
+
+        return as_runnable(self)
+
+    def __or__(self, other: Any) -> Any:
+        return self.as_runnable() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.as_runnable()
+
     @property
     def nodes(self: Any) -> dict[str, Any]:
         """The nodes by name, the start among them, as they were added."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from inwit.errors import ExecutionCancelledError, NodeTimeoutError, UnserialisableError
 from inwit.runtime.attempts import own_timeout, policies_of
+from inwit.runtime.capture.langchain_config import told_task
 from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt
 from inwit.runtime.context import _current
 from inwit.runtime.failures import failure_of
@@ -60,7 +61,8 @@ async def _attempts(ctx: TaskContext, given: Given, *, is_blocking: bool) -> Any
         t0 = ctx.started_ns = monotonic_ns()
         rec.add(ENTER, node.name, ctx.visit, ctx.attempt, t0)
         try:
-            result = node.call(given, ctx)
+            call = told_task(node) if "callbacks" in ctx.config else node.call
+            result = call(given, ctx)
             if node.is_async:
                 result = await result
             t1 = monotonic_ns()
