@@ -236,6 +236,7 @@ class _Run:
         elif self.outcome == "done":
             self._see_that_it_is_kept()
         self.process.ledger.flush()
+        entered: Counter[tuple[str, str | None]] = Counter()
         for recording, first, rows in self.process.ledger.recordings:
             events = Expander(About(execution_id=recording.execution_id)).expand(rows, first, 0)
             seqs = [event.seq for event in events]
@@ -243,22 +244,20 @@ class _Run:
                 self.process.fault(f"the record has gaps: {seqs}")
             if rows and rows[-1][0] != 6:
                 self.process.fault("the record has no end")
-            entered = Counter(
+            entered.update(
                 (recording.execution_id, event.node)
                 for event in events
                 if isinstance(event, NodeEntered)
             )
-            self._compare(recording.execution_id, entered)
+        self._compare(entered)
 
     def _see_that_it_is_kept(self) -> None:
         rows = self.world.kept.load(THREAD)
         if not rows or split(rows)[0].next or {**FIRST, **fold(rows)} != self.state:
             self.process.fault("it is done, and that is not kept")
 
-    def _compare(self, execution_id: str, entered: Counter[Any]) -> None:
+    def _compare(self, entered: Counter[tuple[str, str | None]]) -> None:
         """Compare the record with what the nodes saw; it also tells of branches that were kept."""
-        for (owner, node), count in self.process.entered.items():
-            if owner == execution_id and entered[owner, node] < count:
-                self.process.fault(
-                    f"{node} ran {count} times, the record says {entered[owner, node]}"
-                )
+        for one, count in self.process.entered.items():
+            if entered[one] < count:
+                self.process.fault(f"{one[1]} ran {count} times, the record says {entered[one]}")
