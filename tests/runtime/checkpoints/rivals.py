@@ -10,8 +10,9 @@ import multiprocessing
 import operator
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from inwit import (
+    END,
     DynamoDBCheckpointer,
     PostgresCheckpointer,
     RedisCheckpointer,
@@ -119,6 +121,31 @@ def live(
     pipe.recv()
 
 
+class Count(TypedDict):
+    n: int
+
+
+def count(saver: Checkpointer, tell: Callable[[int], Any] = lambda n: None) -> Any:
+    """A loop that ends at 0 only, and tells of each step as it begins."""
+
+    def step(state: Count) -> Count:
+        tell(state["n"])
+        return {"n": state["n"] + 1}
+
+    built = StateGraph(Count).add_node("step", step).set_entry_point("step")
+    built.add_conditional_edges("step", lambda state: state["n"] == 0, {False: "step", True: END})
+    return built.compile(name="counting", checkpointer=saver)
+
+
+def count_for_ever(
+    pipe: Connection, folder: str, backend: str, place: str, given: Any, options: dict[str, Any]
+) -> None:
+    """Run a loop that never ends."""
+    os.chdir(folder)
+    app = count(open_saver(backend, place), lambda n: pipe.send((n, time.time_ns())))
+    app.invoke(given, {**CONFIG, "recursion_limit": 10**9}, durability=options["durability"])
+
+
 @cache
 def start_server() -> None:
     """Start the process that others are forked from; it has to find this module."""
@@ -138,12 +165,13 @@ class Rival:
     """Another process on the thread."""
 
     def __init__(
-        self, folder: Path, backend: str, place: str, given: Any = None, **options: Any
-    ) -> None:
+        self, folder: Path, backend: str, place: str, given: Any = None, *, target: Any = live,
+        **options: Any,
+    ) -> None:  # fmt: skip
         start_server()
         self._pipe, theirs = _context.Pipe()
         arguments = (theirs, str(folder), backend, place, given, options)
-        self._process = _context.Process(target=live, args=arguments, daemon=True)
+        self._process = _context.Process(target=target, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -151,9 +179,24 @@ class Rival:
         """The next things that it tells."""
         told: list[str] = []
         for _ in range(count):
-            assert self._pipe.poll(PATIENCE_S), f"After {told} nothing more was told."
-            told.append(self._pipe.recv())
+            told.append(self.hear_one())
         return told
+
+    def hear_for(self, duration_s: float) -> list[Any]:
+        """All that it tells in a while, after which it is killed."""
+        told = [self.hear_one()]
+        deadline = time.monotonic() + duration_s
+        while time.monotonic() < deadline:
+            told.append(self.hear_one())
+        self._process.kill()
+        with suppress(EOFError, OSError):
+            while True:
+                told.append(self.hear_one())
+        return told
+
+    def hear_one(self) -> Any:
+        assert self._pipe.poll(PATIENCE_S), "Nothing more was told."
+        return self._pipe.recv()
 
     def go_on(self) -> None:
         self._pipe.send(None)

@@ -1,0 +1,112 @@
+"""What each durability promises: how much may be lost, who waits, and what is written when."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inwit import SqliteCheckpointer
+from inwit.errors import StoreLockedError
+from inwit.runtime.checkpoints import room
+from inwit.runtime.checkpoints.group import GroupWriter, Outcome, Put
+from inwit.testing.rows import checkpoint
+from tests.runtime.checkpoints.rivals import CONFIG, count, count_for_ever, open_saver, rival
+
+WINDOW_MS = 2000
+"""What the guide says is a tenth of it, on a machine that does nothing else."""
+
+
+@pytest.mark.parametrize("backend", ["own file", "record"])
+def test_what_async_loses_to_a_kill_is_young_and_little(backend: str, project: Path) -> None:
+    chance = random.Random(5)
+    for number in range(3):
+        folder = project / str(number)
+        (folder / ".inwit").mkdir(parents=True, mode=0o700)
+        place = (folder, backend, str(folder / "own.db"))
+
+        with rival(*place, {"n": 0}, target=count_for_ever, durability="async") as counting:
+            told = counting.hear_for(0.1 + chance.random() * 0.1)
+        killed_ns, kept = time.time_ns(), kept_of(*place)
+
+        done = [time_ns for n, time_ns in told[1:] if n > kept]
+        assert len(done) <= room.PUTS + 1
+        assert not done or killed_ns - done[0] < WINDOW_MS * 1_000_000
+        assert len(told) > 100
+
+
+def kept_of(folder: Path, backend: str, place: str) -> int:
+    """The number of the last step that was kept; -1 where not even the input was."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        saver: Any = open_saver(backend, place)
+        newest = saver.history("t", 1)
+        saver.close()
+    return newest[0].step if newest else -1
+
+
+def test_exit_writes_nothing_before_the_end(project: Path) -> None:
+    place = (project, "own file", str(project / "own.db"))
+
+    with rival(*place, {"n": 0}, target=count_for_ever, durability="exit") as counting:
+        told = counting.hear_for(0.1)
+
+    assert len(told) > 100
+    assert kept_of(*place) == -1
+    app = count(SqliteCheckpointer(place[2]))
+    app.invoke({"n": -3}, CONFIG, durability="exit")
+    assert [row.step for row in app.checkpointer.history("t")] == [3]
+
+
+def test_who_puts_faster_than_a_storage_writes_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PUTS", 10)
+    monkeypatch.setattr(room, "HELD_S", 30)
+    may_write, begun = threading.Event(), 0
+
+    def commit(puts: Sequence[Put]) -> Sequence[Outcome]:
+        assert may_write.wait(30)
+        return [None] * len(puts)
+
+    def put_all() -> None:
+        nonlocal begun
+        for seq in range(1, 31):
+            writer.put([checkpoint(seq)])
+            begun = seq
+
+    writer = GroupWriter("slow", commit)
+    putting = threading.Thread(target=put_all)
+    putting.start()
+    with pytest.raises(StoreLockedError):
+        writer.drain(0.2)
+    assert begun == 10
+
+    may_write.set()
+    putting.join(30)
+
+    assert begun == 30
+    writer.drain(30)
+
+
+def test_who_puts_into_a_storage_that_stands_still_is_slowed_down_and_not_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "PUTS", 1)
+    monkeypatch.setattr(room, "HELD_S", 0.01)
+    may_write = threading.Event()
+
+    def commit(puts: Sequence[Put]) -> Sequence[Outcome]:
+        assert may_write.wait(30)
+        return [None] * len(puts)
+
+    writer = GroupWriter("still", commit)
+
+    futures = [writer.put([checkpoint(seq)]) for seq in range(1, 11)]
+
+    assert not any(future.done() for future in futures)
+    may_write.set()
+    assert [future.result(30) for future in futures] == [None] * 10
