@@ -20,6 +20,7 @@ import msgspec
 
 from inwit.errors import MalformedInputError, nearest
 from inwit.runtime import loops
+from inwit.runtime.both import Both
 from inwit.runtime.delivery import ENDED, Delivery, OnSlow, StreamGap, check_policy
 from inwit.runtime.sink import Sink, pick
 
@@ -124,7 +125,9 @@ class _Stream:
         loop, execution, options = asyncio.get_running_loop(), self._execution, self._options
         delivery = Delivery(loop, options.on_slow)
         modes = tuple({**dict.fromkeys(self._names), **dict.fromkeys(self._printed)})
-        execution.output = Sink(modes, delivery, options.keys, with_subgraphs=options.subgraphs)
+        own = Sink(modes, delivery, options.keys, with_subgraphs=options.subgraphs)
+        around = execution.output
+        execution.output = own if around is None else Both(own, around)
         task = loop.create_task(self._run(begin(), delivery))
         task.add_done_callback(lambda _: delivery.end())
         try:
