@@ -167,7 +167,8 @@ def _of_record(found: list[Reading], question: str, routing: Routing) -> list[Re
         one.level == "network" or one.intent in ("whatif", "howto") for one in found[:1]
     ):
         return found
-    intent = recorded.intent_of(blanked(question, routing.entities))
+    named = [one.kind for one in routing.entities]
+    intent = recorded.intent_of(blanked(question, routing.entities), named)
     if intent is None:
         return found
     kept = next((one for one in found if one.level == "live" and one.intent == intent), None)

@@ -370,7 +370,7 @@ def test_when_it_ends_is_not_told_of_what_waits_for_a_person(project: Path) -> N
 @pytest.mark.parametrize(
     ("question", "start"),
     [
-        ("Does a crash lose data?", "Durability is implemented"),
+        ("Does a crash lose data?", "Durability: Says when"),
         ("Is there a limit on parallel branches?", "Yes: limits are implemented"),
         ("Which node comes last?", "sales begins at receive and can end after"),
         ("Who publishes the packages?", "inwit/folder-checkpointer, "),
@@ -390,3 +390,40 @@ def test_a_why_that_names_nothing_is_said_to_be_answered_by_what_stands_out(
 
     assert answer.text.startswith("What is asked names no node, key or way of this graph")
     assert answer.confidence <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("What is the difference between sales and fraud?", "sales has 7 nodes"),
+        ("Is fraud faster than sales?", "sales: 5 executions"),
+        ("What is the difference between replay and time travel?", "Time travel: "),
+        ("Which nodes depend on receive?", "receive writes stock; no node or decision reads it"),
+        ("Which nodes of sales write nothing?", "ship (writes nothing)"),
+        ("Which tool was called most?", "label was called once"),
+        ("Who called label?", "In execution"),
+    ],
+)
+def test_what_is_named_twice_or_by_what_it_did_is_found(
+    sold: dict[str, str], question: str, start: str
+) -> None:
+    assert start in ask(question).text
+
+
+def test_how_long_an_answer_was_waited_for_is_counted_from_question_to_answer(
+    sold: dict[str, str],
+) -> None:
+    answer = ask("How long did eve wait for the answer?")
+
+    assert answer.text.startswith("review waited ")
+    assert sold["eve"] in answer.text
+
+
+def test_what_ran_in_a_stretch_of_time_is_listed(sold: dict[str, str]) -> None:
+    assert ask("What ran in the last 5 minutes?").data["values"]["total_count"] == 2 * len(sold) - 1
+
+
+def test_the_tokens_of_a_thread_are_its_own(sold: dict[str, str]) -> None:
+    values = ask("How many tokens did ada use?").data["values"]
+
+    assert values["executions"] == 1

@@ -12,6 +12,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
+from inwit.introspection.analyses import figures
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR
@@ -49,6 +50,8 @@ _COST = r"token|cost|budget|spend|money|expensive|bill"
 def answer(scene: Scene) -> Draft:
     """Judge latency, errors, retries, tokens and loops; each verdict says what it stands on."""
     draft = Draft(data={"verdicts": []})
+    if len(scene.named("graph")) > 1 and (ranked := figures.asked(scene)) is not None:
+        return ranked
     graph = scene.graph
     if graph is None:
         draft.admit("This project has no graph yet, so there is nothing to judge.")
@@ -157,9 +160,9 @@ def _say_cost(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
     _add(draft, "cost", "unknown" if unpriced or cost is None else "told", cost, None,
          n=len(paid), unit="USD")  # fmt: skip
     draft.say(
-        f"Cost: the last {count(len(paid), 'execution')} with model calls cost "
-        f"{price(cost, unpriced).removeprefix('at a cost that is ')}; what would be too much is not "
-        f"said: compile(budget=Budget(...)) sets it.",
+        f"Cost: the last {count(len(paid), 'execution')} with model calls came "
+        f"{'' if cost is None else 'to '}{price(cost, unpriced)}. What would be too much is said "
+        f"nowhere; compile(budget=Budget(...)) says it.",
         Ref(uri=graph_uri(graph, "metrics"), why="cost on record"),
         *(one.uri for one in paid[:3]),
     )

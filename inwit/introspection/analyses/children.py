@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from inwit.events import epoch_ns
 from inwit.introspection.analyses import failure_chain
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
@@ -13,6 +15,8 @@ from inwit.introspection.which import Choice, choose
 from inwit.runtime.views import Execution
 
 TOLD = 10
+LOOKED_AT = 2000
+"""Executions that are looked through for those within others."""
 _FAILED = r"fail|crash|broke|broken|error|wrong"
 
 
@@ -94,6 +98,21 @@ def _say_inside(scene: Scene, draft: Draft, node: str, where: str, child: Execut
             f"Its state: {told}.",
             Ref(uri=execution_uri(child.execution_id, "state"), why="its state"),
         )
+
+
+def with_inner(scene: Scene, found: Sequence[Execution]) -> list[Execution]:
+    """Executions and all that ran within them, each once; what ran within is theirs too."""
+    if not found:
+        return []
+    known = {one.execution_id: one for one in found}
+    page = scene.store.executions(
+        limit=LOOKED_AT, since_ns=min(epoch_ns(o.started_at) for o in found)
+    )
+    waiting = sorted(page.items, key=lambda one: one.position)
+    for one in waiting:  # an execution begins before those within it
+        if one.parent_execution_id in known:
+            known.setdefault(one.execution_id, one)
+    return list(known.values())
 
 
 def inner(scene: Scene, execution: Execution) -> list[Execution]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    execution_uri,
+    graph_uri,
+    listed,
+    short,
+)
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
 from inwit.runtime.diff import Diff, between, execution_side
@@ -16,9 +25,10 @@ _ID = re.compile(r"\b[0-9a-f]{16}\b")
 
 def answer(scene: Scene) -> Draft | None:
     """Compare two executions; None where the question names no two."""
+    graphs = scene.named("graph")
     pair = _pair(scene)
     if pair is None:
-        return None
+        return of_graphs(scene, graphs[0], graphs[1]) if len(graphs) > 1 else None
     one, two = pair
     found = between(
         execution_side(scene.store, one.execution_id), execution_side(scene.store, two.execution_id)
@@ -30,6 +40,30 @@ def answer(scene: Scene) -> Draft | None:
     _say_values(draft, found, one, two)
     if found.is_same:
         draft.say("Their ways, states and results do not differ.", one.uri, two.uri)
+    return draft
+
+
+def of_graphs(scene: Scene, first: str, second: str) -> Draft:
+    """Say what two graphs are made of, and what they share."""
+    one, two = scene.store.graph(first), scene.store.graph(second)
+    draft = Draft(data={"values": {}})
+    for graph in (one, two):
+        manifest = graph.manifest
+        nodes = [node.name for node in manifest.nodes]
+        draft.data["values"][graph.name] = {"nodes": nodes, "version": graph.version}
+        draft.say(
+            f"{graph.name} has {count(len(nodes), 'node')} ({listed(nodes, most=8)}) and "
+            f"{count(len(manifest.edges), 'edge')}.",
+            graph_uri(graph.name, "architecture"),
+        )
+    keys = [{field.name for field in graph.manifest.fields} for graph in (one, two)]
+    shared = listed(sorted(keys[0] & keys[1])) or "no key"
+    uris = [graph_uri(graph.name, "state-schema") for graph in (one, two)]
+    draft.say(f"Their states share {shared}.", *uris)
+    within = [node.name for node in one.manifest.nodes if node.graph == two.name]
+    within += [node.name for node in two.manifest.nodes if node.graph == one.name]
+    if within:
+        draft.say(f"One is a node of the other: {listed(within)}.", *uris)
     return draft
 
 

@@ -15,6 +15,7 @@ from statistics import median
 from inwit.events import timestamp
 from inwit.introspection import schedule
 from inwit.introspection.analyses import threads
+from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -42,6 +43,7 @@ _WITHIN_RUN = (
     rf"{_TOP}.*\b(?:in|of|during) (?:the |this |that |my )?(?:last |latest |previous )?{_RUNS}"
 )
 _RANKED_GRAPHS = rf"which graphs?\b.*(?:{_TOP}|fail|error|often|most)"
+_THAN = r"(?:fast|slow|quick|long|short|fail|error|reliable|often|more|less)\w*\b.*\b(?:than|or)\b"
 _RANKED_NODES = rf"(?:(?:which|what|where)\b.*{_TOP}|bottle ?necks?|critical path|hot ?spots?)"
 _TIME_GOES = (
     r"where (?:does|did|do|is|has) (?:the|all|all the|my|most of the|its) time (?:go|gone|spent)"
@@ -57,6 +59,13 @@ _MOST_FAILED = (
 _MOST_VISITED = (
     r"(?:which|what) (?:node|step|stage)s?\b.*(?:most often|least often|most frequent|more than once"
     r"|(?:ran|run|visited|executed|called)\b.*\b(?:the )?(?:most|least)\b)"
+)
+_RANKED_COSTS = (
+    rf"(?:which|what)\b.*{_RUNS}.*(?:expensive|cheap|costl|cost (?:the )?(?:most|least)"
+    r"|(?:most|fewest|least) tokens)|(?:most expensive|costliest|cheapest) (?:execution|run)"
+)
+_WHAT_RAN = (
+    r"what (?:ran|happened|was (?:run|executed|done)|has (?:run|happened)|executed|went on)\b"
 )
 _THREADS = r"(?:(?:how many|which|what|list|show)\b.*\bthreads?\b|threads are)"
 _OFTEN = (
@@ -84,10 +93,16 @@ def asked(scene: Scene) -> Draft | None:
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
         (_RANKED_RUNS, _longest_runs), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
-        (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
+        (_RANKED_COSTS, _costliest_runs), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
         (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
+    if scene.window is not None and scene.node is None and scene.says(_WHAT_RAN):
+        return _ran(scene)
+    if tell is _costliest_runs:
+        return tell(scene)
+    if len(scene.named("graph")) > 1 and scene.says(_THAN):
+        return _graphs(scene)
     if tell is None or scene.says(_NOT_COUNTED):
         return None
     if tell is threads.listed_of and (scene.named("thread") or scene.named("key") or scene.node):
@@ -389,10 +404,72 @@ def _longest_runs(scene: Scene) -> Draft:
     return draft
 
 
+def _costliest_runs(scene: Scene) -> Draft:
+    """Rank recorded executions by what their model calls cost, and by tokens where none has a price."""
+    draft, span = _draft(), scene.window
+    page = scene.store.executions(
+        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=HISTORY,
+    )  # fmt: skip
+    paid = [one for one in page.items if one.llm_calls]
+    sign = 1 if scene.says(r".*(?:cheap|least|fewest)") else -1
+
+    def rank(one: Execution) -> tuple[float, int]:
+        return sign * (one.cost_usd or 0.0), sign * (one.input_tokens + one.output_tokens)
+
+    paid.sort(key=rank)
+    uri = graph_uri(scene.scope or (page.items[0].graph_name if page.items else ""), "executions")
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    if not paid:
+        draft.say(f"No model call is recorded in {count(len(page.items), 'execution')}.", uri)
+        return draft
+    which = "cheapest" if sign > 0 else "most expensive"
+    draft.say(f"Of {count(len(paid), 'execution')} with model calls these were the {which}:", uri)
+    for one in paid[:TOLD]:
+        money = price(one.cost_usd, one.unpriced_calls)
+        draft.data["values"][one.execution_id] = one.cost_usd
+        draft.say(
+            f"{one.execution_id} of {one.graph_name}: {one.input_tokens + one.output_tokens:,} tokens, "
+            f"{money}.",
+            one.uri,
+        )
+    if any(one.unpriced_calls for one in paid):
+        draft.admit("Calls without a price count as nothing in this order.")
+    return draft
+
+
+def _ran(scene: Scene) -> Draft:
+    """List the executions of a stretch of time."""
+    draft, span = _draft(), scene.window
+    if span is None:
+        return nothing_recorded(scene, draft)
+    page = scene.store.executions(
+        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns,
+        until_ns=span.until_ns, limit=HISTORY,
+    )  # fmt: skip
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    by = Counter(one.status for one in page.items)
+    told = listed(f"{number} {status.replace('_', ' ')}" for status, number in by.most_common())
+    uri = graph_uri(scene.scope or page.items[0].graph_name, "executions")
+    draft.say(f"{count(page.total_count, 'execution')} from {span.words}: {told}.", uri)
+    draft.data["values"] = {"total_count": page.total_count, "by_status": dict(by)}
+    for one in page.items[: TOLD * 2]:
+        draft.data["times"].append(_run(one, one.duration_ms or 0.0))
+        draft.say(
+            f"{one.execution_id} of {one.graph_name}, {one.started_at}: {one.status}.", one.uri
+        )
+    return draft
+
+
 def _graphs(scene: Scene) -> Draft:
     """Compare the project's graphs by their executions, failures and durations."""
     draft, rows = _draft(), []
+    wanted = scene.named("graph")
     for graph in scene.graphs:
+        if len(wanted) > 1 and graph.name not in wanted:
+            continue
         page = scene.store.executions(graph=graph.name, limit=HISTORY)
         took = [ms for one in page.items if (ms := one.duration_ms) is not None]
         failed = sum(one.status == "failed" for one in page.items)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inwit.events import InterruptRaised, InterruptResumed, Status, StatusChanged
+from inwit.events import InterruptRaised, InterruptResumed, Status, StatusChanged, epoch_ns
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, Ref, count, listed, node_uri, short
+from inwit.introspection.claims import Draft, Ref, count, duration, listed, node_uri, short
 from inwit.introspection.lineage import decisions, leads
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
@@ -174,6 +174,30 @@ def answered(scene: Scene) -> Draft:
         _say_answer(draft, one)
     if scene.says(r"who\b") and not any(_names_who(one) for one in asked):
         draft.admit("Who answered is on record only where the answer says it, under `by`.")
+    return draft
+
+
+def waited(scene: Scene) -> Draft | None:
+    """Tell how long an execution waited for each answer; None where it never asked."""
+    choice = _choose_asked(scene)
+    asked = questions(scene, choice.execution.execution_id) if choice is not None else []
+    if choice is None or not asked:
+        return None
+    draft = Draft(data={"values": {}, "execution_id": choice.execution.execution_id})
+    for one in asked:
+        if one.resumed is None:
+            draft.say(
+                f"{one.raised.node} waits in {choice.words} since {one.raised.ts}.", one.raised.uri
+            )
+            continue
+        ms = (epoch_ns(one.resumed.ts) - epoch_ns(one.raised.ts)) / 1e6
+        draft.data["values"][one.raised.interrupt_id] = ms
+        draft.say(
+            f"{one.raised.node} waited {duration(ms)} for the answer in {choice.words}, from "
+            f"{one.raised.ts} to {one.resumed.ts}.",
+            Ref(uri=one.raised.uri, why="the question"),
+            Ref(uri=one.resumed.uri, why="the answer"),
+        )
     return draft
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 
 from inwit.events import Event, LlmCompleted, LlmStarted
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_cost import Spent
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    graph_uri,
+    listed,
+    platform_uri,
+    short,
+    times,
+)
 from inwit.introspection.quotes import failure
 from inwit.introspection.scene import Scene
-from inwit.introspection.which import choose, thread_of
+from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
 TOLD = 6
 DEEPEST = 5
+_MODEL_LIKE = re.compile(r"(?<![\w./:-])[a-z](?=[\w.:/-]*[\d-])[\w.:/-]*\w")
+"""A word that may be the name of a model: with a digit or a hyphen in it."""
 LOOKED_AT = 100
 _TYPES = ("llm_started", "llm_completed")
 
@@ -52,16 +65,65 @@ def answer(scene: Scene) -> Draft:
     return draft
 
 
+def named(scene: Scene) -> str | None:
+    """The recorded model that a word of the question is the name of."""
+    words = {match[0] for match in _MODEL_LIKE.finditer(scene.words)}
+    words -= {one.text.lower() for one in scene.query.entities}
+    if not words:
+        return None
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    for one in page.items:
+        for event in _called(scene, one) if one.llm_calls else ():
+            if event.model.lower() in words:
+                return event.model
+    return None
+
+
+def of_model(scene: Scene, model: str) -> Draft:
+    """Tell who called a model in which executions, and what it answered last."""
+    draft = Draft(data={"values": {}})
+    page = scene.store.executions(graph=scene.scope, thread_id=thread_of(scene), limit=LOOKED_AT)
+    calls = {
+        one.execution_id: found
+        for one in page.items
+        if one.llm_calls and (found := [c for c in _called(scene, one) if c.model == model])
+    }
+    if not calls:
+        draft.say(f"{model} was not called in what is meant.", platform_uri("project"))
+        return draft
+    spent = Spent()
+    for call in (call for found in calls.values() for call in found):
+        spent.add(call)
+    last = next(iter(calls.values()))[-1]
+    draft.data["values"] = {name: len(found) for name, found in calls.items()}
+    draft.data["execution_id"] = last.execution_id
+    nodes = dict.fromkeys(str(call.node) for found in calls.values() for call in found)
+    draft.say(
+        f"{model} was called {times(spent.calls)} by {listed(nodes)}, in "
+        f"{count(len(calls), 'execution')} of the last {len(page.items)}: {spent.tokens:,} tokens, "
+        f"{spent.money}.",
+        *(Ref(uri=found[-1].uri, why="a call") for found in list(calls.values())[:TOLD]),
+    )
+    draft.say(f"The executions: {listed(calls, most=TOLD)}.", last.uri)
+    _say_end_of(draft, last)
+    return draft
+
+
+def _called(scene: Scene, execution: Execution) -> list[LlmCompleted]:
+    found = scene.store.events(execution.execution_id, types=("llm_completed",))
+    return [event for event in found if isinstance(event, LlmCompleted)]
+
+
 def spenders(scene: Scene) -> Draft | None:
     """Rank nodes by the tokens that their model calls used; None where no node is asked about."""
     graph = scene.graph
     if graph is None or (scene.node is None and not scene.says(r"nodes?\b|steps?\b|models?\b")):
         return None
     draft = Draft(data={"values": {}})
-    page = scene.store.executions(graph=graph.name, thread_id=thread_of(scene), limit=LOOKED_AT)
+    found = _meant(scene, graph.name)
     by_model = scene.says(r"models?\b")
     spent: dict[str, Spent] = defaultdict(Spent)
-    paid = [one for one in page.items if one.llm_calls]
+    paid = [one for one in found if one.llm_calls]
     for one in paid:
         for event in scene.store.events(one.execution_id, types=("llm_completed",)):
             if isinstance(event, LlmCompleted) and scene.node in (None, event.node):
@@ -86,6 +148,15 @@ def spenders(scene: Scene) -> Draft | None:
     return draft
 
 
+def _meant(scene: Scene, graph: str) -> Sequence[Execution]:
+    """The executions that are asked about: one, those of a thread, or the last ones."""
+    if names_one(scene) or scene.says(r"(?:last|latest|previous|first) (?:execution|run|one)\b"):
+        choice = choose(scene, fits=lambda one: one.llm_calls > 0, fitting="with model calls")
+        return [choice.execution] if choice is not None else []
+    page = scene.store.executions(graph=graph, thread_id=thread_of(scene), limit=LOOKED_AT)
+    return page.items
+
+
 def _say_models(
     draft: Draft, where: str, started: list[LlmStarted], spent: dict[tuple[str, str], Spent]
 ) -> None:
@@ -105,7 +176,12 @@ def _say_models(
 def _say_end(draft: Draft, call: LlmStarted, end: LlmCompleted | None) -> None:
     if end is None:
         draft.say(f"Its call of {call.model} has not ended on record.", call.uri)
-    elif end.error is not None:
+    else:
+        _say_end_of(draft, end)
+
+
+def _say_end_of(draft: Draft, end: LlmCompleted) -> None:
+    if end.error is not None:
         draft.say(f"It failed: {failure(end.error).rstrip('.')}.", end.uri)
     elif end.output is not None:
         draft.say(

@@ -98,12 +98,22 @@ def _kinds(words: str) -> Iterable[tuple[Test, str]]:
     for name, said, title in _POLICY_WORDS:
         if re.search(rf"\b(?:{said})", words):
             yield partial(_policy, name=name), title
+    if re.search(r"\b(?:writ|return|chang|giv)\w* nothing", words):
+        yield _silent, "an empty update, as far as can be seen"
+    if re.search(
+        r"\b(?:no|without|lack\w*|missing) (?:an? |any )?(?:description|docstring)", words
+    ):
+        yield (lambda node: None if node.description else "undescribed"), "a missing description"
     if re.search(rf"\b(?:{_ASYNC})", words):
         yield (lambda node: "async" if node.is_async else None), "a coroutine function"
 
 
 def _person(node: NodeFacts) -> str | None:
     return _calling(node, "interrupt") or _calling(node, "approval_node")
+
+
+def _silent(node: NodeFacts) -> str | None:
+    return "writes nothing" if node.writes_known and not node.writes else None
 
 
 def _calling(node: NodeFacts, name: str) -> str | None:

@@ -7,7 +7,7 @@ and with which intent. A reading of the router stands where none fits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from inwit.answers import Intent
 from inwit.introspection.analyses import (
@@ -71,6 +71,7 @@ _MODELS = (
     r"\b(?:called|used|invoked|ran\b|answer\w*|call|use|say|said|repl(?:y|ied))\b"
     r"|\b(?:which|what|list|show)\b.*\b(?:models?|llm) calls?\b"
 )
+_CALLED = r"\b(?:who|which|what|when|how (?:often|many)|did|was|were)\b.*\b(?:call|use|invoke|ran|run|g[ai]ve|return)\w*"
 _BUDGETS = (
     r"\bbudgets?\b.*\b(?:ran out|run out|exceed|over|used up|exhaust|hit|left|spent|reach)"
     r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*\bbudgets?\b"
@@ -80,6 +81,8 @@ _COMPARED = (
     r"\b(?:compare|comparing|contrast)\b|\bdiff(?:s|er|ers|erence|erences|erent)?\b.*\b(?:between|from|in|of|to)\b"
     r"|\bwhat(?: is|'s| was)? different\b|\bhow (?:do|does|did)\b.*\bdiffer\b"
 )
+_COMPARED_RUNS = rf"(?:{_COMPARED}).*\b(?:executions?|runs?|invocations?|threads?)\b"
+_WAITED = r"\bhow long\b.*\b(?:did|had|was|were|has)\b.*\bwait"
 _SPENDERS = (
     r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*)\b"
     r".*\b(?:tokens?|money|most|least)\b|\bhow (?:expensive|costly) (?:is|was|are)\b"
@@ -88,13 +91,14 @@ _SPENDERS = (
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _AFTER, interrupts.after),
     ("state", _ASKS, interrupts.question),
+    ("state", _WAITED, interrupts.waited),
     ("state", _WAITS_FOR, interrupts.waiting),
     ("state", _ANSWERED, interrupts.answered),
     ("why", _WHY_WAITS, interrupts.why),
     ("state", _CACHED, cache_hits.answer),
     ("state", _CHILDREN, children.answer),
     ("state", _INSIDE, children.inside),
-    ("state", _COMPARED, comparing.answer),
+    ("state", _COMPARED_RUNS, comparing.answer),
     ("state", _SPENDERS, model_calls.spenders),
     ("state", _TOOLS, tool_calls.answer),
     ("state", _MODELS, model_calls.answer),
@@ -106,11 +110,16 @@ _OTHERS = re.compile(
 """Words that make the same words mean something else: a plan is approved, a feature is there."""
 
 
-def intent_of(words: str) -> Intent | None:
+def intent_of(words: str, named: Collection[str] = ()) -> Intent | None:
     """The intent of a question in words of the record; None where the router knows better.
 
-    `words` is the question with the names of the project left out.
+    `words` is the question with the names of the project left out; `named` are their kinds.
     """
+    kinds = [kind for kind in named if kind in ("thread", "exec")]
+    if len(kinds) > 1 and re.search(_COMPARED, words.lower()):
+        return "state"
+    if "tool" in named and re.search(_CALLED, words.lower()):
+        return "state"
     intent, _ = _kind(words.lower())
     return intent
 
@@ -119,6 +128,12 @@ def answer(scene: Scene) -> Draft | None:
     """Answer a question of the record; None where it asks for something else."""
     if scene.query.intent in ("whatif", "howcan", "howto", "ami"):
         return None
+    if scene.says(_COMPARED) and (compared := comparing.answer(scene)) is not None:
+        return compared
+    if (model := model_calls.named(scene)) is not None:
+        return model_calls.of_model(scene, model)
+    if scene.named("tool") and scene.says(_CALLED):
+        return tool_calls.answer(scene)
     _, analysis = _kind(scene.plain_words)
     return analysis(scene) if analysis is not None else None
 

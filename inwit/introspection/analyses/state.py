@@ -9,7 +9,15 @@ from typing import Any
 
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
-from inwit.introspection.analyses import figures, interrupts, tool_calls, whatis_app, why_failed
+from inwit.introspection.analyses import (
+    children,
+    figures,
+    interrupts,
+    model_calls,
+    tool_calls,
+    whatis_app,
+    why_failed,
+)
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
@@ -74,7 +82,8 @@ def answer(scene: Scene) -> Draft:
     if scene.says(_WAITING) and not scene.nodes:
         return interrupts.waiting(scene)
     if scene.says(_TOKENS):
-        return _tokens(scene, draft)
+        of_node = model_calls.spenders(scene) if scene.node is not None else None
+        return of_node or _tokens(scene, draft)
     if scene.named("key"):
         return _keys(scene, draft, scene.named("key"))
     if scene.named("tool") and scene.node is None:
@@ -351,6 +360,7 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
 
 
 def _tokens(scene: Scene, draft: Draft) -> Draft:
+    thread = thread_of(scene)
     if names_one(scene) or scene.says(r"last|current"):
         choice = choose(scene)
         found = [choice.execution] if choice else []
@@ -359,6 +369,7 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
         found = list(
             scene.store.executions(
                 graph=scene.scope,
+                thread_id=thread,
                 since_ns=span.since_ns if span else None,
                 until_ns=span.until_ns if span else None,
                 limit=HISTORY * 5,
@@ -366,12 +377,13 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
         )
     if not found:
         return nothing_recorded(scene, draft)
-    costs = [one.cost_usd for one in found if one.cost_usd is not None]
-    unpriced = sum(one.unpriced_calls for one in found)
+    every = children.with_inner(scene, found)
+    costs = [one.cost_usd for one in every if one.cost_usd is not None]
+    unpriced = sum(one.unpriced_calls for one in every)
     sums = {
-        "llm_calls": sum(one.llm_calls for one in found),
-        "input_tokens": sum(one.input_tokens for one in found),
-        "output_tokens": sum(one.output_tokens for one in found),
+        "llm_calls": sum(one.llm_calls for one in every),
+        "input_tokens": sum(one.input_tokens for one in every),
+        "output_tokens": sum(one.output_tokens for one in every),
         "cost_usd": sum(costs) if costs else None,
         "unpriced_calls": unpriced,
         "executions": len(found),
@@ -384,7 +396,7 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
         draft.say(f"No model call is recorded in {count(len(found), 'execution')}.", *refs)
         return draft
     draft.say(
-        f"{count(len(found), 'execution')} used {used[0]:,} input and {used[1]:,} output tokens in "
+        f"{count(len(found), 'execution')}{f' in thread {thread}' if thread else ''} used {used[0]:,} input and {used[1]:,} output tokens in "
         f"{count(int(sums['llm_calls'] or 0), 'model call')}, {money}.",
         *refs,
     )

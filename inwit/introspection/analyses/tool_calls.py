@@ -11,16 +11,20 @@ from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, listed, short, times
 from inwit.introspection.quotes import failure
 from inwit.introspection.scene import Scene
-from inwit.introspection.which import choose
+from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
 TOLD = 8
+LOOKED_AT = 100
+_COUNTED = r".*\b(?:most|least|often|altogether|in all|in total|how many times|so far)\b"
 DEEPEST = 5
 _TYPES = ("tool_started", "tool_completed", "tool_failed")
 
 
 def answer(scene: Scene) -> Draft:
     """List the tool calls of the execution that is meant, those within its subgraphs too."""
+    if scene.says(_COUNTED) and not names_one(scene) and thread_of(scene) is None:
+        return _counted(scene)
     draft = Draft(data={"values": {}, "calls": []})
     choice = choose(
         scene,
@@ -61,6 +65,37 @@ def answer(scene: Scene) -> Draft:
         _say_call(draft, event, ends.get((event.execution_id, event.call_id)))
     if len(started) > TOLD:
         draft.admit(f"The other {count(len(started) - TOLD, 'call')} are in the data.")
+    return draft
+
+
+def _counted(scene: Scene) -> Draft:
+    """Count the tool calls of the last executions, tool by tool."""
+    draft = Draft(data={"values": {}, "calls": []})
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    if not page.items:
+        return nothing_recorded(scene, draft)
+    held = [one for one in page.items if one.tool_calls]
+    named = set(scene.named("tool"))
+    calls = [
+        event
+        for one in held
+        for event in scene.store.events(one.execution_id, types=("tool_started",))
+        if isinstance(event, ToolStarted)
+        and (not named or event.tool in named)
+        and scene.node in (None, event.node)
+    ]
+    ran = Counter(event.tool for event in calls)
+    draft.data["values"] = dict(ran.most_common())
+    where = f"the last {count(len(page.items), 'execution')}"
+    if not ran:
+        draft.say(f"{listed(named) or 'No tool'} was not called in {where}.", page.items[0].uri)
+    for tool, number in ran.most_common(TOLD):
+        mine = [event for event in calls if event.tool == tool]
+        by = listed(dict.fromkeys(str(event.node) for event in mine))
+        draft.say(
+            f"{tool} was called {times(number)} in {where}, by {by}.",
+            *(Ref(uri=event.uri, why=f"a call of {tool}") for event in mine[:3]),
+        )
     return draft
 
 

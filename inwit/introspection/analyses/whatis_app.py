@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inwit.introspection import app, network
-from inwit.introspection.analyses import figures, node_facts, whatis_platform
+from inwit.introspection.analyses import (
+    comparing,
+    figures,
+    node_facts,
+    whatis_node,
+    whatis_platform,
+)
 from inwit.introspection.app import START, label_of
 from inwit.introspection.claims import (
     Draft,
@@ -17,30 +23,11 @@ from inwit.introspection.claims import (
     platform_uri,
     short,
 )
-from inwit.introspection.independence import paths_between, runs_beside
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import EdgeFacts, NodeFacts
 from inwit.runtime.views import RegisteredGraph
 
-_WRITES = (
-    r"writ|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
-)
-_READS = r"read|use[sd]?\b|consum|need|depend|take"
-_AFTER = (
-    r"after|follow|next|then\b|lead|leads? to|goes? to|go to|downstream|successor|once\b|outgoing"
-)
-_BEFORE = r"before|feed|precede|preceding|upstream|predecessor|into\b|prior|incoming|comes? in"
-_BETWEEN = r"between|from .* to"
-_REACHES = (
-    r"(?:can|could|may|does|do|will|is there|are there)\b.*\b(?:reach|lead|(?:get|go|come|return)s? (?:back )?(?:to|from)"
-    r"|way|path|route)\b"
-)
-_DECIDES = r"(?:decid|choos|chose|route|pick|select|switch)\w*"
-SEVERAL = 3
-"""Nodes that one answer describes, where a question names several."""
-_BESIDE = r"parallel|same time|concurrent|simultaneous|alongside|beside"
-_WAITS = r"waits? for|wait on|waiting for|blocks? on"
-_TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
+_COMPARES = r"diff|compar|versus|vs\b|share|in common|have in|unlike"
 _SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
 _VERSIONS = r"versions?\b|changed|history"
 _EDGES = r"edges?\b|connections?|transitions?|links?\b|routes?\b|branch|decision"
@@ -71,14 +58,17 @@ def answer(scene: Scene) -> Draft:
             "This project has no graph yet: compiling one registers it.", platform_uri("project")
         )
         return draft
+    graphs = scene.named("graph")
+    if len(graphs) > 1 and scene.says(_COMPARES):
+        return comparing.of_graphs(scene, graphs[0], graphs[1])
     if not scene.nodes and (kind := node_facts.asked(scene, graph)) is not None:
         return kind
-    if len(scene.nodes) > 1 and (told := _of_several(scene, graph, draft)) is not None:
+    if len(scene.nodes) > 1 and (told := whatis_node.of_several(scene, graph, draft)) is not None:
         return told
     if scene.named("key"):
         return _say_elsewhere(scene, graph, _key(scene, graph, draft))
     if scene.node is not None:
-        return _node(scene, graph, draft, scene.node)
+        return whatis_node.of_one(scene, graph, draft, scene.node)
     if scene.named("node"):
         known = [node.name for node in graph.manifest.nodes]
         draft.say(
@@ -98,7 +88,7 @@ def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     if scene.says(_VERSIONS):
         return _versions(scene, graph, draft)
     known: tuple[tuple[str, Callable[[RegisteredGraph, Draft], Draft]], ...] = (
-        (_TOOLS, _tools), (_DEPENDS, _dependencies), (_EDGES, _edges),
+        (whatis_node.TOOLS, _tools), (_DEPENDS, _dependencies), (_EDGES, _edges),
         (_LOOPS, _loops), (_ENDS, _ends), (_DRAW, _architecture), (_SCHEMA, _schema),
         (_NODES, _nodes), (_FEATURES, _features),
     )  # fmt: skip
@@ -329,7 +319,7 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         "routers": list(dict.fromkeys(edge.source for edge in routers)),
         "field_type": facts.field_type if facts else None,
     }
-    asks_writes, asks_reads = scene.says(_WRITES), scene.says(_READS)
+    asks_writes, asks_reads = scene.says(whatis_node.WRITES), scene.says(whatis_node.READS)
     if asks_writes or not asks_reads:
         _say_users(draft, graph, key, writers, "write")
     if asks_reads or not asks_writes:
@@ -392,185 +382,6 @@ def _say_unknown(draft: Draft, graph: RegisteredGraph, is_reading: bool) -> None
             f"What {listed(hidden)} {'reads' if is_reading else 'writes'} cannot be seen in full in "
             f"the source."
         )
-
-
-def _node(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draft:
-    facts = app.node(graph, name)
-    uri = node_uri(graph.name, name)
-    draft.data |= facts | {"graph": graph.name}
-    after = [edge for edge in graph.manifest.edges if edge.source == name]
-    before = [edge for edge in graph.manifest.edges if edge.target == name]
-    draft.data["next"] = list(dict.fromkeys(label_of(edge.target) for edge in after))
-    draft.data["previous"] = list(dict.fromkeys(label_of(edge.source) for edge in before))
-    asked = False
-    if scene.says(_BESIDE):
-        _say_beside(draft, graph, name)
-        return draft
-    policy = node_facts.of_node(scene, graph, app.node_facts(graph.manifest, name))
-    if policy is not None:
-        return policy
-    if scene.says(_WAITS):
-        joins = " to have all ended" if any(edge.joins for edge in before) else ""
-        draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
-        return draft
-    if scene.says(_BEFORE):
-        draft.say(f"Before {name} comes {_ways(before, lambda one: one.source)}.", uri)
-        asked = True
-    if scene.says(_AFTER):
-        draft.say(f"After {name} comes {_ways(after, lambda one: one.target)}.", uri)
-        asked = True
-    if scene.says(_TOOLS):
-        tools = listed(facts["tools"]) or "no tool"
-        draft.say(f"{name} names {tools} in its source.", uri)
-        asked = True
-    if not asked and scene.says(rf"{_WRITES}|{_READS}"):
-        draft.say(f"{name} {_data_words(facts)}.", uri)
-        asked = True
-    if not asked:
-        _say_node(draft, graph, facts, before, after)
-    return draft
-
-
-def _say_beside(draft: Draft, graph: RegisteredGraph, name: str) -> None:
-    """Name the nodes that may run while a node does: neither leads to the other within a round."""
-    beside = [
-        other.name
-        for other in graph.manifest.nodes
-        if other.name != name and runs_beside(graph.manifest, name, other.name)
-    ]
-    draft.data |= {"beside": beside}
-    told = (
-        f"{listed(beside)} can run at the same time as {name}"
-        if beside
-        else (f"No node runs at the same time as {name}")
-    )
-    draft.say(f"{told}.", graph_uri(graph.name, "edges"))
-
-
-def _ways(edges: list[EdgeFacts], end: Callable[[EdgeFacts], str]) -> str:
-    told = []
-    for edge in edges:
-        how = (
-            f" (if {edge.condition or 'a decision'} gives {edge.label!r})"
-            if edge.is_conditional
-            else ""
-        )
-        told.append(f"{label_of(end(edge))}{how}")
-    joined = "or" if any(edge.is_conditional for edge in edges) else "and"
-    return listed(dict.fromkeys(told), last=joined) or "nothing"
-
-
-def _data_words(facts: dict[str, object]) -> str:
-    reads, writes = facts["reads"], facts["writes"]
-    read = listed(reads) if isinstance(reads, list) else ""
-    wrote = listed(writes) if isinstance(writes, list) else ""
-    return f"reads {read or 'nothing that can be seen'} and writes {wrote or 'nothing that can be seen'}"
-
-
-def _say_node(
-    draft: Draft, graph: RegisteredGraph, facts: dict[str, object], before: list[EdgeFacts],
-    after: list[EdgeFacts],
-) -> None:  # fmt: skip
-    name = str(facts["name"])
-    uri = node_uri(graph.name, name)
-    about = f": {short(facts['description'], 300)}" if facts["description"] else ""
-    article = "an" if str(facts["node_type"])[:1] in "aeiou" else "a"
-    runs = f" that runs {facts['graph']}" if facts["graph"] else ""
-    draft.say(
-        f"{name} is {article} {facts['node_type']} of {graph.name}{runs}{about.rstrip('.')}.", uri
-    )
-    draft.say(f"It {_data_words(facts)}.", uri)
-    first, last = _ways(before, lambda one: one.source), _ways(after, lambda one: one.target)
-    draft.say(f"It comes after {first} and before {last}.", uri)
-    if isinstance(facts["policies"], dict) and facts["policies"]:
-        told = listed(f"{key}={value}" for key, value in facts["policies"].items())
-        draft.say(f"It declares {told}.", uri)
-    source = facts["source"]
-    if isinstance(source, dict):
-        draft.say(f"It is written in {source['file']}, line {source['line']}.", uri)
-
-
-def _between(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
-    first, last = scene.nodes[:2]
-    found = paths_between(graph.manifest, first, last)
-    ordered = _in_flow(graph, first, found)
-    draft.data |= {"from": first, "to": last, "between": ordered}
-    told = listed(ordered) if ordered else "nothing: one leads to the other, or not at all"
-    draft.say(f"Between {first} and {last} is {told}.", graph_uri(graph.name, "edges"))
-    return draft
-
-
-def _of_several(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft | None:
-    """Answer what is asked of two nodes together, or of each of several; None where it is of one."""
-    if scene.says(_REACHES):
-        return _reaching(scene, graph, draft)
-    if scene.says(_DECIDES):
-        return _deciding(scene, graph, draft)
-    if scene.says(_BETWEEN):
-        return _between(scene, graph, draft)
-    if scene.named("key") or scene.says(rf"{_BESIDE}|{_WAITS}"):
-        return None
-    told = {}
-    for name in scene.nodes[:SEVERAL]:
-        _node(scene, graph, draft, name)
-        told[name] = dict(draft.data)
-    draft.data["nodes"] = told
-    first, second = scene.nodes[:2]
-    if runs_beside(graph.manifest, first, second):
-        draft.say(f"{first} and {second} can run at the same time.", graph_uri(graph.name, "edges"))
-    return draft
-
-
-def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
-    """Say whether the edges lead from one node to another, and by which way."""
-    first, last = scene.nodes[:2]
-    ways: dict[str, list[str]] = {}
-    waiting = [[first]]
-    while waiting:
-        way = waiting.pop(0)
-        for edge in graph.manifest.edges:
-            if edge.source == way[-1] and edge.target not in ways:
-                ways[edge.target] = [*way, edge.target]
-                waiting.append(ways[edge.target])
-    path = ways.get(last, [])
-    draft.data |= {"from": first, "to": last, "reached": bool(path), "path": path}
-    others = listed(label_of(name) for name in ways) or "nothing"
-    text = (
-        f"Yes: {' → '.join(path)}."
-        if path
-        else f"No: from {first} the edges lead to {others} alone."
-    )
-    draft.say(text, graph_uri(graph.name, "edges"))
-    return draft
-
-
-def _deciding(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
-    """Name the nodes after which a decision chooses between the named ones."""
-    first, second = scene.nodes[:2]
-    taken = [edge for edge in graph.manifest.edges if edge.is_conditional]
-    to = {name: {edge.source for edge in taken if edge.target == name} for name in (first, second)}
-    both = [node.name for node in graph.manifest.nodes if node.name in to[first] & to[second]]
-    draft.data |= {"between": [first, second], "deciders": both}
-    rules = dict.fromkeys(e.condition for e in taken if e.source in both and e.condition)
-    by = f", by {listed(rules)}" if rules else ""
-    who = listed(both) or f"No node of {graph.name}"
-    verb = "decide" if len(both) > 1 else "decides"
-    draft.say(f"{who} {verb} between {first} and {second}{by}.", graph_uri(graph.name, "edges"))
-    return draft
-
-
-def _in_flow(graph: RegisteredGraph, first: str, found: set[str]) -> list[str]:
-    """The found nodes in the order in which the edges lead to them."""
-    ordered, waiting, seen = [], [first], set[str]()
-    while waiting:
-        at = waiting.pop(0)
-        if at in seen:
-            continue
-        seen.add(at)
-        if at in found:
-            ordered.append(at)
-        waiting += [edge.target for edge in graph.manifest.edges if edge.source == at]
-    return ordered
 
 
 def _packages(scene: Scene, draft: Draft) -> Draft:

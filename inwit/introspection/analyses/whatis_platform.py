@@ -62,8 +62,12 @@ def answer(scene: Scene) -> Draft:
         )
     named = features_in(scene.query.part or scene.query.text)
     if named:
+        several = scene.says(r"difference|versus|vs\b|compare|differ")
         return _features(
-            draft, named[:1], says_yes=_is_yes_or_no(scene), asks_on=scene.says(_IS_ON)
+            draft,
+            named[: 2 if several else 1],
+            says_yes=_is_yes_or_no(scene),
+            asks_on=scene.says(_IS_ON),
         )
     if topic is not None:
         return _topic(scene, draft, topic)
@@ -201,13 +205,14 @@ def _say_feature(
         feature["default"], ""
     )
     off = f" {feature['opt_out_method']} switches it off." if feature["opt_out_method"] else ""
-    says = f"{name.capitalize()} {verb} implemented{state}"
+    says = f"{name.capitalize()} {verb} implemented{state}" if state else name.capitalize()
     if says_yes:
         says = f"Yes: {name} {verb} implemented{state}"
     if is_off:
         says = f"No: {name} {verb} off until you use {them}"
+    joint = "." if says_yes or state else ":"
     draft.say(
-        f"{says}. {feature['description']}{off}",
+        f"{says}{joint} {feature['description']}{off}",
         Ref(uri=uri, why="what the installed version has"),
         *(
             Ref(uri=platform_uri("api", one), why="in the installed package's API")
