@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import json
+import operator
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import tracemalloc
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 LOADS = {
     "200 chains of 10, one after another": ("chain of 10", 200, False),
     "loop of 1,000": ("loop of 1,000", 1, False),
     "loop of 1,000, memory checkpoints": ("loop of 1,000", 1, True),
     "100 chains of 10, memory checkpoints kept": ("chain of 10", 100, True),
+    "1,000 executions that wait, memory checkpoints": ("waiting", 1000, True),
+    "conversation of 100 turns of 2 KB, memory checkpoints": ("conversation", 100, True),
 }
 LIBRARIES = {"inwit": "inwit", "LangGraph": "langgraph.graph"}
 
@@ -64,7 +69,11 @@ async def _load(library: str, load: str) -> list[float]:
     import runtime_graphs as graphs
 
     shape, times, has_checkpoints = LOADS[load]
-    run = getattr(graphs, library.lower())(shape, _saver(library) if has_checkpoints else None)
+    saver = _saver(library) if has_checkpoints else None
+    if shape in OWN_SHAPES:
+        run = OWN_SHAPES[shape](library, saver)
+    else:
+        run = getattr(graphs, library.lower())(shape, saver)
     await run()  # the first call imports and prepares what all share
     before, program = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
@@ -73,6 +82,47 @@ async def _load(library: str, load: str) -> list[float]:
     _, peak = tracemalloc.get_traced_memory()
     process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return [max(peak, program) / 1024, (peak - before) / 1024, process]
+
+
+class State(TypedDict, total=False):
+    """What the shapes of this page have in mind."""
+
+    n: int
+    answer: str
+    said: Annotated[list[str], operator.add]
+
+
+def _of_one_node(library: str, saver: Any, node: Callable[[State], State]) -> Any:
+    graph = importlib.import_module(LIBRARIES[library]).StateGraph(State)
+    graph.add_node("node", node)
+    graph.add_edge("__start__", "node")
+    return graph.compile(checkpointer=saver)
+
+
+def waiting(library: str, saver: Any) -> Callable[[], Awaitable[Any]]:
+    """Each execution asks, and nobody answers."""
+    types = importlib.import_module("inwit" if library == "inwit" else "langgraph.types")
+    app = _of_one_node(library, saver, lambda _: {"answer": types.interrupt("go on?")})
+    number = itertools.count()
+
+    def run() -> Awaitable[Any]:
+        place = {"configurable": {"thread_id": f"thread-{next(number)}"}}
+        return app.ainvoke({"n": 1}, place)  # type: ignore[no-any-return]
+
+    return run
+
+
+def conversation(library: str, saver: Any) -> Callable[[], Awaitable[Any]]:
+    """Each execution adds a question and an answer to the same thread."""
+    app = _of_one_node(library, saver, lambda _: {"said": ["a" * 1000]})
+    place = {"configurable": {"thread_id": "thread"}}
+    return lambda: app.ainvoke({"said": ["q" * 1000]}, place)
+
+
+OWN_SHAPES: dict[str, Callable[[str, Any], Callable[[], Awaitable[Any]]]] = {
+    "waiting": waiting,
+    "conversation": conversation,
+}
 
 
 def _saver(library: str) -> Any:
