@@ -15,6 +15,7 @@ from tests.runtime.simulation.shapes import (
     Ways,
     chosen,
     packets,
+    targets,
     update_of,
 )
 
@@ -37,7 +38,7 @@ def connect(shape: Shape, graph: Any, library: Any) -> None:
     for sources, end in shape.joins:
         graph.add_edge(list(sources), end)
     for name, ways in shape.routers.items():
-        graph.add_conditional_edges(name, router(name, ways, library), [*shape.names, END])
+        graph.add_conditional_edges(name, router(name, ways, library), [*targets(ways), END])
 
 
 def node(shape: Shape, name: str, library: Any) -> Any:

@@ -93,6 +93,12 @@ def chosen(ways: Ways, visits_before: int) -> tuple[Way, ...]:
     return ways[visits_before] if visits_before < len(ways) else ()
 
 
+def targets(ways: Ways) -> list[str]:
+    """The names that a decision may lead to."""
+    named = (one.target if isinstance(one, Sent) else one for step in ways for one in step)
+    return sorted(set(named))
+
+
 def packet(given: Mapping[str, Any], source: str, number: int) -> dict[str, Any]:
     """The input that a node or router sends."""
     path = f"{given.get('packet', '')}/{source}{number}"

@@ -16,7 +16,7 @@ from inwit.runtime.progress import in_step
 from inwit.runtime.record import Recording
 from inwit.runtime.visits import Visit
 from tests.runtime.simulation.building import connect, returned
-from tests.runtime.simulation.shapes import Shape, State
+from tests.runtime.simulation.shapes import Shape, State, targets
 
 THREAD = "thread"
 RETRY = inwit.RetryPolicy(initial_interval=0.1, max_attempts=4, jitter=False)
@@ -99,7 +99,7 @@ class Process:
             function = self.later(name) if name in shape.are_async else self.plain(name)
             graph.add_node(
                 name, function, defer=name in shape.deferred, retry_policy=RETRY,
-                destinations=shape.names if name in shape.commands else None,
+                destinations=tuple(targets(shape.commands.get(name, ()))) or None,
             )  # fmt: skip
         connect(shape, graph, inwit)
         app = graph.compile(checkpointer, name="world", validate=False, **options)
