@@ -45,6 +45,7 @@
     │   ├── ExecutionCancelledError
     │   ├── ExecutionTimeoutError
     │   ├── CircuitOpenError
+    │   ├── EarlierError
     │   ├── NoCacheError
     │   ├── NodeCancelledError
     │   ├── OutsideNodeError
@@ -187,6 +188,7 @@ from inwit.errors.policies import (
     CircuitOpenError,
     CostBudgetError,
     DeadlineBudgetError,
+    EarlierError,
     NoCacheError,
     NodeCancelledError,
     OutsideNodeError,
@@ -252,6 +254,7 @@ __all__ = [
     "CostBudgetError",
     "DeadlineBudgetError",
     "DuplicateNodeError",
+    "EarlierError",
     "EmbeddingError",
     "EmptyInputError",
     "EncoderError",

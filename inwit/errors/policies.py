@@ -18,6 +18,16 @@ class NodeCancelledError(ExecutionError):
         )
 
 
+class EarlierError(ExecutionError):
+    """What a node had failed with before its thread was gone on with, where it cannot be made again."""
+
+    code = "execution.earlier"
+
+    def __init__(self, type_name: str, message: str) -> None:
+        self.type_name = type_name
+        super().__init__(f"{type_name}: {message}")
+
+
 class CircuitOpenError(ExecutionError):
     """A node failed so often that it is not called for a while."""
 

@@ -18,6 +18,7 @@ from inwit.runtime.graph import END, StateGraph
 from inwit.runtime.messages.classes import AnyMessage
 from inwit.runtime.messages.kinds import has_type, kind_of
 from inwit.runtime.messages.merge import add_messages
+from inwit.runtime.old_names import renamed
 from inwit.runtime.program import bind
 
 _STRUCTURED = "generate_structured_response"
@@ -69,6 +70,7 @@ def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
     debug: bool = False,
     version: Literal["v1", "v2"] = "v2",
     name: str | None = None,
+    **old: Any,
 ) -> Any:
     """Make an agent: a compiled graph in which a model calls tools until it answers.
 
@@ -93,7 +95,13 @@ def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
 
     Raises:
         AgentDefinitionError: The parts do not fit together.
+        TypeError: There is no such parameter; ``config_schema`` is an old name of `context_schema`.
     """
+    if set(old) - {"config_schema"}:
+        raise TypeError(f"create_react_agent() got unexpected keyword arguments: {old}")
+    context_schema = renamed(old, ("config_schema",), "create_react_agent").get(
+        "context_schema", context_schema
+    )
     agent = _Agent(
         model,
         tools,

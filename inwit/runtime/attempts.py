@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inwit.errors import ExecutionCancelledError, NodeCancelledError
 from inwit.runtime.context import Context
@@ -53,23 +53,9 @@ async def after_failure(
         mark_node(error, node.task.name)
         raise error
     else:
-        await _take_over(execution, node.relief, ctx, error)
+        from inwit.runtime.taking_over import take_over
 
-
-async def _take_over(execution: Execution, relief: Node, ctx: Any, error: BaseException) -> None:
-    """Let what is to take over from a node run next, in the node's place and under its task."""
-    name = relief.task.name
-    ctx.emit("custom", name="fallback", data={"to": relief.policy.relief_name})
-    ctx.emit("edge_taken", target=relief.name, conditional=True, label="failed")
-    if (
-        execution.output is not None
-        and execution.output.is_detailed
-        and relief.policy.error_handler
-    ):
-        await execution.output.failed(execution, ctx, error)
-    # Answers and steps of the task are counted on: what it asked or did is not this one's.
-    ctx.key = ctx.key or name
-    ctx.at, ctx.attempt, ctx.given_up = relief, 1, (relief, ctx.visit, error, name)
+        await take_over(execution, node.relief, ctx, error)
 
 
 async def _wait(execution: Execution, ctx: Context, policy: RetryPolicy) -> None:

@@ -20,6 +20,7 @@ from inwit.runtime.policies.timeouts import timed
 from inwit.runtime.program import Node
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
+from inwit.runtime.taking_over import go_on
 from inwit.runtime.updates import Packet, Ready, with_pushed
 from inwit.runtime.waits import durable
 
@@ -143,6 +144,8 @@ def branches_of(execution: Execution, ready: Sequence[Ready]) -> list[Branch]:
         if resumed is not None:
             found = resumed.get(branch.task_key) or Progress(branch.task_key)
             branch._progress, found.visit, found.is_resumed = found, visit, True  # noqa: SLF001
+            if found.memos and branch.at.relief is not None:
+                go_on(branch, found)
         branches.append(branch)
     return branches
 

@@ -28,6 +28,7 @@ from inwit.runtime.interrupts import Waiting
 from inwit.runtime.keeping import note, pause, save
 from inwit.runtime.program import Edge
 from inwit.runtime.steps import apply, checked, read, record_apply
+from inwit.runtime.taking_over import go_on
 from inwit.runtime.underway import Underway
 from inwit.runtime.updates import Only, Packet, Ready, ready_of
 from inwit.runtime.visits import (
@@ -114,6 +115,7 @@ class _Flow(Underway):
             visit._progress.visit = visit.visit  # noqa: SLF001
         if self.is_resumed:
             visit.progress.is_resumed = True
+            go_on(visit, visit.progress)
         visit.seen, visit.has_begun = self._state_before(visit.depth).copy(), True
         if execution.output is not None:
             await execution.output.entered([visit])

@@ -328,6 +328,32 @@ def add_slowly(left: int, right: int = 1) -> int:
     return left + right
 
 
+def test_parameters_by_old_names_are_taken_and_unknown_ones_refused() -> None:
+    class Dependencies(TypedDict):
+        tenant: str
+
+    with pytest.warns(DeprecationWarning, match="use 'context_schema'"):
+        app = create_react_agent(Scripted(), [], config_schema=Dependencies)
+
+    assert app.context_schema is Dependencies
+    with pytest.raises(TypeError, match=r"unexpected keyword arguments: \{'extra': 1\}"):
+        create_react_agent(Scripted(), [], extra=1)
+
+
+@pytest.mark.parametrize(
+    "state", ["AgentStatePydantic", "AgentStateWithStructuredResponsePydantic"]
+)
+def test_states_as_pydantic_models_may_be_extended(state: str) -> None:
+    from inwit.prebuilt import react
+
+    class Own(getattr(react, state)):  # type: ignore[misc]
+        tenant: str = "none"
+
+    app = create_react_agent(Scripted(), [], state_schema=Own)
+
+    assert "tenant" in app.get_input_jsonschema()["properties"]
+
+
 @pytest.mark.parametrize("model", [None, "gpt-4o-mini", "openai:gpt-4o-mini"])
 def test_a_model_that_is_named_is_called_at_the_server(model: Any, server: Server) -> None:
     server.says(whole(asks(call("add_slowly", left=2))), whole(chat("It is 3.")))

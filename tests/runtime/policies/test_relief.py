@@ -198,3 +198,51 @@ def test_what_takes_over_and_fails_names_the_node_where_the_thread_goes_on(proje
         ("node", "OSError('worse')")
     ]
     assert app.invoke(None, config)["said"] == ["better"]
+
+
+class OddError(Exception):
+    """An error that a message alone does not make."""
+
+    def __init__(self, code: int, *, where: str) -> None:
+        super().__init__(f"{code} at {where}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scheduling", ["steps", "dataflow"])
+@pytest.mark.parametrize("way", ["error_handler", "fallback"])
+@pytest.mark.parametrize("in_parallel", [False, True])
+async def test_a_node_that_was_given_up_is_not_called_again_where_another_process_goes_on(
+    in_parallel: bool, way: str, scheduling: Any, tmp_path: Path, project: Any
+) -> None:
+    calls: list[str] = []
+
+    def compiled() -> Any:
+        async def charges(state: State, ctx: Context) -> dict[str, Any]:
+            calls.append("node")
+            await ctx.step("charge", calls.append, "charge")
+            raise OddError(7, where=interrupt("where?"))
+
+        async def instead(state: State, error: NodeError, ctx: Context) -> dict[str, Any]:
+            await ctx.step("charge", calls.append, "charge instead")
+            if "died" not in calls:
+                calls.append("died")
+                raise OSError("died")
+            return {"said": [f"{error.node}: {error.error}", interrupt("sure?")]}
+
+        graph = graph_of(charges, **{way: instead})
+        graph = beside(graph) if in_parallel else graph
+        saver = SqliteCheckpointer(tmp_path / "t.db")
+        return graph.compile(name="given-up", checkpointer=saver, scheduling=scheduling)
+
+    config = {"configurable": {"thread_id": "t"}}
+    await compiled().ainvoke({}, config)
+    with pytest.raises(OSError, match="died"):
+        await compiled().ainvoke(Command(resume="there"), config)
+    asked = await compiled().ainvoke(None, config)
+    result = await compiled().ainvoke(Command(resume="yes"), config)
+
+    assert [one.value for one in asked["__interrupt__"]] == ["sure?"]
+    assert [one for one in result["said"] if one not in ("beside", "after")] == [
+        "node: OddError: 7 at there", "yes",
+    ]  # fmt: skip
+    assert calls == ["node", "charge", "node", "charge instead", "died"]
