@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +270,11 @@ def test_the_suite_does_not_rest_on_assert() -> None:
     shown = subprocess.check_output([sys.executable, "-O", "-c", program], text=True)
 
     assert "last_seq: expected 0, found 7." in shown
+
+
+def test_the_guide_shows_a_whole_backend_in_sixty_lines() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "persistence.md").read_text()
+    program = page.partition("```python\nimport base64")[2].partition("```")[0]
+
+    assert "class LogCheckpointer" in program
+    assert len(program.splitlines()) <= 60

@@ -1,7 +1,8 @@
 """A program that keeps checkpoints on a disk that fails.
 
-``python -m tests.runtime.checkpoints.suffering KIND PATH``, KIND being ``fsync`` or ``full``. It puts
-rows, lets the disk fail, and puts again; each put is told as ``kept SEQ`` or by its error's code.
+``python -m tests.runtime.checkpoints.suffering KIND PATH``, KIND being ``fsync`` or ``full``, PATH a
+file, or the folder of a project, whose record it is then. It puts rows, lets the disk fail, and puts
+again; each put is told as ``kept SEQ`` or by its error's code.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def fill(saver: SqliteCheckpointer, path: str) -> None:
 
 def main() -> None:
     kind, path = sys.argv[1:]
-    saver = SqliteCheckpointer(path)
+    if Path(path).is_dir():
+        os.chdir(path)
+    saver = SqliteCheckpointer(None if Path(path).is_dir() else path)
     if kind == "fsync":
         fail_to_sync(saver)
     else:

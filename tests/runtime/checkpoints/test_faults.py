@@ -50,7 +50,10 @@ def kept_of(lines: list[list[str]]) -> list[int]:
     return [int(words[1]) for words in lines if words[0] == "kept"]
 
 
-def test_an_fsync_that_fails_is_an_error_and_loses_nothing_before_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_record", [False, True])
+def test_an_fsync_that_fails_is_an_error_and_loses_nothing_before_it(
+    is_record: bool, project: Path, tmp_path: Path
+) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler, "A C compiler is needed to make fsync fail."
     library = tmp_path / "shim.so"
@@ -58,12 +61,13 @@ def test_an_fsync_that_fails_is_an_error_and_loses_nothing_before_it(tmp_path: P
     subprocess.run(build, check=True)
 
     flag = str(tmp_path / "failing")
-    lines = suffer("fsync", tmp_path / "own.db", LD_PRELOAD=str(library), SHIM_FLAG=flag)
+    place = project if is_record else tmp_path / "own.db"
+    lines = suffer("fsync", place, LD_PRELOAD=str(library), SHIM_FLAG=flag)
 
     assert lines[0] == ["kept", "1"]
     assert [words[0] for words in lines[1:3]] == ["store.full", "store.full"]
     assert lines[3:] == [["kept", "2"], ["kept", "3"]]
-    assert seqs(SqliteCheckpointer(tmp_path / "own.db").load("t")) == [1, 2, 3]
+    assert seqs(SqliteCheckpointer(None if is_record else place).load("t")) == [1, 2, 3]
 
 
 def test_a_file_that_may_not_grow_is_an_error_and_keeps_what_it_holds(tmp_path: Path) -> None:
