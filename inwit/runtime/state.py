@@ -28,6 +28,7 @@ from inwit.errors import (
     InvalidSchemaError,
     InvalidStateError,
     InvalidUpdateError,
+    InwitError,
     nearest,
     shorten,
 )
@@ -329,12 +330,26 @@ class _PydanticSchema(StateSchema):
             return given
         try:
             model = self._model.model_validate({**self.initial(), **given})
-        except ValueError as exc:
-            raise InvalidStateError(
-                f"The input is no {self.cls.__name__}: {_first_line(exc)}",
-                hint="See the model's fields.",
-            ) from exc
+        except (ValueError, TypeError) as exc:
+            if not self._fits_when_merged(given):
+                raise InvalidStateError(
+                    f"The input is no {self.cls.__name__}: {_first_line(exc)}",
+                    hint="See the model's fields.",
+                ) from exc
+            return given
         return {name: getattr(model, name) for name in given}
+
+    def _fits_when_merged(self, given: Mapping[str, Any]) -> bool:
+        """Whether what reducers make of an input fits: they may take what the state does not hold."""
+        if not any(key in self.reducers for key in given):
+            return False
+        state = self.initial()
+        try:
+            super().apply(state, given)
+            self._model.model_validate(state)
+        except (ValueError, TypeError, InwitError):
+            return False
+        return True
 
     def apply(
         self, state: dict[str, Any], update: Mapping[str, Any], *, strict: bool = False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from time import monotonic_ns
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -73,6 +74,7 @@ class TokenTeller(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if message.id is None:
             message.id = str(uuid4())
         ctx, metadata = call
+        ctx.progressed_ns = monotonic_ns()
         if not ctx.is_closed:
             tell_chunk(ctx, message, **metadata)
 

@@ -145,6 +145,8 @@ class ModelCall(_Call):
     def token(self, text: str) -> None:
         """Take a piece of streamed output."""
         self.is_streamed = True
+        if self._place is not None and self._place.context is not None:
+            self._place.context.progressed_ns = time.monotonic_ns()
         if not text or not self.is_open:
             return
         self._pieces.append(text)

@@ -20,6 +20,7 @@ from inwit.runtime.graph import START, StateGraph, Written
 from inwit.runtime.manifest import Source
 from inwit.runtime.policies import DEFAULT_RETRY, NO_LIMITS, NO_RETRY, Limits, NodePolicy
 from inwit.runtime.policies.compose import Around, compose
+from inwit.runtime.policies.timeouts import TimeoutPolicy
 from inwit.runtime.program import END, Node, Program, bind, is_coroutine_function
 from inwit.runtime.schemas import json_schema, model_of
 from inwit.runtime.source import unwrap
@@ -156,6 +157,7 @@ class entrypoint:  # noqa: N801 - LangGraph's name of a decorator
         self.store = store
         self.cache = cache
         self.context_schema = context_schema
+        TimeoutPolicy.coerce(timeout)  # One that can be none is refused at once.
         self.timeout = timeout
         self.name = name
         self.is_langgraph = defaults == "langgraph"

@@ -122,7 +122,7 @@ def task(
         timeout: The seconds that an attempt may take, or a `TimeoutPolicy`; for async tasks.
 
     Raises:
-        ValueError: A sync task was given a time-out: it could not be cut off.
+        ValueError: A sync task was given a time-out: it could not be cut off. Or it is not above 0.
 
     Example:
         >>> from inwit import entrypoint, task
@@ -135,6 +135,7 @@ def task(
         >>> doubled.invoke([1, 2, 3])
         [2, 4, 6]
     """
+    TimeoutPolicy.coerce(timeout)  # One that can be none is refused at once.
 
     def made(function: Callable[..., Any]) -> TaskFunction[Any, Any]:
         refuse_sync_timeout(function, timeout, "task")
@@ -154,8 +155,8 @@ def refuse_sync_timeout(function: Callable[..., Any], timeout: Seconds, kind: st
     """
     if timeout is not None and not is_coroutine_function(function):
         raise ValueError(
-            f"The {kind} {_inner_name(function)!r} is sync and cannot be cut off: a timeout is for"
-            " async functions."
+            f"The {kind} {_inner_name(function)!r} is sync and cannot be cut off: a timeout is only"
+            " supported for async nodes, tasks and entry points."
         )
 
 

@@ -32,6 +32,13 @@ class BaseMessage(_WithContent, kw_only=True):
     additional_kwargs: dict[str, Any] = {}
     response_metadata: dict[str, Any] = {}
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Let pydantic models hold messages, and take what `convert_to_messages` does for them."""
+        from inwit.runtime.messages.checked import core_schema_of
+
+        return core_schema_of(cls)
+
     @property
     def text(self) -> str:
         """The text of the content; blocks of another kind have none."""

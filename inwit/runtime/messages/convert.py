@@ -10,7 +10,7 @@ from inwit.errors import InvalidMessageError, shorten
 from inwit.runtime.messages import classes
 from inwit.runtime.messages.kinds import OURS, Kind, is_langchain, kind_of
 
-_CLASSES: dict[str, type[classes.BaseMessage]] = {
+CLASSES: dict[str, type[classes.BaseMessage]] = {
     "human": classes.HumanMessage,
     "user": classes.HumanMessage,
     "ai": classes.AIMessage,
@@ -46,7 +46,7 @@ def _theirs(given: Any, kind: Kind) -> Any:
     fields = {name: getattr(whole, name) for name in whole.__struct_fields__ if name != "type"}
     if whole.type == "remove":
         return kind.RemoveMessage(id=whole.id)
-    return getattr(kind, _CLASSES[whole.type].__name__)(**fields)
+    return getattr(kind, CLASSES[whole.type].__name__)(**fields)
 
 
 def _ours(given: Any) -> classes.BaseMessage:
@@ -69,7 +69,7 @@ def _ours(given: Any) -> classes.BaseMessage:
 
 def _taken_over(given: Any) -> classes.BaseMessage:
     """Make a message of ours of one of langchain-core's."""
-    cls = _CLASSES["ai" if given.type == "AIMessageChunk" else given.type]
+    cls = CLASSES["ai" if given.type == "AIMessageChunk" else given.type]
     names = [name for name in cls.__struct_fields__ if name != "type" and hasattr(given, name)]
     return cls(**{name: getattr(given, name) for name in names})
 
@@ -85,10 +85,10 @@ def _from_dict(given: Mapping[str, Any]) -> classes.BaseMessage:
 
 
 def _make(role: Any, content: Any, fields: dict[str, Any]) -> classes.BaseMessage:
-    cls = _CLASSES.get(role) if isinstance(role, str) else None
+    cls = CLASSES.get(role) if isinstance(role, str) else None
     if cls is None:
         raise InvalidMessageError(
-            f"Unexpected message type: {role!r}.", hint=f"Use one of {', '.join(_CLASSES)}."
+            f"Unexpected message type: {role!r}.", hint=f"Use one of {', '.join(CLASSES)}."
         )
     known, extra = _sorted(cls, fields)
     if role == "developer":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from langchain_core.language_models import GenericFakeChatModel
 
 from inwit import (
     START,
@@ -16,6 +17,8 @@ from inwit import (
     Send,
     SqliteCheckpointer,
     StateGraph,
+    entrypoint,
+    task,
 )
 from inwit import TimeoutPolicy as Limits
 
@@ -111,3 +114,36 @@ async def test_what_a_node_does_after_its_wait_counts_as_ever(project: Any) -> N
     found = await asyncio.gather(app.ainvoke({}), app.ainvoke({}), return_exceptions=True)
 
     assert [type(one) for one in found] == [NodeTimeoutError, NodeTimeoutError]
+
+
+def test_a_time_out_that_can_be_none_is_refused_where_it_is_written() -> None:
+    for refuse in (task, entrypoint):
+        with pytest.raises(ValueError, match="greater than 0"):
+            refuse(timeout=0)
+
+
+class Slow(GenericFakeChatModel):
+    """Says a word every twentieth of a second."""
+
+    async def _astream(self, *args: Any, **kwargs: Any) -> Any:
+        async for one in super()._astream(*args, **kwargs):
+            await asyncio.sleep(0.05)
+            yield one
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_the_words_of_a_langchain_model_are_signs_of_progress(
+    is_recorded: bool, project: Any
+) -> None:
+    async def speaks(state: State) -> dict[str, Any]:
+        said = await Slow(messages=iter(["a b c d e f"])).ainvoke("Speak.")
+        return {"n": len(said.content)}
+
+    graph = StateGraph(State).add_node("speaks", speaks, timeout=Limits(idle_timeout=0.2))
+    app = graph.add_edge(START, "speaks").compile(name="speaking")
+    app = app if is_recorded else app.without_introspection()
+
+    told = [chunk.content async for chunk, _ in app.astream({}, stream_mode="messages")]
+
+    assert "".join(told) == "a b c d e f"
