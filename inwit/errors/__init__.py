@@ -7,6 +7,7 @@
     │   ├── InvalidGraphError      all faults of a graph at once
     │   ├── UnknownNodeError
     │   ├── UnknownGraphError
+    │   ├── UnknownSubgraphError
     │   ├── DuplicateNodeError
     │   ├── UnreachableNodeError
     │   ├── UnshowableSchemaError
@@ -179,6 +180,7 @@ from inwit.errors.graphs import (
     ToolDefinitionError,
     UnknownGraphError,
     UnknownNodeError,
+    UnknownSubgraphError,
     UnreachableNodeError,
     UnshowableSchemaError,
 )
@@ -343,6 +345,7 @@ __all__ = [
     "UnknownPackageError",
     "UnknownPlanError",
     "UnknownRouteError",
+    "UnknownSubgraphError",
     "UnknownToolError",
     "UnknownUriError",
     "UnknownWorkerError",

@@ -37,6 +37,19 @@ class UnknownNodeError(GraphError):
         super().__init__(f"No node {name!r}{where}.", hint=nearest(name, known))
 
 
+class UnknownSubgraphError(GraphError, ValueError):
+    """A place names a graph within another that has none there."""
+
+    code = "graph.unknown_subgraph"
+    status = 404
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"Subgraph {path} not found.",
+            hint="Only graphs that are nodes can be updated from outside: see get_subgraphs().",
+        )
+
+
 class UnknownGraphError(GraphError):
     """No graph of that name is registered in the project."""
 
@@ -147,7 +160,7 @@ class InvalidCheckpointerError(GraphError, TypeError):
 
     def __init__(self, given: object) -> None:
         super().__init__(
-            f"{shorten(given)} is no checkpointer.",
+            f"Invalid checkpointer provided: {shorten(given)} is none.",
             hint="Give an object such as InMemorySaver(), True, False or None.",
         )
 

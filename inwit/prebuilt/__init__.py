@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from inwit.prebuilt.approval import Approval, approval_node, expire
 from inwit.prebuilt.concurrency import first_k, join_k, map_concurrent
 from inwit.prebuilt.injection import (
@@ -31,6 +33,16 @@ from inwit.prebuilt.tool_errors import ToolException, ToolInvocationError
 from inwit.prebuilt.tool_node import ToolCallRequest, ToolNode, tools_condition
 from inwit.prebuilt.tools import Tool, tool
 from inwit.prebuilt.validation import ValidationNode
+
+
+def __getattr__(name: str) -> Any:
+    """The pydantic twins of the agents' states, made when they are first asked for."""
+    if name in ("AgentStatePydantic", "AgentStateWithStructuredResponsePydantic"):
+        from inwit.prebuilt import agent_models
+
+        return getattr(agent_models, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AgentState", "AgentStateWithStructuredResponse", "Approval", "InjectedState", "InjectedStore",

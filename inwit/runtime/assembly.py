@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from inwit.runtime.lenses import lens
+from inwit.runtime.lenses import input_schema_of, lens, schema_of
 from inwit.runtime.policies import Limits, NodePolicy
 from inwit.runtime.policies.compose import Around, compose
 from inwit.runtime.program import END, START, Join, Node, Program, Router
@@ -55,6 +55,8 @@ def assemble(
     for node in nodes:
         node.targets = tuple(targets.get(node.name, ()))
         node.routers = routers.get(node.name, ())
+        if len(node.routers) == 1:
+            node.read = node.routers[0].view
         ends = edges.get(node.name, ())
         node.edges = tuple(ends)
         if not node.edges and not node.routers:
@@ -72,7 +74,7 @@ def assemble(
 
 def _node(index: int, name: str, written: Written, policy: NodePolicy) -> Node:
     function = written.function
-    if not hasattr(function, "run_within"):
+    if not hasattr(type(function), "run_within"):
         return Node(index, name, function, policy)
     node = Node(index, name, function.run_within, policy)
     node.call, node.is_async, node.is_plain, node.is_graph = function.run_within, True, False, True
@@ -96,7 +98,10 @@ def _routers_by_source(
     for one in written:
         router = Router(one.source, one.call, one.path_map, one.name)
         router.targets = {**program.by_name, END: -1}
-        router.view = lens(main, whole)
+        own = input_schema_of(one.call, main.cls)
+        router.view = (
+            lens(main, whole) if own is None else lens(schema_of(own), whole, is_main=False)
+        )
         bound[one.source] += (router,)
     return bound
 

@@ -319,7 +319,9 @@ class CompiledGraph(
         Raises:
             InvalidStateError: It does not fit.
         """
-        parsed = self.schema.parse(given)
+        own = self.builder.input_schema
+        found = None if own is None or given.__class__ is dict else own.keys_of(given)
+        parsed = self.schema.parse(given if found is None else found)
         if self._input_names is None:
             return parsed
         return {key: value for key, value in parsed.items() if key in self._input_names}

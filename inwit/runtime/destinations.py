@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import CodeType
+from types import CellType, CodeType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from inwit.runtime.policies.node import PLAIN
@@ -13,6 +13,10 @@ from inwit.runtime.source import unwrap
 
 if TYPE_CHECKING:
     from inwit.runtime.graph import Written
+
+
+_INVOKING = frozenset({"invoke", "ainvoke", "stream", "astream"})
+_EMPTY = CellType()
 
 
 def destinations(written: Written) -> tuple[str, ...] | None:
@@ -31,11 +35,12 @@ def _of_function(function: Any) -> tuple[str, ...] | None:
     tools = getattr(function, "tools_by_name", None)
     if isinstance(tools, dict):  # A tool may give a command as its result.
         return None if any(_of_function(_function_of(one)) != () for one in tools.values()) else ()
-    if hasattr(function, "run_within"):
+    if hasattr(type(function), "run_within"):
         nodes = function.builder.nodes.values()
         return None if any(destinations(one) != () for one in nodes) else ()
     inner = unwrap(function)
-    hint = getattr(inner, "__annotations__", {}).get("return")
+    annotations = getattr(inner, "__annotations__", None)
+    hint = annotations.get("return") if isinstance(annotations, dict) else None
     if hint is not None:
         found = _annotated(inner, hint)
         if found is not None:
@@ -43,9 +48,20 @@ def _of_function(function: Any) -> tuple[str, ...] | None:
         if _returns_command(hint):
             return None
     code = getattr(inner, "__code__", None)
-    if code is None:
+    if not isinstance(code, CodeType):
         return None if callable(function) and not isinstance(function, type) else ()
-    return None if _says_command(code) else ()
+    return None if _says_command(code) or _invokes_commanding(inner, code) else ()
+
+
+def _invokes_commanding(function: Any, code: CodeType) -> bool:
+    """Whether it may invoke a graph that commands the one around it."""
+    if not _INVOKING.intersection(code.co_names):
+        return False
+    cells = getattr(function, "__closure__", None) or ()
+    around = [cell.cell_contents for cell in cells if cell != _EMPTY]
+    known = getattr(function, "__globals__", {})
+    around += [known[name] for name in code.co_names if name in known]
+    return any(hasattr(type(one), "run_within") and _of_function(one) != () for one in around)
 
 
 def _function_of(tool: Any) -> Any:

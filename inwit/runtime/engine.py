@@ -290,10 +290,10 @@ class Execution(Recording, Context):
         if self.output is not None:
             await self.output.saved_input(self)
         while ready:
+            if not is_first and self._breaks(ready, self.break_before):
+                return await pause(self, [], ready, [])
             if self.control is not None and self.control.drain_requested:
                 self.refused = GraphDrained(self.control.drain_reason or "")
-                return await pause(self, [], ready, [])
-            if not is_first and self._breaks(ready, self.break_before):
                 return await pause(self, [], ready, [])
             is_first = False
             done = ready

@@ -269,7 +269,9 @@ class StateGraph(Generic[S]):
     @property
     def input_names(self) -> frozenset[str] | None:
         """The keys that an input may have; None for all."""
-        return None if self.input_schema is None else frozenset(self.input_schema.names)
+        if self.input_schema is not None:
+            return frozenset(self.input_schema.names)
+        return self.shown_names
 
     @property
     def output_names(self) -> frozenset[str] | None:
@@ -436,7 +438,7 @@ def as_callable(action: Any) -> Any:
 
     None where it is neither.
     """
-    if action is None or hasattr(action, "run_within") or callable(action):
+    if action is None or hasattr(type(action), "run_within") or callable(action):
         return action
     if not hasattr(action, "invoke"):
         return None

@@ -57,6 +57,8 @@ def input_schema_of(function: Any, main: type) -> type | None:
     if not annotations:
         return None
     name = next(iter(annotations))
+    if name != "return" and not _is_first(function, name):
+        return None
     hint = annotations[name]
     if name == "return" or hint is main or hint == main.__name__:
         return None
@@ -65,6 +67,16 @@ def input_schema_of(function: Any, main: type) -> type | None:
     if hint is Any or hint is dict:
         return None
     return hint if isinstance(hint, type) and hint is not main and is_state(hint) else None
+
+
+def _is_first(function: Any, name: str) -> bool:
+    """Whether a parameter is the one that is given the state."""
+    target = function if hasattr(function, "__annotations__") else type(function).__call__
+    code = getattr(unwrap(target), "__code__", None)
+    if code is None:
+        return True
+    names = code.co_varnames[: code.co_argcount]
+    return name in names[: 2 if names[:1] in (("self",), ("cls",)) else 1]
 
 
 def is_state(cls: type) -> bool:

@@ -93,7 +93,7 @@ class Players:
                 ctx.progress.answers = list(visit.answers)
             return mode, visit
 
-        if is_coroutine_function(written.function) or hasattr(written.function, "run_within"):
+        if is_coroutine_function(written.function) or hasattr(type(written.function), "run_within"):
 
             async def play_async(state: Any, ctx: Context) -> Any:
                 mode, visit = decide(ctx)
@@ -133,7 +133,7 @@ class Players:
 
     def _relief(self, name: str, function: Any, recorded_name: str) -> Callable[..., Any]:
         """What takes over from a node returns what it returned, unless that node is run again."""
-        is_graph = hasattr(function, "run_within")
+        is_graph = hasattr(type(function), "run_within")
 
         async def play(state: Any, ctx: Context) -> Any:
             visit = self.past.visits.get((recorded_name, ctx.visit))
@@ -149,13 +149,13 @@ class Players:
 
     def _original(self, written: Written) -> Callable[[Any, Context], Any]:
         function = written.function
-        return unplayed(function) if hasattr(function, "run_within") else bind(function)
+        return unplayed(function) if hasattr(type(function), "run_within") else bind(function)
 
     def _mode(self, ctx: Context, visit: PastVisit | None, *, has_effects: bool) -> Mode:
         written = self.app.builder.nodes[ctx.node]
         if self.again is None:
             reaches_out = visit is not None and visit.reaches_out
-            is_graph = hasattr(written.function, "run_within")
+            is_graph = hasattr(type(written.function), "run_within")
             is_given = has_effects or reaches_out or is_graph
             return "recorded" if visit is not None and is_given else "again"
         if ctx.node in self.again:

@@ -266,7 +266,7 @@ class _Tasks:
         piece = task.name if is_lasting else f"{task.name}:{identifier}"
         ns = f"{place.ns}|{piece}" if place.ns else piece
         rows = self._saver.load(place.thread_id, ns=ns)
-        if not rows:
+        if not rows and within is None:
             return None
         if within is None or not self._subgraphs:
             return {"configurable": {"thread_id": place.thread_id, "checkpoint_ns": ns}}

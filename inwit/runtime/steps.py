@@ -173,7 +173,8 @@ def _overwritten(reads: Sequence[Read], found: Mapping[str, Sequence[int]]) -> l
     for key, numbers in found.items():
         if len(numbers) > 1:
             raise InvalidUpdateError(
-                f"{key!r} is overwritten by {len(numbers)} nodes in one step.",
+                f"Can receive only one Overwrite value per super-step: {key!r} is overwritten by"
+                f" {len(numbers)} nodes.",
                 hint="Overwrite it in one of them.",
             )
     return [

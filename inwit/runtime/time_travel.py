@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inwit.errors import InvalidUpdateError, UnknownCheckpointError, nearest
+from inwit.errors import (
+    InvalidUpdateError,
+    UnknownCheckpointError,
+    UnknownSubgraphError,
+    nearest,
+)
 from inwit.ids import new_id
 from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
@@ -141,7 +146,7 @@ class TimeTravel:
         saver, place = self.thread(config)
         if not all(supersteps):
             raise ValueError("No updates provided")
-        graph = self.graph_at(place.ns)
+        graph = self.graph_at(place.ns, is_strict=True)
         for updates, is_input in _turns(supersteps):
             written = loops.run(_update(graph, saver, place, updates, is_input))
             place.checkpoint_id = None
@@ -156,11 +161,17 @@ class TimeTravel:
         found: dict[str, Any] = await asyncio.to_thread(self.bulk_update_state, config, supersteps)
         return found
 
-    def graph_at(self: Any, ns: str) -> Any:
-        """The graph within this one that a place names."""
-        graph = self
-        for piece in ns.split("|") if ns else ():
-            within = graph.subgraph(piece.partition(":")[0])
+    def graph_at(self: Any, ns: str, *, is_strict: bool = False) -> Any:
+        """The graph within this one that a place names; where there is none, the nearest around it.
+
+        Raises:
+            UnknownSubgraphError: `is_strict`, and a node named there is no graph.
+        """
+        graph, names = self, [piece.partition(":")[0] for piece in ns.split("|") if piece]
+        for name in names:
+            within = None if name.isdigit() else graph.subgraph(name)
+            if within is None and is_strict and not name.isdigit():
+                raise UnknownSubgraphError("|".join(names))
             graph = graph if within is None else within
         return graph
 
@@ -168,7 +179,7 @@ class TimeTravel:
         """The compiled graph that is a node of this one, or None."""
         written = self.builder.nodes.get(name)
         found = None if written is None else written.function
-        return getattr(found, "within", found) if hasattr(found, "run_within") else None
+        return getattr(found, "within", found) if hasattr(type(found), "run_within") else None
 
     def get_subgraphs(
         self: Any, *, namespace: str | None = None, recurse: bool = False
@@ -178,11 +189,11 @@ class TimeTravel:
             graph = self.subgraph(name)
             if graph is None:
                 continue
-            is_on_way = namespace is None or namespace == name or namespace.startswith(f"{name}|")
+            is_on_way = namespace is None or namespace.startswith(f"{name}|")
             if namespace in (None, name):
                 yield name, graph
             if recurse and is_on_way:
-                rest = None if namespace in (None, name) else namespace.partition("|")[2]
+                rest = None if namespace is None else namespace.partition("|")[2]
                 for inner, found in graph.get_subgraphs(namespace=rest, recurse=True):
                     yield f"{name}|{inner}", found
 
@@ -204,6 +215,11 @@ async def _update(
     execution.arrived = arrived_at(graph.program, last)
     ready = _same_next(graph.program, last) if is_copy else _joined(graph.program, last, updates)
     parts = []
+    if len(updates) > 1 and any(len(one) < 2 or one[1] is None for one in updates):
+        raise InvalidUpdateError(
+            "Several updates of one step, and not all say which node they stand for.",
+            hint="Give each an as_node.",
+        )
     for one in () if is_copy else updates:
         values, as_node = one[0], one[1] if len(one) > 1 else None
         ready += await _apply_as(graph, saver, place, execution, last, values, as_node)
@@ -294,7 +310,7 @@ def _last_writer(
         before = split(rows)[0] if rows else None
         found = writers_at(last)
         if found is None and last.source == "loop":
-            found = {task.name for task in before.next} if before is not None else set(_NOBODY)
+            found = _ran(graph, before, last) if before is not None else set(_NOBODY)
         last = before
     if not found:
         return "__start__"
@@ -305,6 +321,14 @@ def _last_writer(
         hint="Give update_state(config, values, as_node=…): one of "
         f"{', '.join(graph.program.by_name)}.",
     )
+
+
+def _ran(graph: CompiledGraph[Any], before: Checkpoint, after: Checkpoint) -> set[str]:
+    """The nodes that ran between two checkpoints: those that are held back did not."""
+    nodes = graph.program.nodes
+    held = {nodes[index].name for index in graph.program.deferred}
+    held &= {task.name for task in after.next}
+    return {task.name for task in before.next} - held
 
 
 def _turns(

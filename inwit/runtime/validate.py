@@ -50,7 +50,9 @@ def _unknown_names(graph: StateGraph[Any]) -> Iterable[GraphError]:
     for sources, target in graph.edges:
         for source in sources:
             if source not in starts:
-                yield UnknownNodeError(source, known, where=f" (edge to {target!r})")
+                yield UnknownNodeError(
+                    source, known, where=f". Found edge starting at unknown node {source!r}"
+                )
         if target not in ends:
             yield UnknownNodeError(target, known, where=f" (edge from {sources[0]!r})")
     for name, written in graph.nodes.items():

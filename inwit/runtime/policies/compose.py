@@ -128,7 +128,7 @@ def _relief(node: Node, policy: NodePolicy, around: Around) -> Node:
             raise UnknownNodeError(found, around.nodes, where=" (a fallback)")
         found = around.nodes[found].function
     is_handler = policy.error_handler is not None
-    made, is_graph = copy(node), hasattr(found, "run_within")
+    made, is_graph = copy(node), hasattr(type(found), "run_within")
     made.name = relief_name(node.name, is_handler=is_handler)
     wrapped = _Wrapped(
         found.run_within if is_graph else bind_relief(found),

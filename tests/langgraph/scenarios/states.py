@@ -3,7 +3,9 @@
 import operator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired, TypedDict
+from unittest.mock import Mock
 
+from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tests.langgraph.scenarios.telling import raised
@@ -348,3 +350,56 @@ def an_update_that_is_no_dict_is_refused(lib):
 def misspelt_keys_of_an_update_are_ignored(lib):
     graph = _single(lib, State, lambda state: {"helo": "b"})
     return graph.invoke({"hello": "a"})
+
+
+def a_state_without_an_annotation_beside_a_config(lib):
+    def node(state, config: RunnableConfig):
+        return {"hello": "|".join(sorted(state))}
+
+    return _single(lib, State, node).invoke({"hello": "a"})
+
+
+def a_router_reads_private_keys(lib):
+    class Private(TypedDict):
+        secret: str
+
+    def write(state: State):
+        return {"secret": "left"}
+
+    def read(state: Private):
+        return {"hello": state["secret"]}
+
+    def route(state: Private):
+        return "read" if state == {"secret": "left"} else lib.END
+
+    graph = lib.StateGraph(State).add_node("write", write).add_node("read", read)
+    graph.add_edge(lib.START, "write").add_conditional_edges("write", route, ["read", lib.END])
+    return graph.compile().invoke({"hello": "a"})
+
+
+def private_keys_of_an_input_are_left_out(lib):
+    class Private(TypedDict):
+        secret: str
+
+    seen = []
+
+    def look(state: Private):
+        seen.append(dict(state))
+
+    graph = lib.StateGraph(State).add_node("look", look).add_edge(lib.START, "look").compile()
+    return [graph.invoke({"hello": "a", "secret": "given"}), seen]
+
+
+def an_object_of_the_inputs_class(lib):
+    class Given(BaseModel):
+        hello: str
+        more: int = 3
+
+    graph = lib.StateGraph(State, input_schema=Given)
+    graph.add_node("node", lambda state: {"hello": state["hello"] + "!"})
+    return graph.add_edge(lib.START, "node").compile().invoke(Given(hello="a"))
+
+
+def a_node_that_only_looks_like_everything(lib):
+    node = Mock(side_effect=lambda state: {"hello": "mock"}, __name__="node")
+    return _single(lib, State, node).invoke({"hello": "a"})

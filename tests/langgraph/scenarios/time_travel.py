@@ -3,7 +3,7 @@
 import operator
 from typing import Annotated, Any, TypedDict
 
-from tests.langgraph.scenarios.telling import history, thread, told, waiting
+from tests.langgraph.scenarios.telling import history, raised, thread, told, waiting
 
 
 class State(TypedDict, total=False):
@@ -272,3 +272,15 @@ def an_update_after_a_run_that_is_kept_at_its_end(lib):
     graph.invoke({}, thread(), interrupt_before=["c"], durability="exit")
     graph.update_state(thread(), {"log": ["more"]})
     return graph.get_state(thread()).next
+
+
+def updates_of_one_step_without_a_node_are_refused(lib):
+    graph = _graph(lib, [])
+    updates = [lib.StateUpdate({"log": ["1"]}, None), lib.StateUpdate({"log": ["2"]}, None)]
+    return raised(lambda: graph.bulk_update_state(thread(), [updates]))
+
+
+def an_update_of_a_subgraph_that_is_not_there(lib):
+    graph = _graph(lib, [])
+    config = {"configurable": {"thread_id": "1", "checkpoint_ns": "a:1"}}
+    return raised(lambda: graph.update_state(config, {"log": ["1"]}))
