@@ -97,6 +97,57 @@ def test_a_slow_sibling_delays_nobody() -> None:
     assert found["log"] == ["quick", "slow", "next"]
 
 
+def test_a_node_waits_for_all_that_may_lead_to_it_in_its_step() -> None:
+    async def slow(state: State) -> dict[str, Any]:
+        await asyncio.sleep(10)
+        return {"log": ["slow"]}
+
+    def both(state: State) -> dict[str, Any]:
+        return {"log": [f"after {state['log']}"]}
+
+    graph = graph_of(
+        "^>slow ^>quick quick>both slow>both", slow=slow, quick=note("quick"), both=both
+    )
+
+    found = virtual.run(graph.compile(name="g", scheduling="dataflow").ainvoke({}))
+
+    assert found["log"] == ["quick", "slow", "after ['quick', 'slow']"]
+
+
+def test_a_join_is_complete_in_the_step_in_which_it_would_be_however_slow_that_is() -> None:
+    async def slow(state: State) -> dict[str, Any]:
+        await asyncio.sleep(10)
+        return {"log": ["slow"]}
+
+    quick = {name: note(name) for name in ("a", "all", "b", "q", "r")}
+    graph = graph_of("^>a ^>slow slow>b ^>q q>r r>b a,b>all", slow=slow, **quick)
+
+    ends = [
+        virtual.run(graph.compile(name=f"g{way}", scheduling=way).ainvoke({}))["log"]
+        for way in ("steps", "dataflow")
+    ]
+
+    assert ends[0] == ends[1] == ["a", "q", "slow", "b", "r", "all", "b"]
+
+
+def test_no_more_nodes_run_at_once_than_are_allowed() -> None:
+    running, most = [0], [0]
+
+    async def node(state: State) -> None:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await asyncio.sleep(1)
+        running[0] -= 1
+
+    names = "abcdefg"
+    graph = graph_of(" ".join(f"^>{one}" for one in names), **dict.fromkeys(names, node))
+    app = graph.compile(name="g", scheduling="dataflow")
+
+    virtual.run(app.ainvoke({}, {"max_concurrency": 3}))
+
+    assert most == [3]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_a_graph_whose_nodes_read_their_ancestors_ends_as_with_steps(seed: int) -> None:
     draw = random.Random(seed)
