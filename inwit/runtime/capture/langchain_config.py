@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from copy import copy
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -21,9 +22,17 @@ _HOME = "langchain_core.runnables.config"
 _HANDED_DOWN = ("callbacks", "tags", "metadata")
 
 
+def _home() -> Any:
+    """The module of langchain-core's configs, where a program uses any of its modules."""
+    found = sys.modules.get(_HOME)
+    if found is None and "langchain_core" in sys.modules:
+        found = import_module(_HOME)
+    return found
+
+
 def hand_down(execution: Execution) -> None:
     """Let the callbacks of an execution's config hear of it, of its nodes, and of what these call."""
-    home: Any = sys.modules.get(_HOME)
+    home = _home()
     if home is None:
         return
     run, variable = execution.run, home.var_child_runnable_config
@@ -53,7 +62,7 @@ def hand_down(execution: Execution) -> None:
 
 def callbacks_here(given: Any) -> Any:
     """The callbacks of what runs here, by which what it calls is told as a part of it."""
-    home: Any = sys.modules.get(_HOME)
+    home = _home()
     found = None if home is None else (home.var_child_runnable_config.get() or {}).get("callbacks")
     return given if found is None else found
 
@@ -106,7 +115,13 @@ class _Visit:
         self._config = {**(self._variable.get() or {}), "metadata": config["metadata"]}
         tags = [*(config.get("tags") or ()), f"graph:step:{step}"]
         manager = home.get_callback_manager_for_config({**self._config, "tags": tags})
-        self._told = manager.on_chain_start(None, _shown(given), name=node.name)
+        self._trace, shown = getattr(node.policy, "trace", None), _shown(given)
+        if self._trace is None:
+            self._told = manager.on_chain_start(None, shown, name=node.name)
+        else:
+            from inwit.runtime.capture.langchain_traced import begin
+
+            self._told = begin(manager, shown, node.name, self._trace.process_inputs)
 
     def __enter__(self) -> Self:
         config = {**self._config, "callbacks": self._told.get_child()}
@@ -119,13 +134,18 @@ class _Visit:
             self._told.on_chain_error(error)
 
     def end(self, update: Any) -> Any:
-        self._told.on_chain_end(update)
+        if self._trace is None:
+            self._told.on_chain_end(update)
+        else:
+            from inwit.runtime.capture.langchain_traced import end
+
+            end(self._told, update, self._trace.process_outputs)
         return update
 
 
 def told_task(node: Node) -> Callable[[Any, Context], Any]:
     """How a task's function is called where callbacks are told of it."""
-    home: Any = sys.modules.get(_HOME)
+    home = _home()
     return node.call if home is None else _told_node(node, home).call
 
 

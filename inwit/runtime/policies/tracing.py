@@ -26,8 +26,8 @@ class TracePolicy:
 
     `process_outputs` is given what the node changed in the state, by key, and gives what the record
     shows instead; a key that it leaves out is shown as ``[omitted]``. A node's input is nothing that
-    the record keeps beside the state, so `process_inputs` has nothing to do. It is for payloads that
-    are large, and no way to keep secrets: checkpoints, results and model calls keep them.
+    the record keeps beside the state: `process_inputs` is for tracers of langchain-core, which are
+    told what both give. It is for payloads that are large, and no way to keep secrets: checkpoints, results and model calls keep them.
     """
 
     process_inputs: Process | None = None

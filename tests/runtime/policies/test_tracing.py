@@ -6,6 +6,8 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.tracers.base import BaseTracer
 
 from inwit import START, StateGraph, TracePolicy, omit_payload
 from inwit.errors import UnreplayableError
@@ -83,3 +85,48 @@ def test_a_replay_does_not_take_for_an_output_what_was_left_out(project: Any) ->
 
     assert isinstance(replay.error, UnreplayableError)
     assert "'big' returned was not recorded" in str(replay.error)
+
+
+class Heard(BaseCallbackHandler):
+    """What callbacks that are no tracers are told of the node."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self._runs: set[Any] = set()
+
+    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: Any, **more: Any) -> None:
+        if more.get("name") == "big":
+            self._runs.add(run_id)
+            self.told.append(inputs)
+
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **more: Any) -> None:
+        if run_id in self._runs:
+            self.told.append(outputs)
+
+
+class Traced(BaseTracer):
+    """What a tracer keeps of the node."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def _persist_run(self, run: Any) -> None:
+        self.kept += [one for child in run.child_runs if child.name == "big"
+                      for one in (child.inputs, child.outputs)]  # fmt: skip
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("process", [lambda _: {"seen": "no"}, None])
+async def test_tracers_are_told_what_the_policy_says_and_other_callbacks_all(
+    process: Any, project: Any
+) -> None:
+    app = traced(TracePolicy(process_inputs=process, process_outputs=process))
+    heard, tracer = Heard(), Traced()
+
+    result = await app.ainvoke({"text": "in"}, {"callbacks": [heard, tracer]})
+
+    assert len(result["text"]) == 9000
+    assert [one["text"][:2] for one in heard.told] == ["in", "xx"]
+    shown = [{"seen": "no"}] * 2 if process is not None else heard.told
+    assert tracer.kept == shown
