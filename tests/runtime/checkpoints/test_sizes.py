@@ -67,13 +67,13 @@ def test_a_large_state_that_stays_is_not_kept_again_and_again(
 
 def test_a_state_that_grows_takes_room_by_its_growth(project: Path) -> None:
     sizes = []
-    for steps in (500, 2000):
+    for steps in (300, 1200):
         saver = InMemoryCheckpointer()
         looping(saver, 1000).invoke({"n": 0, "to": steps}, CONFIG)
         sizes.append(stored(saver))
 
     assert sizes[1] < 5 * sizes[0]
-    assert sizes[1] < 4 * 2000 * 1000
+    assert sizes[1] < 4 * 1200 * 1000
 
 
 @pytest.mark.parametrize("is_file", [True, False])
@@ -86,12 +86,12 @@ def test_a_long_conversation_takes_room_by_what_was_said(
     )
     app = graph.set_entry_point("answer").compile(name="talk", checkpointer=saver)
 
-    for number in range(150):
+    for number in range(80):
         app.invoke({"messages": [{"role": "user", "content": f"{number:1000}"}]}, CONFIG)
 
-    assert stored(saver) < 5 * 300 * 1000
+    assert stored(saver) < 5 * 160 * 1000
     said = [one.content for one in app.get_state(CONFIG).values["messages"]]
-    assert said[::2] == [f"{number:1000}" for number in range(150)]
+    assert said[::2] == [f"{number:1000}" for number in range(80)]
     saver.close()
 
 
@@ -167,7 +167,7 @@ def test_an_execution_that_waits_takes_less_than_a_kilobyte(
         "own file": lambda: SqliteCheckpointer(tmp_path / "own.db"),
         "record": SqliteCheckpointer,
     }
-    saver, count = savers[backend](), 400
+    saver, count = savers[backend](), 200
     app = asking(saver)
     for number in range(20):
         app.invoke({"n": number}, thread_id=f"before-{number}")
@@ -230,7 +230,7 @@ def test_a_long_execution_holds_no_more_than_its_ring_and_its_state(
     config = CONFIG if saver else {"recursion_limit": 100_000}
     app.invoke({"n": 0, "to": 10}, config)
 
-    peaks = [peak_of(app, steps, config) for steps in (1000, 5000)]
+    peaks = [peak_of(app, steps, config) for steps in (1000, 3000)]
 
     assert peaks[0] < 3 * MEGABYTE
     assert peaks[1] < peaks[0] + 3 * MEGABYTE
