@@ -105,7 +105,7 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
         case "retries":
             return Change(kind=kind, nodes=chosen, max_attempts=_attempts(said))
         case "timeout":
-            return Change(kind=kind, nodes=chosen, duration_ms=_milliseconds(said))
+            return Change(kind=kind, nodes=chosen, duration_ms=milliseconds(said))
         case "faster":
             return _speed(said, chosen)
         case _:
@@ -123,7 +123,8 @@ def _attempts(said: str) -> int | None:
     return max(int(_value(found[1])), 1) if found else None
 
 
-def _milliseconds(said: str) -> float | None:
+def milliseconds(said: str) -> float | None:
+    """The stretch of time that words name; None without one."""
     found = _TIME.search(said)
     if found is None:
         return None
@@ -133,7 +134,7 @@ def _milliseconds(said: str) -> float | None:
 
 
 def _speed(said: str, nodes: tuple[str, ...]) -> Change:
-    took = _milliseconds(said)
+    took = milliseconds(said)
     if took is not None:
         return Change(kind="faster", nodes=nodes, duration_ms=took)
     is_slower = re.search(r"\bslow|more time|longer", said) is not None

@@ -427,3 +427,52 @@ def test_the_tokens_of_a_thread_are_its_own(sold: dict[str, str]) -> None:
     values = ask("How many tokens did ada use?").data["values"]
 
     assert values["executions"] == 1
+
+
+def test_threads_that_failed_are_told_apart(sold: dict[str, str]) -> None:
+    text = ask("Which threads failed?").text
+
+    assert "1 thread with a thread_id hold" in text
+    assert "dee: " in text and "ada: " not in text
+
+
+def test_executions_are_found_by_how_long_they_took(sold: dict[str, str]) -> None:
+    longer = ask("Which executions took longer than 1 minute?")
+    shorter = ask("Which executions took less than 1 minute?")
+
+    assert longer.data["values"] == {}
+    assert sold["ada"] in shorter.data["values"]
+
+
+def test_the_executions_of_a_thread_are_listed(sold: dict[str, str]) -> None:
+    values = ask("List the executions of ada").data["values"]
+
+    assert sold["ada"] in [one["execution_id"] for one in values["executions"]]
+
+
+@pytest.mark.parametrize(
+    "question", ["Was there any retry in bob's execution?", "How often was bob retried?"]
+)
+def test_the_retries_of_a_thread_are_counted(sold: dict[str, str], question: str) -> None:
+    assert ask(question).data["values"]["retries"] == 1
+
+
+def test_why_a_node_follows_another_is_told_by_the_edges(sold: dict[str, str]) -> None:
+    text = ask("Why does review come after fraud_check?").text
+
+    assert "route" in text and "did compile" not in text
+
+
+@pytest.mark.parametrize(
+    ("question", "level"),
+    [
+        ("How do I compare two executions?", "platform"),
+        ("What happens inside a node when it is retried?", "platform"),
+        ("How can a node wait for a person?", "platform"),
+        ("What is the difference between a node and an edge?", "platform"),
+    ],
+)
+def test_what_is_asked_of_all_graphs_is_answered_from_the_platform(
+    sold: dict[str, str], question: str, level: str
+) -> None:
+    assert ask(question).level == level

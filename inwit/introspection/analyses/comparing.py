@@ -20,6 +20,10 @@ from inwit.runtime.diff import Diff, between, execution_side
 from inwit.runtime.views import Execution
 
 TOLD = 6
+_LAST_TWO = (
+    r"(?:last|latest|newest) (?:two|2)|(?:last|latest)\b.*\bbefore"
+    r"|(?:different|changed|new)\b.*\b(?:last|latest|newest) (?:execution|run|one)"
+)
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 
 
@@ -122,11 +126,15 @@ def _pair(scene: Scene) -> tuple[Execution, Execution] | None:
     threads = scene.named("thread")
     if len(threads) > 1:
         return _last_of(scene, threads[0]), _last_of(scene, threads[1])
-    if not scene.says(r"(?:last|latest|newest) (?:two|2)|(?:last|latest)\b.*\bbefore"):
+    if not scene.says(_LAST_TWO):
         return None
     page = scene.store.executions(graph=scene.scope, thread_id=next(iter(threads), None), limit=50)
     outer = [one for one in page.items if one.parent_execution_id is None] or list(page.items)
-    return (outer[1], outer[0]) if len(outer) > 1 else None
+    if scene.says(r"(?:last|latest|newest) (?:two|2)"):
+        return (outer[1], outer[0]) if len(outer) > 1 else None
+    # "the one before" is of the same graph; another one cannot be told apart by its way.
+    same = [one for one in outer if one.graph_name == outer[0].graph_name]
+    return (same[1], same[0]) if len(same) > 1 else None
 
 
 def _last_of(scene: Scene, thread: str) -> Execution:

@@ -14,8 +14,7 @@ from statistics import median
 
 from inwit.events import timestamp
 from inwit.introspection import schedule
-from inwit.introspection.analyses import threads
-from inwit.introspection.analyses.why_cost import price
+from inwit.introspection.analyses import runs, threads
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -64,6 +63,10 @@ _RANKED_COSTS = (
     rf"(?:which|what)\b.*{_RUNS}.*(?:expensive|cheap|costl|cost (?:the )?(?:most|least)"
     r"|(?:most|fewest|least) tokens)|(?:most expensive|costliest|cheapest) (?:execution|run)"
 )
+_RUNS_LASTING = (
+    r"(?:which|what|list|show|how many)\b.*\b(?:executions|runs|invocations)\b.*"
+    r"(?:longer|more|over|slower|above|shorter|less|under|faster|below)\b.*\d ?(?:ms|milli|s\b|sec|min)"
+)
 _WHAT_RAN = (
     r"what (?:ran|happened|was (?:run|executed|done)|has (?:run|happened)|executed|went on)\b"
 )
@@ -72,7 +75,7 @@ _OFTEN = (
     r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
     r"|(?:number|count) of (?:times|visits|rounds|iterations)"
 )
-_TRIES = r"(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
+_TRIES = r"(?:which|what|how many) (?:executions|runs)\b.*(?:retr|tried again)|(?:was|were|is|are) there (?:any |a )?retr(?:y|ies)|(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
 _NOT_COUNTED = r"model|llm|tools?\b|tokens?|usual|typical|interrupt|waiting|will\b"
 _RUNS_WHERE = rf"(?:which|what|list|show|find|how many)\b.*{_RUNS}"
 _BOUND = re.compile(
@@ -92,15 +95,17 @@ def asked(scene: Scene) -> Draft | None:
     kinds: tuple[tuple[str, Callable[[Scene], Draft]], ...] = (
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
-        (_RANKED_RUNS, _longest_runs), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
-        (_RANKED_COSTS, _costliest_runs), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
+        (_RANKED_RUNS, runs.longest), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
+        (_RANKED_COSTS, runs.costliest), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
         (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
     if scene.window is not None and scene.node is None and scene.says(_WHAT_RAN):
-        return _ran(scene)
-    if tell is _costliest_runs:
+        return runs.ran_when(scene)
+    if tell is runs.costliest:
         return tell(scene)
+    if scene.says(_RUNS_LASTING):
+        return runs.lasting(scene)
     if len(scene.named("graph")) > 1 and scene.says(_THAN):
         return _graphs(scene)
     if tell is None or scene.says(_NOT_COUNTED):
@@ -309,9 +314,9 @@ def _order(scene: Scene) -> Draft:
     draft.data["values"] = {"order": draft.data["order"]}
     for visit in visits:
         _time(draft, visit)
-    runs = [(name, len(list(same))) for name, same in groupby(visit.node for visit in visits)]
-    told = [name if number == 1 else f"{name} ×{number}" for name, number in runs[:RUNS_TOLD]]
-    more = f", and {len(runs) - RUNS_TOLD} more in the data" if len(runs) > RUNS_TOLD else ""
+    grouped = [(name, len(list(same))) for name, same in groupby(visit.node for visit in visits)]
+    told = [name if number == 1 else f"{name} ×{number}" for name, number in grouped[:RUNS_TOLD]]
+    more = f", and {len(grouped) - RUNS_TOLD} more in the data" if len(grouped) > RUNS_TOLD else ""
     draft.say(
         f"In {choice.words} these began one after another: {', '.join(told) or 'no node'}{more}.",
         execution_uri(one.execution_id, "history"),
@@ -375,94 +380,6 @@ def _most_failed(scene: Scene) -> Draft:
     return draft
 
 
-def _longest_runs(scene: Scene) -> Draft:
-    """Rank recorded executions by how long they took."""
-    draft, span = _draft(), scene.window
-    page = scene.store.executions(
-        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns if span else None,
-        until_ns=span.until_ns if span else None, limit=HISTORY,
-    )  # fmt: skip
-    least = scene.says(r"fastest|shortest|quickest")
-    known = [(took, one) for one in page.items if (took := one.duration_ms) is not None]
-    known.sort(key=lambda pair: pair[0] if least else -pair[0])
-    if not known:
-        return nothing_recorded(scene, draft)
-    by_thread = scene.says(r"threads?\b")
-    draft.say(
-        f"Of {count(len(known), 'execution')} these were the {'shortest' if least else 'longest'}:",
-        graph_uri(known[0][1].graph_name, "executions"),
-    )
-    for took, one in known[:TOLD]:
-        draft.data["times"].append(_run(one, took))
-        where = f" in thread {one.thread_id}" if by_thread and one.thread_id else ""
-        draft.say(
-            f"{one.execution_id} of {one.graph_name}{where} took {duration(took)} ({one.status}).",
-            one.uri,
-        )
-    draft.data["execution_id"] = known[0][1].execution_id
-    draft.data["values"] = {one.execution_id: took for took, one in known[:TOLD]}
-    return draft
-
-
-def _costliest_runs(scene: Scene) -> Draft:
-    """Rank recorded executions by what their model calls cost, and by tokens where none has a price."""
-    draft, span = _draft(), scene.window
-    page = scene.store.executions(
-        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns if span else None,
-        until_ns=span.until_ns if span else None, limit=HISTORY,
-    )  # fmt: skip
-    paid = [one for one in page.items if one.llm_calls]
-    sign = 1 if scene.says(r".*(?:cheap|least|fewest)") else -1
-
-    def rank(one: Execution) -> tuple[float, int]:
-        return sign * (one.cost_usd or 0.0), sign * (one.input_tokens + one.output_tokens)
-
-    paid.sort(key=rank)
-    uri = graph_uri(scene.scope or (page.items[0].graph_name if page.items else ""), "executions")
-    if not page.items:
-        return nothing_recorded(scene, draft)
-    if not paid:
-        draft.say(f"No model call is recorded in {count(len(page.items), 'execution')}.", uri)
-        return draft
-    which = "cheapest" if sign > 0 else "most expensive"
-    draft.say(f"Of {count(len(paid), 'execution')} with model calls these were the {which}:", uri)
-    for one in paid[:TOLD]:
-        money = price(one.cost_usd, one.unpriced_calls)
-        draft.data["values"][one.execution_id] = one.cost_usd
-        draft.say(
-            f"{one.execution_id} of {one.graph_name}: {one.input_tokens + one.output_tokens:,} tokens, "
-            f"{money}.",
-            one.uri,
-        )
-    if any(one.unpriced_calls for one in paid):
-        draft.admit("Calls without a price count as nothing in this order.")
-    return draft
-
-
-def _ran(scene: Scene) -> Draft:
-    """List the executions of a stretch of time."""
-    draft, span = _draft(), scene.window
-    if span is None:
-        return nothing_recorded(scene, draft)
-    page = scene.store.executions(
-        graph=scene.scope, thread_id=thread_of(scene), since_ns=span.since_ns,
-        until_ns=span.until_ns, limit=HISTORY,
-    )  # fmt: skip
-    if not page.items:
-        return nothing_recorded(scene, draft)
-    by = Counter(one.status for one in page.items)
-    told = listed(f"{number} {status.replace('_', ' ')}" for status, number in by.most_common())
-    uri = graph_uri(scene.scope or page.items[0].graph_name, "executions")
-    draft.say(f"{count(page.total_count, 'execution')} from {span.words}: {told}.", uri)
-    draft.data["values"] = {"total_count": page.total_count, "by_status": dict(by)}
-    for one in page.items[: TOLD * 2]:
-        draft.data["times"].append(_run(one, one.duration_ms or 0.0))
-        draft.say(
-            f"{one.execution_id} of {one.graph_name}, {one.started_at}: {one.status}.", one.uri
-        )
-    return draft
-
-
 def _graphs(scene: Scene) -> Draft:
     """Compare the project's graphs by their executions, failures and durations."""
     draft, rows = _draft(), []
@@ -488,12 +405,6 @@ def _graphs(scene: Scene) -> Draft:
             graph_uri(name, "executions"),
         )
     return draft
-
-
-def _run(one: Execution, took: float) -> dict[str, object]:
-    return {"what": "started", "ts": one.started_at, "uri": one.uri, "duration_ms": took} | {
-        "execution_id": one.execution_id
-    }
 
 
 def _longest_nodes(scene: Scene) -> Draft:

@@ -79,10 +79,12 @@ _BUDGETS = (
 
 _COMPARED = (
     r"\b(?:compare|comparing|contrast)\b|\bdiff(?:s|er|ers|erence|erences|erent)?\b.*\b(?:between|from|in|of|to)\b"
-    r"|\bwhat(?: is|'s| was)? different\b|\bhow (?:do|does|did)\b.*\bdiffer\b"
+    r"|\b(?:what|is|was)(?: is|'s| was)?\b.*\bdifferent\b|\bhow (?:do|does|did)\b.*\bdiffer\b"
 )
 _COMPARED_RUNS = rf"(?:{_COMPARED}).*\b(?:executions?|runs?|invocations?|threads?)\b"
-_WAITED = r"\bhow long\b.*\b(?:did|had|was|were|has)\b.*\bwait"
+_WAITED = (
+    r"\bdid\b.*\bwait (?:very |too |so )?long|\bhow long\b.*\b(?:did|had|was|were|has)\b.*\bwait"
+)
 _SPENDERS = (
     r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*)\b"
     r".*\b(?:tokens?|money|most|least)\b|\bhow (?:expensive|costly) (?:is|was|are)\b"
@@ -105,7 +107,7 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("why", _BUDGETS, why_failed.out_of_budget),
 )
 _OTHERS = re.compile(
-    r"\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"
+    r"\bshould\b|\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"
 )
 """Words that make the same words mean something else: a plan is approved, a feature is there."""
 
@@ -120,8 +122,8 @@ def intent_of(words: str, named: Collection[str] = ()) -> Intent | None:
         return "state"
     if "tool" in named and re.search(_CALLED, words.lower()):
         return "state"
-    intent, _ = _kind(words.lower())
-    return intent
+    intent, analysis = _kind(words.lower())
+    return None if analysis is children.inside and "node" not in named else intent
 
 
 def answer(scene: Scene) -> Draft | None:

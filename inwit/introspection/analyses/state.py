@@ -114,7 +114,8 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
         is_node = scene.node is not None and scene.says(r"rate|fail|error")
         return figures.failure_rate(scene) if is_node else _rates(scene, draft)
     is_one = names_one(scene) or thread_of(scene) is not None
-    if not is_one and scene.says(_LIST):
+    lists = scene.says(r"(?:list|show|all|which|what)\b.*\b(?:executions|runs|invocations)\b")
+    if scene.says(_LIST) and (not is_one or (lists and not names_one(scene))):
         return _recent(scene, draft)
     if not is_one and scene.says(_RUNNING):
         return _open(scene, draft)

@@ -53,6 +53,14 @@ def listed_of(scene: Scene) -> Draft:
         f"{count(len(grouped), 'thread')}{alone}.",
         graph_uri(scene.scope or first.graph_name, "executions"),
     )
+    if scene.says(r"fail|crash|error|broke"):
+        named = {n: turns for n, turns in named.items() if any(t.status == "failed" for t in turns)}
+        draft.say(
+            f"{count(len(named), 'thread')} with a thread_id hold an execution that failed.",
+            graph_uri(scene.scope or first.graph_name, "executions"),
+        )
+    if scene.says(r".*\b(?:most|many|busiest|longest)\b"):
+        named = dict(sorted(named.items(), key=lambda pair: -len(pair[1])))
     for name, turns in list(named.items())[:TOLD]:
         draft.say(
             f"{name}: {count(len(turns), 'execution')}, the last, {turns[0].execution_id} of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from inwit.introspection.analyses import (
+    whatis_node,
     why_branch,
     why_cost,
     why_failed,
@@ -20,6 +21,7 @@ from inwit.introspection.which import choose
 
 UNNAMED = 0.5
 """How far what stands out answers a question whose words are not understood."""
+_COMPILES = r"compil|valid|refus|reject|register|build|error|fail|unreachable"
 _RETRY = r"retr(?:y|ies|ied|ying)|attempts?\b|tried again"
 _FAIL = (
     r"fail|crash|error|exception|break|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
@@ -45,6 +47,11 @@ _SLOW = (
 def answer(scene: Scene) -> Draft:
     """Say why: why it failed, ran so often, took that branch, was slow, cost so much."""
     if scene.query.level == "app":
+        if scene.nodes and scene.graph is not None and not scene.says(_COMPILES):
+            draft = Draft(data={"causes": []})
+            several = whatis_node.of_several if len(scene.nodes) > 1 else None
+            told = several(scene, scene.graph, draft) if several else None
+            return told or whatis_node.of_one(scene, scene.graph, draft, scene.nodes[0])
         return why_failed.not_compiling(scene)
     if scene.says(_RETRY):
         return why_retried.explain(scene)

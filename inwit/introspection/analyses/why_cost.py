@@ -60,7 +60,7 @@ def price(cost: float | None, unpriced: int) -> str:
 def explain(scene: Scene) -> Draft:
     """Show where the tokens and the money went, and whether that is more than usual."""
     draft = Draft(data={"causes": []})
-    choice = choose(scene)
+    choice = choose(scene, fits=lambda one: one.llm_calls > 0, fitting="with model calls")
     if choice is None:
         return nothing_recorded(scene, draft)
     execution = choice.execution

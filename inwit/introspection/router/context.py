@@ -36,7 +36,7 @@ _PREDICATES = word_set(
     stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds have lead leads reach reaches doing connected visited configured unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
+    hold holds have lead leads reach reaches doing connected visited configured expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
     """
 )
 _FINITE = word_set(

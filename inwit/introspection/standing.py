@@ -1,0 +1,177 @@
+"""How a node stands against its own past: as ever, an outlier this once, or longer for a while now.
+
+A machine that is busy slows all nodes alike, so each node is measured beside the others of its
+execution: what is left of its time over what is usual, once the others' common slowdown is divided
+out, is its residual. One residual far out is an outlier; residuals that lie higher from some
+execution on are a shift. Both are tests on ranks and on medians, so no shape of noise is assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from statistics import fmean, median
+
+from inwit.introspection.schedule import Schedule
+from inwit.introspection.stats import BASELINE_MIN, spread
+
+ALPHA = 0.05
+"""How rare, by rank among usual executions, a residual must be to be an outlier."""
+OUTLIER_Z = 3.5
+"""How many spreads from the median an outlier lies."""
+SHIFT_Z = 4.0
+"""The rank sum's z from which executions in a row are shifted; the best of all splits is taken."""
+SHIFT_RATIO = 1.08
+"""The least ratio of medians that is called a shift."""
+RUN_LEAST = 6
+"""Executions in a row that a shift takes at least."""
+BEFORE_LEAST = 10
+"""Executions before a shift that show what was usual."""
+SPREAD_LEAST = 0.02
+"""Clocks and schedulers alone scatter a duration by this part."""
+TELLING_SHARE = 0.01
+"""Nodes that usually take less than this part of the whole tell nothing of a common slowdown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one node's visits of an execution stand.
+
+    `common` is how many times longer the other nodes of that execution took than usual, at least 1.
+    """
+
+    node: str
+    common: float
+    usual: list[float]
+    """Durations of its visits before whatever changed."""
+    now: list[float]
+    """Durations of its visits in the executions that are as the one that is asked about."""
+    rarity: float
+    """The share of usual executions in which it stood as high, the one asked about counted in."""
+    is_outlier: bool = False
+    is_often: bool = False
+    """Far out, but no rarity: other executions are as far out now and then."""
+    run: int = 0
+    """Executions in a row, to the one asked about, in which it takes longer; 0 for no shift."""
+    high: frozenset[str] = frozenset()
+    """The executions in which it stands as high, the one asked about among them."""
+
+
+def standings(shape: Schedule, past: Sequence[Schedule]) -> dict[str, Standing]:
+    """Place each node of `shape` against the executions of `past`, which are oldest first."""
+    rows = [_means(one) for one in (*past, shape)]
+    usual = _usual(rows[:-1])
+    whole = sum(usual.values()) or 1.0
+    telling = {node for node, ms in usual.items() if ms > TELLING_SHARE * whole}
+    found = {}
+    for node in rows[-1]:
+        if usual.get(node):
+            found[node] = _stand(node, rows, usual, telling - {node}, (*past, shape))
+    return found
+
+
+def _means(shape: Schedule) -> dict[str, float]:
+    took: dict[str, list[float]] = {}
+    for task in shape.tasks:
+        took.setdefault(task.visit.node, []).append(task.duration)
+    return {node: fmean(every) for node, every in took.items()}
+
+
+def _usual(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    took: dict[str, list[float]] = {}
+    for row in rows:
+        for node, ms in row.items():
+            took.setdefault(node, []).append(ms)
+    return {node: median(every) for node, every in took.items()}
+
+
+def common(row: dict[str, float], usual: dict[str, float], others: set[str]) -> float:
+    """How many times longer than usual the others took together; the lower middle, at least 1."""
+    ratios = sorted(ms / usual[node] for node, ms in row.items() if node in others)
+    return max(ratios[(len(ratios) - 1) // 2], 1.0) if ratios else 1.0
+
+
+def _stand(
+    node: str,
+    rows: Sequence[dict[str, float]],
+    usual: dict[str, float],
+    others: set[str],
+    shapes: Sequence[Schedule],
+) -> Standing:
+    at = [index for index, row in enumerate(rows) if row.get(node)]
+    values = [log(rows[i][node] / usual[node] / common(rows[i], usual, others)) for i in at]
+    run = shifted(values)
+    before = values[:-run] if run else _episode_left_out(values)
+    here = values[-1]
+    beyond = _is_far(here, before)
+    rarity = (1 + sum(one >= here for one in before)) / (len(before) + 1)
+    enough = len(before) >= BASELINE_MIN
+    rare = rarity <= max(ALPHA, 1 / (len(before) + 1)) if enough else rarity <= 1 / len(values)
+    high = [i for i, value in zip(at, values, strict=True) if _is_far(value, before)]
+    since = at[len(before) :] if run else at[-1:]
+    return Standing(
+        node=node,
+        common=common(rows[-1], usual, others),
+        usual=_durations(node, [shapes[i] for i in at[: len(before)]]),
+        now=_durations(node, [shapes[i] for i in since]),
+        rarity=rarity,
+        is_outlier=beyond and rare,
+        is_often=beyond and not rare,
+        run=run,
+        high=frozenset(shapes[i].execution.execution_id for i in high),
+    )
+
+
+def _durations(node: str, shapes: Sequence[Schedule]) -> list[float]:
+    return [task.duration for one in shapes for task in one.tasks if task.visit.node == node]
+
+
+def _is_far(value: float, usual: Sequence[float]) -> bool:
+    if not usual:
+        return False
+    return value - median(usual) > OUTLIER_Z * max(spread(usual), SPREAD_LEAST)
+
+
+def _episode_left_out(values: Sequence[float]) -> Sequence[float]:
+    """The values before the last, less those right before it that are as far out as it is."""
+    before = values[:-1]
+    end = len(before)
+    while end > max(BEFORE_LEAST, len(values) // 2) and _is_far(before[end - 1], before):
+        end -= 1
+    return before[:end]
+
+
+def shifted(values: Sequence[float]) -> int:
+    """How many values at the end lie higher than those before them; 0 where none do.
+
+    `values` are logarithms. Every split is tried; the best must be beyond `SHIFT_Z`, which trying
+    them all reaches by chance less than once in a thousand series.
+    """
+    n = len(values)
+    ranks = _ranks(values)
+    best, run, total = SHIFT_Z, 0, 0.0
+    for length in range(1, n - BEFORE_LEAST + 1):
+        total += ranks[n - length]
+        if length < RUN_LEAST:
+            continue
+        z = (total - length * (n + 1) / 2) / sqrt(length * (n - length) * (n + 1) / 12)
+        if z > best:
+            best, run = z, length
+    if run and median(values[-run:]) - median(values[:-run]) < log(SHIFT_RATIO):
+        return 0
+    return run
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for index in order[start:end]:
+            ranks[index] = (start + 1 + end) / 2
+        start = end
+    return ranks
