@@ -107,7 +107,9 @@ def _calls(state: Any, *, is_list: bool) -> list[tuple[Mapping[str, Any], Any]]:
     """The calls that the last message asks for, each with the classes to answer it in."""
     messages = state if is_list else _messages(state)
     if not messages:
-        raise InvalidMessageError("No message found in input", hint="Give the model's message last.")
+        raise InvalidMessageError(
+            "No message found in input", hint="Give the model's message last."
+        )
     last = messages[-1]
     if not has_type(last, "ai"):
         raise InvalidMessageError(
