@@ -55,13 +55,25 @@ def _of_function(function: Any) -> tuple[str, ...] | None:
 
 def _invokes_commanding(function: Any, code: CodeType) -> bool:
     """Whether it may invoke a graph that commands the one around it."""
+    return any(_of_function(one) != () for one in _invoked(function, code))
+
+
+def invoked_graph(function: Any) -> Any:
+    """The graph that a node's function invokes, by a name that it can see; None where it has none."""
+    inner = unwrap(function)
+    code = getattr(inner, "__code__", None)
+    found = _invoked(inner, code) if isinstance(code, CodeType) else []
+    return next((one for one in found if one.checkpointer is not False), None)
+
+
+def _invoked(function: Any, code: CodeType) -> list[Any]:
     if not _INVOKING.intersection(code.co_names):
-        return False
+        return []
     cells = getattr(function, "__closure__", None) or ()
     around = [cell.cell_contents for cell in cells if cell != _EMPTY]
     known = getattr(function, "__globals__", {})
     around += [known[name] for name in code.co_names if name in known]
-    return any(hasattr(type(one), "run_within") and _of_function(one) != () for one in around)
+    return [one for one in around if hasattr(type(one), "run_within")]
 
 
 def _function_of(tool: Any) -> Any:

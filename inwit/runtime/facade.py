@@ -22,12 +22,36 @@ class GraphOutput(Generic[O]):
     interrupts: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, result: Any) -> GraphOutput[Any]:
-        """Part a result from what it waits for."""
-        if not isinstance(result, Mapping) or "__interrupt__" not in result:
+    def of(cls, result: Any, made: type | None = None) -> GraphOutput[Any]:
+        """Part a result from what it waits for; it is an object of its class, where that can be."""
+        if not isinstance(result, Mapping):
             return GraphOutput(result)
         value = {key: one for key, one in result.items() if key != "__interrupt__"}
-        return GraphOutput(value, tuple(result["__interrupt__"]))
+        return GraphOutput(typed(value, made), tuple(result.get("__interrupt__", ())))
+
+    def __getitem__(self, key: str) -> Any:
+        """A key of the result, as the first version has it."""
+        return self._plain()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._plain()
+
+    def _plain(self) -> dict[str, Any]:
+        found: Any = self.value
+        plain = dict(found) if isinstance(found, Mapping) else dict(vars(found))
+        return {**plain, "__interrupt__": self.interrupts} if self.interrupts else plain
+
+
+def typed(values: Any, made: type | None) -> Any:
+    """An object of a state's class, of a dataclass or a pydantic model; else the values as they are.
+
+    Raises:
+        ValidationError: pydantic's, where the model refuses them.
+    """
+    is_class = hasattr(made, "model_fields") or hasattr(made, "__dataclass_fields__")
+    if made is None or not is_class or not isinstance(values, Mapping):
+        return values
+    return made(**values)
 
 
 class Facade:
@@ -142,4 +166,4 @@ def check_keys(keys: str | Sequence[str] | None, known: Any) -> None:
             raise UnknownKeyError(key, known)
 
 
-__all__ = ["Facade", "GraphOutput", "check_keys"]
+__all__ = ["Facade", "GraphOutput", "check_keys", "typed"]

@@ -61,7 +61,9 @@ class Results:
         if keys is not None:
             check_keys(keys, self.schema.names)
             result = _picked(result, keys)
-        return result if version == "v1" else GraphOutput.of(result)
+        if version == "v1":
+            return result
+        return GraphOutput.of(result, self.OutputType if keys is None else None)
 
 
 def _picked(result: Any, keys: str | Sequence[str]) -> Any:

@@ -11,6 +11,7 @@ from inwit.errors import UnknownCheckpointError
 from inwit.events import timestamp
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, fold, split
 from inwit.runtime.checkpoints.base import Row, Task
+from inwit.runtime.checkpoints.saving import WRITERS
 from inwit.runtime.commands import Command, Interrupt
 from inwit.runtime.interrupts import Waiting, still_waiting
 from inwit.runtime.keeping import plain_keys
@@ -79,7 +80,12 @@ class StateUpdate(NamedTuple):
 
 def has_input_before(graph: CompiledGraph[Any], row: Checkpoint) -> bool:
     """Whether a checkpoint is told with the one before its input."""
-    return row.source == "input" and not graph.first_step
+    return row.source == "input" and not graph.first_step and not _is_alone(row)
+
+
+def _is_alone(row: Checkpoint) -> bool:
+    """Whether it is the only checkpoint that an execution kept, at its end."""
+    return any(number == WRITERS for number, _ in row.joins or ())
 
 
 def config_of(
@@ -125,6 +131,8 @@ def snapshot_of(
     if is_live:
         _apply_done(graph, values, pending, tasks)
     parent_id, source = last.parent_id, last.source
+    if source == "input" and _is_alone(last):
+        source = "loop"
     if has_input_before(graph, last):
         parent_id = last.checkpoint_id + BEFORE_INPUT
         source = "loop" if last.parts is None else "update"
@@ -280,7 +288,7 @@ def _parts(following: Checkpoint | None, tasks: Sequence[Task]) -> Mapping[str, 
         return {}
     if following.parts is not None:
         return dict(following.parts)
-    if following.source != "loop" or len(tasks) != 1:
+    if following.source != "loop" or len(tasks) != 1 or _is_alone(following):
         return {}
     one = tasks[0]
     return {f"{one.name}#0" if one.is_sent else one.name: following.update}

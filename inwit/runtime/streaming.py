@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from inwit.errors import MalformedInputError, nearest
 from inwit.runtime import loops
 from inwit.runtime.both import Both
 from inwit.runtime.delivery import ENDED, Delivery, OnSlow, StreamGap, check_policy
+from inwit.runtime.facade import typed
 from inwit.runtime.sink import Sink, pick
 
 if TYPE_CHECKING:
@@ -184,17 +186,50 @@ class _Stream:
         is_gap = isinstance(item, StreamGap)
         within, mode, value = ((), "gap", item) if is_gap else item
         if self._options.version == "v2":
-            return _second_version(within, mode, value)
+            return _second_version(within, mode, self._typed(within, mode, value))
         if self._is_pair:
             return (within, mode, value) if self._options.subgraphs else (mode, value)
         return (within, value) if self._options.subgraphs else value
+
+    def _typed(self, within: tuple[str, ...], mode: str, value: Any) -> Any:
+        """A thing whose state is an object of its class, as the second version shows it."""
+        if mode not in ("values", "checkpoints", "debug") or not isinstance(value, Mapping):
+            return value
+        made = self._execution.graph.graph_at("|".join(within)).OutputType
+        if mode == "values":
+            return value if self._options.keys is not None else _typed_state(value, made)
+        payload = value.get("payload") if mode == "debug" else value
+        if not isinstance(payload, Mapping) or not payload.get("values"):
+            return value
+        with suppress(TypeError, ValueError):  # Before the input there may be too little for one.
+            payload = {**payload, "values": typed(payload["values"], made)}
+        return {**value, "payload": payload} if mode == "debug" else payload
+
+
+def _typed_state(value: Mapping[str, Any], made: type) -> Any:
+    """A state as an object, and beside it what it waits for."""
+    plain = {key: one for key, one in value.items() if key != "__interrupt__"}
+    found = typed(plain, made)
+    if found is plain:
+        return value
+    return _Waiting(found, value["__interrupt__"]) if "__interrupt__" in value else found
+
+
+class _Waiting:
+    """A state as an object, with what it waits for."""
+
+    def __init__(self, state: Any, interrupts: Any) -> None:
+        self.state = state
+        self.interrupts = interrupts
 
 
 def _second_version(within: tuple[str, ...], mode: str, value: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": mode, "ns": within, "data": value}
     if mode == "values":
         asked: Any = ()
-        if isinstance(value, Mapping) and "__interrupt__" in value:
+        if isinstance(value, _Waiting):
+            asked, shown["data"] = value.interrupts, value.state
+        elif isinstance(value, Mapping) and "__interrupt__" in value:
             asked = value["__interrupt__"]
             shown["data"] = {key: one for key, one in value.items() if key != "__interrupt__"}
         shown["interrupts"] = asked

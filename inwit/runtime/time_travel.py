@@ -15,6 +15,7 @@ from inwit.ids import new_id
 from inwit.runtime import loops
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, fold, split
 from inwit.runtime.checkpoints.saving import Saving, refuse_busy
+from inwit.runtime.destinations import invoked_graph
 from inwit.runtime.keeping import arrived_at, save, writers_at
 from inwit.runtime.serial import freeze_all
 from inwit.runtime.snapshot import (
@@ -176,10 +177,12 @@ class TimeTravel:
         return graph
 
     def subgraph(self: Any, name: str) -> Any:
-        """The compiled graph that is a node of this one, or None."""
+        """The compiled graph that is a node of this one, or that its function invokes, or None."""
         written = self.builder.nodes.get(name)
         found = None if written is None else written.function
-        return getattr(found, "within", found) if hasattr(type(found), "run_within") else None
+        if not hasattr(type(found), "run_within"):
+            return invoked_graph(found)
+        return getattr(found, "within", found)
 
     def get_subgraphs(
         self: Any, *, namespace: str | None = None, recurse: bool = False

@@ -129,8 +129,10 @@ class Saving:
         if self.failure is not None:
             raise self.failure
         if self._is_at_exit:
-            if source == "loop" and self._kept is not None:
-                joins = [*(joins or ()), [WRITERS, [task.name for task in self._kept[2]]]]
+            if source in ("loop", "input"):
+                ran = [] if self._kept is None else [task.name for task in self._kept[2]]
+                writers = ["__start__"] if source == "input" else ran
+                joins = [*(joins or ()), [WRITERS, writers]] if writers else joins
             self._kept = checkpoint_id, step, following, source, joins
             self._notes = notes
             self.last_id = checkpoint_id

@@ -1,9 +1,12 @@
 """Streams: what each mode tells, alone and together."""
 
 import operator
+import warnings
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel
 
 from tests.langgraph.scenarios.telling import listed, raised, thread, unordered, until_raised
 
@@ -231,3 +234,68 @@ def debug_of_subgraphs(lib):
     app = graph.compile(checkpointer=lib.InMemorySaver())
     chunks = app.stream({"a": "x"}, thread(), stream_mode="debug", subgraphs=True)
     return [(ns, chunk["step"], chunk["type"], sorted(chunk["payload"])) for ns, chunk in chunks]
+
+
+def _typed(lib, cls, ask=False):
+    def node(state):
+        if ask:
+            lib.interrupt("sure?")
+        return {"text": state.text + "!"}
+
+    graph = lib.StateGraph(cls).add_node("node", node).add_edge(lib.START, "node")
+    return graph.compile(checkpointer=lib.InMemorySaver())
+
+
+def _shown(value):
+    return [type(value).__name__, value.text, value.more] if hasattr(value, "text") else value
+
+
+def _parts_of_a_typed_state(lib, cls, ask=False):
+    graph, found = _typed(lib, cls, ask), []
+    modes = ["values", "updates"]
+    for part in graph.stream({"text": "a"}, thread(), stream_mode=modes, version="v2"):
+        asked = [one.value for one in part.get("interrupts", ())]
+        found.append((part["type"], asked, _shown(part["data"]) if part["type"] == "values" else 0))
+    result = graph.invoke({"text": "b"}, thread("2"), version="v2")
+    return [found, _shown(result.value), [one.value for one in result.interrupts]]
+
+
+def _classes():
+    @dataclass
+    class Data:
+        text: str = ""
+        more: int = 3
+
+    class Model(BaseModel):
+        text: str = ""
+        more: int = 3
+
+    return Data, Model
+
+
+def states_are_objects_in_the_second_version(lib):
+    return [_parts_of_a_typed_state(lib, cls) for cls in _classes()]
+
+
+def states_that_wait_are_objects_in_the_second_version(lib):
+    return [_parts_of_a_typed_state(lib, cls, ask=True) for cls in _classes()]
+
+
+def checkpoints_hold_objects_in_the_second_version(lib):
+    found = []
+    for cls in _classes():
+        graph = _typed(lib, cls)
+        for mode in ("checkpoints", "debug"):
+            for part in graph.stream({"text": "a"}, thread(mode), stream_mode=mode, version="v2"):
+                data = part["data"].get("payload", part["data"])
+                if "values" in data:
+                    found.append(_shown(data["values"]))
+    return found
+
+
+def results_of_the_second_version_by_their_keys(lib):
+    result = _typed(lib, _classes()[0], ask=True).invoke({"text": "a"}, thread(), version="v2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asked = [one.value for one in result["__interrupt__"]]
+        return [result["text"], "text" in result, "other" in result, asked]

@@ -317,3 +317,19 @@ def config_reaches_a_subgraph(lib):
 
     graph = _parent(lib, _child(lib, inner))
     return graph.invoke({}, {"configurable": {"who": "ada"}, "tags": ["t"]})
+
+
+def a_graph_that_a_function_invokes_is_known(lib):
+    def ask(state):
+        return {"log": [lib.interrupt("sure?")]}
+
+    child = _child(lib, ask)
+
+    def call(state):
+        return child.invoke({"log": ["in"]})
+
+    graph = lib.StateGraph(State).add_node("call", call).add_edge(lib.START, "call")
+    app = graph.compile(checkpointer=lib.InMemorySaver())
+    app.invoke({"log": []}, thread())
+    within = app.get_state(thread(), subgraphs=True).tasks[0].state
+    return [[name for name, _ in app.get_subgraphs()], within.values, within.next]
