@@ -30,6 +30,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for journal in list(_journals.values()):
         if journal.project.folder.is_relative_to(tmp_path):
             journal.close()
+            journal.database.close()
 
 
 @pytest.fixture

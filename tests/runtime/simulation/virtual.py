@@ -25,7 +25,7 @@ class DeadlockError(Exception):
     """Something still waits, and nothing comes of it."""
 
 
-class _Selector(selectors.SelectSelector):
+class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
