@@ -134,7 +134,8 @@ def _pair(scene: Scene) -> tuple[Execution, Execution] | None:
         return (outer[1], outer[0]) if len(outer) > 1 else None
     # "the one before" is of the same graph; another one cannot be told apart by its way.
     same = [one for one in outer if one.graph_name == outer[0].graph_name]
-    return (same[1], same[0]) if len(same) > 1 else None
+    pair = same if len(same) > 1 else outer
+    return (pair[1], pair[0]) if len(pair) > 1 else None
 
 
 def _last_of(scene: Scene, thread: str) -> Execution:

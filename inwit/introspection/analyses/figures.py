@@ -225,8 +225,9 @@ def _tries_of_all(scene: Scene) -> Draft:
     retries = sum(one.retries for one in again)
     draft.data["values"] = {"retries": retries, "executions": len(found)}
     about = f" of {scene.scope}" if scene.scope else ""
+    named = listed((f"{one.execution_id} ({one.retries})" for one in again), most=TOLD)
     told = (
-        f"{count(retries, 'retry', 'retries')}, in {count(len(again), 'execution')}"
+        f"{count(retries, 'retry', 'retries')}, in {count(len(again), 'execution')}: {named}"
         if retries
         else "no retry"
     )
