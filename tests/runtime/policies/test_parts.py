@@ -17,7 +17,6 @@ from langgraph._internal._retry import default_retry_on as their_default
 from langgraph.types import RetryPolicy as TheirRetryPolicy
 from langgraph.types import TimeoutPolicy as TheirTimeoutPolicy
 
-from inwit import START, StateGraph
 from inwit.errors import CircuitOpenError, InvalidStateError, InvalidUpdateError, NodeTimeoutError
 from inwit.runtime.commands import Command, GraphInterrupt, Overwrite
 from inwit.runtime.policies import RetryPolicy, default_retry_on
@@ -391,23 +390,18 @@ def test_a_call_says_of_a_budget_only_what_it_changes() -> None:
             Budget.of(wrong, default)  # type: ignore[arg-type]
 
 
-def an_execution() -> Any:
-    graph = StateGraph(dict).add_node("node", lambda _: None).add_edge(START, "node")
-    return graph.compile(name="spends").make_execution("e", "t", {}, {})
-
-
 def test_what_is_spent_within_counts_around_it_and_what_is_left_is_looked_at_before_a_call() -> (
     None
 ):
-    outer = Spending(an_execution(), Budget(tokens=10))
-    inner = Spending(an_execution(), Budget(cost_usd=1.0), outer)
+    outer = Spending(Budget(tokens=10))
+    inner = Spending(Budget(cost_usd=1.0), outer)
     inner.add(10, 0.5)
 
     assert inner.error() is None
     refused = inner.refusal()
     assert refused is not None and (refused.limit, refused.spent) == (10, 10)
     assert inner.error() is refused
-    inner = Spending(an_execution(), Budget(cost_usd=1.0), outer)
+    inner = Spending(Budget(cost_usd=1.0), outer)
     inner.add(1, 1.1)
     assert [type(spent.error()).__name__ for spent in (inner, outer)] == [
         "CostBudgetError", "TokenBudgetError",
