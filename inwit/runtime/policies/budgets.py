@@ -87,10 +87,11 @@ class Spending:
     )
 
     def __init__(
-        self, execution: Execution, budget: Budget, parent: Spending | None = None
+        self, budget: Budget, parent: Spending | None = None, execution: Execution | None = None
     ) -> None:
         self._execution = execution
-        self._own_limit = execution.limit
+        """Whose steps are counted."""
+        self._own_limit = 0 if execution is None else execution.limit
         self._within = 0
         """Steps that executions within this one have taken."""
         self._told = 0
@@ -121,7 +122,7 @@ class Spending:
 
     def tell_steps(self) -> None:
         """Let the executions around this one count the steps that it has taken since."""
-        taken, self._told = self._execution.steps - self._told, self._execution.steps
+        taken, self._told = self._steps - self._told, self._steps
         around = self.parent
         while around is not None and taken:
             around.count_within(taken)
@@ -131,23 +132,27 @@ class Spending:
         """Count steps of an execution within: it may take as many fewer itself."""
         with self._lock:
             self._within += steps
-        if self.budget.steps is not None:
+        if self.budget.steps is not None and self._execution is not None:
             left = max(self.budget.steps - self._within, 0)
             self._execution.limit = min(self._own_limit, left)
+
+    @property
+    def _steps(self) -> int:
+        return 0 if self._execution is None else self._execution.steps
 
     @property
     def steps_left(self) -> int | None:
         """The steps that an execution within may take, by the budgets here and around."""
         lefts = [] if self.parent is None else [self.parent.steps_left]
         if self.budget.steps is not None:
-            lefts.append(self.budget.steps - self._execution.steps - self._within)
+            lefts.append(self.budget.steps - self._steps - self._within)
         return min((left for left in lefts if left is not None), default=None)
 
     def limit_by(self, around: Spending) -> None:
         """Let an execution within take no more steps than are left around it."""
-        left = around.steps_left
-        if left is not None and left < self._execution.limit:
-            self._execution.limit = max(left, 0)
+        left, execution = around.steps_left, self._execution
+        if left is not None and execution is not None and left < execution.limit:
+            execution.limit = max(left, 0)
 
     def refusal(self) -> BudgetExceededError | None:
         """The error of a model call that is not to be made: nothing is left for it."""
@@ -162,19 +167,20 @@ class Spending:
             return TokenBudgetError(most, tokens)
         if usd is not None and (cost > usd or (before_call and cost == usd)):
             return CostBudgetError(usd, cost)
-        steps = self._execution.steps + self._within
+        steps = self._steps + self._within
         if budget.steps is not None and self._within and steps > budget.steps:
             return StepBudgetError(budget.steps, steps)
         return None if self.parent is None else self.parent.over(before_call=before_call)
 
     def out_of_steps(self, limit: int) -> BudgetExceededError | None:
         """The error of an execution that wants a step more than `limit`, where a budget set that."""
-        self._execution.steps = limit  # The step that is wanted is not taken.
+        if self._execution is not None:
+            self._execution.steps = limit  # The step that is wanted is not taken.
         self.tell_steps()
         found: Spending | None = self
         while found is not None:
             most = found.budget.steps
-            if most is not None and found._execution.steps + found._within >= most:  # noqa: SLF001
+            if most is not None and found._steps + found._within >= most:  # noqa: SLF001
                 return self._refuse(found, StepBudgetError(most, most))
             found = found.parent
         return None
@@ -211,7 +217,7 @@ def give(execution: Execution, given: Any, default: Budget | None) -> None:
         from inwit.runtime.capture import record_langchain
 
         record_langchain()
-    spending = execution.spending = Spending(execution, budget, execution.spending)
+    spending = execution.spending = Spending(budget, execution.spending, execution)
     if budget.steps is not None and budget.steps <= execution.limit:
         execution.limit = budget.steps
     if spending.deadline_ns is not None and spending.deadline_ns < execution.deadline_ns:
@@ -223,7 +229,7 @@ def give(execution: Execution, given: Any, default: Budget | None) -> None:
 def share(execution: Execution, around: Spending) -> None:
     """Let an execution spend of the budget of the one around it."""
     if execution.spending is None:
-        execution.spending = Spending(execution, _ANY, around)
+        execution.spending = Spending(_ANY, around, execution)
     else:
         execution.spending.parent = around
     execution.spending.limit_by(around)
