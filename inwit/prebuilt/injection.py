@@ -66,7 +66,10 @@ class ToolRuntime(_ByType, Generic[ContextT, StateT]):
 
     def emit_output_delta(self, delta: Any) -> None:
         """Write a piece of the tool's output to the readers of the stream."""
-        self.stream_writer({"tool_call_id": self.tool_call_id, "delta": delta})
+        from inwit.runtime.tool_stream import tell_delta
+
+        if not tell_delta(delta):
+            self.stream_writer({"tool_call_id": self.tool_call_id, "delta": delta})
 
 
 adopt(InjectedToolArg, _BASE, "InjectedToolArg")

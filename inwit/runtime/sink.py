@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inwit.runtime.program import Node
 
 _DETAILED = frozenset({"debug", "checkpoints", "tasks"})
-_LIVE = frozenset({"messages", "custom"})
+_LIVE = frozenset({"messages", "custom", "tools"})
 _NOTHING = object()
 
 

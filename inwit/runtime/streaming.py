@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
 
 StreamMode = Literal[
-    "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "events"
+    "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "tools", "events"
 ]
 MODES: tuple[StreamMode, ...] = (
-    "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "events",
+    "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "tools", "events",
 )  # fmt: skip
 
 
@@ -158,6 +158,10 @@ class _Stream:
             from inwit.runtime.message_stream import listen
 
             listen()
+        if "tools" in self._names or "tools" in self._printed:
+            from inwit.runtime import tool_stream
+
+            tool_stream.listen()
         journal = self._execution.graph.journal
         if "events" not in (*self._names, *self._printed) or journal is None:
             return await work

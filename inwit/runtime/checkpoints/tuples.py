@@ -152,7 +152,6 @@ def _tuple(rows: Sequence[Row]) -> CheckpointTuple | None:
             "source": last.source,
             "step": last.step,
             "parents": {},
-            "execution_id": last.execution_id,
             **(last.metadata or {}),
         },
         parent_config=None if last.parent_id is None else _config(last, last.parent_id),

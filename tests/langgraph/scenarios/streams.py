@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from tests.langgraph.scenarios.telling import listed, raised, thread, unordered, until_raised
@@ -299,3 +300,37 @@ def results_of_the_second_version_by_their_keys(lib):
         warnings.simplefilter("ignore")
         asked = [one.value for one in result["__interrupt__"]]
         return [result["text"], "text" in result, "other" in result, asked]
+
+
+@tool
+def shout(text: str) -> str:
+    """Say it louder."""
+    return text.upper()
+
+
+@tool
+def fail(text: str) -> str:
+    """Give up."""
+    raise ValueError(text)
+
+
+def _of_tools(lib, node):
+    graph = lib.StateGraph(State).add_node("node", node).add_edge(lib.START, "node").compile()
+    parts, found = graph.stream({"a": "x"}, stream_mode=["tools", "updates"]), []
+    try:
+        for mode, part in parts:
+            plain = dict(part)
+            if mode == "tools":
+                plain["tool_call_id"] = type(plain["tool_call_id"]).__name__
+            found.append((mode, plain))
+    except ValueError as error:
+        found.append(str(error))
+    return found
+
+
+def tools_tell_what_they_do(lib):
+    return _of_tools(lib, lambda state: {"a": shout.invoke({"text": state["a"]})})
+
+
+def tools_tell_why_they_fail(lib):
+    return _of_tools(lib, lambda state: {"a": fail.invoke({"text": state["a"]})})
