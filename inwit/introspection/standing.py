@@ -20,6 +20,8 @@ ALPHA = 0.05
 """How rare, by rank among usual executions, a residual must be to be an outlier."""
 OUTLIER_Z = 3.5
 """How many spreads from the median an outlier lies."""
+HIGH_Z = 1.5
+"""How many spreads from the median is high: to be told only with what explains it."""
 SHIFT_Z = 4.0
 """The rank sum's z from which executions in a row are shifted; the best of all splits is taken."""
 SHIFT_RATIO = 1.08
@@ -49,9 +51,12 @@ class Standing:
     """Durations of its visits in the executions that are as the one that is asked about."""
     rarity: float
     """The share of usual executions in which it stood as high, the one asked about counted in."""
-    is_outlier: bool = False
-    is_often: bool = False
-    """Far out, but no rarity: other executions are as far out now and then."""
+    is_far: bool = False
+    """Whether it lies beyond what the node's own scatter explains."""
+    is_rare: bool = False
+    """Whether hardly any usual execution stands as high."""
+    is_high: bool = False
+    """Whether it lies high, if not so far."""
     run: int = 0
     """Executions in a row, to the one asked about, in which it takes longer; 0 for no shift."""
     high: frozenset[str] = frozenset()
@@ -104,7 +109,6 @@ def _stand(
     run = shifted(values)
     before = values[:-run] if run else _episode_left_out(values)
     here = values[-1]
-    beyond = _is_far(here, before)
     rarity = (1 + sum(one >= here for one in before)) / (len(before) + 1)
     enough = len(before) >= BASELINE_MIN
     rare = rarity <= max(ALPHA, 1 / (len(before) + 1)) if enough else rarity <= 1 / len(values)
@@ -116,8 +120,9 @@ def _stand(
         usual=_durations(node, [shapes[i] for i in at[: len(before)]]),
         now=_durations(node, [shapes[i] for i in since]),
         rarity=rarity,
-        is_outlier=beyond and rare,
-        is_often=beyond and not rare,
+        is_far=_is_far(here, before),
+        is_rare=rare,
+        is_high=_is_far(here, before, HIGH_Z),
         run=run,
         high=frozenset(shapes[i].execution.execution_id for i in high),
     )
@@ -127,10 +132,14 @@ def _durations(node: str, shapes: Sequence[Schedule]) -> list[float]:
     return [task.duration for one in shapes for task in one.tasks if task.visit.node == node]
 
 
-def _is_far(value: float, usual: Sequence[float]) -> bool:
+def _is_far(value: float, usual: Sequence[float], beyond: float = OUTLIER_Z) -> bool:
     if not usual:
         return False
-    return value - median(usual) > OUTLIER_Z * max(spread(usual), SPREAD_LEAST)
+    middle = median(usual)
+    # Whatever slows a node lies above: the half below shows how it scatters by itself.
+    below = [2 * middle - one for one in usual if one <= middle]
+    scatter = spread([*below, *(one for one in usual if one <= middle)])
+    return value - middle > beyond * max(scatter, SPREAD_LEAST)
 
 
 def _episode_left_out(values: Sequence[float]) -> Sequence[float]:

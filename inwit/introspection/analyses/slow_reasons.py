@@ -19,8 +19,10 @@ HALF = 0.5
 
 
 def stands(suspect: Suspect, shape: Schedule, usual: Baseline, known: Known) -> bool:
-    """Whether a suspect is one: what happens often must be tied to what those executions share."""
-    return not suspect.is_often or bool(_parted(suspect, shape, usual, known)[2])
+    """Whether a suspect is one: what is doubtful must be tied to an input or to what others share."""
+    if not suspect.is_doubtful or _larger(suspect, shape, usual, known):
+        return True
+    return bool(_parted(suspect, shape, usual, known)[2])
 
 
 def reason(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -43,12 +43,18 @@ class Suspect:
     @property
     def floor(self) -> float:
         """The part of the usual duration that it must cost to be worth telling."""
-        return SHIFT_FLOOR if self.standing and self.standing.run else FLOOR
+        return SHIFT_FLOOR if self.is_lasting else FLOOR
 
     @property
-    def is_often(self) -> bool:
-        """Whether other executions are like it now and then."""
-        return self.standing is not None and self.standing.is_often
+    def is_lasting(self) -> bool:
+        """Whether executions in a row, to this one, are like it."""
+        return self.standing is not None and self.standing.run > 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is one only with a reason: others are as high now and then, or it is not far."""
+        stood = self.standing
+        return stood is not None and not stood.run and not (stood.is_far and stood.is_rare)
 
     def effect(self, shape: Schedule) -> dict[str, Any]:
         """What putting it back saves in the recorded schedule."""
@@ -83,10 +89,10 @@ def _slow_visits(
 ) -> list[Suspect]:
     if stood is None:
         return []
-    if not (stood.run or stood.is_outlier or stood.is_often):
+    if not (stood.run or stood.is_far or (stood.is_high and stood.is_rare)):
         return _single_visits(node, tasks, usual, stood)
     point, low, high = middle(stood.usual)
-    if stood.run:
+    if stood.run and not stood.is_far:
         more = max(median(stood.now) - point, 0.0)
         return [
             Suspect(
@@ -104,7 +110,7 @@ def _single_visits(node: str, tasks: list[Task], usual: Baseline, stood: Standin
     slow = tuple(task for task in tasks if is_unusual(task.duration / stood.common, past))
     if len(tasks) == 1 or not slow:
         return []
-    return [_restored(node, slow, stood)]
+    return [replace(_restored(node, slow, stood), standing=None)]
 
 
 def _restored(node: str, tasks: tuple[Task, ...], stood: Standing) -> Suspect:

@@ -6,6 +6,7 @@ from collections import Counter
 
 from inwit import events
 from inwit.events import Event
+from inwit.introspection.analyses import failed_alike
 from inwit.introspection.analyses.budgets import ran_out, say_spent
 from inwit.introspection.analyses.failure_chain import (
     cause,
@@ -77,6 +78,7 @@ def told(scene: Scene, draft: Draft, choice: Choice) -> Draft:
         say_spent(scene, draft, root)
     _say_loop(scene, draft, root)
     _say_habit(scene, draft, root)
+    failed_alike.say(scene, draft, execution)
     return draft
 
 

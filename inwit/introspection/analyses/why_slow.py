@@ -146,8 +146,8 @@ def _causes(
         effect = suspect.effect(shape)
         is_worth = effect["point"] > suspect.floor * median(usual.totals)
         is_named = suspect.node in nodes and effect["point"] > 0
-        stands = slow_reasons.stands(suspect, shape, usual, known)
-        if is_named or (is_slow and is_worth and stands):
+        is_over = is_slow or suspect.is_lasting
+        if is_named or (is_over and is_worth and slow_reasons.stands(suspect, shape, usual, known)):
             found.append((effect, suspect))
     most = max((effect["point"] for effect, _ in found), default=0.0)
     kept = [

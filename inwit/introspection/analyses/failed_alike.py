@@ -1,0 +1,32 @@
+"""What the executions that failed as this one did have in common, beside those that completed."""
+
+from __future__ import annotations
+
+from inwit.introspection.analyses import differences
+from inwit.introspection.attributes import Known
+from inwit.introspection.claims import Draft
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.runtime.views import Execution
+
+
+def say(scene: Scene, draft: Draft, execution: Execution) -> None:
+    """Tell the attributes by which failures like that of `execution` part from what went well."""
+    page = scene.store.executions(graph=execution.graph_name, limit=HISTORY)
+    bad = [one for one in page.items if _is_alike(one, execution)]
+    good = [one for one in page.items if one.status == "completed"]
+    if min(len(bad), len(good)) < differences.BAD_LEAST:
+        draft.data["differences"] = []
+        return
+    known = Known(scene)
+    differences.say(
+        draft,
+        {one.execution_id: known.of(one) for one in bad},
+        {one.execution_id: known.of(one) for one in good},
+        ("executions that failed so", "those that completed"),
+    )
+
+
+def _is_alike(one: Execution, failed: Execution) -> bool:
+    if one.status != failed.status or one.error_node != failed.error_node:
+        return False
+    return (one.error and one.error.type) == (failed.error and failed.error.type)
