@@ -92,8 +92,20 @@ def _annotated(schema: StateSchema, value: Any) -> Mapping[str, Any] | None:
     """The keys of the state among the fields of an object of another class; None where it has none."""
     fields = getattr(type(value), "__dataclass_fields__", None)
     names = getattr(type(value), "model_fields", {}) if fields is None else fields
-    found = {name: getattr(value, name) for name in names if name in schema.names}
-    return found or None
+    found = {
+        name: getattr(value, name)
+        for name, field in names.items()
+        if name in schema.names and not _is_left_out(value, name, field)
+    }
+    return found if found or any(name in schema.names for name in names) else None
+
+
+def _is_left_out(value: Any, name: str, field: Any) -> bool:
+    """Whether a pydantic model's key is None because nobody has set it."""
+    was_set = getattr(value, "model_fields_set", None)
+    if was_set is None or name in was_set:
+        return False
+    return getattr(value, name) is None and field.default is None
 
 
 def _read_command(

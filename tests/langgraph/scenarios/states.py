@@ -403,3 +403,19 @@ def an_object_of_the_inputs_class(lib):
 def a_node_that_only_looks_like_everything(lib):
     node = Mock(side_effect=lambda state: {"hello": "mock"}, __name__="node")
     return _single(lib, State, node).invoke({"hello": "a"})
+
+
+def keys_of_another_model_that_nobody_set_are_left_out(lib):
+    class Both(TypedDict):
+        hello: str
+        other: str
+
+    class Update(BaseModel):
+        hello: str | None = None
+        other: str | None = None
+        unknown: int = 3
+
+    return [
+        _single(lib, Both, lambda state, update=update: update).invoke({"hello": "a", "other": "b"})
+        for update in (Update(hello="x"), Update(), Update(hello=None, other="y"))
+    ]
