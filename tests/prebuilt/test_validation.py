@@ -52,7 +52,7 @@ def test_calls_are_answered_as_langgraph_answers_them(schema: Any) -> None:
     name = getattr(schema, "name", None) or schema.__name__
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        their_node = TheirNode([schema], format_error=lambda error, call, _: call["id"])
+        their_node = TheirNode([schema], format_error=lambda error, call, _: str(call["id"]))
     node = ValidationNode([schema], format_error=lambda error, call, _: call["id"])
 
     found = node.invoke({"messages": [asking(name)]})["messages"]

@@ -50,7 +50,7 @@ def test_a_replay_has_the_config_and_the_context_of_the_record(project: Any) -> 
     app = greeting()
     app.invoke({"n": 1}, CALL, context=Person("Ada"))
 
-    replay = app.replay(app.last_execution_id)
+    replay = app.replay(str(app.last_execution_id))
 
     assert replay.divergence is None
     assert replay.state["said"] == "Hello, Ada!"
@@ -71,7 +71,7 @@ def test_readers_see_how_it_was_called_without_its_secrets(project: Any) -> None
     app = greeting()
     app.invoke({"n": 1}, {**CALL, "tags": ["one"], "callbacks": []}, context=Person("Ada"))
 
-    started = events_of(app, "execution_started")[0]
+    started: Any = events_of(app, "execution_started")[0]
 
     assert started.config["configurable"]["greeting"] == "Hello"
     assert set(started.config) == {"configurable", "tags"}
@@ -84,8 +84,8 @@ def test_a_context_that_cannot_be_kept_is_missed_only_where_it_is_read(project: 
     app = greeting()
     app.invoke({"n": 1}, CALL, context=Connected("Ada", threading.Lock()))
 
-    refused = app.replay(app.last_execution_id)
-    given = app.replay(app.last_execution_id, context=Person("Ada"))
+    refused = app.replay(str(app.last_execution_id))
+    given = app.replay(str(app.last_execution_id), context=Person("Ada"))
 
     assert isinstance(refused.error, UnreplayableError)
     assert "a Connected, cannot be kept, and 'name' of it is read" in str(refused.error)
@@ -99,7 +99,7 @@ def test_an_execution_that_was_allowed_more_steps_may_take_them_again(project: A
     app = graph.compile(name="long")
     app.invoke({"n": 0}, {"recursion_limit": 50})
 
-    assert app.replay(app.last_execution_id).divergence is None
+    assert app.replay(str(app.last_execution_id)).divergence is None
 
 
 def test_a_graph_with_another_state_within_is_replayed_and_run_again(project: Any) -> None:
@@ -115,8 +115,8 @@ def test_a_graph_with_another_state_within_is_replayed_and_run_again(project: An
     app = outer.compile(name="talking")
     app.invoke({"text": "hello"})
 
-    given = app.replay(app.last_execution_id)
-    again = app.replay(app.last_execution_id, run=["loud"])
+    given = app.replay(str(app.last_execution_id))
+    again = app.replay(str(app.last_execution_id), run=["loud"])
 
     assert (given.divergence, again.divergence, again.state["loud"]) == (None, None, "HELLO")
     assert len(calls) == 2
@@ -130,6 +130,6 @@ def test_a_plain_call_has_nothing_more_in_its_record(config: Any, project: Any) 
     app = greeting(plain)
     app.invoke({"n": 1}, config)
 
-    started = events_of(app, "execution_started")[0]
+    started: Any = events_of(app, "execution_started")[0]
 
     assert (started.config, started.context) == (None, None)

@@ -126,7 +126,7 @@ def test_a_node_that_is_run_again_is_answered_as_then(
     server.says(script)
     told = app.invoke({})["more"]
 
-    replay = app.replay(app.last_execution_id, run=["speak"])
+    replay = app.replay(str(app.last_execution_id), run=["speak"])
 
     assert replay.divergence is None, replay.error
     assert json.loads(json.dumps(replay.state["more"])) == told
@@ -144,7 +144,7 @@ async def test_an_awaited_client_is_answered_too(server: Scripted) -> None:
     server.says(whole(chat("Hello.")))
     await app.ainvoke({})
 
-    replay = await app.areplay(app.last_execution_id, run=["speak"])
+    replay = await app.areplay(str(app.last_execution_id), run=["speak"])
 
     assert (replay.divergence, len(server.asked)) == (None, 1)
 
@@ -155,7 +155,7 @@ def test_what_was_not_asked_then_is_refused_at_once_or_really_asked_where_it_may
     word = ["Hi."]
 
     def node(state: Any) -> Any:
-        asked = {**ASKED, "messages": [{"role": "user", "content": word[0]}]}
+        asked: dict[str, Any] = {**ASKED, "messages": [{"role": "user", "content": word[0]}]}
         return {"text": client().chat.completions.create(**asked).choices[0].message.content}
 
     app = one_node(node)
@@ -163,9 +163,9 @@ def test_what_was_not_asked_then_is_refused_at_once_or_really_asked_where_it_may
     app.invoke({})
     word[0] = "Go."
 
-    refused = app.replay(app.last_execution_id, run=["speak"])
+    refused = app.replay(str(app.last_execution_id), run=["speak"])
     asked = len(server.asked)
-    live = app.replay(app.last_execution_id, run=["speak"], live=True)
+    live = app.replay(str(app.last_execution_id), run=["speak"], live=True)
 
     assert isinstance(refused.error, UnrecordedCallError)
     assert asked == 1
@@ -184,7 +184,7 @@ def test_a_refusal_of_then_is_one_now_with_its_status(server: Scripted) -> None:
     server.says(whole({"error": {"message": "Slow down.", "type": "busy"}}, status=429))
     app.invoke({})
 
-    assert app.replay(app.last_execution_id, run=["speak"]).divergence is None
+    assert app.replay(str(app.last_execution_id), run=["speak"]).divergence is None
     assert len(server.asked) == 1
 
 
@@ -209,7 +209,7 @@ def test_a_model_of_langchain_gives_what_it_gave_id_and_all(way: str, project: A
     app = one_node(node)
     app.invoke({})
 
-    replay = app.replay(app.last_execution_id, run=["speak"])
+    replay = app.replay(str(app.last_execution_id), run=["speak"])
 
     assert replay.divergence is None, replay.error
     assert len(asked) == 2
@@ -231,8 +231,8 @@ def test_a_graph_within_that_is_run_again_asks_nothing_that_its_record_may_hold(
     server.says(whole(chat("Hello.")))
     app.invoke({})
 
-    given = app.replay(app.last_execution_id)
-    again = app.replay(app.last_execution_id, run=["within"])
+    given = app.replay(str(app.last_execution_id))
+    again = app.replay(str(app.last_execution_id), run=["within"])
 
     assert given.divergence is None
     assert isinstance(again.error, UnrecordedCallError)

@@ -25,7 +25,7 @@ class OneAnswer(BaseModel):
 
 
 def answering(state: type, answer: Any) -> Any:
-    graph = StateGraph(state).add_node("answer", lambda _: {"messages": [answer]})
+    graph: Any = StateGraph(state).add_node("answer", lambda _: {"messages": [answer]})
     return graph.add_edge(START, "answer").compile(name="answering")
 
 

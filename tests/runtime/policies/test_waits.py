@@ -82,8 +82,8 @@ async def slow(state: State) -> dict[str, Any]:
 
 def limited(node: Any, limit_s: float = 0.1, **policy: Any) -> Any:
     """A graph of one node whose limit by default is short, instead of the usual 300 s."""
-    app = StateGraph(State).add_node("node", node, retry_policy=ONCE, **policy)
-    app = app.add_edge(START, "node").compile(name="limited")
+    graph = StateGraph(State).add_node("node", node, retry_policy=ONCE, **policy)
+    app = graph.add_edge(START, "node").compile(name="limited")
     app.program.nodes[0].limit_ns = int(limit_s * 1e9)
     return app
 
@@ -94,7 +94,7 @@ async def test_a_wait_for_a_rate_limit_does_not_count_for_the_limit_of_a_node(pr
 
     found = await asyncio.gather(app.ainvoke({}), app.ainvoke({}))
 
-    assert found == [{"n": 1}, {"n": 1}]
+    assert list(found) == [{"n": 1}, {"n": 1}]
 
 
 @pytest.mark.anyio
