@@ -35,6 +35,9 @@ FAILED = (
 )
 
 
+Judge = Callable[[Answer], bool]
+
+
 @dataclass(slots=True, kw_only=True)
 class Outcome:
     """One question: what was planted, what was answered, and whether that is right."""
@@ -59,7 +62,7 @@ class Asked:
     world: World
     question: str
     planted: str
-    judge: Callable[[Answer], bool]
+    judge: Judge
     shown: Callable[[Answer], str]
 
 
@@ -76,18 +79,17 @@ def shown(answer: Answer) -> str:
 
 
 def _ask(
-    dice: random.Random,
     world: World,
     questions: tuple[str, ...],
     planted: str,
-    judge: Callable[[Answer], bool],
+    judge: Judge,
     show: Callable[[Answer], str] = shown,
 ) -> Asked:
-    question = dice.choice(questions).format(graph=world.name)
+    question = world.dice.choice(questions).format(graph=world.name)
     return Asked(world=world, question=question, planted=planted, judge=judge, shown=show)
 
 
-def _names(node: str, *kinds: str) -> Callable[[Answer], bool]:
+def _names(node: str, *kinds: str) -> Judge:
     def judge(answer: Answer) -> bool:
         first = top(answer)
         return first.get("node") == node and (not kinds or first.get("kind") in kinds)
@@ -126,7 +128,7 @@ def slower(factor: float) -> Case:
             return world.plan(calm=True, **{node: factor, decoy: reach})
 
         questions = await _with_fault(dice, world, fault, excess)
-        return _ask(dice, world, questions, f"{node} ×{factor:g}", _names(node, "slower"))
+        return _ask(world, questions, f"{node} ×{factor:g}", _names(node, "slower"))
 
     return case
 
@@ -147,7 +149,7 @@ async def two_causes(dice: random.Random) -> Asked:
         named = [one.get("node") for one in answer.data.get("causes") or []]
         return named[:2] == [first, second]
 
-    return _ask(dice, world, questions, f"{first}, then {second}", judge)
+    return _ask(world, questions, f"{first}, then {second}", judge)
 
 
 async def error_burst(dice: random.Random) -> Asked:
@@ -179,7 +181,7 @@ async def error_burst(dice: random.Random) -> Asked:
         told = str(first.get("attribute", "")).rpartition(".")[2], first.get("value")
         return _names(node)(answer) and told == (attribute, bad)
 
-    return _ask(dice, world, FAILED, f"{node} for {attribute}={bad}", judge, differing)
+    return _ask(world, FAILED, f"{node} for {attribute}={bad}", judge, differing)
 
 
 def differing(answer: Answer) -> str:
@@ -204,7 +206,7 @@ async def errors_of_all(dice: random.Random) -> Asked:
     def judge(answer: Answer) -> bool:
         return _names(node)(answer) and not answer.data.get("differences")
 
-    return _ask(dice, world, FAILED, f"{node} for all", judge, differing)
+    return _ask(world, FAILED, f"{node} for all", judge, differing)
 
 
 async def slow_for_one(dice: random.Random) -> Asked:
@@ -222,7 +224,7 @@ async def slow_for_one(dice: random.Random) -> Asked:
         first = (answer.data.get("differences") or [{}])[0]
         return _names(node)(answer) and first.get("value") == values[0]
 
-    return _ask(dice, world, SLOW, f"{node} for {values[0]}", judge, differing)
+    return _ask(world, SLOW, f"{node} for {values[0]}", judge, differing)
 
 
 async def retry_storm(dice: random.Random) -> Asked:
@@ -237,7 +239,7 @@ async def retry_storm(dice: random.Random) -> Asked:
 
     before = [plan(int(dice.random() < 0.03)) for _ in range(dice.choice(BEFORE))]
     await world.run([*before, *(plan(dice.randint(2, 5)) for _ in range(dice.randint(1, 12)))])
-    return _ask(dice, world, SLOW, f"{node} retries", _names(node, "retries"))
+    return _ask(world, SLOW, f"{node} retries", _names(node, "retries"))
 
 
 async def no_progress(dice: random.Random) -> Asked:
@@ -251,10 +253,8 @@ async def no_progress(dice: random.Random) -> Asked:
     last.rounds = 1000 if endless else dice.randint(6, 9)
     await world.run([*before, last])
     if endless:
-        return _ask(
-            dice, world, FAILED, "judge recursion_limit", _names("judge", "recursion_limit")
-        )
-    return _ask(dice, world, SLOW, "judge extra_visits", _names("judge", "extra_visits"))
+        return _ask(world, FAILED, "judge recursion_limit", _names("judge", "recursion_limit"))
+    return _ask(world, SLOW, "judge extra_visits", _names("judge", "extra_visits"))
 
 
 async def queueing(dice: random.Random) -> Asked:
@@ -265,7 +265,7 @@ async def queueing(dice: random.Random) -> Asked:
     await world.run(worlds.usual(world, dice.choice(BEFORE)), at_once=1)
     plans = worlds.all_calm(world, dice.randint(8, 12))
     await world.crowd(plans)
-    return _ask(dice, world, SLOW, f"{node} waiting", _names(node, "waiting"))
+    return _ask(world, SLOW, f"{node} waiting", _names(node, "waiting"))
 
 
 async def longer_inputs(dice: random.Random) -> Asked:
@@ -282,7 +282,7 @@ async def longer_inputs(dice: random.Random) -> Asked:
         causes = answer.data.get("causes") or []
         return bool(causes) and all(one.get("kind") == "input" for one in causes)
 
-    return _ask(dice, world, SLOW, f"{reader}'s input", judge)
+    return _ask(world, SLOW, f"{reader}'s input", judge)
 
 
 async def healthy(dice: random.Random) -> Asked:
@@ -290,7 +290,7 @@ async def healthy(dice: random.Random) -> Asked:
     world = worlds.forking(dice) if dice.random() < 0.5 else worlds.chain(dice)
     await world.run(worlds.usual(world, dice.choice(BEFORE) + 1))
     questions = SLOW if dice.random() < 0.6 else SLOWER
-    return _ask(dice, world, questions, "nothing", lambda answer: not answer.data.get("causes"))
+    return _ask(world, questions, "nothing", lambda answer: not answer.data.get("causes"))
 
 
 async def healthy_inputs(dice: random.Random) -> Asked:
@@ -302,7 +302,7 @@ async def healthy_inputs(dice: random.Random) -> Asked:
     def judge(answer: Answer) -> bool:
         return all(one.get("kind") == "input" for one in answer.data.get("causes") or [])
 
-    return _ask(dice, world, SLOW, "nothing", judge)
+    return _ask(world, SLOW, "nothing", judge)
 
 
 async def visits(dice: random.Random) -> Asked:
@@ -324,7 +324,7 @@ async def visits(dice: random.Random) -> Asked:
     def show(answer: Answer) -> str:
         return str(answer.data.get("visits"))
 
-    return _ask(dice, world, (question,), f"{counted} {rounds}", judge, show)
+    return _ask(world, (question,), f"{counted} {rounds}", judge, show)
 
 
 Case = Callable[[random.Random], Coroutine[Any, Any, Asked]]

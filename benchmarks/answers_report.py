@@ -88,16 +88,14 @@ def _families(outcomes: list[Outcome]) -> str:
 
 
 def _speed(speed: dict[str, Any]) -> str:
-    lines = [
+    said = (
         f"`ask` over {speed['executions']:,} stored executions of {speed['nodes']} nodes "
         f"({speed['questions']} questions): p50 {speed['p50_ms']:.0f} ms (goal 50), "
         f"p99 {speed['p99_ms']:.0f} ms (goal 250), resident memory "
         f"{speed['rss_begin_mib']:.0f} MiB after the first round of questions and "
-        f"{speed['rss_end_mib']:.0f} MiB after the last.",
-        "| question | median ms | most ms |\n|---|---|---|\n"
-        + "\n".join(
-            f"| {question} | {took[0]:.0f} | {took[1]:.0f} |"
-            for question, took in speed["each"].items()
-        ),
-    ]
-    return "\n\n".join(lines)
+        f"{speed['rss_end_mib']:.0f} MiB after the last."
+    )
+    lines = ["| question | median ms | most ms |", "|---|---|---|"]
+    for question, (middle, most) in speed["each"].items():
+        lines.append(f"| {question} | {middle:.0f} | {most:.0f} |")
+    return said + "\n\n" + "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import resource
 import sys
@@ -78,6 +79,7 @@ async def fill(app: CompiledGraph[Total], number: int) -> None:
 
 def measure(executions: int, questions: int) -> dict[str, Any]:
     """Store so many executions, then ask so many questions in random order."""
+    os.environ["INWIT_RETENTION_EXECUTIONS"] = str(2 * executions)
     app = twenty("ledger")
     asyncio.run(fill(app, executions))
     asked = [one.format(graph=app.name) for one in QUESTIONS]
@@ -88,7 +90,7 @@ def measure(executions: int, questions: int) -> dict[str, Any]:
     took: dict[str, list[float]] = {question: [] for question in asked}
     for round_ in range(max(questions // len(asked), 1)):
         for question in dice.sample(asked, len(asked)):
-            if round_ % 2:  # what was just read is not all that is asked of
+            if round_ % 2:  # others go on while one asks
                 asyncio.run(fill(app, 3))
             start = time.perf_counter()
             app.ask(question)

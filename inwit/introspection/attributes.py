@@ -8,6 +8,7 @@ of a text or list of the input, or a number in it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,10 @@ WIDE = 64
 """Attributes that are read of one execution at most."""
 
 
+KEPT = 1024
+"""Executions whose attributes are kept for the next question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Called:
     """One execution's attributes and sizes, and the event that shows them."""
@@ -31,19 +36,25 @@ class Called:
     sizes: dict[str, float] = field(default_factory=dict)
 
 
+_kept: dict[tuple[str, str], Called] = {}
+
+
 class Known:
-    """What executions were called with, each read once for one question."""
+    """What executions were called with, each read once."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._found: dict[str, Called] = {}
 
     def of(self, execution: Execution) -> Called:
         """What one was called with."""
-        name = execution.execution_id
-        if name not in self._found:
-            self._found[name] = called(self._scene, execution)
-        return self._found[name]
+        key = execution.execution_id, execution.started_at
+        known = _kept.get(key)
+        if known is None:
+            known = _kept[key] = called(self._scene, execution)
+            while len(_kept) > KEPT:
+                with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
+                    _kept.pop(next(iter(_kept)))
+        return known
 
 
 def called(scene: Scene, execution: Execution) -> Called:

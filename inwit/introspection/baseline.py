@@ -41,10 +41,16 @@ class Baseline:
 
 
 def collect(scene: Scene, execution: Execution, *, most: int = HISTORY) -> Baseline:
-    """What is usual for the graph and version of `execution`, itself left out."""
+    """What is usual for the graph and version of `execution`, itself left out.
+
+    Those before it count where they are enough, so that what came later explains nothing earlier.
+    """
     found = scene.history(
         execution.graph_name, execution.graph_version, besides=execution.execution_id, most=most
     )
+    before = [item for item in found if item[0].position < execution.position]
+    if len(before) >= BASELINE_MIN:
+        found = before
     return of_schedules([schedule.build(one, visits) for one, visits in found])
 
 

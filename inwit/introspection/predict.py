@@ -13,7 +13,7 @@ from inwit.introspection import independence
 from inwit.introspection.changes import Change
 from inwit.introspection.inputs import digests
 from inwit.introspection.schedule import Schedule, Task
-from inwit.introspection.stats import Estimate, estimate
+from inwit.introspection.stats import Estimate, estimate, foretold
 from inwit.runtime.manifest import GraphManifest
 
 ENOUGH = 30
@@ -38,8 +38,8 @@ class Prediction:
 
     @property
     def predicted(self) -> Estimate | None:
-        """The median duration under the change."""
-        return estimate(self.after) if self.after and self.feasible else None
+        """The median duration of as many executions under the change."""
+        return foretold(self.after) if self.after and self.feasible else None
 
     @property
     def gain(self) -> Estimate | None:

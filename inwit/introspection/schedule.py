@@ -7,6 +7,7 @@ follows that too. The time between is kept, so an unchanged schedule simulates t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ STEP_WIDTH = 256
 """Visits that may stand between those of one step."""
 SLACK_MS = 0.5
 """Clock readings of two visits may overlap by this and still be one after the other."""
+
+
+KEPT = 512
+"""Schedules that are kept for the next question."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,8 +76,24 @@ class Schedule:
         return path[::-1]
 
 
+_kept: dict[tuple[str, int, str], Schedule] = {}
+
+
 def build(execution: Execution, visits: Iterable[Visit]) -> Schedule:
-    """Lay out the finished visits of `execution`."""
+    """Lay out the finished visits of `execution`; of one that is over, only once."""
+    if execution.ended_at is None:
+        return _laid_out(execution, visits)
+    key = (execution.execution_id, execution.last_seq, execution.started_at)
+    known = _kept.get(key)
+    if known is None:
+        known = _kept[key] = _laid_out(execution, visits)
+        while len(_kept) > KEPT:
+            with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
+                _kept.pop(next(iter(_kept)))
+    return known
+
+
+def _laid_out(execution: Execution, visits: Iterable[Visit]) -> Schedule:
     began = epoch_ns(execution.started_at)
     done = sorted(
         (visit for visit in visits if visit.duration_ms is not None),

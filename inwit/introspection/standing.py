@@ -20,6 +20,8 @@ ALPHA = 0.05
 """How rare, by rank among usual executions, a residual must be to be an outlier."""
 OUTLIER_Z = 3.5
 """How many spreads from the median an outlier lies."""
+SECOND_Z = 2.5
+"""How many spreads from the median the second cause of an execution lies."""
 HIGH_Z = 1.5
 """How many spreads from the median is high: to be told only with what explains it."""
 SHIFT_Z = 4.0
@@ -51,16 +53,29 @@ class Standing:
     """Durations of its visits in the executions that are as the one that is asked about."""
     rarity: float
     """The share of usual executions in which it stood as high, the one asked about counted in."""
-    is_far: bool = False
-    """Whether it lies beyond what the node's own scatter explains."""
-    is_rare: bool = False
+    z: float
+    """How many spreads it lies over the median."""
+    is_rare: bool
     """Whether hardly any usual execution stands as high."""
-    is_high: bool = False
-    """Whether it lies high, if not so far."""
     run: int = 0
     """Executions in a row, to the one asked about, in which it takes longer; 0 for no shift."""
     high: frozenset[str] = frozenset()
-    """The executions in which it stands as high, the one asked about among them."""
+    """The executions in which it is far out, the one asked about among them if it is."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it lies beyond what the node's own scatter explains."""
+        return self.z > OUTLIER_Z
+
+    @property
+    def is_second(self) -> bool:
+        """Whether it may be a cause beside a surer one."""
+        return self.is_rare and self.z > SECOND_Z
+
+    @property
+    def is_high(self) -> bool:
+        """Whether it lies high, so that it may be one where something explains it."""
+        return self.is_far or (self.is_rare and self.z > HIGH_Z)
 
 
 def standings(shape: Schedule, past: Sequence[Schedule]) -> dict[str, Standing]:
@@ -112,7 +127,7 @@ def _stand(
     rarity = (1 + sum(one >= here for one in before)) / (len(before) + 1)
     enough = len(before) >= BASELINE_MIN
     rare = rarity <= max(ALPHA, 1 / (len(before) + 1)) if enough else rarity <= 1 / len(values)
-    high = [i for i, value in zip(at, values, strict=True) if _is_far(value, before)]
+    high = [i for i, value in zip(at, values, strict=True) if _z(value, before) > OUTLIER_Z]
     since = at[len(before) :] if run else at[-1:]
     return Standing(
         node=node,
@@ -120,9 +135,8 @@ def _stand(
         usual=_durations(node, [shapes[i] for i in at[: len(before)]]),
         now=_durations(node, [shapes[i] for i in since]),
         rarity=rarity,
-        is_far=_is_far(here, before),
+        z=_z(here, before),
         is_rare=rare,
-        is_high=_is_far(here, before, HIGH_Z),
         run=run,
         high=frozenset(shapes[i].execution.execution_id for i in high),
     )
@@ -132,21 +146,21 @@ def _durations(node: str, shapes: Sequence[Schedule]) -> list[float]:
     return [task.duration for one in shapes for task in one.tasks if task.visit.node == node]
 
 
-def _is_far(value: float, usual: Sequence[float], beyond: float = OUTLIER_Z) -> bool:
+def _z(value: float, usual: Sequence[float]) -> float:
     if not usual:
-        return False
+        return 0.0
     middle = median(usual)
     # Whatever slows a node lies above: the half below shows how it scatters by itself.
     below = [2 * middle - one for one in usual if one <= middle]
     scatter = spread([*below, *(one for one in usual if one <= middle)])
-    return value - middle > beyond * max(scatter, SPREAD_LEAST)
+    return (value - middle) / max(scatter, SPREAD_LEAST)
 
 
 def _episode_left_out(values: Sequence[float]) -> Sequence[float]:
     """The values before the last, less those right before it that are as far out as it is."""
     before = values[:-1]
     end = len(before)
-    while end > max(BEFORE_LEAST, len(values) // 2) and _is_far(before[end - 1], before):
+    while end > max(BEFORE_LEAST, len(values) // 2) and _z(before[end - 1], before) > OUTLIER_Z:
         end -= 1
     return before[:end]
 

@@ -81,7 +81,12 @@ def _larger(suspect: Suspect, shape: Schedule, usual: Baseline, known: Known) ->
     )
     told = {"attribute": grown.name, "size": grown.size, "usual_size": grown.usual}
     return replace(
-        suspect, kind="input", words=words, told=told, uris=(mine.uri,), is_sure=grown.is_learnt
+        suspect,
+        kind="input",
+        words=words,
+        told=told,
+        uris=(mine.uri,),
+        is_sure=grown.is_learnt and suspect.is_sure,
     )
 
 

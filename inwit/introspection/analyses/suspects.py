@@ -89,7 +89,7 @@ def _slow_visits(
 ) -> list[Suspect]:
     if stood is None:
         return []
-    if not (stood.run or stood.is_far or (stood.is_high and stood.is_rare)):
+    if not (stood.run or stood.is_high):
         return _single_visits(node, tasks, usual, stood)
     point, low, high = middle(stood.usual)
     if stood.run and not stood.is_far:

@@ -9,6 +9,7 @@ effect. What a larger input or a limit explains is told as that.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from statistics import median
 from time import time_ns
 from typing import Any
@@ -141,14 +142,20 @@ def _causes(
 ) -> list[tuple[dict[str, Any], Suspect]]:
     nodes = set(scene.nodes)
     is_slow = shape.total - median(usual.totals) > -spread(usual.totals)
-    found = []
+    found, doubtful = [], []
     for suspect in suspects.find(shape, usual):
         effect = suspect.effect(shape)
         is_worth = effect["point"] > suspect.floor * median(usual.totals)
-        is_named = suspect.node in nodes and effect["point"] > 0
-        is_over = is_slow or suspect.is_lasting
-        if is_named or (is_over and is_worth and slow_reasons.stands(suspect, shape, usual, known)):
+        is_over = is_worth and (is_slow or suspect.is_lasting)
+        if is_over and slow_reasons.stands(suspect, shape, usual, known):
             found.append((effect, suspect))
+        elif suspect.node in nodes and effect["point"] > 0:
+            found.append((effect, replace(suspect, is_sure=False)))
+        elif not is_over:
+            continue
+        elif suspect.standing and suspect.standing.is_second:
+            doubtful.append((effect, replace(suspect, is_sure=False)))
+    found += doubtful if found else []
     most = max((effect["point"] for effect, _ in found), default=0.0)
     kept = [
         (effect, slow_reasons.reason(scene, suspect, shape, usual, known))
