@@ -151,3 +151,15 @@ def test_nothing_to_resume_and_nothing_kept_are_said(project: Any) -> None:
         app.invoke(None, thread_id="empty")
     with pytest.raises(CheckpointingOffError):
         app.without_checkpointing().get_state({"configurable": {"thread_id": "t"}})
+
+
+def test_durability_exit_keeps_one_checkpoint_a_call(checkpointer: Checkpointer) -> None:
+    graph = StateGraph(State).add_sequence([(name, lambda state: {"n": 1}) for name in "abc"])
+    graph.set_entry_point("a")
+    app = graph.compile(name="stops", checkpointer=checkpointer, interrupt_after="*")
+    config = {"configurable": {"thread_id": "t"}}
+
+    app.invoke({}, config, durability="exit")
+    app.invoke(None, config, durability="exit")
+
+    assert [found.next for found in app.get_state_history(config)] == [("c",), ("b",)]

@@ -89,6 +89,11 @@ class Saving:
         """Whether the execution has ended, so that a later failure is told in the log alone."""
 
     @property
+    def is_at_exit(self) -> bool:
+        """Whether nothing is written before the execution ends, or waits."""
+        return self._is_at_exit
+
+    @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
         return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
