@@ -81,7 +81,7 @@ def plain_interrupt(one: Interrupt) -> dict[str, Any]:
 
 def tell_input(sink: Sink, execution: Execution) -> None:
     """Tell the checkpoints that an execution begins with: that of its input, or where it goes on."""
-    if not (sink.wants("checkpoints") or sink.wants("debug")) or execution.saving is None:
+    if not _are_told(sink, execution):
         return
     snapshot = _snapshot(execution)
     if execution.source == "input" and not execution.graph.first_step:
@@ -91,8 +91,14 @@ def tell_input(sink: Sink, execution: Execution) -> None:
 
 def tell_checkpoint(sink: Sink, execution: Execution) -> None:
     """Tell the checkpoint that a step ended with."""
-    if (sink.wants("checkpoints") or sink.wants("debug")) and execution.saving is not None:
+    if _are_told(sink, execution):
         _tell(sink, _snapshot(execution))
+
+
+def _are_told(sink: Sink, execution: Execution) -> bool:
+    """Whether checkpoints are read of, and written as the execution goes."""
+    is_read = sink.wants("checkpoints") or sink.wants("debug")
+    return is_read and execution.saving is not None and not execution.saving.is_at_exit
 
 
 def _tell(sink: Sink, snapshot: StateSnapshot) -> None:

@@ -163,3 +163,16 @@ def test_durability_exit_keeps_one_checkpoint_a_call(checkpointer: Checkpointer)
     app.invoke(None, config, durability="exit")
 
     assert [found.next for found in app.get_state_history(config)] == [("c",), ("b",)]
+
+
+def test_durability_exit_has_no_checkpoints_to_tell_of_on_the_way(
+    checkpointer: Checkpointer,
+) -> None:
+    graph = StateGraph(State).add_sequence([(name, lambda state: {"n": 1}) for name in "ab"])
+    graph.set_entry_point("a")
+    app = graph.compile(name="told", checkpointer=checkpointer)
+    config = {"configurable": {"thread_id": "t"}}
+
+    told = [one["type"] for one in app.stream({}, config, stream_mode="debug", durability="exit")]
+
+    assert told == ["task", "task_result", "task", "task_result"]
