@@ -137,7 +137,8 @@ async def two_causes(dice: random.Random) -> Asked:
     """Two nodes take longer at once; the one that costs more time comes first, both are named."""
     world = worlds.forking(dice)
     first, second = dice.sample(world.on_path, 2)
-    more = {first: dice.uniform(9, 14), second: dice.uniform(4, 6)}
+    more = {second: dice.uniform(0.5, 0.8) * world.usual[second]}
+    more[first] = max(more[second] * dice.uniform(1.5, 2), 0.7 * world.usual[first])
     factors = {node: 1 + ms / world.usual[node] for node, ms in more.items()}
 
     def fault() -> Plan:
@@ -159,7 +160,7 @@ async def error_burst(dice: random.Random) -> Asked:
     attribute = dice.choice(("tenant", "model", "region"))
     values = [f"{attribute}-{letter}" for letter in dice.sample("abcdefgh", 4)]
     bad, in_input = values[0], dice.random() < 0.4
-    before, after = 40, dice.randint(20, 40)
+    before, after = 40, dice.randint(35, 50)
     picked = [dice.choice(values) for _ in range(before + after)] + [bad]
     other = ["green" if dice.random() < 0.5 else "blue" for _ in picked]
     plans = worlds.usual(world, len(picked))
@@ -259,9 +260,8 @@ async def no_progress(dice: random.Random) -> Asked:
 
 async def queueing(dice: random.Random) -> Asked:
     """Many executions at once want a node that lets one in at a time."""
-    place = dice.randint(0, 2)
-    world = worlds.chain(dice, policies={place: {"max_concurrency": 1}})
-    node = world.on_path[place]
+    world = worlds.chain(dice, policies={0: {"max_concurrency": 1}})
+    node = world.on_path[0]  # who is begun last then waits longest
     await world.run(worlds.usual(world, dice.choice(BEFORE)), at_once=1)
     plans = worlds.all_calm(world, dice.randint(8, 12))
     await world.crowd(plans)

@@ -291,19 +291,26 @@ def with_timeout(schedules: Sequence[Schedule], change: Change) -> Prediction:
 
 
 def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
-    """Allow at most so many attempts; an execution that needed more fails."""
+    """Allow at most so many attempts; an execution that needed more ends at the first such visit."""
     most, chosen = change.max_attempts or 1, set(change.nodes)
 
     def needs_more(task: Task) -> bool:
         return (not chosen or task.visit.node in chosen) and task.visit.attempts > most
 
+    def lasts(task: Task) -> float:
+        return _of_attempts(task, most) if needs_more(task) else task.duration
+
+    def ends(one: Schedule) -> float:
+        times = one.ends(lasts)
+        cut = [times[task.index] for task in one.tasks if needs_more(task)]
+        return min(cut) if cut else max(times, default=0.0) + one.tail
+
     failing = [any(needs_more(task) for task in one.tasks) for one in schedules]
     used = max((task.visit.attempts for one in schedules for task in one.tasks), default=1)
-    prediction = rescheduled(
-        schedules,
-        lambda task: (
-            max(task.duration - task.visit.retry_ms, 0.0) if needs_more(task) else task.duration
-        ),
+    prediction = Prediction(
+        feasible=True,
+        before=[one.total for one in schedules],
+        after=[ends(one) for one in schedules],
     )
     share = sum(failing) / len(failing) if failing else 0.0
     prediction.extra |= {"share_failing": round(share, 4), "most_attempts_seen": used}
@@ -312,6 +319,14 @@ def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
         f"attempt{'' if most == 1 else 's'} of one node and would have failed."
     )
     return prediction
+
+
+def _of_attempts(task: Task, most: int) -> float:
+    """How long a visit's first attempts took: the failed ones alike, and no wait after the last."""
+    visit = task.visit
+    last = max(task.duration - visit.retry_ms, 0.0)
+    each = visit.retry_ms / max(visit.attempts - 1, 1)
+    return each * (most - 1) + min(last, each)
 
 
 def _seen(schedules: Sequence[Schedule]) -> dict[str, set[str]]:

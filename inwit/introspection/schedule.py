@@ -59,12 +59,21 @@ class Schedule:
         follows: Callable[[Task], Sequence[int]] | None = None,
     ) -> float:
         """The whole duration when each visit takes `duration` and waits for `follows`."""
+        return max(self.ends(duration, follows=follows), default=0.0) + self.tail
+
+    def ends(
+        self,
+        duration: Callable[[Task], float],
+        *,
+        follows: Callable[[Task], Sequence[int]] | None = None,
+    ) -> list[float]:
+        """When each visit ends, if it takes `duration` and waits for `follows`."""
         ends = [0.0] * len(self.tasks)
         for task in self.tasks:
             before = task.follows if follows is None else follows(task)
             ready = max((ends[index] for index in before), default=0.0)
             ends[task.index] = ready + task.gap + duration(task)
-        return max(ends, default=0.0) + self.tail
+        return ends
 
     def critical_path(self) -> list[Task]:
         """The chain of visits that decided when the execution ended."""

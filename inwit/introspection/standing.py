@@ -34,6 +34,8 @@ BEFORE_LEAST = 10
 """Executions before a shift that show what was usual."""
 SPREAD_LEAST = 0.02
 """Clocks and schedulers alone scatter a duration by this part."""
+COMMON_LEAST = 1.1
+"""A slowdown of all nodes alike that is less is their own scatter."""
 TELLING_SHARE = 0.01
 """Nodes that usually take less than this part of the whole tell nothing of a common slowdown."""
 
@@ -42,7 +44,7 @@ TELLING_SHARE = 0.01
 class Standing:
     """How one node's visits of an execution stand.
 
-    `common` is how many times longer the other nodes of that execution took than usual, at least 1.
+    `common` is how many times longer the other nodes of that execution took than usual; 1 for as ever.
     """
 
     node: str
@@ -107,9 +109,10 @@ def _usual(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def common(row: dict[str, float], usual: dict[str, float], others: set[str]) -> float:
-    """How many times longer than usual the others took together; the lower middle, at least 1."""
+    """How many times longer than usual the others took together: the lower middle, else 1."""
     ratios = sorted(ms / usual[node] for node, ms in row.items() if node in others)
-    return max(ratios[(len(ratios) - 1) // 2], 1.0) if ratios else 1.0
+    middle = ratios[(len(ratios) - 1) // 2] if ratios else 1.0
+    return middle if middle >= COMMON_LEAST else 1.0
 
 
 def _stand(

@@ -70,8 +70,11 @@ class Suspect:
         return {"point": point, "low": min(high, point), "high": max(low, point), "unit": "ms"}
 
 
-def find(shape: Schedule, usual: Baseline) -> list[Suspect]:
-    """Every suspect of an execution, beside the executions of its baseline."""
+def find(shape: Schedule, usual: Baseline, *, lately: bool = False) -> list[Suspect]:
+    """Every suspect of an execution, beside the executions of its baseline.
+
+    Asked about how things are `lately`, what lasts is measured over all executions that are like it.
+    """
     found = _extra_visits(shape, usual)
     known = {task.index for suspect in found for task in suspect.tasks}
     grouped: dict[str, list[Task]] = defaultdict(list)
@@ -80,27 +83,20 @@ def find(shape: Schedule, usual: Baseline) -> list[Suspect]:
             grouped[task.visit.node].append(task)
     stood = standings(shape, usual.schedules[::-1])
     for node, tasks in grouped.items():
-        found += _slow_visits(node, tasks, usual, stood.get(node)) + _waits(node, tasks, usual)
+        stand = stood.get(node)
+        if stand is not None:
+            found += _slow_visits(node, tasks, usual, stand, lately=lately)
+        found += _waits(node, tasks, usual)
     return found
 
 
 def _slow_visits(
-    node: str, tasks: list[Task], usual: Baseline, stood: Standing | None
+    node: str, tasks: list[Task], usual: Baseline, stood: Standing, *, lately: bool
 ) -> list[Suspect]:
-    if stood is None:
-        return []
     if not (stood.run or stood.is_high):
         return _single_visits(node, tasks, usual, stood)
-    point, low, high = middle(stood.usual)
-    if stood.run and not stood.is_far:
-        more = max(median(stood.now) - point, 0.0)
-        return [
-            Suspect(
-                node=node, kind=_kind(tasks, point), tasks=tuple(tasks), standing=stood,
-                usual=(point, low, high), rarity=stood.rarity,
-                restored=lambda task, normal: max(task.duration - more + normal - point, 0.0),
-            )
-        ]  # fmt: skip
+    if stood.run and (lately or not stood.is_far):
+        return [_lasting(node, tuple(tasks), stood)]
     return [_restored(node, tuple(tasks), stood)]
 
 
@@ -111,6 +107,19 @@ def _single_visits(node: str, tasks: list[Task], usual: Baseline, stood: Standin
     if len(tasks) == 1 or not slow:
         return []
     return [replace(_restored(node, slow, stood), standing=None)]
+
+
+def _lasting(node: str, tasks: tuple[Task, ...], stood: Standing) -> Suspect:
+    """Of a shift: what its executions took more at the median, as far as this one did."""
+    usual = middle(stood.usual)
+    more = max(median(stood.now) - usual[0], 0.0)
+    return Suspect(
+        node=node, kind=_kind(tasks, usual[0]), tasks=tasks, standing=stood, usual=usual,
+        rarity=stood.rarity,
+        restored=lambda task, normal: max(
+            task.duration - more + normal - usual[0], min(task.duration, normal)
+        ),
+    )  # fmt: skip
 
 
 def _restored(node: str, tasks: tuple[Task, ...], stood: Standing) -> Suspect:

@@ -26,13 +26,14 @@ from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule
 from inwit.introspection.stats import BASELINE_MIN, estimate, spread
-from inwit.introspection.which import Choice, choose
+from inwit.introspection.which import Choice, choose, names_one
 
 CONFIRMING_SHARE = 0.2
 """A suspect is a cause when it costs this share of what the costliest one does."""
 COMMON_TOLD = 1.1
 """A slowdown of all nodes alike is told from here."""
 SHARES_TOLD = 3
+_ONE = r"(?:last|latest|newest|previous|first|this|that) (?:\w+ )?(?:execution|run|time|one|invocation|call)\b"
 _GOING_ON = (
     r"(?:is|are)\b.*\b(?:taking|hanging|stuck|still|waiting|running)\b|not (?:finished|done) yet"
 )
@@ -143,7 +144,8 @@ def _causes(
     nodes = set(scene.nodes)
     is_slow = shape.total - median(usual.totals) > -spread(usual.totals)
     found, doubtful = [], []
-    for suspect in suspects.find(shape, usual):
+    lately = not names_one(scene) and not scene.says(_ONE)
+    for suspect in suspects.find(shape, usual, lately=lately):
         effect = suspect.effect(shape)
         is_worth = effect["point"] > suspect.floor * median(usual.totals)
         is_over = is_worth and (is_slow or suspect.is_lasting)
