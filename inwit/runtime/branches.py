@@ -11,6 +11,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from inwit.errors import NodeTimeoutError
+from inwit.runtime import loops
 from inwit.runtime.attempts import after_failure
 from inwit.runtime.commands import GraphBubbleUp, GraphInterrupt, ParentCommand
 from inwit.runtime.context import Context, _current
@@ -20,6 +21,7 @@ from inwit.runtime.policies.timeouts import timed
 from inwit.runtime.program import Node
 from inwit.runtime.progress import NOT_DONE, Progress
 from inwit.runtime.record import ENTER, EXIT
+from inwit.runtime.relay import Relay
 from inwit.runtime.taking_over import go_on
 from inwit.runtime.updates import Packet, Ready, with_pushed
 from inwit.runtime.waits import durable
@@ -35,6 +37,8 @@ class Branch(Context):
     packet: Packet | None = None
     update: Any = None
     is_done = False
+    relay: Relay | None = None
+    """Who calls its node in a thread."""
     waiting: tuple[Waiting, ...] | None = None
     """What its node asks; None where it asks nothing."""
 
@@ -160,8 +164,10 @@ def limit(branch: Branch) -> None:
 async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step:
     """Run the nodes of one step; the first error cancels the others, and is left in the step.
 
-    Sync nodes run in place, one after another, after the async ones have begun.
+    Sync nodes run in threads, unless one is alone or says ``thread=False``.
     """
+    if execution.is_blocking and len(branches) > 1 and any(may_block(one) for one in branches):
+        return loops.run(_in_loop(execution, branches))
     step = Step(branches)
     execution.branches = branches
     if execution.output is not None:
@@ -178,6 +184,20 @@ async def run_branches(execution: Execution, branches: Sequence[Branch]) -> Step
     return step
 
 
+def may_block(branch: Branch) -> bool:
+    """Whether a branch's node is a sync one that may be called in a thread."""
+    return not (branch.at.is_async or branch.at.policy.in_thread is False)
+
+
+async def _in_loop(execution: Execution, branches: Sequence[Branch]) -> Step:
+    """Run a step of an execution that runs in no event loop in one, so that its nodes can overlap."""
+    execution.is_blocking = False
+    try:
+        return await run_branches(execution, branches)
+    finally:
+        execution.is_blocking = True
+
+
 async def _start(execution: Execution, step: Step) -> None:
     """Begin the async branches and run the sync ones; those that were done before end at once."""
     left: Sequence[Branch] = step.branches
@@ -187,7 +207,7 @@ async def _start(execution: Execution, step: Step) -> None:
                 await run_branch(execution, step, branch)
         left = [branch for branch in left if not branch.was_done]
     # Where no loop runs, what is async by name does not wait: an entry point's sync function.
-    waiting = [one for one in left if one.at.is_async and not execution.is_blocking]
+    waiting = [] if execution.is_blocking else _that_wait(step, left)
     if waiting:
         width = execution.graph.options.limits.max_parallel
         step.begin(execution, waiting, min(width, execution.config.get("max_concurrency") or width))
@@ -195,8 +215,21 @@ async def _start(execution: Execution, step: Step) -> None:
             return
         await asyncio.sleep(0)
     for branch in left:
-        if (execution.is_blocking or not branch.at.is_async) and step.error is None:
+        if branch not in waiting and step.error is None:
             await run_branch(execution, step, branch)
+
+
+def _that_wait(step: Step, branches: Sequence[Branch]) -> list[Branch]:
+    """The branches that wait for others: async ones, and beside others sync ones, in threads."""
+    relay: Relay | None = None
+    found = []
+    for branch in branches:
+        if not branch.at.is_async:
+            if len(step.branches) == 1 or not may_block(branch):
+                continue
+            relay = branch.relay = relay or Relay()
+        found.append(branch)
+    return found
 
 
 def _creator(*, is_late: bool) -> Callable[[Coroutine[Any, Any, None]], Task[None]]:
@@ -248,8 +281,10 @@ async def run_branch(  # noqa: PLR0912, PLR0915
             rec.seq = seq = rec.seq + 1
             rec.rows.append((ENTER, seq, name, visit, attempt, t0))
             try:
-                if execution.output is not None and not execution.is_blocking:
-                    update = await _call_shown(execution, branch)
+                if branch.relay is not None or (
+                    execution.output is not None and not execution.is_blocking
+                ):
+                    update = await _call_apart(execution, branch)
                 else:
                     given = branch.given_state()
                     update = node.function(given) if node.is_plain else node.call(given, branch)
@@ -288,11 +323,14 @@ async def run_branch(  # noqa: PLR0912, PLR0915
         step.end(branch, error)
 
 
-async def _call_shown(execution: Execution, branch: Branch) -> Any:
-    """Call a node whose execution is streamed: a sync one in a thread, where the reader is live."""
+async def _call_apart(execution: Execution, branch: Branch) -> Any:
+    """Call a node; a sync one in a thread, where others run beside it or a reader follows."""
     node, given, output = branch.at, branch.given_state(), execution.output
-    if output is not None and output.is_live and not node.is_async:
-        return await output.in_thread(node, given, branch)
+    if not node.is_async:
+        if branch.relay is not None:
+            return await branch.relay.call(node.call, given, branch)
+        if output is not None and output.is_live:
+            return await output.in_thread(node, given, branch)
     update = node.function(given) if node.is_plain else node.call(given, branch)
     return await update if node.is_async else update
 
@@ -304,7 +342,7 @@ async def _settle(execution: Execution, branch: Branch) -> None:
             await execution.output.asked(execution, branch)
         return
     saving = execution.saving
-    if saving is not None and not saving.is_volatile and not branch.was_done:
+    if saving is not None and not saving.holds_done and not branch.was_done:
         from inwit.runtime.returned import pack_returned
 
         done = note(execution, "done", branch.task_key, "", pack_returned(branch.update))

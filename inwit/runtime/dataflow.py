@@ -27,6 +27,7 @@ from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.interrupts import Waiting
 from inwit.runtime.keeping import note, pause, save
 from inwit.runtime.program import Edge
+from inwit.runtime.relay import Relay
 from inwit.runtime.steps import apply, checked, read, record_apply
 from inwit.runtime.taking_over import go_on
 from inwit.runtime.underway import Underway
@@ -54,7 +55,7 @@ async def flow(execution: Execution, ready: Sequence[Ready]) -> list[Ready]:
 class _Flow(Underway):
     def __init__(self, execution: Execution, ready: Sequence[Ready]) -> None:
         super().__init__(execution, ready)
-        self.ends = Ends()
+        self.ends, self.relay = Ends(), Relay()
         self.running: list[Visit] = []
         width = execution.graph.options.limits.max_parallel
         self.width = min(width, execution.config.get("max_concurrency") or width)
@@ -119,6 +120,8 @@ class _Flow(Underway):
         visit.seen, visit.has_begun = self._state_before(visit.depth).copy(), True
         if execution.output is not None:
             await execution.output.entered([visit])
+        if branches.may_block(visit):
+            visit.relay = self.relay
         work = branches.run_branch(execution, self.ends, visit)
         visit.task = asyncio.get_running_loop().create_task(work)
         self.ends.tasks.append(visit.task)
@@ -240,7 +243,7 @@ class _Flow(Underway):
     def _keep_done(self) -> None:
         """Keep what was done when the rest was cut off, where it is not kept yet."""
         execution = self.execution
-        if execution.saving is not None and execution.saving.is_volatile:
+        if execution.saving is not None and execution.saving.holds_done:
             execution.notes = [*execution.notes, *self._notes()]
 
     async def _pause(self) -> list[Ready]:
@@ -248,7 +251,7 @@ class _Flow(Underway):
         execution = self.execution
         asking = [one for step in sorted(self.visits) for one in self._in_order(step)]
         asked = [self._asked(one) for one in asking if one.waiting is not None]
-        is_kept = execution.saving is not None and not execution.saving.is_volatile
+        is_kept = execution.saving is not None and not execution.saving.holds_done
         execution.steps = self.committed + 1
         await pause(execution, asked, self._following(), [] if is_kept else self._notes())
         for step in sorted(self.visits):

@@ -152,13 +152,12 @@ def note(execution: Execution, kind: Any, task: str, key: str, frozen: Any) -> F
 
 
 def _note(execution: Execution, one: Note) -> Future[None] | None:
-    saving = execution.saving
-    if saving is None or (saving.is_at_exit and one[0] == "done"):
+    if execution.saving is None:
         is_new = execution.noted_step != execution.steps  # What earlier steps noted is of no use.
         execution.notes = [one] if is_new else [*execution.notes, one]
         execution.noted_step = execution.steps
         return None
-    return saving.note([one], execution.state)
+    return execution.saving.note([one], execution.state)
 
 
 def begin_saving(execution: Execution, following: Sequence[Ready]) -> None:
@@ -238,9 +237,7 @@ def note_failure(execution: Execution, error: BaseException) -> None:
     is_failure = isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError)
     status = "failed" if is_failure else "cancelled"
     key = "" if node_of(error) is None else execution.failed_key or execution.at.task.name
-    is_stale = execution.saving.is_at_exit and execution.noted_step != execution.steps
-    known = () if is_stale else execution.notes
-    notes: list[Note] = [*known, ("failed", key, type(error).__name__, shown)]
+    notes: list[Note] = [*execution.notes, ("failed", key, type(error).__name__, shown)]
     execution.notes = ()
     execution.last_save = execution.saving.note(
         [*notes, ("closed", "", status, None)], execution.state

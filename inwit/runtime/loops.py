@@ -46,14 +46,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def node_threads() -> ThreadPoolExecutor:
+    """The threads in which nodes block."""
     return ThreadPoolExecutor(1000, thread_name_prefix="inwit-node")
 
 
 async def apart(call: Callable[..., T], *given: Any) -> T:
     """Make a blocking call in a thread, while the loop goes on."""
     run = copy_context().run
-    return await asyncio.get_running_loop().run_in_executor(_threads(), run, call, *given)
+    return await asyncio.get_running_loop().run_in_executor(node_threads(), run, call, *given)
 
 
 def holding_context() -> Context:

@@ -62,7 +62,7 @@ def _done_notes(execution: Execution, branches: Sequence[Branch]) -> list[Note]:
     """What must be kept of the branches that are done, where it is not kept yet."""
     from inwit.runtime.returned import pack_returned
 
-    if execution.saving is not None and not execution.saving.is_volatile:
+    if execution.saving is not None and not execution.saving.holds_done:
         return []
     return [
         ("done", one.task_key, "", pack_returned(one.update))

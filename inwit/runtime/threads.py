@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from inwit.runtime.context import Context
+from inwit.runtime.loops import apart
 
 
 def in_thread(call: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Awaitable[Any]]:
     """Make a blocking call awaitable. A call that is given up goes on in its thread, unheard."""
 
     async def run(state: Any, ctx: Context) -> Any:
-        return await asyncio.to_thread(call, state, ctx)
+        return await apart(call, state, ctx)
 
     return run

@@ -94,6 +94,11 @@ class Saving:
         return self._is_at_exit
 
     @property
+    def holds_done(self) -> bool:
+        """Whether what branches have done is written at the end, or when it waits, if at all."""
+        return self.is_volatile or self._is_at_exit
+
+    @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
         return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())

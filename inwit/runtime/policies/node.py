@@ -29,7 +29,8 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout_s: float | None = None
     """The longest that it may go without a sign of progress; see `TimeoutPolicy`."""
     idle_on: Literal["auto", "heartbeat"] = "auto"
-    in_thread: bool = False
+    in_thread: bool | None = None
+    """Whether it blocks, if it is sync: None is only beside others, False is never in a thread."""
     has_side_effects: bool = False
     is_pure: bool = False
     metadata: dict[str, Any] = {}
@@ -103,7 +104,7 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
             ),
             "timeout_s": self.timeout_s,
             "idle_timeout_s": self.idle_timeout_s,
-            "thread": self.in_thread or None,
+            "thread": self.in_thread,
             "side_effects": self.has_side_effects or None,
             "pure": self.is_pure or None,
             "cache": None if self.cache is None else {"ttl": self.cache.ttl},

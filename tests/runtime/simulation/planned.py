@@ -70,7 +70,7 @@ class Plan:
                 await asyncio.sleep(delay_s)
             return update(state)
 
-        self.graph.add_node(name, later if self.choose(4) else update, **options)
+        self.graph.add_node(name, later if self.choose(4) else update, thread=False, **options)
         return name
 
     def series(self, depth: int, ancestors: tuple[str, ...]) -> tuple[str, str]:

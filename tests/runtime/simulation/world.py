@@ -98,7 +98,7 @@ class Process:
         for name in shape.names:
             function = self.later(name) if name in shape.are_async else self.plain(name)
             graph.add_node(
-                name, function, defer=name in shape.deferred, retry_policy=RETRY,
+                name, function, defer=name in shape.deferred, retry_policy=RETRY, thread=False,
                 destinations=tuple(targets(shape.commands.get(name, ()))) or None,
             )  # fmt: skip
         connect(shape, graph, inwit)
