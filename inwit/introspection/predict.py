@@ -119,13 +119,13 @@ def parallel(manifest: GraphManifest, schedules: Sequence[Schedule], change: Cha
 def _with_blocking(
     prediction: Prediction, manifest: GraphManifest, first: str, second: str
 ) -> Prediction:
-    """Say which of two nodes holds the other up, edges or not: a plain function does."""
+    """Say which of two nodes holds the other up, edges or not: one that is kept out of threads."""
     blocking = [name for name in (first, second) if _blocks(manifest, name)]
     if blocking:
-        prediction.extra["requires"] = [f"{name}: thread=True, or async" for name in blocking]
+        prediction.extra["requires"] = [f"{name}: no thread=False, or async" for name in blocking]
         prediction.notes.append(
-            f"{' and '.join(blocking)} {'is' if len(blocking) == 1 else 'are'} written as plain "
-            f"functions: they run at the same time only with thread=True or as coroutines."
+            f"{' and '.join(blocking)} {'says' if len(blocking) == 1 else 'say'} thread=False: plain "
+            f"functions run at the same time only in threads or as coroutines."
         )
     return prediction
 
@@ -184,7 +184,7 @@ def _blocks(manifest: GraphManifest, name: str) -> bool:
     facts = manifest.node(name)
     if facts is None or facts.is_async:
         return False
-    return not (facts.policies.get("thread") or facts.policies.get("timeout_s"))
+    return facts.policies.get("thread") is False and not facts.policies.get("timeout_s")
 
 
 def cached(
