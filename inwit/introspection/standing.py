@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import exp, log, sqrt
 from statistics import fmean, median
 
 from inwit.introspection.schedule import Schedule
@@ -61,6 +61,8 @@ class Standing:
     """Whether hardly any usual execution stands as high."""
     run: int = 0
     """Executions in a row, to the one asked about, in which it takes longer; 0 for no shift."""
+    ratio: float = 1.0
+    """How many times longer it takes in those, its executions' common slowdowns left out."""
     high: frozenset[str] = frozenset()
     """The executions in which it is far out, the one asked about among them if it is."""
 
@@ -141,6 +143,7 @@ def _stand(
         z=_z(here, before),
         is_rare=rare,
         run=run,
+        ratio=exp(median(values[-run:]) - median(before)) if run else 1.0,
         high=frozenset(shapes[i].execution.execution_id for i in high),
     )
 

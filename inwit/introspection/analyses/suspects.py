@@ -93,7 +93,7 @@ def find(shape: Schedule, usual: Baseline, *, lately: bool = False) -> list[Susp
 def _slow_visits(
     node: str, tasks: list[Task], usual: Baseline, stood: Standing, *, lately: bool
 ) -> list[Suspect]:
-    if not (stood.run or stood.is_high):
+    if not (stood.is_high or (stood.run and (lately or stood.z > 0))):
         return _single_visits(node, tasks, usual, stood)
     if stood.run and (lately or not stood.is_far):
         return [_lasting(node, tuple(tasks), stood)]
@@ -110,15 +110,14 @@ def _single_visits(node: str, tasks: list[Task], usual: Baseline, stood: Standin
 
 
 def _lasting(node: str, tasks: tuple[Task, ...], stood: Standing) -> Suspect:
-    """Of a shift: what its executions took more at the median, as far as this one did."""
-    usual = middle(stood.usual)
-    more = max(median(stood.now) - usual[0], 0.0)
+    """Of a shift: by how many times its executions take longer at the median."""
+    past = middle(stood.usual)
+    usual = median(stood.now) / stood.ratio
+    low, high = (usual * one / past[0] for one in past[1:])
     return Suspect(
-        node=node, kind=_kind(tasks, usual[0]), tasks=tasks, standing=stood, usual=usual,
-        rarity=stood.rarity,
-        restored=lambda task, normal: max(
-            task.duration - more + normal - usual[0], min(task.duration, normal)
-        ),
+        node=node, kind=_kind(tasks, usual), tasks=tasks, standing=stood, rarity=stood.rarity,
+        usual=(usual, low, high),
+        restored=lambda task, normal: task.duration / stood.ratio * normal / usual,
     )  # fmt: skip
 
 
