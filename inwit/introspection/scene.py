@@ -217,12 +217,12 @@ class Scene:
         self, graph: str, version: str | None, *, besides: str | None = None, most: int = HISTORY
     ) -> list[tuple[Execution, list[Visit]]]:
         """Completed executions of a graph and version with their visits, newest first."""
-        page = self.store.executions(graph=graph, version=version, status="completed", limit=most)
+        found = self.store.newest(most, graph=graph, version=version, status="completed")
         grouped: dict[str, list[Visit]] = defaultdict(list)
         for visit in self.store.recent_visits(graph, version=version, executions=most * 2):
             grouped[visit.execution_id].append(visit)
         return [
             (one, sorted(grouped[one.execution_id], key=lambda visit: visit.entry_seq))
-            for one in page.items
+            for one in found
             if one.execution_id != besides
         ]

@@ -14,7 +14,7 @@ from math import exp, log, sqrt
 from statistics import fmean, median
 
 from inwit.introspection.schedule import Schedule
-from inwit.introspection.stats import BASELINE_MIN, spread
+from inwit.introspection.stats import BASELINE_MIN
 
 ALPHA = 0.05
 """How rare, by rank among usual executions, a residual must be to be an outlier."""
@@ -32,6 +32,8 @@ RUN_LEAST = 6
 """Executions in a row that a shift takes at least."""
 BEFORE_LEAST = 10
 """Executions before a shift that show what was usual."""
+NORMAL = 1.4826
+"""Makes a median absolute deviation equal a normal standard deviation."""
 SPREAD_LEAST = 0.02
 """Clocks and schedulers alone scatter a duration by this part."""
 COMMON_LEAST = 1.1
@@ -88,10 +90,11 @@ def standings(shape: Schedule, past: Sequence[Schedule]) -> dict[str, Standing]:
     usual = _usual(rows[:-1])
     whole = sum(usual.values()) or 1.0
     telling = {node for node, ms in usual.items() if ms > TELLING_SHARE * whole}
+    commons = [_commons(row, usual, telling) for row in rows]
     found = {}
     for node in rows[-1]:
         if usual.get(node):
-            found[node] = _stand(node, rows, usual, telling - {node}, (*past, shape))
+            found[node] = _stand(node, rows, usual, commons, (*past, shape))
     return found
 
 
@@ -110,37 +113,59 @@ def _usual(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {node: median(every) for node, every in took.items()}
 
 
-def common(row: dict[str, float], usual: dict[str, float], others: set[str]) -> float:
-    """How many times longer than usual the others took together: the lower middle, else 1."""
-    ratios = sorted(ms / usual[node] for node, ms in row.items() if node in others)
-    middle = ratios[(len(ratios) - 1) // 2] if ratios else 1.0
-    return middle if middle >= COMMON_LEAST else 1.0
+def common(row: dict[str, float], usual: dict[str, float], telling: set[str]) -> float:
+    """How many times longer than usual the telling nodes took together: the lower middle, else 1."""
+    return _commons(row, usual, telling).get("", 1.0)
+
+
+def _commons(row: dict[str, float], usual: dict[str, float], telling: set[str]) -> dict[str, float]:
+    """For each node, how much longer the others of its execution took; "" for all of them."""
+    ratios = sorted((ms / usual[node], node) for node, ms in row.items() if node in telling)
+    places = {node: place for place, (_, node) in enumerate(ratios)}
+    found = {}
+    for node in ("", *row):
+        place = places.get(node, len(ratios))
+        others = len(ratios) - (node in places)
+        at = (others - 1) // 2
+        middle = ratios[at + (at >= place)][0] if others else 1.0
+        found[node] = middle if middle >= COMMON_LEAST else 1.0
+    return found
+
+
+def _scale(usual: Sequence[float]) -> tuple[float, float]:
+    """Where usual values lie, and how far they scatter by themselves."""
+    middle = median(usual) if usual else 0.0
+    # Whatever slows a node lies above: the half below, mirrored, shows its own scatter.
+    below = [abs(middle - one) for one in usual if one <= middle]
+    return middle, max(NORMAL * median(below) if below else 0.0, SPREAD_LEAST)
 
 
 def _stand(
     node: str,
     rows: Sequence[dict[str, float]],
     usual: dict[str, float],
-    others: set[str],
+    commons: Sequence[dict[str, float]],
     shapes: Sequence[Schedule],
 ) -> Standing:
     at = [index for index, row in enumerate(rows) if row.get(node)]
-    values = [log(rows[i][node] / usual[node] / common(rows[i], usual, others)) for i in at]
+    values = [log(rows[i][node] / usual[node] / commons[i][node]) for i in at]
     run = shifted(values)
     before = values[:-run] if run else _episode_left_out(values)
     here = values[-1]
+    middle, scatter = _scale(before)
+    bar = middle + OUTLIER_Z * scatter
     rarity = (1 + sum(one >= here for one in before)) / (len(before) + 1)
     enough = len(before) >= BASELINE_MIN
     rare = rarity <= max(ALPHA, 1 / (len(before) + 1)) if enough else rarity <= 1 / len(values)
-    high = [i for i, value in zip(at, values, strict=True) if _z(value, before) > OUTLIER_Z]
+    high = [i for i, value in zip(at, values, strict=True) if value > bar]
     since = at[len(before) :] if run else at[-1:]
     return Standing(
         node=node,
-        common=common(rows[-1], usual, others),
+        common=commons[-1][node],
         usual=_durations(node, [shapes[i] for i in at[: len(before)]]),
         now=_durations(node, [shapes[i] for i in since]),
         rarity=rarity,
-        z=_z(here, before),
+        z=(here - middle) / scatter,
         is_rare=rare,
         run=run,
         ratio=exp(median(values[-run:]) - median(before)) if run else 1.0,
@@ -152,21 +177,14 @@ def _durations(node: str, shapes: Sequence[Schedule]) -> list[float]:
     return [task.duration for one in shapes for task in one.tasks if task.visit.node == node]
 
 
-def _z(value: float, usual: Sequence[float]) -> float:
-    if not usual:
-        return 0.0
-    middle = median(usual)
-    # Whatever slows a node lies above: the half below shows how it scatters by itself.
-    below = [2 * middle - one for one in usual if one <= middle]
-    scatter = spread([*below, *(one for one in usual if one <= middle)])
-    return (value - middle) / max(scatter, SPREAD_LEAST)
-
-
 def _episode_left_out(values: Sequence[float]) -> Sequence[float]:
     """The values before the last, less those right before it that are as far out as it is."""
     before = values[:-1]
+    middle, scatter = _scale(before)
     end = len(before)
-    while end > max(BEFORE_LEAST, len(values) // 2) and _z(before[end - 1], before) > OUTLIER_Z:
+    while end > max(BEFORE_LEAST, len(values) // 2) and (
+        before[end - 1] > middle + OUTLIER_Z * scatter
+    ):
         end -= 1
     return before[:end]
 

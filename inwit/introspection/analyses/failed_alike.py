@@ -11,9 +11,9 @@ from inwit.runtime.views import Execution
 
 def say(scene: Scene, draft: Draft, execution: Execution) -> None:
     """Tell the attributes by which failures like that of `execution` part from what went well."""
-    page = scene.store.executions(graph=execution.graph_name, limit=HISTORY)
-    bad = [one for one in page.items if _is_alike(one, execution)]
-    good = [one for one in page.items if one.status == "completed"]
+    newest = scene.store.newest(HISTORY, graph=execution.graph_name)
+    bad = [one for one in newest if _is_alike(one, execution)]
+    good = [one for one in newest if one.status == "completed"]
     if min(len(bad), len(good)) < differences.BAD_LEAST:
         draft.data["differences"] = []
         return

@@ -166,12 +166,14 @@ class Store:
         self, graph: str | None = None, status: str | None = None
     ) -> Execution | None:
         """The newest execution, if there is any."""
-        found = self._newest(1, graph, None, status)
+        found = self.newest(1, graph=graph, status=status)
         return found[0] if found else None
 
-    def _newest(
-        self, limit: int, graph: str | None, version: str | None, status: str | None
-    ) -> list[Execution]:
+    def newest(
+        self, limit: int, *, graph: str | None = None, version: str | None = None,
+        status: str | None = None,
+    ) -> list[Execution]:  # fmt: skip
+        """The newest executions, newest first, without counting all the others."""
         self._close_lost()
         wanted = queries.Filter()
         wanted.add_graph(graph, status)
@@ -246,7 +248,7 @@ class Store:
         executions: int = 200,
     ) -> list[Visit]:  # fmt: skip
         """The visits of a graph's newest executions, oldest first."""
-        newest = self._newest(max(executions, 0), graph, version, None)
+        newest = self.newest(max(executions, 0), graph=graph, version=version)
         return [
             visit for execution in reversed(newest) for visit in self._fold(execution)
             if node in (None, visit.node)
