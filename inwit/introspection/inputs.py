@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from inwit import events
@@ -14,8 +14,8 @@ from inwit.introspection.lineage import Place
 INPUT_EVENTS = ("execution_started", "node_entered", "state_changed")
 
 
-def digests(trace: Iterable[Event], node: str, keys: Sequence[str] | None) -> dict[Place, str]:
-    """For each visit of `node`, a digest of the values of `keys`; of the whole state for None.
+def digests(trace: Iterable[Event], reads: Mapping[str, Sequence[str] | None]) -> dict[Place, str]:
+    """For each visit of a node, a digest of the keys that it reads; of the whole state for None.
 
     The state is rebuilt from the events, so equal digests mean equal values as they are recorded
     (a redacted value is compared by its keyed hash).
@@ -29,8 +29,9 @@ def digests(trace: Iterable[Event], node: str, keys: Sequence[str] | None) -> di
             case events.StateChanged():
                 for change in event.patch:
                     _apply(state, change)
-            case events.NodeEntered() if event.node == node and event.visit is not None:
-                found.setdefault((node, event.visit), digest(state, keys))
+            case events.NodeEntered(node=str(node), visit=int(visit)) if node in reads:
+                if (node, visit) not in found:
+                    found[node, visit] = digest(state, reads[node])
     return found
 
 

@@ -10,7 +10,7 @@ score where something was searched for), times the share of claims whose evidenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from inwit.answers import Answer, Evidence, Intent, Level
@@ -38,7 +38,7 @@ from inwit.introspection.analyses import (
     when,
     why,
 )
-from inwit.introspection.claims import Claim, Draft
+from inwit.introspection.claims import Draft
 from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups
 from inwit.introspection.joining import EVIDENCE_MOST, joined
@@ -211,8 +211,13 @@ class Introspector:
     def _compose(self, scene: Scene, draft: Draft, probability: float) -> Answer:
         evidence: dict[str, Evidence] = {}
         texts, dropped = [], 0
+        quote = cache(self._quoted)
         for claim in draft.claims:
-            shown = self._shown(claim)
+            shown = [
+                Evidence(uri=ref.uri, quote=quoted, why=ref.why)
+                for ref in claim.refs
+                if (quoted := quote(ref.uri)) is not None
+            ]
             if not shown and not claim.is_limit:
                 dropped += 1
                 continue
@@ -235,15 +240,12 @@ class Introspector:
             levels_tried=(scene.query.level,),
         )
 
-    def _shown(self, claim: Claim) -> list[Evidence]:
-        shown = []
-        for ref in claim.refs:
-            try:
-                found = self.resolver.resolve(ref.uri)
-            except UnknownUriError:
-                continue
-            shown.append(Evidence(uri=ref.uri, quote=found.quote, why=ref.why))
-        return shown
+    def _quoted(self, uri: str) -> str | None:
+        """What a uri shows; None where it names nothing."""
+        try:
+            return self.resolver.resolve(uri).quote
+        except UnknownUriError:
+            return None
 
 
 def empty_data(intent: Intent) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import Any
 
-from inwit.events import Event
 from inwit.introspection import independence
 from inwit.introspection.changes import Change
-from inwit.introspection.inputs import digests
+from inwit.introspection.lineage import Place
 from inwit.introspection.schedule import Schedule, Task
 from inwit.introspection.stats import Estimate, estimate, foretold
 from inwit.runtime.manifest import GraphManifest
@@ -191,17 +190,19 @@ def cached(
     manifest: GraphManifest,
     schedules: Sequence[Schedule],
     change: Change,
-    trace: Callable[[str], Iterable[Event]],
+    inputs: Callable[[str], Mapping[Place, str]],
 ) -> Prediction:
-    """Let repeats of equal inputs take no time, as often as the record shows them."""
+    """Let repeats of equal inputs take no time, as often as the record shows them.
+
+    `inputs` gives, for each visit of an execution, a digest of what it was given.
+    """
     hits: set[tuple[str, int]] = set()
     looked = other = 0
     for node in change.nodes:
         facts = manifest.node(node)
         if facts is not None and facts.policies.get("side_effects"):
             return refused(f"{node} is declared to have side effects, so it may not be cached")
-        keys = facts.reads if facts is not None and facts.reads_known else None
-        repeats = _repeats(schedules, node, keys, trace)
+        repeats = _repeats(schedules, node, inputs)
         hits |= repeats.hits
         looked += repeats.looked
         other += repeats.other_results
@@ -247,8 +248,7 @@ class _Repeats:
 def _repeats(
     schedules: Sequence[Schedule],
     node: str,
-    keys: Sequence[str] | None,
-    trace: Callable[[str], Iterable[Event]],
+    inputs: Callable[[str], Mapping[Place, str]],
 ) -> _Repeats:
     known: dict[str, str] = {}
     found = _Repeats(set(), 0, 0)
@@ -256,7 +256,7 @@ def _repeats(
         tasks = [task for task in schedule.tasks if task.visit.node == node]
         if not tasks:
             continue
-        given = digests(trace(schedule.execution.execution_id), node, keys)
+        given = inputs(schedule.execution.execution_id)
         for task in tasks:
             found.looked += 1
             key = given.get((node, task.visit.visit))

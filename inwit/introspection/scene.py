@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +13,8 @@ from inwit.answers import Intent, Level
 from inwit.errors import InwitError, UnknownGraphError
 from inwit.events import Event
 from inwit.introspection.claims import graph_uri
-from inwit.introspection.inputs import INPUT_EVENTS
+from inwit.introspection.inputs import INPUT_EVENTS, digests
+from inwit.introspection.lineage import Place
 from inwit.introspection.resolve import Resolver
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.timing import parse_time
@@ -80,7 +80,7 @@ class Scene:
         self.words = (query.part or query.text).lower()
         self._visits: dict[str, list[Visit]] = {}
         self._events: dict[str, list[Event]] = {}
-        self._inputs: dict[str, list[Event]] = {}
+        self._inputs: dict[str, dict[Place, str]] = {}
 
     def says(self, pattern: str) -> bool:
         """Whether the question holds a word that `pattern` matches, names of things left out."""
@@ -206,23 +206,22 @@ class Scene:
             self._events[execution_id] = self.store.events(execution_id)
         return self._events[execution_id]
 
-    def trace_of_inputs(self, execution_id: str) -> list[Event]:
-        """The events of an execution that tell what its nodes were given."""
+    def inputs_of(self, execution_id: str) -> dict[Place, str]:
+        """For each visit of an execution, a digest of what its node reads."""
         if execution_id not in self._inputs:
-            found = self.store.events(execution_id, types=INPUT_EVENTS)
-            self._inputs[execution_id] = found
+            trace = self.store.events(execution_id, types=INPUT_EVENTS)
+            self._inputs[execution_id] = digests(trace, self._reads)
         return self._inputs[execution_id]
+
+    @cached_property
+    def _reads(self) -> dict[str, Sequence[str] | None]:
+        """The keys that each node of the meant graph reads; None where its source hides them."""
+        nodes = self.graph.manifest.nodes if self.graph else ()
+        return {one.name: one.reads if one.reads_known else None for one in nodes}
 
     def history(
         self, graph: str, version: str | None, *, besides: str | None = None, most: int = HISTORY
     ) -> list[tuple[Execution, list[Visit]]]:
         """Completed executions of a graph and version with their visits, newest first."""
         found = self.store.newest(most, graph=graph, version=version, status="completed")
-        grouped: dict[str, list[Visit]] = defaultdict(list)
-        for visit in self.store.recent_visits(graph, version=version, executions=most * 2):
-            grouped[visit.execution_id].append(visit)
-        return [
-            (one, sorted(grouped[one.execution_id], key=lambda visit: visit.entry_seq))
-            for one in found
-            if one.execution_id != besides
-        ]
+        return [(one, self.store.visits_of(one)) for one in found if one.execution_id != besides]

@@ -76,7 +76,7 @@ def apply(
                 manifest,
                 schedules[:CACHE_LOOKS_AT],
                 change,
-                scene.trace_of_inputs,
+                scene.inputs_of,
             )
         case "parallel":
             return predict.parallel(manifest, schedules, change)

@@ -243,6 +243,10 @@ class Store:
         found = self._fold(execution)
         return [one for one in found if node in (None, one.node)]
 
+    def visits_of(self, execution: Execution) -> list[Visit]:
+        """The visits of an execution that was just read, in the order of their beginnings."""
+        return list(self._fold(execution))
+
     def recent_visits(
         self, graph: str, *, version: str | None = None, node: str | None = None,
         executions: int = 200,
