@@ -57,6 +57,7 @@ class Client:
         """Close the client's connections, if it is our own."""
         if self._made is not None and self._process == os.getpid():
             self._made.close()
+            self._made, self._process = None, 0
 
 
 def code_of(error: Any) -> str:

@@ -82,7 +82,7 @@ class BlockCheckpointer(Opened):
 
     def close(self) -> None:
         """Write what waits and close the connections."""
-        self._writer.drain()
+        self._writer.close()
         self._store.close()
 
     def put(self, rows: Sequence[Row]) -> Future[None]:
@@ -208,14 +208,19 @@ class BlockCheckpointer(Opened):
         log, first = group.log, group.first
         with self._lock:
             end, name = self._ends.pop(log, (-1, 0))
-        if end != first - 1:
-            end, name = self._read_end(log)
-        if first == end + 1 or (end == 0 and group.may_begin):
+        while True:
+            known = end, name
+            if end != first - 1:
+                end, name = known = self._read_end(log)
+            if not (first == end + 1 or (end == 0 and group.may_begin)):
+                break
             if self._create(log, first, _encode([os.urandom(8), *group.rows]), name):
                 with self._lock:
                     _remember(self._ends, log, (group.end, first))
                 return [None] * len(group.puts)
-            end, _ = self._read_end(log)
+            end, name = self._read_end(log)
+            if (end, name) == known:  # Else it was deleted meanwhile, or is another's.
+                break
         return [_refusal(put, end) for put in group.puts]
 
     def _create(self, log: Log, first: int, data: bytes, after: int) -> bool:

@@ -64,6 +64,8 @@ class GroupWriter:
         self._waiting: dict[Log, list[Put]] = {}
         self._busy: set[Log] = set()
         self._threads: list[threading.Thread] = []
+        self._closed = 0
+        """How often it was closed, which ends the threads that were begun before."""
 
     def put(self, rows: Sequence[Row]) -> Future[None]:
         """Let rows join the next group; the future is done when they are written."""
@@ -90,9 +92,18 @@ class GroupWriter:
             if not self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout_s):
                 raise StoreLockedError(self._name, timeout_s)
 
+    def close(self) -> None:
+        """Wait as `drain` does, and end the threads; the next put begins others."""
+        self.drain()
+        atexit.unregister(self._drain_at_exit)
+        with self._changed:
+            self._closed += 1
+            self._threads = []
+            self._changed.notify_all()
+
     def _start(self) -> None:
         name = f"inwit-{self._name}-{len(self._threads)}"
-        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        thread = threading.Thread(target=self._serve, args=(self._closed,), name=name, daemon=True)
         if not self._threads:
             atexit.register(self._drain_at_exit)
         self._threads.append(thread)
@@ -106,10 +117,12 @@ class GroupWriter:
 
             logging.getLogger("inwit").warning("inwit: warning: checkpoints may be lost: %s", exc)
 
-    def _serve(self) -> None:
+    def _serve(self, closed: int) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._has_work)
+                self._changed.wait_for(lambda: self._has_work() or self._closed != closed)
+                if self._closed != closed:
+                    return
                 logs, puts = self._take()
             outcomes = self._outcomes(puts)
             with self._changed:

@@ -96,7 +96,7 @@ class PostgresCheckpointer(Opened):
 
     def close(self) -> None:
         """Write what waits and close the connections."""
-        self._writer.drain()
+        self._writer.close()
         self._pool.close()
 
     def put(self, rows: Sequence[Row], *given: Any) -> Future[None]:

@@ -60,7 +60,7 @@ class RedisCheckpointer(Opened):
 
     def close(self) -> None:
         """Write what waits and close the connections."""
-        self._writer.drain()
+        self._writer.close()
         self._redis.connection_pool.disconnect()
 
     def put(self, rows: Sequence[Row], *given: Any) -> Future[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inwit.testing import Check, checkpointer_suite
+from inwit.testing.rows import checkpoint, put, seqs
 from tests.runtime.checkpoints.backends import BACKENDS, UNSHARED
 
 CASES = [
@@ -23,3 +24,17 @@ def test_a_backend_keeps_the_protocol(
     make = BACKENDS[backend](request, tmp_path)
 
     check(make)
+
+
+@pytest.mark.parametrize("backend", ["s3", "dynamodb"])
+def test_a_thread_that_was_deleted_begins_anew_wherever_it_stood(
+    backend: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    saver = BACKENDS[backend](request, tmp_path)("anew")
+    put(saver, [checkpoint(1)])
+    saver.delete_thread("t")  # what the saver remembers of the thread is out of date
+
+    put(saver, [checkpoint(2)])
+
+    assert seqs(saver.load("t")) == [2]
+    saver.close()
