@@ -20,6 +20,10 @@ ALPHA = 0.05
 """How rare, by rank among usual executions, a residual must be to be an outlier."""
 OUTLIER_Z = 3.5
 """How many spreads from the median an outlier lies."""
+FAR_Z = 5.0
+"""How many spreads from the median no scatter reaches, but a hiccup of the machine does."""
+OUTLIER_RATIO = 1.2
+"""How many times longer than usual an outlier takes at least."""
 SECOND_Z = 2.5
 """How many spreads from the median the second cause of an execution lies."""
 HIGH_Z = 1.5
@@ -59,6 +63,8 @@ class Standing:
     """The share of usual executions in which it stood as high, the one asked about counted in."""
     z: float
     """How many spreads it lies over the median."""
+    over: float
+    """How many times longer it takes than usual, the common slowdown left out."""
     is_rare: bool
     """Whether hardly any usual execution stands as high."""
     run: int = 0
@@ -71,7 +77,7 @@ class Standing:
     @property
     def is_far(self) -> bool:
         """Whether it lies beyond what the node's own scatter explains."""
-        return self.z > OUTLIER_Z
+        return self.z > OUTLIER_Z and self.over >= OUTLIER_RATIO
 
     @property
     def is_second(self) -> bool:
@@ -132,6 +138,13 @@ def _commons(row: dict[str, float], usual: dict[str, float], telling: set[str]) 
     return found
 
 
+def _rare_at(number: int, z: float) -> float:
+    """How rare an outlier must be: what is far beyond all scatter may have happened once before."""
+    if number < BASELINE_MIN:
+        return 1 / (number + 1)
+    return max(2 * ALPHA if z > FAR_Z else ALPHA, 1 / (number + 1))
+
+
 def _scale(usual: Sequence[float]) -> tuple[float, float]:
     """Where usual values lie, and how far they scatter by themselves."""
     middle = median(usual) if usual else 0.0
@@ -155,8 +168,7 @@ def _stand(
     middle, scatter = _scale(before)
     bar = middle + OUTLIER_Z * scatter
     rarity = (1 + sum(one >= here for one in before)) / (len(before) + 1)
-    enough = len(before) >= BASELINE_MIN
-    rare = rarity <= max(ALPHA, 1 / (len(before) + 1)) if enough else rarity <= 1 / len(values)
+    z = (here - middle) / scatter
     high = [i for i, value in zip(at, values, strict=True) if value > bar]
     since = at[len(before) :] if run else at[-1:]
     return Standing(
@@ -165,8 +177,9 @@ def _stand(
         usual=_durations(node, [shapes[i] for i in at[: len(before)]]),
         now=_durations(node, [shapes[i] for i in since]),
         rarity=rarity,
-        z=(here - middle) / scatter,
-        is_rare=rare,
+        z=z,
+        over=exp(here - middle),
+        is_rare=rarity <= _rare_at(len(before), z),
         run=run,
         ratio=exp(median(values[-run:]) - median(before)) if run else 1.0,
         high=frozenset(shapes[i].execution.execution_id for i in high),

@@ -211,10 +211,26 @@ def test_time_that_does_not_follow_a_size_is_not_explained_by_it() -> None:
 
 
 def test_time_beyond_what_a_size_explains_is_not_put_down_to_it() -> None:
-    past = [({"input.text": size}, size / 10) for size in range(80, 120)]
+    sizes = [80 + 7 * number % 40 for number in range(40)]
+    past = [({"input.text": float(size)}, size / 10) for size in sizes]
 
     assert explained(30.0, {"input.text": 300.0}, past) is not None
     assert explained(60.0, {"input.text": 300.0}, past) is None
+
+
+def test_a_counter_is_no_size() -> None:
+    past = [({"input.number": float(number)}, 10 + number / 10) for number in range(1, 31)]
+
+    assert explained(20.0, {"input.number": 100.0}, past) is None
+
+
+def test_a_hiccup_in_the_past_hides_no_later_fault(project: Path) -> None:
+    made, dice = forged("hiccup"), random.Random(10)
+    for number in range(22):
+        run(made, dice, docs=2.5 if number == 9 else 1)
+    run(made, dice, docs=2)
+
+    assert causes(made) == [("docs", "slower")]
 
 
 def test_a_shift_is_dated_to_where_it_began_and_noise_has_none() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, pairwise
 from statistics import median
 
 from inwit.introspection.attributes import Called, size_of
@@ -24,6 +24,8 @@ RELATED = 0.3
 """The least rank correlation of size and time that is a relation."""
 VARIED = 1.1
 """Sizes differ when their largest is so many times their least."""
+COUNTING = 0.95
+"""A number that goes one way in this share of the executions is a counter."""
 SPREADS = 3.5
 ROOM = 0.15
 """How far, as a part, a time may lie over what its size foretells."""
@@ -58,7 +60,10 @@ def sizes(called: Called, shape: Schedule, node: str) -> dict[str, float]:
 def explained(
     took_ms: float, here: Mapping[str, float], past: Sequence[tuple[Mapping[str, float], float]]
 ) -> Grown | None:
-    """The size by which a time is as usual, given past sizes and times; None where none is."""
+    """The size by which a time is as usual, given past sizes and times; None where none is.
+
+    `past` is in the order of time: a number that always grows is a counter, and no size.
+    """
     found = [one for name in here if (one := _by(name, took_ms, here[name], past)) is not None]
     return min(found, key=lambda one: (not one.is_learnt, -one.size / one.usual), default=None)
 
@@ -71,7 +76,7 @@ def _by(
         return None
     known = [one for one, _ in pairs]
     usual = median(known)
-    if size < MORE * usual:
+    if size < MORE * usual or _is_counter(known):
         return None
     if max(known) >= VARIED * min(known):
         return _learnt(name, took_ms, size, pairs)
@@ -97,6 +102,12 @@ def _learnt(
         return None
     usual = median(one for one, _ in pairs)
     return Grown(name=name, size=size, usual=usual, foretold_ms=foretold, is_learnt=True)
+
+
+def _is_counter(known: Sequence[float]) -> bool:
+    steps = [b - a for a, b in pairwise(known)]
+    rising, falling = sum(step > 0 for step in steps), sum(step < 0 for step in steps)
+    return max(rising, falling) > COUNTING * len(steps)
 
 
 def _slope(pairs: Sequence[tuple[float, float]]) -> float:

@@ -63,7 +63,10 @@ def _larger(suspect: Suspect, shape: Schedule, usual: Baseline, known: Known) ->
         return None
     node = suspect.node
     past = []
-    for one in usual.schedules:
+    alike = suspect.standing.high if suspect.standing else frozenset()
+    for one in usual.schedules[::-1]:
+        if one.execution.execution_id in alike:
+            continue
         took = next((task.duration for task in one.tasks if task.visit.node == node), None)
         if took is not None:
             past.append((slow_inputs.sizes(known.of(one.execution), one, node), took))
