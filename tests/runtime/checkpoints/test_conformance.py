@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_backend_keeps_the_protocol(
 def test_a_thread_that_was_deleted_begins_anew_wherever_it_stood(
     backend: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    saver = BACKENDS[backend](request, tmp_path)("anew")
+    saver: Any = BACKENDS[backend](request, tmp_path)("anew")
     put(saver, [checkpoint(1)])
     saver.delete_thread("t")  # what the saver remembers of the thread is out of date
 
