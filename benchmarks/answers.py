@@ -152,11 +152,11 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     begun = time.perf_counter()
-    outcomes = campaign(options.only, options.seed, QUICK if options.quick else 1)
     speed = None
     if options.stored:
         with project():
             speed = stored.measure(options.stored, 100 if options.quick else 400)
+    outcomes = campaign(options.only, options.seed, QUICK if options.quick else 1)
     if options.wrong:
         show_wrong(outcomes)
     figures = report.figures(outcomes)
