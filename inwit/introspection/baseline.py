@@ -73,19 +73,6 @@ def rarity(value: float, usual: Sequence[float]) -> float:
     return (1 + sum(one >= value for one in usual)) / (len(usual) + 1)
 
 
-def is_slow(total: float, usual: Sequence[float]) -> bool:
-    """Whether a whole duration is rare and its excess worth a cause.
-
-    A burst makes all nodes a little slower, which no spread of the total tells from one slow node:
-    that is judged node by node, by `is_unusual`.
-    """
-    if not usual:
-        return False
-    is_worth = total - median(usual) > FLOOR * median(usual)
-    is_rare = rarity(total, usual) <= ALPHA if len(usual) >= BASELINE_MIN else total > max(usual)
-    return is_worth and is_rare
-
-
 def is_unusual(value: float, usual: Sequence[float]) -> bool:
     """Whether `value` is rare among `usual` and beyond their spread and the floor of effect."""
     if not usual:
