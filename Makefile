@@ -32,9 +32,10 @@ pytest: .venv/.installed-test
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py
 
-bench: .venv-bench/.installed  ## the runtime beside other libraries, into docs/benchmarks.md
+bench: .venv-bench/.installed  ## the runtime beside other libraries, and answers beside the truth, into docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/answers.py --stored 100000 --markdown docs/benchmarks.md
 
 soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten thousand random graphs
 	$(BIN)/python -m pytest tests/soak/soak_*.py
