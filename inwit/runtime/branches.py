@@ -330,7 +330,7 @@ async def _call_apart(execution: Execution, branch: Branch) -> Any:
         if branch.relay is not None:
             return await branch.relay.call(node.call, given, branch)
         if output is not None and output.is_live:
-            return await output.in_thread(node, given, branch)
+            return await loops.apart(node.call, given, branch)
     update = node.function(given) if node.is_plain else node.call(given, branch)
     return await update if node.is_async else update
 

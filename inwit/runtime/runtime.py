@@ -6,8 +6,7 @@ A node that has a parameter named ``runtime`` is given one; code further down ca
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -217,17 +216,3 @@ def get_stream_writer() -> Callable[[Any], None]:
         OutsideNodeError: No node runs here.
     """
     return _here("get_stream_writer").stream
-
-
-def coerce_context(schema: Any, given: Any) -> Any:
-    """Make what ``context=`` was given into the graph's `context_schema`.
-
-    A dict becomes a dataclass or pydantic model, whose own error is raised where it does not fit;
-    anything else stays as it is.
-    """
-    if schema is None or given is None or typing.is_typeddict(schema):
-        return given
-    is_made = hasattr(schema, "model_validate") or hasattr(schema, "__dataclass_fields__")
-    if not isinstance(given, Mapping) or not is_made:
-        return given
-    return schema(**given)

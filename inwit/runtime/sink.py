@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inwit.runtime.loops import apart
 from inwit.runtime.policies.relief import told_name
 from inwit.runtime.updates import pairs_written
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
     from inwit.runtime.functional.calls import TaskContext
     from inwit.runtime.interrupts import Waiting
-    from inwit.runtime.program import Node
 
 _DETAILED = frozenset({"debug", "checkpoints", "tasks"})
 _LIVE = frozenset({"messages", "custom", "tools"})
@@ -85,10 +83,6 @@ class Sink:
 
             for branch in branches:
                 tell_task(self, branch)
-
-    async def in_thread(self, node: Node, given: Any, ctx: Context) -> Any:
-        """Call a sync node so that the reader is served meanwhile."""
-        return await apart(node.call, given, ctx)
 
     async def branched(self, execution: Execution, branch: Branch) -> None:
         """Tell what one branch of a step returned."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from inwit.events import epoch_ns
+from inwit.events import Event, epoch_ns
 from inwit.introspection.analyses import failure_chain
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
@@ -119,6 +119,15 @@ def inner(scene: Scene, execution: Execution) -> list[Execution]:
     """The executions that one called, the first first; not those that they called."""
     page = scene.store.executions(parent_id=execution.execution_id, limit=200)
     return sorted(page.items, key=lambda one: one.position)
+
+
+def events(scene: Scene, execution: Execution, types: Sequence[str], depth: int) -> list[Event]:
+    """The events of these types of an execution, and of those within it to a depth."""
+    found = scene.store.events(execution.execution_id, types=types)
+    if depth:
+        for child in inner(scene, execution):
+            found = [*found, *events(scene, child, types, depth - 1)]
+    return found
 
 
 def _choose(scene: Scene, *, asks_failed: bool) -> Choice | None:

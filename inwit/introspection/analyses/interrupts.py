@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inwit.events import InterruptRaised, InterruptResumed, Status, StatusChanged, epoch_ns
-from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
+from inwit.introspection.analyses.why_visits import lead_words, none_now, nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.claims import Draft, Ref, count, duration, listed, node_uri, short
 from inwit.introspection.lineage import decisions, leads
@@ -85,7 +85,8 @@ def waiting(scene: Scene) -> Draft:
     }  # fmt: skip
     about = f" of {scene.scope}" if scene.scope else ""
     if not found:
-        return _none_waits(scene, draft, about)
+        says = f"No execution{about} waits for a person now; the last"
+        return none_now(scene, draft, says)
     verb = "waits" if len(found) == 1 else "wait"
     draft.say(
         f"{count(len(found), 'execution')}{about} {verb} for a person now.",
@@ -355,18 +356,6 @@ def _say_answer(draft: Draft, question: Question) -> None:
 def _names_who(question: Question) -> bool:
     value = question.resumed.value if question.resumed is not None else None
     return isinstance(value, dict) and bool(value.get("by"))
-
-
-def _none_waits(scene: Scene, draft: Draft, about: str) -> Draft:
-    last = scene.store.last_execution(graph=scene.scope)
-    if last is None:
-        return nothing_recorded(scene, draft)
-    draft.say(
-        f"No execution{about} waits for a person now; the last, {last.execution_id} of "
-        f"{last.graph_name}, {being(last)}.",
-        last.uri,
-    )
-    return draft
 
 
 def _never_asked(scene: Scene, draft: Draft) -> Draft:

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from inwit.events import Event, LlmCompleted, LlmStarted
+from inwit.events import LlmCompleted, LlmStarted
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_cost import Spent
 from inwit.introspection.analyses.why_visits import nothing_recorded
@@ -43,7 +43,7 @@ def answer(scene: Scene) -> Draft:
     draft.data |= {"execution_id": one.execution_id}
     calls = [
         event
-        for event in _events(scene, one, DEEPEST)
+        for event in children.events(scene, one, _TYPES, DEEPEST)
         if scene.node in (None, event.node) and isinstance(event, LlmStarted | LlmCompleted)
     ]
     ended = {(c.execution_id, c.call_id): c for c in calls if isinstance(c, LlmCompleted)}
@@ -213,14 +213,6 @@ def _calls(scene: Scene, execution: Execution) -> bool:
     return execution.llm_calls > 0 or any(
         one.llm_calls > 0 for one in children.inner(scene, execution)
     )
-
-
-def _events(scene: Scene, execution: Execution, depth: int) -> list[Event]:
-    found = scene.store.events(execution.execution_id, types=_TYPES)
-    if depth:
-        for child in children.inner(scene, execution):
-            found = [*found, *_events(scene, child, depth - 1)]
-    return found
 
 
 def _shown(call: LlmStarted, end: LlmCompleted | None) -> dict[str, object]:

@@ -19,7 +19,7 @@ from inwit.introspection.analyses import (
     why_failed,
 )
 from inwit.introspection.analyses.why_cost import price
-from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.analyses.why_visits import none_now, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -138,15 +138,7 @@ def _open(scene: Scene, draft: Draft) -> Draft:
     }
     about = f" of {scene.scope}" if scene.scope else ""
     if not found:
-        last = scene.store.last_execution(graph=scene.scope)
-        if last is None:
-            return nothing_recorded(scene, draft)
-        draft.say(
-            f"Nothing{about} is running now; the last execution, {last.execution_id} of "
-            f"{last.graph_name}, {being(last)}.",
-            last.uri,
-        )
-        return draft
+        return none_now(scene, draft, f"Nothing{about} is running now; the last execution")
     draft.say(
         f"{_by_status(found)}{about} now.",
         *(Ref(uri=one.uri, why=one.status) for one in found[:LISTED]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from inwit.events import Event, ToolCompleted, ToolFailed, ToolStarted
+from inwit.events import ToolCompleted, ToolFailed, ToolStarted
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, listed, short, times
@@ -37,7 +37,7 @@ def answer(scene: Scene) -> Draft:
     named = set(scene.named("tool"))
     events = [
         event
-        for event in _events(scene, one, DEEPEST)
+        for event in children.events(scene, one, _TYPES, DEEPEST)
         if scene.node in (None, event.node) and (not named or getattr(event, "tool", None) in named)
     ]
     started = [event for event in events if isinstance(event, ToolStarted)]
@@ -101,14 +101,6 @@ def _counted(scene: Scene) -> Draft:
 
 def _inner_calls(scene: Scene, execution: Execution) -> bool:
     return any(one.tool_calls > 0 for one in children.inner(scene, execution))
-
-
-def _events(scene: Scene, execution: Execution, depth: int) -> list[Event]:
-    found = scene.store.events(execution.execution_id, types=_TYPES)
-    if depth:
-        for child in children.inner(scene, execution):
-            found = [*found, *_events(scene, child, depth - 1)]
-    return found
 
 
 def _say_call(draft: Draft, started: ToolStarted, end: ToolCompleted | ToolFailed | None) -> None:

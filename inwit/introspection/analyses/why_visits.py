@@ -20,7 +20,7 @@ from inwit.introspection.claims import (
     times,
 )
 from inwit.introspection.lineage import Lead, Place, decision_before, leads, place, writer
-from inwit.introspection.quotes import decision
+from inwit.introspection.quotes import being, decision
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose, names_one
@@ -138,6 +138,18 @@ def nothing_recorded(scene: Scene, draft: Draft) -> Draft:
     uri = scene.graph_uri("executions") or platform_uri("project")
     draft.say(f"No execution{about}{span} is on record.", uri)
     draft.data.setdefault("causes", [])
+    return draft
+
+
+def none_now(scene: Scene, draft: Draft, says: str) -> Draft:
+    """Say that none is what was asked for now, and how the last one is."""
+    last = scene.store.last_execution(graph=scene.scope)
+    if last is None:
+        return nothing_recorded(scene, draft)
+    draft.say(
+        f"{says}, {last.execution_id} of {last.graph_name}, {being(last)}.",
+        last.uri,
+    )
     return draft
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Call = Callable[[Any, "Context"], Any]
 ACall = Callable[[Any, "Context"], Awaitable[Any]]
-VALIDATIONS: tuple[Validation, ...] = typing.get_args(Validation)
 
 
 class Checker:
