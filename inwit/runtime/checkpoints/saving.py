@@ -42,8 +42,8 @@ class Saving:
     """One execution's way to its checkpointer: one namespace of one thread."""
 
     __slots__ = (
-        "_changes", "_checkpointer", "_is_at_exit", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
-        "_since_whole", "_spacing", "execution_id", "failure", "is_over", "is_sync", "is_volatile", "last_id",
+        "_changes", "_checkpointer", "_is_plain", "_kept", "_lease_ns", "_notes", "_owner", "_parent_id", "_seq",
+        "_since_whole", "_spacing", "execution_id", "failure", "is_at_exit", "is_over", "is_sync", "is_volatile", "last_id",
         "metadata", "ns", "thread_id",
     )  # fmt: skip
 
@@ -65,7 +65,8 @@ class Saving:
         self.is_volatile = isinstance(checkpointer, InMemoryCheckpointer)
         """Whether what is saved is gone with this process anyway."""
         self.is_sync = durability == "sync"
-        self._is_at_exit = durability == "exit"
+        self.is_at_exit = durability == "exit"
+        """Whether nothing is written before the execution ends, or waits."""
         self._kept: tuple[str, int, tuple[Task, ...], Source, Any] | None = None
         """The fields of the checkpoint that durability `exit` keeps back."""
         self._notes: Sequence[Note] = ()
@@ -89,19 +90,14 @@ class Saving:
         """Whether the execution has ended, so that a later failure is told in the log alone."""
 
     @property
-    def is_at_exit(self) -> bool:
-        """Whether nothing is written before the execution ends, or waits."""
-        return self._is_at_exit
-
-    @property
     def holds_done(self) -> bool:
         """Whether what branches have done is written at the end, or when it waits, if at all."""
-        return self.is_volatile or self._is_at_exit
+        return self.is_volatile or self.is_at_exit
 
     @property
     def is_whole_next(self) -> bool:
         """Whether the next checkpoint holds the whole state, so that rows before it are not loaded."""
-        return self._is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
+        return self.is_at_exit or (self._since_whole >= SNAPSHOT_EVERY and self._is_due())
 
     def follow(self, rows: Sequence[Row], changes: dict[str, Any]) -> None:
         """Let the first checkpoint, an input's, continue `rows`: it changes their state so."""
@@ -138,7 +134,7 @@ class Saving:
         """
         if self.failure is not None:
             raise self.failure
-        if self._is_at_exit:
+        if self.is_at_exit:
             if source in ("loop", "input"):
                 ran = [] if self._kept is None else [task.name for task in self._kept[2]]
                 writers = ["__start__"] if source == "input" else ran
