@@ -15,6 +15,22 @@ PlanStatus = Literal[
 OPEN_PLAN_STATUSES: tuple[PlanStatus, ...] = ("proposed", "validated", "approved", "in_progress")
 
 
+class Principal(msgspec.Struct, frozen=True, kw_only=False):
+    """Who acts: the daemon, a client session, or a person.
+
+    Who proposed a plan cannot approve it, and a client never approves.
+    """
+
+    kind: Literal["daemon", "client", "person"]
+    id: str
+
+    def __str__(self) -> str:
+        return self.id if self.kind == "daemon" else f"{self.kind}:{self.id}"
+
+
+DAEMON = Principal("daemon", "daemon")
+
+
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """A measured or predicted change with its interval, and the method that gave it."""
 
