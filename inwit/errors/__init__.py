@@ -111,7 +111,25 @@
     ├── RegistryError
     │   ├── UnknownPackageError
     │   ├── InvalidPackageError
-    │   └── EncoderError
+    │   ├── EncoderError
+    │   ├── TrustError             where something comes from is not proved
+    │   │   ├── UnsignedPackageError
+    │   │   ├── BadSignatureError
+    │   │   ├── TooFewSignaturesError
+    │   │   ├── MetadataError
+    │   │   ├── WrongRootError
+    │   │   ├── LevelTooLowError
+    │   │   ├── LookalikeError
+    │   │   └── NamespaceError
+    │   ├── PublishError
+    │   │   └── AlreadyPublishedError
+    │   ├── UnknownContributionError
+    │   └── RegistryUnreachableError
+    ├── PeerError                  between this host and others
+    │   ├── UnknownPeerError
+    │   ├── PeerUnreachableError
+    │   ├── RefusedMessageError
+    │   └── QueueFullError
     └── PlanError
         └── UnknownPlanError
 
@@ -245,10 +263,32 @@ from inwit.errors.stores import (
     UnserialisableError,
     WrongKeyError,
 )
+from inwit.errors.trust import (
+    AlreadyPublishedError,
+    BadSignatureError,
+    LevelTooLowError,
+    LookalikeError,
+    MetadataError,
+    NamespaceError,
+    PeerError,
+    PeerUnreachableError,
+    PublishError,
+    QueueFullError,
+    RefusedMessageError,
+    RegistryUnreachableError,
+    TooFewSignaturesError,
+    TrustError,
+    UnknownContributionError,
+    UnknownPeerError,
+    UnsignedPackageError,
+    WrongRootError,
+)
 
 __all__ = [
     "AddressInUseError",
     "AgentDefinitionError",
+    "AlreadyPublishedError",
+    "BadSignatureError",
     "BudgetExceededError",
     "ChatHistoryError",
     "CheckpointingOffError",
@@ -288,8 +328,11 @@ __all__ = [
     "InvalidToolResultError",
     "InvalidUpdateError",
     "InwitError",
+    "LevelTooLowError",
+    "LookalikeError",
     "MalformedIdError",
     "MalformedInputError",
+    "MetadataError",
     "MethodNotAllowedError",
     "MissingFunctionError",
     "MissingLibraryError",
@@ -299,6 +342,7 @@ __all__ = [
     "ModelCallError",
     "ModelDefinitionError",
     "ModelUnreachableError",
+    "NamespaceError",
     "NoCacheError",
     "NoEntryError",
     "NoParentError",
@@ -312,8 +356,14 @@ __all__ = [
     "NothingToUndoError",
     "OpenQuestionsError",
     "OutsideNodeError",
+    "PeerError",
+    "PeerUnreachableError",
     "PlanError",
+    "PublishError",
+    "QueueFullError",
+    "RefusedMessageError",
     "RegistryError",
+    "RegistryUnreachableError",
     "ReplayedError",
     "RequestError",
     "StateVersionError",
@@ -330,19 +380,23 @@ __all__ = [
     "ThreadGapError",
     "ThreadTakenError",
     "TokenBudgetError",
+    "TooFewSignaturesError",
     "TooLargeError",
     "TooManyStreamsError",
     "ToolDefinitionError",
+    "TrustError",
     "UnauthorizedError",
     "UndeclaredRouteError",
     "UndiffableError",
     "UnknownCheckpointError",
+    "UnknownContributionError",
     "UnknownExecutionError",
     "UnknownGraphError",
     "UnknownKeyError",
     "UnknownMcpNameError",
     "UnknownNodeError",
     "UnknownPackageError",
+    "UnknownPeerError",
     "UnknownPlanError",
     "UnknownRouteError",
     "UnknownSubgraphError",
@@ -355,7 +409,9 @@ __all__ = [
     "UnreplayableError",
     "UnserialisableError",
     "UnshowableSchemaError",
+    "UnsignedPackageError",
     "WrongKeyError",
+    "WrongRootError",
     "nearest",
     "shorten",
 ]
