@@ -27,6 +27,7 @@ class Inwit(LazyGroup):
         "diff": "diff",
         "pkg": "pkg",
         "self-improve": "self_improve",
+        "audit": "audit",
         "doctor": "doctor",
         "explain": "explain",
         "completion": "completion",
