@@ -13,6 +13,21 @@ PlanStatus = Literal[
     "rejected", "superseded", "expired",
 ]  # fmt: skip
 OPEN_PLAN_STATUSES: tuple[PlanStatus, ...] = ("proposed", "validated", "approved", "in_progress")
+_CLOSING: tuple[PlanStatus, ...] = ("rejected", "superseded", "expired")
+MOVES: dict[str, tuple[PlanStatus, ...]] = {
+    "": ("proposed",),
+    "proposed": ("validated", *_CLOSING),
+    "validated": ("approved", *_CLOSING),
+    "approved": ("in_progress", *_CLOSING),
+    "in_progress": ("implemented", "rolled_back", "failed", *_CLOSING),
+    "implemented": ("rolled_back",),
+    "rolled_back": (),
+    "failed": (),
+    "rejected": (),
+    "superseded": (),
+    "expired": (),
+}
+"""Where a plan of each status may go; nowhere else."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=False):

@@ -131,7 +131,12 @@
     │   ├── RefusedMessageError
     │   └── QueueFullError
     └── PlanError
-        └── UnknownPlanError
+        ├── UnknownPlanError
+        ├── IllegalMoveError
+        ├── PlanChangedError
+        ├── PrincipalError
+        ├── ExpiredPlanError
+        └── InapplicableError
 
 An error carries a stable ``code`` for machines, a message with the offending value, and a
 ``hint`` that names the way out.
@@ -217,8 +222,13 @@ from inwit.errors.policies import (
 )
 from inwit.errors.registries import (
     EncoderError,
+    ExpiredPlanError,
+    IllegalMoveError,
+    InapplicableError,
     InvalidPackageError,
+    PlanChangedError,
     PlanError,
+    PrincipalError,
     RegistryError,
     UnknownPackageError,
     UnknownPlanError,
@@ -303,11 +313,14 @@ __all__ = [
     "ExecutionCancelledError",
     "ExecutionError",
     "ExecutionTimeoutError",
+    "ExpiredPlanError",
     "FencedError",
     "ForbiddenError",
     "GraphError",
     "GraphRecursionError",
     "HostError",
+    "IllegalMoveError",
+    "InapplicableError",
     "IncompleteStateError",
     "InternalError",
     "InvalidAnswerError",
@@ -358,7 +371,9 @@ __all__ = [
     "OutsideNodeError",
     "PeerError",
     "PeerUnreachableError",
+    "PlanChangedError",
     "PlanError",
+    "PrincipalError",
     "PublishError",
     "QueueFullError",
     "RefusedMessageError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from inwit.errors.base import InwitError, nearest, shorten
 
@@ -59,3 +59,48 @@ class UnknownPlanError(PlanError):
         super().__init__(
             f"No plan {shorten(plan_id)}.", hint="`inwit self-improve plans` lists them."
         )
+
+
+class IllegalMoveError(PlanError):
+    """A plan cannot go from its status to the one that was asked for."""
+
+    code = "plan.illegal_move"
+    status = 409
+
+    def __init__(self, plan_id: str, source: str, target: str, allowed: Sequence[str]) -> None:
+        ways = f"From here it may become {', '.join(allowed)}." if allowed else "It is closed."
+        super().__init__(f"Plan {plan_id} is {source} and cannot become {target}.", hint=ways)
+
+
+class PlanChangedError(PlanError):
+    """Someone else has decided on the plan meanwhile."""
+
+    code = "plan.changed"
+    status = 409
+
+    def __init__(self, plan_id: str, expected: int, found: int, told: str) -> None:
+        super().__init__(
+            f"Plan {plan_id} has revision {found}, not {expected}: {told}.",
+            hint=f"Look at it again, then decide with revision {found}.",
+        )
+
+
+class PrincipalError(PlanError):
+    """Who asks may not do that with a plan."""
+
+    code = "plan.principal"
+    status = 403
+
+
+class ExpiredPlanError(PlanError):
+    """What the plan is about is gone."""
+
+    code = "plan.expired"
+    status = 409
+
+
+class InapplicableError(PlanError):
+    """A plan's actions cannot be applied as they are."""
+
+    code = "plan.inapplicable"
+    status = 409
