@@ -12,10 +12,10 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import apsw
 import msgspec
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from inwit.runtime.store.database import Database
 
+T = TypeVar("T")
 ROOM: Final = "audit"
 MIGRATIONS: Final = (
     """
@@ -326,7 +327,7 @@ def _head(connection: apsw.Connection) -> Head | None:
 def _signed_head(connection: apsw.Connection) -> tuple[int, str, bytes] | None:
     if not _is_there(connection):
         return None
-    found = connection.execute("SELECT seq, hash, signature FROM audit_head").fetchall()
+    found: list[Any] = connection.execute("SELECT seq, hash, signature FROM audit_head").fetchall()
     return found[0] if found else None
 
 
@@ -413,5 +414,5 @@ def _folder(where: Where | Database) -> Path | None:
     return _database(where).path.parent
 
 
-def _read(where: Where | Database, work: Any) -> Any:
+def _read(where: Where | Database, work: Callable[[apsw.Connection], T]) -> T:
     return work(where) if isinstance(where, apsw.Connection) else _database(where).read(work)
