@@ -1,0 +1,160 @@
+"""The tables of a registry, in a file of SQLite or in PostgreSQL; the statements are the same."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inwit.errors import StoreReadOnlyError
+from inwit.runtime.checkpoints.postgres_pool import Pool
+from inwit.runtime.store.connection import store_errors
+
+if TYPE_CHECKING:
+    import apsw
+    from psycopg import Connection
+
+Row = tuple[Any, ...]
+_LOCK = 0x696E7774
+"""The advisory lock of PostgreSQL under which a registry writes."""
+_BUSY_MS = 10_000
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS releases (
+        digest TEXT PRIMARY KEY, id TEXT NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL,
+        description TEXT NOT NULL, manifest TEXT NOT NULL, envelope TEXT NOT NULL,
+        size_bytes BIGINT NOT NULL, level TEXT NOT NULL, publisher TEXT NOT NULL,
+        published_at TEXT NOT NULL, yanked_at TEXT, yanked_why TEXT NOT NULL DEFAULT '',
+        installs BIGINT NOT NULL DEFAULT 0, UNIQUE (id, version)
+    )""",
+    """CREATE TABLE IF NOT EXISTS advisories (
+        id TEXT PRIMARY KEY, package TEXT NOT NULL, versions TEXT NOT NULL, severity TEXT NOT NULL,
+        summary TEXT NOT NULL, published_at TEXT NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS contributions (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, package TEXT NOT NULL, status TEXT NOT NULL,
+        created_at TEXT NOT NULL, json TEXT NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS tokens (
+        digest TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
+        made_at TEXT NOT NULL, expires_at TEXT
+    )""",
+)
+
+
+class Statements(Protocol):
+    """Runs one statement with ``?`` for each value, and gives its rows."""
+
+    def __call__(self, sql: str, *values: Any) -> list[Row]: ...
+
+
+class Rows(Protocol):
+    """The tables. A transaction writes alone, whole or not at all, among all processes."""
+
+    def transaction(self) -> AbstractContextManager[Statements]:
+        """Write; no other process does meanwhile."""
+        ...
+
+    def read(self, sql: str, *values: Any) -> list[Row]:
+        """Read what is committed."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class SqliteRows:
+    """Tables in a file of the registry's folder. Reading makes no file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: apsw.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Statements]:
+        with self._lock, store_errors(self._path):
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda sql, *values: connection.execute(sql, values).fetchall()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def read(self, sql: str, *values: Any) -> list[Row]:
+        with self._lock, store_errors(self._path):
+            if self._connection is None and not self._path.exists():
+                return []
+            return self._open().execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close(True)
+                self._connection = None
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is None:
+            import apsw
+
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as exc:
+                raise StoreReadOnlyError(self._path, exc.strerror or str(exc)) from exc
+            connection = apsw.Connection(str(self._path))
+            connection.set_busy_timeout(_BUSY_MS)
+            connection.pragma("journal_mode", "wal")
+            for table in TABLES:
+                connection.execute(table)
+            self._connection = connection
+        return self._connection
+
+
+class PostgresRows:
+    """Tables in a database of PostgreSQL, in the schema that the connection string chooses."""
+
+    def __init__(self, conninfo: str, *, size: int = 4) -> None:
+        self._pool = Pool(conninfo, size)
+        self._is_made = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[Statements]:
+        with self._connected() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            yield lambda sql, *values: _run(connection, sql, values)
+
+    def read(self, sql: str, *values: Any) -> list[Row]:
+        with self._connected() as connection:
+            return _run(connection, sql, values)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._pool.connection() as connection:
+            if not self._is_made:
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                    for table in TABLES:
+                        connection.execute(table.encode())
+                self._is_made = True
+            yield connection
+
+
+def open_rows(place: str | Path) -> Rows:
+    """Open a file of SQLite, or the tables behind ``postgresql://…``."""
+    if str(place).startswith(("postgres://", "postgresql://")):
+        return PostgresRows(str(place))
+    return SqliteRows(Path(place))
+
+
+def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    cursor = connection.execute(sql.replace("?", "%s").encode(), values)
+    return cursor.fetchall() if cursor.description else []
