@@ -108,9 +108,15 @@
     │   ├── NoTokenError
     │   ├── TooManyStreamsError
     │   └── InternalError
+    ├── FetchError                 what other machines are asked for
+    │   ├── FetchUrlError
+    │   ├── FetchFailedError
+    │   ├── FetchTooLargeError
+    │   └── PrivateAddressError
     ├── RegistryError
     │   ├── UnknownPackageError
     │   ├── InvalidPackageError
+    │   ├── ArchiveError
     │   ├── EncoderError
     │   ├── TrustError             where something comes from is not proved
     │   │   ├── UnsignedPackageError
@@ -183,6 +189,13 @@ from inwit.errors.executions import (
     UnrecordedCallError,
     UnreplayableError,
 )
+from inwit.errors.fetching import (
+    FetchError,
+    FetchFailedError,
+    FetchTooLargeError,
+    FetchUrlError,
+    PrivateAddressError,
+)
 from inwit.errors.graphs import (
     AgentDefinitionError,
     DuplicateNodeError,
@@ -221,6 +234,7 @@ from inwit.errors.policies import (
     TokenBudgetError,
 )
 from inwit.errors.registries import (
+    ArchiveError,
     EncoderError,
     ExpiredPlanError,
     IllegalMoveError,
@@ -298,6 +312,7 @@ __all__ = [
     "AddressInUseError",
     "AgentDefinitionError",
     "AlreadyPublishedError",
+    "ArchiveError",
     "BadSignatureError",
     "BudgetExceededError",
     "ChatHistoryError",
@@ -315,6 +330,10 @@ __all__ = [
     "ExecutionTimeoutError",
     "ExpiredPlanError",
     "FencedError",
+    "FetchError",
+    "FetchFailedError",
+    "FetchTooLargeError",
+    "FetchUrlError",
     "ForbiddenError",
     "GraphError",
     "GraphRecursionError",
@@ -374,6 +393,7 @@ __all__ = [
     "PlanChangedError",
     "PlanError",
     "PrincipalError",
+    "PrivateAddressError",
     "PublishError",
     "QueueFullError",
     "RefusedMessageError",

@@ -36,6 +36,20 @@ class InvalidPackageError(RegistryError):
         super().__init__(f"{file}: {field} is {shorten(value)}.", hint=hint)
 
 
+class ArchiveError(RegistryError):
+    """An archive of a package holds what is refused: paths that lead out, links, too much."""
+
+    code = "registry.archive"
+    status = 422
+
+    def __init__(self, place: str, field: str, value: object, allowed: object) -> None:
+        self.place = place
+        self.field = field
+        self.value = value
+        limit = f"At most {allowed:,}." if isinstance(allowed, int) else f"Allowed: {allowed}."
+        super().__init__(f"{shorten(place)}: {field} is {shorten(value)}.", hint=limit)
+
+
 class EncoderError(RegistryError):
     """The encoder's library or files are missing or are not the pinned ones."""
 

@@ -5,61 +5,42 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from inwit.errors import InvalidPackageError, nearest
+from inwit.registry.package import (
+    FILE_NAME,
+    KINDS,
+    MAX_BYTES,
+    About,
+    Capabilities,
+    Dependency,
+    Kind,
+    Lineage,
+    PackageManifest,
+    Permissions,
+    schema,
+)
 
-FILE_NAME = "inwit-package.toml"
-MAX_BYTES = 64 * 1024
-
-Kind = Literal[
-    "graph-template",
-    "node-library",
-    "tool-pack",
-    "checkpointer-backend",
-    "model-connector",
-    "prompt-library",
+__all__ = [
+    "FILE_NAME",
+    "KINDS",
+    "Kind",
+    "Origin",
+    "Package",
+    "PackageManifest",
+    "module_file",
+    "parse_manifest",
+    "read_manifest",
+    "read_package",
+    "schema",
 ]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Origin = Literal["shipped", "project", "user"]
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
-_Version = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$")]
-_Line = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\r\n]+$")]
-_Requirement = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[a-z0-9, -]+\])?\s*([<>=!~].*)?$")
-]
-_EntryPoint = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?$")
-]
-
-
-class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[package]``. `requires` are requirements as pip reads them."""
-
-    namespace: _Name
-    name: _Name
-    version: _Version
-    kind: Kind
-    description: _Line
-    keywords: tuple[_Line, ...] = ()
-    authors: Annotated[tuple[_Line, ...], msgspec.Meta(min_length=1)]
-    licence: _Line
-    requires: tuple[_Requirement, ...] = ()
-
-
-class PackageManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file. `provides` lists names by what they are: nodes, tools, prompts, states.
-
-    An entry point is ``module`` or ``module:attribute``, found in the package's folder; ``default``
-    is what loading the package gives.
-    """
-
-    package: About
-    provides: dict[str, tuple[_Line, ...]] = {}
-    entry_points: dict[str, _EntryPoint]
+Origin = Literal["shipped", "project", "user", "installed"]
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +59,10 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     entry_points: dict[str, str]
     origin: Origin
     folder: str
+    capabilities: Capabilities = Capabilities()
+    dependencies: dict[str, str | Dependency] = {}
+    permissions: Permissions = Permissions()
+    lineage: Lineage = Lineage()
 
     @property
     def source(self) -> str:
@@ -92,33 +77,21 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             return ""
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the file, published as ``manifests/package.schema.json``."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": FILE_NAME,
-        **msgspec.json.schema(PackageManifest),
-    }
-
-
-def read_package(folder: Path, origin: Origin) -> Package:
+def read_package(folder: Path, origin: Origin, *, in_place: bool = True) -> Package:
     """Read the manifest of the package in ``…/namespace/name``.
+
+    What is installed lies elsewhere: `in_place=False` takes it from any folder.
 
     Raises:
         InvalidPackageError: It cannot be read, or a field does not hold what it must; the error
             names the file, the field, its value and the way out.
     """
-    path = folder / FILE_NAME
-    table = _parsed(path)
-    try:
-        manifest = msgspec.convert(table, PackageManifest)
-    except msgspec.ValidationError as exc:
-        raise _invalid(path, table, str(exc)) from exc
+    manifest = read_manifest(folder)
     about = manifest.package
-    _check_place(path, about)
-    _check_entry_points(path, manifest.entry_points)
+    if in_place:
+        _check_place(folder / FILE_NAME, about)
     return Package(
-        id=f"{about.namespace}/{about.name}",
+        id=manifest.id,
         version=about.version,
         kind=about.kind,
         name=about.name,
@@ -131,7 +104,41 @@ def read_package(folder: Path, origin: Origin) -> Package:
         entry_points=manifest.entry_points,
         origin=origin,
         folder=str(folder),
+        capabilities=manifest.capabilities,
+        dependencies=manifest.dependencies,
+        permissions=manifest.permissions,
+        lineage=manifest.lineage,
     )
+
+
+def read_manifest(folder: Path) -> PackageManifest:
+    """Read and check the manifest in a folder, with the modules that its entry points name.
+
+    Raises:
+        InvalidPackageError: As for `read_package`.
+    """
+    path = folder / FILE_NAME
+    manifest = parse_manifest(_content(path), str(path))
+    _check_entry_points(path, manifest.entry_points)
+    return manifest
+
+
+def parse_manifest(content: bytes, file: str = FILE_NAME) -> PackageManifest:
+    """Check the bytes of a manifest, as an archive or a registry hands them over.
+
+    Raises:
+        InvalidPackageError: As for `read_package`; `file` is what it names.
+    """
+    table = _parsed(content, file)
+    try:
+        manifest = msgspec.convert(table, PackageManifest)
+    except msgspec.ValidationError as exc:
+        raise _invalid(file, table, str(exc)) from exc
+    _check_versions(file, manifest)
+    if "default" not in manifest.entry_points:
+        hint = "Add `default`: what loading the package gives."
+        raise InvalidPackageError(file, "entry_points", sorted(manifest.entry_points), hint)
+    return manifest
 
 
 def module_file(folder: Path, module: str) -> Path | None:
@@ -143,21 +150,46 @@ def module_file(folder: Path, module: str) -> Path | None:
     return None
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InvalidPackageError(
-                str(path), "its size in bytes", size, f"At most {MAX_BYTES:,} bytes are read."
-            )
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as exc:
         raise InvalidPackageError(str(path), "the file", exc.strerror, "Make it readable.") from exc
+
+
+def _parsed(content: bytes, file: str) -> dict[str, Any]:
+    if len(content) > MAX_BYTES:
+        hint = f"At most {MAX_BYTES:,} bytes are read."
+        raise InvalidPackageError(file, "its size in bytes", len(content), hint)
+    try:
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError as exc:
         value = exc.object[exc.start : exc.start + 8]
-        raise InvalidPackageError(str(path), "its text", value, "Save it as UTF-8.") from exc
-    except tomllib.TOMLDecodeError as exc:
-        raise InvalidPackageError(str(path), "its syntax", str(exc), "It must be TOML.") from exc
+        raise InvalidPackageError(file, "its text", value, "Save it as UTF-8.") from exc
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise InvalidPackageError(file, "its syntax", str(exc), "It must be TOML.") from exc
+
+
+def _check_versions(file: str, manifest: PackageManifest) -> None:
+    """Versions and ranges are those of PEP 440, so that they have one order."""
+    about = manifest.package
+    try:
+        Version(about.version)
+    except InvalidVersion as exc:
+        hint = "A version is written as PEP 440 says, as 1.2.0 or 2.0rc1."
+        raise InvalidPackageError(file, "package.version", about.version, hint) from exc
+    ranges = {"package.inwit": about.inwit}
+    for extra in (None, *manifest.extras):
+        where = f"extras.{extra}" if extra else "dependencies"
+        for package_id, needs in manifest.needs((extra,) if extra else ()).items():
+            ranges |= {f"{where}.{package_id}": one.version for one in needs}
+    for field, wanted in ranges.items():
+        try:
+            SpecifierSet(wanted)
+        except InvalidSpecifier as exc:
+            hint = 'A range is written as PEP 440 says, as ">=1.2,<2".'
+            raise InvalidPackageError(file, field, wanted, hint) from exc
 
 
 def _check_place(path: Path, about: About) -> None:
@@ -173,10 +205,6 @@ def _check_place(path: Path, about: About) -> None:
 
 
 def _check_entry_points(path: Path, entry_points: dict[str, str]) -> None:
-    if "default" not in entry_points:
-        names = sorted(entry_points)
-        hint = "Add `default`: what loading the package gives."
-        raise InvalidPackageError(str(path), "entry_points", names, hint)
     for name, value in entry_points.items():
         module = value.partition(":")[0]
         if module_file(path.parent, module) is None:
@@ -184,7 +212,7 @@ def _check_entry_points(path: Path, entry_points: dict[str, str]) -> None:
             raise InvalidPackageError(str(path), f"entry_points.{name}", value, hint)
 
 
-def _invalid(path: Path, table: dict[str, Any], message: str) -> InvalidPackageError:
+def _invalid(file: str, table: dict[str, Any], message: str) -> InvalidPackageError:
     """Name the field, its value and the way out from what the checker says."""
     reason, _, place = message.partition(" - at `$")
     keys = re.findall(r"\.([\w-]+)|\[(\d+)\]|\[\.\.\.\]", place)
@@ -193,15 +221,23 @@ def _invalid(path: Path, table: dict[str, Any], message: str) -> InvalidPackageE
     if lacking:
         name = ".".join(part for part in (field, lacking[2]) if part)
         if lacking[1] == "unknown":
-            known = About.__struct_fields__ if field else PackageManifest.__struct_fields__
+            known = _TABLES.get(field, PackageManifest).__struct_fields__
             return InvalidPackageError(
-                str(path), name, _at(table, name), f"No such field. {nearest(lacking[2], known)}"
+                file, name, _at(table, name), f"No such field. {nearest(lacking[2], known)}"
             )
-        return InvalidPackageError(str(path), name, None, "Add it; it is required.")
+        return InvalidPackageError(file, name, None, "Add it; it is required.")
     hint = f"{reason}."
     if field == "package.kind":
         hint = nearest(str(_at(table, field)), KINDS)
-    return InvalidPackageError(str(path), field or "the file", _at(table, field), hint)
+    return InvalidPackageError(file, field or "the file", _at(table, field), hint)
+
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "package": About,
+    "capabilities": Capabilities,
+    "permissions": Permissions,
+    "lineage": Lineage,
+}
 
 
 def _at(table: Any, field: str) -> Any:

@@ -280,7 +280,15 @@ def test_without_the_extra_names_and_words_still_find(
     ("old", "new", "field", "hint"),
     [
         ('kind = "tool-pack"', 'kind = "tool-pak"', "package.kind", "Did you mean 'tool-pack'?"),
-        ('version = "1.2.3"', 'version = "1.2"', "package.version", "matching regex"),
+        ('version = "1.2.3"', 'version = "1.2.x"', "package.version", "PEP 440"),
+        ('licence = "MIT"', 'licence = "MIT"\ninwit = "1.2"', "package.inwit", "PEP 440"),
+        (
+            "[provides]",
+            '[dependencies]\n"acme/x" = ">>1"\n[provides]',
+            "dependencies.acme/x",
+            "PEP",
+        ),
+        ("[provides]", "[permissions]\nnetwrk = []\n[provides]", "permissions.netwrk", "'network'"),
         ('version = "1.2.3"', "version = 1", "package.version", "Expected `str`"),
         ('version = "1.2.3"\n', "", "package.version", "required"),
         ('licence = "MIT"', 'license = "MIT"', "package.licen", ""),
