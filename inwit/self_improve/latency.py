@@ -12,6 +12,7 @@ from inwit.events import timestamp
 from inwit.plans import Effect
 from inwit.runtime.manifest import NodeFacts
 from inwit.self_improve import stats
+from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.findings import Draft, Finding, Held, Lack, Look, Seen, Thresholds, shown
 from inwit.self_improve.slowdown import (
     Pair,
@@ -22,7 +23,7 @@ from inwit.self_improve.slowdown import (
     shift_of,
     timed,
 )
-from inwit.self_improve.window import NodeCall, Window, has_side_effects
+from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "latency_regression"
 _METHOD = "Hodges-Lehmann ratio of block medians, 95 % order-statistic interval; Mann-Whitney"
@@ -102,7 +103,7 @@ def _finding(
     window: Window, baseline: Window | None, shift: Shift, notes: tuple[str, ...]
 ) -> Finding:
     pair, (point, low, high) = shift.pair, shift.ratio
-    older_version = pair.older[-1].visit.graph_version
+    older_version = pair.older[-1].execution.graph_version
     if pair.kind == "version":
         since = f"since version {window.graph_version} (before: {older_version})"
     else:
@@ -127,7 +128,7 @@ def _finding(
 def repeated_ms(window: Window, pair: Pair) -> float:
     """The mean time that a later visit spends on tool and model calls made before in its execution."""
     made: set[tuple[str, str, str, str]] = set()
-    later = {call.visit.execution_id for call in pair.newer}
+    later = {call.execution_id for call in pair.newer}
     spent = 0.0
     for call in window.outer_calls:
         if call.node != pair.node or call.execution_id not in later:
@@ -147,18 +148,18 @@ def _change_time(pair: Pair) -> str:
         score += 1 if call.self_ms < middle else -1
         if score > best:
             best, at = score, place + 1
-    return timestamp(calls[min(at, len(calls) - 1)].visit.started_ns)
+    return timestamp(calls[min(at, len(calls) - 1)].started_ns)
 
 
 def _figures(calls: Sequence[NodeCall]) -> dict[str, Any]:
     times = [call.self_ms for call in calls]
     return {
-        "graph_version": calls[-1].visit.graph_version,
+        "graph_version": calls[-1].execution.graph_version,
         "visits": len(calls),
         "median_ms": round(median(times), 4),
         "p95_ms": round(stats.quantile(times, 0.95), 4),
-        "from": timestamp(calls[0].visit.started_ns),
-        "to": timestamp(calls[-1].visit.started_ns),
+        "from": timestamp(calls[0].started_ns),
+        "to": timestamp(calls[-1].started_ns),
     }
 
 
@@ -168,8 +169,8 @@ def _evidence(calls: Sequence[NodeCall], when: str) -> tuple[Evidence, ...]:
     typical = sorted(calls, key=lambda call: abs(call.self_ms - middle))[:3]
     return tuple(
         Evidence(
-            uri=call.visit.uri,
-            quote=f"node {shown(call.visit.node)} visit {call.visit.visit}: {call.self_ms:.3f} ms",
+            uri=call.uri,
+            quote=f"node {shown(call.node)} visit {call.number}: {call.self_ms:.3f} ms",
             why=f"A typical visit {when} the change: {call.self_ms:.3f} ms.",
         )
         for call in typical

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from inwit.errors import ExecutionError, GraphError
-from inwit.events import Event, NodeEntered
+from inwit.errors import GraphError
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.store.batches import Batches
+from inwit.runtime.store.expand import About
+from inwit.runtime.store.fold import Batch, Folder
 from inwit.runtime.views import Execution
-from inwit.self_improve.window import Window, build_window
+from inwit.self_improve.tracing import read_rows
+from inwit.self_improve.window import Window, WindowBuilder
 
 if TYPE_CHECKING:
     from inwit.runtime.store import Store
 
-_TYPES = (
-    "execution_started", "node_entered", "node_failed", "state_changed", "cache_hit",
-    "tool_started", "tool_completed", "tool_failed", "llm_started", "llm_completed",
-)  # fmt: skip
 _PAGE = 200
 
 
@@ -54,24 +52,30 @@ def _another_version(store: Store, graph: str, version: str) -> str | None:
 
 
 def _newest(store: Store, graph: str, version: str | None, most: int) -> list[Execution]:
-    found: list[Execution] = []
-    cursor = None
-    while len(found) < most:
-        limit = min(_PAGE, most - len(found))
-        page = store.executions(graph=graph, version=version, limit=limit, cursor=cursor)
-        found.extend(page.items)
-        cursor = page.cursor
-        if cursor is None:
-            break
-    return found
+    return store.newest(most, graph=graph, version=version)
 
 
 def _window(store: Store, graph: str, version: str, most: int) -> Window:
-    executions = sorted(_newest(store, graph, version, most), key=lambda one: one.position)
-    visits = store.recent_visits(graph, version=version, executions=most)
-    traces = {one.execution_id: _trace(store, one) for one in executions}
-    known = (graph, version, _manifest(store, graph, version))
-    return build_window(known, executions, visits, traces)
+    builder = WindowBuilder((graph, version, _manifest(store, graph, version)))
+    executions = _newest(store, graph, version, most)
+    for one in reversed(executions):
+        trace = builder.gatherer(one)
+        batches = _batches(store, one)
+        read_rows(batches, trace)
+        about = About(
+            execution_id=one.execution_id, graph_name=one.graph_name,
+            graph_version=one.graph_version, thread_id=one.thread_id,
+            parent_execution_id=one.parent_execution_id,
+        )  # fmt: skip
+        builder.add(one, Folder(about).visits(batches), trace)
+    return builder.window()
+
+
+def _batches(store: Store, execution: Execution) -> list[Batch]:
+    """The rows of an execution. One that retention takes away meanwhile has none."""
+    return store.database.read(
+        lambda connection: list(Batches(connection, store.redactor).of(execution.execution_id))
+    )
 
 
 def _manifest(store: Store, graph: str, version: str) -> GraphManifest | None:
@@ -79,19 +83,3 @@ def _manifest(store: Store, graph: str, version: str) -> GraphManifest | None:
         return store.graph(graph, version=version).manifest
     except GraphError:
         return None
-
-
-def _trace(store: Store, execution: Execution) -> tuple[Sequence[Event], Mapping[str, Any] | None]:
-    """The events of an execution, and the state that its first node met.
-
-    An execution that retention takes away meanwhile has none.
-    """
-    try:
-        events = store.events(execution.execution_id, types=_TYPES)
-        first = next((event for event in events if isinstance(event, NodeEntered)), None)
-        if first is None:
-            return events, None
-        state = store.state_at(execution.execution_id, first.seq)
-    except ExecutionError:
-        return (), None
-    return events, state

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from inwit.answers import Evidence
 from inwit.plans import Effect
 from inwit.self_improve import stats
+from inwit.self_improve.calls import NodeCall, OuterCall
 from inwit.self_improve.contents import Content
 from inwit.self_improve.findings import Draft, Finding, Held, Look, Seen, Thresholds, shown
-from inwit.self_improve.window import NodeCall, OuterCall, Window, has_side_effects
+from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "repeated_calls"
 
@@ -114,11 +115,11 @@ def _series(window: Window) -> list[_Series]:
 
 def _node_made(call: NodeCall) -> _Made | None:
     # A node that gives nothing is called for its effect, whether it declares that or not.
-    if call.is_cached or call.visit.status != "completed" or not call.given or not call.gave:
+    if call.is_cached or call.status != "completed" or not call.given or not call.gave:
         return None
     return _Made(
-        execution_id=call.visit.execution_id, thread_id=call.thread_id, given=call.given,
-        gave=call.gave, spent_ms=call.self_ms, uri=call.visit.uri,
+        execution_id=call.execution_id, thread_id=call.thread_id, given=call.given,
+        gave=call.gave, spent_ms=call.self_ms, uri=call.uri,
     )  # fmt: skip
 
 

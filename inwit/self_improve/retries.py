@@ -11,6 +11,7 @@ from inwit.answers import Evidence
 from inwit.plans import Effect
 from inwit.runtime.manifest import NodeFacts
 from inwit.self_improve import stats
+from inwit.self_improve.calls import FailedAttempt, NodeCall
 from inwit.self_improve.findings import (
     Draft,
     Finding,
@@ -21,7 +22,7 @@ from inwit.self_improve.findings import (
     quote,
     shown,
 )
-from inwit.self_improve.window import FailedAttempt, NodeCall, Window
+from inwit.self_improve.window import Window
 
 DETECTOR = "retry_storm"
 _CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,80}")
@@ -32,7 +33,7 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     before = baseline.by_node() if baseline else {}
     looks, lacks = [], []
     for node, calls in window.by_node().items():
-        retried = sum(call.visit.attempts > 1 for call in calls)
+        retried = sum(call.attempts > 1 for call in calls)
         if len(calls) < limits.retries_min:
             continue
         p = stats.binomial_tail(retried, len(calls), limits.retry_share_floor)
@@ -76,10 +77,10 @@ def _finding(
 ) -> Finding:
     calls = window.by_node()[node]
     p, low, high = tested
-    retried = [call for call in calls if call.visit.attempts > 1]
+    retried = [call for call in calls if call.attempts > 1]
     share = len(retried) / len(calls)
     failures = _failures(window, node, retried)
-    wasted = sum(call.visit.retry_ms for call in retried)
+    wasted = sum(call.retry_ms for call in retried)
     causes = Counter(error_class(failure) for failure in failures)
     named = ", ".join(f"{name} ×{n}" for name, n in causes.most_common(3)) or "errors not recorded"
     candidate = _figures(calls) | {"errors": dict(causes.most_common(10))}
@@ -106,36 +107,36 @@ def _finding(
 def _compared(calls: Sequence[NodeCall], before: Sequence[NodeCall]) -> str:
     if not before:
         return ""
-    hits, old = (sum(c.visit.attempts > 1 for c in side) for side in (calls, before))
+    hits, old = (sum(c.attempts > 1 for c in side) for side in (calls, before))
     p = stats.fisher_greater(hits, len(calls), old, len(before))
     change = "more than" if p <= 0.05 else "not clearly more than"
     return f"; {change} in the version before ({old} of {len(before)}, Fisher p {p:.2g})"
 
 
 def _figures(calls: Sequence[NodeCall]) -> dict[str, Any]:
-    retried = [call for call in calls if call.visit.attempts > 1]
+    retried = [call for call in calls if call.attempts > 1]
     return {
-        "graph_version": calls[-1].visit.graph_version,
+        "graph_version": calls[-1].execution.graph_version,
         "visits": len(calls),
         "retried_visits": len(retried),
-        "retries": sum(call.visit.attempts - 1 for call in calls),
-        "failed_after_retries": sum(call.visit.status == "failed" for call in retried),
-        "wasted_ms": round(sum(call.visit.retry_ms for call in retried), 3),
+        "retries": sum(call.attempts - 1 for call in calls),
+        "failed_after_retries": sum(call.status == "failed" for call in retried),
+        "wasted_ms": round(sum(call.retry_ms for call in retried), 3),
     }
 
 
 def _failures(window: Window, node: str, retried: Sequence[NodeCall]) -> list[FailedAttempt]:
-    visits = {(call.visit.execution_id, call.visit.visit) for call in retried}
+    visits = {(call.execution_id, call.number) for call in retried}
     return [
         failure
         for failure in window.failures
-        if failure.node == node and (failure.event.execution_id, failure.visit) in visits
+        if failure.node == node and (failure.execution.execution_id, failure.visit) in visits
     ]
 
 
 def error_class(failure: FailedAttempt) -> str:
     """The class of an error, when it can be one; what else a trace says there is not repeated."""
-    name = failure.event.error.type
+    name = failure.error.type
     return name if _CLASS_NAME.fullmatch(name) else "unnamed error"
 
 
@@ -152,16 +153,16 @@ def _evidence(
     ]
     seen = tuple(
         Evidence(
-            uri=failure.event.uri,
-            quote=quote(f"{error_class(failure)}: {failure.event.error.message}"),
+            uri=failure.uri,
+            quote=quote(f"{error_class(failure)}: {failure.error.message}"),
             why="An attempt that failed and was tried again.",
         )
         for failure in chosen
     )
     return seen or tuple(
         Evidence(
-            uri=call.visit.uri,
-            quote=f"node {shown(call.visit.node)}: {call.visit.attempts} attempts",
+            uri=call.uri,
+            quote=f"node {shown(call.node)}: {call.attempts} attempts",
             why="A visit that needed several attempts.",
         )
         for call in retried[-5:]
@@ -169,7 +170,7 @@ def _evidence(
 
 
 def _draft(window: Window, node: str, retried: Sequence[NodeCall], causes: Counter[str]) -> Draft:
-    lost = [call for call in retried if call.visit.status == "failed"]
+    lost = [call for call in retried if call.status == "failed"]
     facts = window.facts(node)
     cause = causes.most_common(1)[0][0] if causes else "an error"
     if len(lost) * 2 > len(retried):
@@ -188,7 +189,7 @@ def _fail_fast(
 ) -> Draft:
     """Retries that end in failure anyway only delay it."""
     now = _retry_now(facts)
-    point, low, high = stats.bootstrap_mean([call.visit.retry_ms for call in lost])
+    point, low, high = stats.bootstrap_mean([call.retry_ms for call in lost])
     return Draft(
         title=f"Let node {shown(node)} of {shown(window.graph_name)} fail at its first error",
         hypothesis=f"{cause} in node {shown(node)} does not pass by waiting: most visits that were "
@@ -210,7 +211,7 @@ def _wait_longer(
 ) -> Draft:
     """Errors that pass call for fewer and later attempts."""
     now = _retry_now(facts)
-    waits = [c.visit.retry_ms / 1000 / max(c.visit.attempts - 1, 1) for c in retried]
+    waits = [c.retry_ms / 1000 / max(c.attempts - 1, 1) for c in retried]
     initial = round(max(2 * stats.quantile(waits, 0.5), 0.1), 3)
     change = {"initial_interval": initial, "backoff_factor": 2.0, "jitter": True}
     return Draft(

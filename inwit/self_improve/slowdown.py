@@ -9,8 +9,8 @@ from statistics import median
 from typing import Literal
 
 from inwit.self_improve import stats
+from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.findings import Thresholds
-from inwit.self_improve.window import NodeCall
 
 _SPLITS = ((0.5, 4), (0.75, 6))
 """Where a version's own window is divided, and the blocks that the newer side then needs."""
@@ -60,7 +60,7 @@ class Shift:
 def timed(calls: Sequence[NodeCall]) -> list[NodeCall]:
     return [
         call for call in calls
-        if call.visit.status == "completed" and call.self_ms > 0 and not call.is_cached
+        if call.status == "completed" and call.self_ms > 0 and not call.is_cached
     ]  # fmt: skip
 
 

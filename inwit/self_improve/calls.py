@@ -1,0 +1,168 @@
+"""What detectors see of a trace: calls of nodes, of tools and models, failures, scores.
+
+These are many, so they are small: no collector follows them, and values are kept as hashes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from inwit.events import Failure
+from inwit.runtime.views import Execution, Visit
+from inwit.self_improve.contents import Content, Shape
+
+
+class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One finished visit of a node.
+
+    `self_ms` is the time of the attempt that counted, without failed attempts, waits and what
+    overlapped of sync nodes that held the loop. `given` is the content of the keys that the node
+    reads, or of the whole state where its reading is not known; None where the state could not be
+    followed. `gave` is None for an empty update.
+    """
+
+    execution: Execution
+    node: str
+    number: int
+    """Counts the node's visits in the execution, from 1."""
+    status: Literal["completed", "failed", "interrupted"] = "completed"
+    self_ms: float
+    retry_ms: float = 0.0
+    attempts: int = 1
+    started_ns: int
+    entry_seq: int
+    exit_seq: int | None = None
+    given: Content | None = None
+    gave: Content | None = None
+    state: tuple[int, int] | None = None
+    """The whole state without numbers, and its numbers; known in graphs that have a loop."""
+    shape: Shape | None = None
+    ways: tuple[str, ...] = ()
+    """Where it led: the targets."""
+    error: str = ""
+    """The class of the last error."""
+    is_cached: bool = False
+
+    @property
+    def execution_id(self) -> str:
+        return self.execution.execution_id
+
+    @property
+    def thread_id(self) -> str | None:
+        return self.execution.thread_id
+
+    @property
+    def uri(self) -> str:
+        """The event that shows the visit's end."""
+        return f"execution://{self.execution.execution_id}/events/{self.exit_seq or self.entry_seq}"
+
+    @property
+    def ends_ns(self) -> int:
+        return self.started_ns + int((self.self_ms + self.retry_ms) * 1e6)
+
+    @property
+    def visit(self) -> Visit:
+        """The visit as readers of the record know it, without its values."""
+        return Visit(
+            execution_id=self.execution_id, graph_name=self.execution.graph_name,
+            graph_version=self.execution.graph_version, node=self.node, visit=self.number,
+            entry_seq=self.entry_seq, exit_seq=self.exit_seq, started_ns=self.started_ns,
+            duration_ms=self.self_ms + self.retry_ms, status=self.status, attempts=self.attempts,
+            retry_ms=self.retry_ms,
+        )  # fmt: skip
+
+
+class OuterCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One finished call of a tool or a model from within a node."""
+
+    kind: Literal["tool", "model"]
+    name: str
+    execution: Execution
+    node: str
+    number: int = 0
+    """The visit that made it."""
+    seq: int
+    given: Content
+    gave: Content | None
+    duration_ms: float
+    shape: Shape | None = None
+    tokens: int = 0
+    input_tokens: int = 0
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    messages: tuple[int, ...] = ()
+    """The messages that a model was sent, by hash."""
+    start_seq: int = 0
+    asked: tuple[str, ...] = ()
+    """The tools that a model asked for."""
+
+    @property
+    def execution_id(self) -> str:
+        return self.execution.execution_id
+
+    @property
+    def thread_id(self) -> str | None:
+        return self.execution.thread_id
+
+    @property
+    def uri(self) -> str:
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
+
+
+class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a node that raised or ran out of time."""
+
+    node: str
+    visit: int
+    execution: Execution
+    seq: int
+    error: Failure
+
+    @property
+    def uri(self) -> str:
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
+
+
+class FailedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a tool or a model that failed, or of a tool that does not exist."""
+
+    kind: Literal["tool", "model"]
+    name: str
+    node: str
+    execution: Execution
+    seq: int
+    error: Failure
+    is_missing: bool = False
+
+    @property
+    def uri(self) -> str:
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A figure that a node gave with ``ctx.score``."""
+
+    name: str
+    value: float
+    node: str
+    execution: Execution
+    seq: int
+
+    @property
+    def uri(self) -> str:
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution was called with: short values by name, and sizes."""
+
+    execution: Execution
+    seq: int
+    values: dict[str, str | bool]
+    sizes: dict[str, float]
+
+    @property
+    def uri(self) -> str:
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
