@@ -96,7 +96,10 @@
     │   ├── TooLargeError
     │   ├── UnknownUriError
     │   ├── ForbiddenError
+    │   │   └── ScopeError
     │   ├── UnauthorizedError
+    │   │   └── InvalidTokenError
+    │   ├── RateLimitedError
     │   ├── UndiffableError
     │   ├── UnknownRouteError
     │   ├── MethodNotAllowedError
@@ -253,13 +256,16 @@ from inwit.errors.requests import (
     HostError,
     InternalError,
     InvalidLimitError,
+    InvalidTokenError,
     MalformedIdError,
     MalformedInputError,
     MethodNotAllowedError,
     NotInThisVersionError,
     NotJsonError,
     NoTokenError,
+    RateLimitedError,
     RequestError,
+    ScopeError,
     TooLargeError,
     TooManyStreamsError,
     UnauthorizedError,
@@ -356,6 +362,7 @@ __all__ = [
     "InvalidRouteError",
     "InvalidSchemaError",
     "InvalidStateError",
+    "InvalidTokenError",
     "InvalidToolInputError",
     "InvalidToolResultError",
     "InvalidUpdateError",
@@ -396,11 +403,13 @@ __all__ = [
     "PrivateAddressError",
     "PublishError",
     "QueueFullError",
+    "RateLimitedError",
     "RefusedMessageError",
     "RegistryError",
     "RegistryUnreachableError",
     "ReplayedError",
     "RequestError",
+    "ScopeError",
     "StateVersionError",
     "StepBudgetError",
     "StoreCorruptError",

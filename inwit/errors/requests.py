@@ -115,6 +115,38 @@ class UnauthorizedError(RequestError):
         )
 
 
+class InvalidTokenError(UnauthorizedError):
+    """A bearer token is not one that this host takes."""
+
+    code = "request.invalid_token"
+
+    def __init__(self, why: str) -> None:
+        RequestError.__init__(
+            self, f"The token is refused: {why}.", hint="Get another from the issuer."
+        )
+
+
+class ScopeError(ForbiddenError):
+    """The caller's token does not reach that far."""
+
+    code = "request.scope"
+
+    def __init__(self, needed: str) -> None:
+        self.needed = needed
+        super().__init__(f"This needs the scope {needed!r}.", hint="Ask with a token that has it.")
+
+
+class RateLimitedError(RequestError):
+    """The caller asks more often than is answered."""
+
+    code = "request.rate_limited"
+    status = 429
+
+    def __init__(self, what: str, retry_s: float) -> None:
+        self.retry_s = retry_s
+        super().__init__(f"Too many {what}.", hint=f"Try again in {retry_s:.1f} s.")
+
+
 class UnknownRouteError(RequestError):
     """No route has that path."""
 
