@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.checkpoints import Checkpointer, Row, split
 from inwit.runtime.commands import Interrupt
-from inwit.runtime.updates import pairs_written
+from inwit.runtime.updates import pairs_written, writes_of
 
 if TYPE_CHECKING:
     from inwit.runtime.branches import Branch
@@ -65,13 +65,12 @@ def tell_end(
 
 def result_of(execution: Execution, returned: Any) -> dict[str, Any]:
     """What a task wrote, by key; what it wrote to one key several times in a list."""
-    graph, found = execution.graph, dict[str, list[Any]]()
-    for key, value in pairs_written(graph.schema, returned):
-        if graph.shown_key is None or key == graph.shown_key:
-            found.setdefault(graph.told_key or key, []).append(value)
-    return {
-        key: values[0] if len(values) == 1 else {"$writes": values} for key, values in found.items()
-    }
+    graph = execution.graph
+    return writes_of(
+        (graph.told_key or key, value)
+        for key, value in pairs_written(graph.schema, returned)
+        if graph.shown_key is None or key == graph.shown_key
+    )
 
 
 def plain_interrupt(one: Interrupt) -> dict[str, Any]:

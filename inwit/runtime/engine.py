@@ -28,7 +28,7 @@ from inwit.runtime.context import Context, _current
 from inwit.runtime.ending import end, fail, finish
 from inwit.runtime.failures import mark_node
 from inwit.runtime.interrupts import Waiting, waiting_of
-from inwit.runtime.keeping import FlowNames, note_failure, pause, save, save_plain
+from inwit.runtime.keeping import FlowNames, note_failure, pause, save, save_plain, wrote
 from inwit.runtime.program import COMPLEX, Edge, Node
 from inwit.runtime.progress import Progress
 from inwit.runtime.record import (
@@ -436,8 +436,10 @@ class Execution(Recording, Context):
                     elif following == COMPLEX:
                         following, edges = await advance(self, node, state)
                     if saving is not None:
-                        if waits or self.arrived or type(following) is not int:
-                            step_id = await save(self, recorded or {}, following)
+                        own = wrote(self, update) if schema.folded else None
+                        if waits or self.arrived or own or type(following) is not int:
+                            parts = own and [(node.name, own)]
+                            step_id = await save(self, recorded or {}, following, parts=parts)
                         else:
                             step_id = save_plain(self, recorded or {}, following)
                 except BaseException as exc:

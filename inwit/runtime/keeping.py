@@ -13,8 +13,8 @@ from inwit.runtime.configs import metadata_of
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
 from inwit.runtime.progress import in_step, node_of_key
-from inwit.runtime.serial import freeze
-from inwit.runtime.updates import Packet, Ready
+from inwit.runtime.serial import freeze, freeze_all
+from inwit.runtime.updates import Packet, Ready, pairs_written, writes_of
 from inwit.runtime.waits import durable, is_acknowledged_by_step
 
 if TYPE_CHECKING:
@@ -126,6 +126,15 @@ async def save(
         if saving.is_sync and not (source == "loop" and is_acknowledged_by_step(execution)):
             await durable(execution, done)
     return checkpoint_id, step
+
+
+def wrote(execution: Execution, update: Any) -> dict[str, Any] | None:
+    """What a node wrote, frozen, where what its step changed does not tell."""
+    schema = execution.graph.schema
+    if not schema.folded:
+        return None
+    found = writes_of(pairs_written(schema, update))
+    return None if schema.folded.isdisjoint(found) else freeze_all(found)
 
 
 def save_plain(execution: Execution, recorded: dict[str, Any], following: int) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from inwit.runtime.keeping import plain_keys
 from inwit.runtime.progress import task_id
 from inwit.runtime.returned import unpack_returned
 from inwit.runtime.serial import Delta, thaw
-from inwit.runtime.updates import changed_by, pairs_written, read_update
+from inwit.runtime.updates import changed_by, pairs_written, read_update, writes_of
 
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
@@ -319,7 +319,7 @@ def _result(graph: CompiledGraph[Any], pending: Sequence[Pending], key: str) -> 
     if not is_done:
         return None
     command = returned.update if isinstance(returned, Command) else returned
-    return dict(pairs_written(graph.schema, command))
+    return writes_of(pairs_written(graph.schema, command))
 
 
 def _changes(graph: CompiledGraph[Any], update: Mapping[str, Any]) -> Any:

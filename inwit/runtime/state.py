@@ -89,6 +89,12 @@ class StateSchema:
         """The state class's own ``merge(self, update)``, which then merges every update."""
         self.shared = self.names if self.whole_merge is not None else self.reducers.keys()
         """The keys that several branches of one step may write."""
+        self.folded = frozenset(
+            self.shared
+            if self.whole_merge is not None
+            else map(_name_if_folded, self.reducers.values())
+        ) - {""}
+        """The keys whose merged value does not tell what was written."""
         self.is_plain = type(self) is StateSchema and not self.reducers
         """Whether an update of known keys is merged by setting them."""
         self.is_lenient = False
@@ -375,6 +381,10 @@ class _PydanticSchema(StateSchema):
                 ) from exc
             checked[key] = getattr(model, key)
         return super().apply(state, checked, strict=strict)
+
+
+def _name_if_folded(channel: Channel) -> str:
+    return "" if channel.is_list or channel.merge_appending is not None else channel.name
 
 
 def _merge_of(cls: type) -> Callable[[Any, dict[str, Any]], Any] | None:

@@ -10,7 +10,7 @@ from inwit.errors import InvalidUpdateError
 from inwit.runtime.branches import Branch, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.commands import OVERWRITING, Overwrite, Send
-from inwit.runtime.keeping import pause, save
+from inwit.runtime.keeping import pause, save, wrote
 from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
 from inwit.runtime.updates import Only, Ready, changed_by, in_order, read_update, ready_of
@@ -107,7 +107,10 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
         updates_made = [recorded for _, recorded, _ in applied if recorded]
         parts = None
         if execution.saving.is_volatile:
-            parts = [(one.task_key, recorded or {}) for one, recorded, _ in applied]
+            parts = [
+                (one.task_key, wrote(execution, one.update) or recorded or {})
+                for one, recorded, _ in applied
+            ]
         step_id = await save(execution, join_updates(updates_made), ready, parts=parts)
     last, now = branches[-1], monotonic_ns()
     for branch, recorded, edges in applied:

@@ -205,6 +205,16 @@ def pairs_written(schema: StateSchema, returned: Any) -> list[tuple[str, Any]]:
     return list((_annotated(schema, returned) or {}).items())
 
 
+def writes_of(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """What was written, by key; what was written to one key several times as ``{"$writes": […]}``."""
+    found: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {
+        key: values[0] if len(values) == 1 else {"$writes": values} for key, values in found.items()
+    }
+
+
 def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:
     """The keys without a reducer that updates write."""
     return {key for update in updates for key in update if key not in schema.shared}
