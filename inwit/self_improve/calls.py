@@ -18,9 +18,9 @@ class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One finished visit of a node.
 
     `self_ms` is the time of the attempt that counted, without failed attempts, waits and what
-    overlapped of sync nodes that held the loop. `given` is the content of the keys that the node
+     `given` is the content of the keys that the node
     reads, or of the whole state where its reading is not known; None where the state could not be
-    followed. `gave` is None for an empty update.
+    followed. `gave_key` is None for an empty update.
     """
 
     execution: Execution
@@ -34,8 +34,10 @@ class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     started_ns: int
     entry_seq: int
     exit_seq: int | None = None
-    given: Content | None = None
-    gave: Content | None = None
+    given_key: int | None = None
+    """The hash of what it was given; of how many bytes that was, `given_size`."""
+    given_size: int = 0
+    gave_key: int | None = None
     state: tuple[int, int] | None = None
     """The whole state without numbers, and its numbers; known in graphs that have a loop."""
     shape: Shape | None = None
@@ -57,6 +59,10 @@ class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def uri(self) -> str:
         """The event that shows the visit's end."""
         return f"execution://{self.execution.execution_id}/events/{self.exit_seq or self.entry_seq}"
+
+    @property
+    def given(self) -> Content | None:
+        return None if self.given_key is None else Content(self.given_key, self.given_size)
 
     @property
     def ends_ns(self) -> int:
@@ -155,13 +161,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"execution://{self.execution.execution_id}/events/{self.seq}"
 
 
-class Called(msgspec.Struct, frozen=True, kw_only=True):
+class Called(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an execution was called with: short values by name, and sizes."""
 
     execution: Execution
     seq: int
-    values: dict[str, str | bool]
-    sizes: dict[str, float]
+    names: tuple[str, ...] = ()
+    values: tuple[str | bool, ...] = ()
+    size_names: tuple[str, ...] = ()
+    sizes: tuple[float, ...] = ()
 
     @property
     def uri(self) -> str:

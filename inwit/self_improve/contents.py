@@ -12,6 +12,8 @@ from inwit.runtime.serial import Delta
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", enc_hook=repr)
 _blake = hashlib.blake2b
+_KEY_BITS = (1 << 60) - 1
+"""A hash of 60 bits is a small integer; among a million contents two are equal once in a million."""
 SHAPE_DEPTH = 2
 SHAPE_KEYS = 24
 """Keys of one mapping that its shape names at most."""
@@ -28,8 +30,8 @@ class Content(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def digest(self) -> str:
-        """The hash as sixteen hexadecimal digits."""
-        return f"{self.key:016x}"
+        """The hash as fifteen hexadecimal digits."""
+        return f"{self.key:015x}"
 
 
 def content_of(value: Any) -> Content:
@@ -38,7 +40,11 @@ def content_of(value: Any) -> Content:
         data = _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError):
         data = repr(value).encode(errors="replace")
-    return Content(int.from_bytes(_blake(data, digest_size=8).digest()), len(data))
+    return Content(_hash(data), len(data))
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(_blake(data, digest_size=8).digest()) & _KEY_BITS
 
 
 def shape_of(value: Any) -> Shape:
@@ -136,8 +142,7 @@ class StateTrail:
                 known = self._contents[key] = content_of(self._values[key])
             parts.append(f"{key}={known.key}")
             size += known.size_bytes
-        data = _blake("\n".join(parts).encode(errors="replace"), digest_size=8)
-        return Content(int.from_bytes(data.digest()), size)
+        return Content(_hash("\n".join(parts).encode(errors="replace")), size)
 
     def canonical(self) -> tuple[int, int]:
         """The content without numbers, and of the numbers: counters move where nothing else does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,7 @@ class Shared:
         self.message_sizes: list[tuple[int, str]] = []
         self._messages: dict[str, int] = {}
         self._texts: dict[str, str] = {}
+        self._numbers: dict[int, int] = {}
         self._shapes: dict[Shape, Shape] = {}
         self._ways: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._contents: dict[int, Content] = {}
@@ -66,6 +67,10 @@ class Shared:
     def text(self, text: str) -> str:
         """The same text, once."""
         return self._texts.setdefault(text, text)
+
+    def number(self, number: int) -> int:
+        """The same number, once: only the small ones are shared anyway."""
+        return self._numbers.setdefault(number, number) if number < 100_000 else number
 
     def shape(self, value: Any) -> Shape:
         """The shape of a value."""
@@ -85,12 +90,16 @@ class Shared:
             self._contents[content.key] = content
         return content
 
+    def names(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The same names, once."""
+        found = tuple(names)
+        return self._ways.setdefault(found, found)
+
     def ways(self, edges: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """The targets of edges."""
         if not edges:
             return ()
-        found = tuple(str(edge.get("target")) for edge in edges)
-        return self._ways.setdefault(found, found)
+        return self.names(str(edge.get("target")) for edge in edges)
 
     def message(self, name: str, content: Any = None) -> int:
         """The number of a message by its hash; its size is learnt where the content comes along."""
@@ -110,7 +119,7 @@ class Gatherer:
     """Takes the steps of one execution; see `inwit.self_improve.tracing.Intake`."""
 
     def __init__(self, execution: Execution, shared: Shared, found: Gathered) -> None:
-        self._execution = execution
+        self.execution = execution
         self._shared = shared
         self._found = found
         self._trail: StateTrail | None = None
@@ -133,7 +142,14 @@ class Gatherer:
         self._has_begun = True
         values, sizes = attributes(given, called.get("config"), called.get("context"))
         self._found.called.append(
-            Called(execution=self._execution, seq=seq, values=values, sizes=sizes)
+            Called(
+                execution=self.execution,
+                seq=seq,
+                names=self._shared.names(values),
+                values=tuple(values.values()),
+                size_names=self._shared.names(sizes),
+                sizes=tuple(sizes.values()),
+            )
         )
 
     def enter(self, node: str, visit: int) -> None:
@@ -143,7 +159,7 @@ class Gatherer:
         key = (node, visit)
         if trail is None or not trail.is_known or key in self.given:
             return
-        self.given[key] = shared.once(trail.content(shared.reads.get(node)))
+        self.given[key] = trail.content(shared.reads.get(node))
         if shared.has_loops:
             self.states[key] = trail.canonical()
 
@@ -177,7 +193,7 @@ class Gatherer:
     def _failed(self, seq: int, place: Key, error: Failure) -> None:
         self._found.failures.append(
             FailedAttempt(
-                node=self._shared.text(place[0]), visit=place[1], execution=self._execution,
+                node=self._shared.text(place[0]), visit=place[1], execution=self.execution,
                 seq=seq, error=error,
             )
         )  # fmt: skip
@@ -191,7 +207,7 @@ class Gatherer:
         self._found.scores.append(
             Score(
                 name=self._shared.text(str(data.get("score"))[:SHORT]), value=float(value),
-                node=self._shared.text(place[0]), execution=self._execution, seq=seq,
+                node=self._shared.text(place[0]), execution=self.execution, seq=seq,
             )
         )  # fmt: skip
 
@@ -205,13 +221,13 @@ class Gatherer:
             self._found.failed_calls.append(
                 FailedCall(
                     kind="model" if kind == "llm_completed" else "tool", node=place[0],
-                    name=self._shared.text(name), execution=self._execution, seq=seq, error=error,
+                    name=self._shared.text(name), execution=self.execution, seq=seq, error=error,
                 )
             )  # fmt: skip
             self._called.add(name)
             return
         call = _tool_call if kind == "tool_completed" else _model_call
-        made = call(self._execution, self._shared, place, started, (seq, fields))
+        made = call(self.execution, self._shared, place, started, (seq, fields))
         self._found.outer_calls.append(made)
         if made.kind == "tool":
             self._called.add(made.name)
@@ -222,13 +238,13 @@ class Gatherer:
         self._found.failed_calls.append(
             FailedCall(
                 kind="tool", name=self._shared.text(name), node=self._shared.text(node),
-                execution=self._execution, seq=seq, error=error, is_missing=True,
+                execution=self.execution, seq=seq, error=error, is_missing=True,
             )
         )  # fmt: skip
 
     def close(self) -> None:
         """The execution's trace is over: a tool that was asked for and never called is missing."""
-        if self._execution.status not in ("completed", "failed"):
+        if self.execution.status not in ("completed", "failed"):
             return
         for place, asked in self._asked.items():
             for name, seq in asked:

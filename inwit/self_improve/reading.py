@@ -31,13 +31,11 @@ def read_windows(store: Store, graph: str, executions: int) -> tuple[Window | No
 
     The version before is the one whose execution came last among the others.
     """
-    newest = _newest(store, graph, None, executions)
+    newest = _newest(store, graph, None, 1)
     if not newest:
         return None, None
     version = newest[0].graph_version
-    before = next((one.graph_version for one in newest if one.graph_version != version), None)
-    if before is None:
-        before = _another_version(store, graph, version)
+    before = _another_version(store, graph, version)
     window = _window(store, graph, version, executions)
     return window, _window(store, graph, before, executions) if before else None
 
@@ -58,7 +56,8 @@ def _newest(store: Store, graph: str, version: str | None, most: int) -> list[Ex
 def _window(store: Store, graph: str, version: str, most: int) -> Window:
     builder = WindowBuilder((graph, version, _manifest(store, graph, version)))
     executions = _newest(store, graph, version, most)
-    for one in reversed(executions):
+    while executions:  # each is let go when it was read: a window may hold a hundred thousand
+        one = executions.pop()
         trace = builder.gatherer(one)
         batches = _batches(store, one)
         read_rows(batches, trace)
@@ -67,7 +66,7 @@ def _window(store: Store, graph: str, version: str, most: int) -> Window:
             graph_version=one.graph_version, thread_id=one.thread_id,
             parent_execution_id=one.parent_execution_id,
         )  # fmt: skip
-        builder.add(one, Folder(about).visits(batches), trace)
+        builder.add(Folder(about).visits(batches), trace)
     return builder.window()
 
 

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal
 
+import msgspec
+
 from inwit.answers import Evidence
 from inwit.plans import Effect
 from inwit.self_improve import stats
 from inwit.self_improve.calls import NodeCall, OuterCall
-from inwit.self_improve.contents import Content
 from inwit.self_improve.findings import Draft, Finding, Held, Look, Seen, Thresholds, shown
 from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "repeated_calls"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
+class _Made(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call, of whatever kind, as repeats are counted."""
 
-    execution_id: str
-    thread_id: str | None
-    given: Content
-    gave: Content | None
+    call: NodeCall | OuterCall
+    given: int
+    gave: int | None
     spent_ms: float
-    uri: str
     tokens: int = 0
     cost_usd: float | None = None
     """None where the call has no price."""
+
+    @property
+    def execution_id(self) -> str:
+        return self.call.execution_id
+
+    @property
+    def thread_id(self) -> str | None:
+        return self.call.thread_id
+
+    @property
+    def uri(self) -> str:
+        return self.call.uri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,6 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     looks: list[Look] = []
     held: list[Held] = []
     whole: set[str] = set()
-    before = {(one.node, one.kind, one.name): one for one in _series(baseline)} if baseline else {}
     for series in _series(window):
         if series.node in whole:  # the node's own repeats explain those of its tools and models
             continue
@@ -81,7 +91,7 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
             if reason:
                 held.append(_held(window, series, reason))
             else:
-                old = before.get((series.node, series.kind, series.name))
+                old = _same(baseline, series) if baseline else None
                 finding = _finding(window, series, repeats, (p, old))
                 whole |= {series.node} if series.kind == "node" else set()
         looks.append(
@@ -94,40 +104,46 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     return Seen(looks=tuple(looks), held=tuple(held))
 
 
-def _series(window: Window) -> list[_Series]:
+def _series(window: Window) -> Iterator[_Series]:
     """Nodes first, so that a node's finding comes before those of what it calls."""
-    found = []
-    for node, calls in window.by_node().items():
-        facts = window.facts(node)
-        reads = facts.reads if facts is not None and facts.reads_known else None
-        made = [made for call in calls if (made := _node_made(call)) is not None]
-        if made:
-            found.append(_Series(node=node, kind="node", name="", calls=made, reads=reads))
-    outer: dict[tuple[str, str, str], list[OuterCall]] = {}
-    for call in window.outer_calls:
-        outer.setdefault((call.node, call.kind, call.name), []).append(call)
-    for (node, _, name), same in outer.items():
-        found.append(
-            _Series(node=node, kind=same[0].kind, name=name, calls=[_outer_made(c) for c in same])
-        )
-    return found
+    for node in window.by_node():
+        made = _of_node(window, node)
+        if made.calls:
+            yield made
+    for (node, kind, name), calls in window.outer_by_name.items():
+        yield _Series(node=node, kind=kind, name=name, calls=[_outer_made(c) for c in calls])
+
+
+def _of_node(window: Window, node: str) -> _Series:
+    facts = window.facts(node)
+    reads = facts.reads if facts is not None and facts.reads_known else None
+    calls = window.by_node().get(node, ())
+    made = [made for call in calls if (made := _node_made(call)) is not None]
+    return _Series(node=node, kind="node", name="", calls=made, reads=reads)
+
+
+def _same(baseline: Window, series: _Series) -> _Series | None:
+    """The same series in the window before."""
+    if series.kind == "node":
+        found = _of_node(baseline, series.node)
+        return found if found.calls else None
+    calls = baseline.outer_by_name.get((series.node, series.kind, series.name), ())
+    return dataclasses.replace(series, calls=[_outer_made(c) for c in calls]) if calls else None
 
 
 def _node_made(call: NodeCall) -> _Made | None:
     # A node that gives nothing is called for its effect, whether it declares that or not.
-    if call.is_cached or call.status != "completed" or not call.given or not call.gave:
+    if call.is_cached or call.status != "completed":
         return None
-    return _Made(
-        execution_id=call.execution_id, thread_id=call.thread_id, given=call.given,
-        gave=call.gave, spent_ms=call.self_ms, uri=call.uri,
-    )  # fmt: skip
+    if call.given_key is None or call.gave_key is None:
+        return None
+    return _Made(call=call, given=call.given_key, gave=call.gave_key, spent_ms=call.self_ms)
 
 
 def _outer_made(call: OuterCall) -> _Made:
     return _Made(
-        execution_id=call.execution_id, thread_id=call.thread_id, given=call.given, gave=call.gave,
-        spent_ms=call.duration_ms, uri=f"execution://{call.execution_id}/events/{call.seq}",
-        tokens=call.tokens, cost_usd=call.cost_usd,
+        call=call, given=call.given.key, gave=None if call.gave is None else call.gave.key,
+        spent_ms=call.duration_ms, tokens=call.tokens, cost_usd=call.cost_usd,
     )  # fmt: skip
 
 
@@ -176,7 +192,7 @@ def _repeats(
     first: dict[Hashable, _Made] = {}
     pairs, differing = [], []
     for call in calls:
-        known = first.setdefault((place(call), call.given.digest), call)
+        known = first.setdefault((place(call), call.given), call)
         if known is not call:
             pairs.append((known, call))
             if known.gave != call.gave:
@@ -269,8 +285,8 @@ def _evidence(repeats: _Repeats) -> tuple[Evidence, ...]:
                 Evidence(
                     uri=call.uri,
                     quote=f"{call.spent_ms:.3f} ms",
-                    why=f"{why} Input {call.given.digest[:12]}, "
-                    f"output {call.gave.digest[:12] if call.gave else 'none'}.",
+                    why=f"{why} Input {call.given:015x}, "
+                    f"output {'none' if call.gave is None else f'{call.gave:015x}'}.",
                 ),
             )
     return tuple(found.values())

@@ -87,8 +87,9 @@ def pairs(
 def shift_of(pair: Pair, limits: Thresholds) -> Shift:
     older = [call.self_ms for call in pair.older]
     newer = [call.self_ms for call in pair.newer]
-    blocks_older = stats.block_medians(older, limits.block_size)
-    blocks_newer = stats.block_medians(newer, limits.block_size)
+    size = stats.block_size(max(len(older), len(newer)), limits.block_size)
+    size = min(size, max(min(len(older), len(newer)) // limits.blocks_min, limits.block_size))
+    blocks_older, blocks_newer = (stats.block_medians(side, size) for side in (older, newer))
     return Shift(
         pair=pair,
         p=stats.mann_whitney(blocks_newer, blocks_older),
@@ -163,7 +164,7 @@ def _explained_by_input(shift: Shift, limits: Thresholds) -> tuple[str, tuple[st
 
 def _sized(calls: Sequence[NodeCall]) -> list[tuple[float, float]]:
     """Logarithms of (size, time) where every size is known."""
-    pairs = [(c.given.size_bytes, c.self_ms) for c in calls if c.given and c.given.size_bytes > 0]
+    pairs = [(c.given_size, c.self_ms) for c in calls if c.given_size > 0]
     return [(math.log(a), math.log(b)) for a, b in pairs] if len(pairs) == len(calls) else []
 
 

@@ -35,6 +35,11 @@ def block_medians(values: Sequence[float], size: int) -> list[float]:
     return [median(values[at : at + size]) for at in range(first, len(values), size)]
 
 
+def block_size(visits: int, least: int, most_blocks: int = 60) -> int:
+    """How many visits make a block: `least`, and of a long series so many that blocks stay few."""
+    return max(least, math.ceil(visits / most_blocks))
+
+
 def mann_whitney(newer: Sequence[float], older: Sequence[float]) -> float:
     """How likely is it that `newer` lies this far above `older` by chance (one-sided p)?
 

@@ -10,7 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from inwit.events import Event
 from inwit.runtime.manifest import GraphManifest, NodeFacts
@@ -23,6 +25,7 @@ from inwit.self_improve.calls import (
     OuterCall,
     Score,
 )
+from inwit.self_improve.contents import content_of
 from inwit.self_improve.gathering import Gathered, Gatherer, Shared
 from inwit.self_improve.tracing import read_events
 
@@ -78,6 +81,14 @@ class Window:
         return grouped
 
     @cached_property
+    def outer_by_name(self) -> dict[tuple[str, Literal["tool", "model"], str], list[OuterCall]]:
+        """The calls of each tool and model in each node, in order."""
+        grouped: dict[tuple[str, Literal["tool", "model"], str], list[OuterCall]] = {}
+        for call in self.outer_calls:
+            grouped.setdefault((call.node, call.kind, call.name), []).append(call)
+        return grouped
+
+    @cached_property
     def places(self) -> dict[str, int]:
         """The place of each execution in the window, by id."""
         return {one.execution_id: at for at, one in enumerate(self.executions)}
@@ -107,14 +118,19 @@ class WindowBuilder:
 
     def gatherer(self, execution: Execution) -> Gatherer:
         """What takes the trace of the next execution."""
-        return Gatherer(execution, self._shared, self._all)
+        text = self._shared.text
+        slim = msgspec.structs.replace(
+            execution, graph_name=text(execution.graph_name),
+            graph_version=text(execution.graph_version), status=text(execution.status),
+        )  # fmt: skip
+        return Gatherer(slim, self._shared, self._all)
 
-    def add(self, execution: Execution, visits: Iterable[Visit], trace: Gatherer) -> None:
+    def add(self, visits: Iterable[Visit], trace: Gatherer) -> None:
         """Add an execution whose trace was gathered."""
-        self._executions.append(execution)
+        self._executions.append(trace.execution)
         trace.close()
         for visit in visits:
-            call = self._node_call(execution, visit, trace)
+            call = self._node_call(trace.execution, visit, trace)
             if call is not None:
                 self._all.calls.append(call)
             elif visit.status != "failed":
@@ -131,6 +147,7 @@ class WindowBuilder:
         for edge in visit.edges:
             way = (node, shared.text(str(edge.get("target"))), shared.text(edge.get("label") or ""))
             shared.taken[way] = shared.taken.get(way, 0) + 1
+        given = trace.given.get(key)
         is_empty = not isinstance(visit.update, Mapping) or not visit.update
         if not is_empty:
             shared.writes.setdefault(node, set()).update(visit.update)
@@ -138,8 +155,9 @@ class WindowBuilder:
             execution=execution, node=node, number=visit.visit, status=visit.status,
             self_ms=self_ms, retry_ms=visit.retry_ms or 0.0, attempts=visit.attempts,
             started_ns=visit.started_ns, entry_seq=visit.entry_seq, exit_seq=visit.exit_seq,
-            given=trace.given.get(key), state=trace.states.get(key),
-            gave=None if is_empty else shared.content(visit.update),
+            given_key=None if given is None else given.key,
+            given_size=0 if given is None else shared.number(given.size_bytes), state=trace.states.get(key),
+            gave_key=None if is_empty else content_of(visit.update).key,
             shape=None if is_empty else shared.shape(visit.update),
             ways=shared.ways(visit.edges), error=shared.text(visit.error.type if visit.error else ""),
             is_cached=key in trace.cached,
@@ -180,5 +198,5 @@ def build_window(
             trace.start_with(start)
         read_events(events, trace)
         ordered = sorted(by_execution[one.execution_id], key=lambda v: v.entry_seq)
-        builder.add(one, ordered, trace)
+        builder.add(ordered, trace)
     return builder.window()
