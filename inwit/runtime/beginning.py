@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph
     from inwit.runtime.options import Options
     from inwit.runtime.program import Program
+    from inwit.runtime.reconfigured import Programs
     from inwit.runtime.state import StateSchema
     from inwit.runtime.store.journal import Journal
 
@@ -46,6 +47,8 @@ class Beginning:
     _budget_ns: int | None
     _input_names: Any
     _limit_of: Any
+    programs: Programs | None
+    look_up_configs: Any
 
     def _begin(  # noqa: PLR0917 - for speed
         self,
@@ -235,12 +238,15 @@ class Beginning:
     def make_execution(
         self, execution_id: str, thread_id: str, config: Config, values: dict[str, Any]
     ) -> Execution:
-        """Make an execution with the graph's limits."""
+        """Make an execution with the graph's limits, and with its nodes as they are configured."""
+        programs = self.programs or self.look_up_configs()
         execution = Execution(self, execution_id, thread_id, config, values, monotonic_ns())  # type: ignore[arg-type]
         execution.limit = self._limit_of(config)
         self._limit_time(execution, config)
         if self.journal is None:
             execution.rows = Unrecorded.no_rows()
+        if programs.trials:
+            programs.take(execution)
         return execution
 
 

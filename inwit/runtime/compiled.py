@@ -99,6 +99,8 @@ class CompiledGraph(
             or (options.is_langgraph and options.checkpointer)
         )  # fmt: skip
         """Whether an execution begins with its input and nothing else."""
+        # The first execution looks up what is configured; see `NodeConfigs`.
+        self._is_simple_written, self._is_simple = self._is_simple, False
         self.journal: Journal | None = None
         self._registration: Any = None
         if options.introspection and not Project.is_off():
@@ -184,7 +186,7 @@ class CompiledGraph(
             self._stop_at(execution, interrupt_before, interrupt_after, control)
         if printed:
             result = loops.run(printing(execution, lambda: execution.run(ready, given), printed))
-        elif self.program.is_sync and not loops.is_in_loop():
+        elif execution.program.is_sync and not loops.is_in_loop():
             execution.is_blocking = True
             result = loops.drive(execution.run(ready, given))
         else:

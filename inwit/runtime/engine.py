@@ -120,6 +120,8 @@ class Execution(Recording, Context):
     """Whether the execution ended before its graph did: it waits."""
     last_save: Future[None] | None = None
     durability: Durability = "async"
+    trials: frozenset[str] = frozenset()
+    """The plans whose changes are on trial and count for it."""
     resumed: Mapping[str, Progress] | None = None
     """What is known of the tasks of the first step, where an earlier execution began it."""
     answered: Sequence[tuple[str, Any]] = ()

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     import apsw
 
     from inwit.runtime.context import Context
+    from inwit.runtime.engine import Execution
     from inwit.runtime.manifest import GraphManifest
+    from inwit.runtime.program import Program
     from inwit.runtime.project import Project
+    from inwit.runtime.reconfigured import Programs
 
 ROOM: Final = "node_config"
 _TABLE = (
@@ -30,8 +33,17 @@ _TABLE = (
     " why TEXT, hash TEXT, config BLOB, parent INTEGER, PRIMARY KEY (graph, node, version))"
     " WITHOUT ROWID;"
 )
-MIGRATIONS: Final = (_TABLE,)
-_COLUMNS = "node, version, at_ns, who, why, hash, config, parent"
+_TRIALS = """
+    -- A version with a share counts for that share of the threads, while its plan is on trial.
+    ALTER TABLE node_configs ADD COLUMN share REAL;
+    ALTER TABLE node_configs ADD COLUMN plan TEXT;
+    CREATE TABLE node_config_number (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
+    INSERT INTO node_config_number SELECT 1, count(*) FROM node_configs;
+    CREATE TRIGGER node_configs_counted AFTER INSERT ON node_configs
+        BEGIN UPDATE node_config_number SET number = number + 1; END;
+"""
+MIGRATIONS: Final = (_TABLE, _TRIALS)
+_COLUMNS = "node, version, at_ns, who, why, hash, config, parent, share, plan"
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +61,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     values: Mapping[str, Any]
     parent: int
     """The version that it changed; 0 for none. Undoing goes back to there."""
+    share: float | None = None
+    """The share of the threads that it counts for, while it is on trial; None: for all."""
+    plan: str | None = None
+    """The plan that made it."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -109,10 +125,7 @@ class ProjectBook:
 
         def write(connection: apsw.Connection) -> Row:
             row = make([one for one in rows_of(connection, graph) if one[0] == node])
-            connection.execute(
-                f"INSERT INTO node_configs (graph, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",
-                (graph, *row),
-            )
+            insert_row(connection, graph, row)
             return row
 
         return self._database.write(write)
@@ -120,31 +133,62 @@ class ProjectBook:
 
 def rows_of(connection: apsw.Connection, graph: str) -> list[Row]:
     """All versions of a graph's nodes in a record; none where nobody made any."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'node_configs'").fetchall()
-    if not known:
-        return []
+    if number_of(connection) is None:
+        return _old_rows(connection, graph)
     return connection.execute(
         f"SELECT {_COLUMNS} FROM node_configs WHERE graph = ? ORDER BY node, version", (graph,)
     ).fetchall()
 
 
+def _old_rows(connection: apsw.Connection, graph: str) -> list[Row]:
+    """The rows of a record that was written before there were trials."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'node_configs'").fetchall()
+    if not known:
+        return []
+    columns = _COLUMNS.replace("share, plan", "NULL, NULL")
+    return connection.execute(
+        f"SELECT {columns} FROM node_configs WHERE graph = ? ORDER BY node, version", (graph,)
+    ).fetchall()
+
+
+def number_of(connection: apsw.Connection) -> int | None:
+    """How many versions there are of all graphs; None where nobody ever made one."""
+    found = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'node_config_number'"
+    ).fetchall()
+    if not found:
+        return None
+    rows = connection.execute("SELECT number FROM node_config_number").fetchall()
+    return int(str(rows[0][0])) if rows else None
+
+
+def insert_row(connection: apsw.Connection, graph: str, row: Row) -> None:
+    """Add a version within an open transaction."""
+    marks = ",".join("?" * (len(row) + 1))
+    connection.execute(
+        f"INSERT INTO node_configs (graph, {_COLUMNS}) VALUES ({marks})", (graph, *row)
+    )
+
+
 def config_of_row(row: Row) -> NodeConfig:
     """Read a version, with the values as the program gave them."""
-    node, version, at_ns, who, why, hash_, packed, parent = row
+    node, version, at_ns, who, why, hash_, packed, parent, share, plan = row
     return NodeConfig(
         node=node, version=version, who=who, why=why, at=timestamp(at_ns), hash=hash_,
-        values=unpack(packed), parent=parent,
+        values=unpack(packed), parent=parent, share=share, plan=plan,
     )  # fmt: skip
 
 
 def shown_of(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """The current version of each node, as readers see it."""
     found: dict[str, dict[str, Any]] = {}
-    for node, version, at_ns, who, why, hash_, packed, _ in rows:
+    for node, version, at_ns, who, why, hash_, packed, _, share, plan in rows:
         found[node] = {
             "version": version, "who": who, "why": why, "at": timestamp(at_ns), "hash": hash_,
             "values": plain(packed),
         }  # fmt: skip
+        if share is not None:
+            found[node]["trial"] = {"plan": plan, "share": share}
     return found
 
 
@@ -154,7 +198,33 @@ class NodeConfigs:
     name: str
     project: Project
     journal: Any
+    program: Program
     _book: Book | None = None
+    programs: Programs | None = None
+    """What its nodes' configuration makes of its program; None until it was looked up."""
+    _is_simple: bool
+    _is_simple_written: bool = False
+
+    def look_up_configs(self) -> Programs:
+        """Before the first execution: see what is configured, and follow it from now on."""
+        from inwit.runtime.reconfigured import Programs, watch_of
+
+        self.programs = Programs(self, self.program)  # type: ignore[arg-type]
+        rows: Sequence[Row] = ()
+        if self.journal is not None:
+            watch_of(self.journal).add(self)
+            if self.project.database.exists():
+                rows = self.config_book.rows(self.name)
+        elif isinstance(self._book, MemoryBook):
+            rows = self._book.rows(self.name)
+        self.follow_configs(rows)
+        return self.programs
+
+    def follow_configs(self, rows: Sequence[Row]) -> None:
+        """Give executions that begin from now on what these versions say."""
+        assert self.programs is not None
+        self.program = self.programs.read(rows)
+        self._is_simple = self._is_simple_written and not self.programs.trials
 
     def manifest(self) -> GraphManifest:
         """What is known of the graph without running it."""
@@ -171,8 +241,10 @@ class NodeConfigs:
         """
 
         def make(known: Sequence[Row]) -> Row:
-            before: dict[str, Any] = unpack(known[-1][6]) if known else {}
-            parent = known[-1][1] if known else 0
+            # What is on trial is no one's choice yet, so that nothing is built on it.
+            last = next((row for row in reversed(known) if row[8] is None), None)
+            before: dict[str, Any] = unpack(last[6]) if last else {}
+            parent = last[1] if last else 0
             return _row(node, known, (who, why), {**before, **values}, parent)
 
         return self._add(node, make, undoes=None)
@@ -233,6 +305,8 @@ class NodeConfigs:
             if undoes:
                 change["undoes"] = undoes[0]
             self.journal.emit("node_config_changed", graph_name=self.name, node=node, change=change)
+        if self.programs is not None:
+            self.follow_configs(self.config_book.rows(self.name))
         return made
 
 
@@ -244,7 +318,15 @@ def _row(
     digest = hashlib.sha256(canonical).hexdigest()[:12]
     at_ns = max(time.time_ns(), known[-1][2] if known else 0)
     version = known[-1][1] + 1 if known else 1
-    return (node, version, at_ns, *said, digest, packed, parent)
+    return (node, version, at_ns, *said, digest, packed, parent, None, None)
+
+
+def row_of(  # noqa: PLR0917 - the columns in their order
+    node: str, known: Sequence[Row], said: tuple[str, str], values: Mapping[str, Any], parent: int,
+    trial: tuple[float | None, str | None] = (None, None),
+) -> Row:  # fmt: skip
+    """Make a node's next version; `trial` is the share of the threads and the plan, if it is on one."""
+    return (*_row(node, known, said, dict(values), parent)[:-2], *trial)
 
 
 def config_for(ctx: Context) -> Mapping[str, Any]:
@@ -254,13 +336,26 @@ def config_for(ctx: Context) -> Mapping[str, Any]:
         tape = execution.tape
         begun = execution.anchor_ns + execution.begun_ns if tape is None else tape.begun_ns
         rows = execution.graph.config_book.rows(execution.graph.name)
-        execution.configs = {row[0]: config_of_row(row) for row in rows if row[2] <= begun}
+        execution.configs = {
+            row[0]: config_of_row(row)
+            for row in rows
+            if row[2] <= begun and (row[8] is None or _is_tried(execution, row))
+        }
     found = execution.configs.get(ctx.node)
     if found is None:
         return {}
     said = {"node_config": found.version, "hash": found.hash}
     ctx.emit("custom", name="node_config", data=said)
     return dict(found.values)
+
+
+def _is_tried(execution: Execution, row: Row) -> bool:
+    """Whether a version on trial counts for an execution."""
+    if execution.tape is None:
+        return row[9] in execution.trials
+    from inwit.runtime.reconfigured import is_in_trial
+
+    return is_in_trial(row[9], execution.thread_id, row[8])
 
 
 __all__ = ["NodeConfig", "NodeConfigs", "config_for", "rows_of", "shown_of"]

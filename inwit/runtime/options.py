@@ -71,10 +71,12 @@ class OptingOut:
     options: Options
     builder: StateGraph[Any]
     _registration: Any
+    programs: Any
 
     def _without(self, **changes: Any) -> Self:
         options = msgspec.structs.replace(self.options, **changes)
-        made: Self = cast(Any, type(self))(self.schema, self.program, options, self.builder)
+        program = self.program if self.programs is None else self.programs.original
+        made: Self = cast(Any, type(self))(self.schema, program, options, self.builder)
         return made
 
     def without_checkpointing(self) -> Self:

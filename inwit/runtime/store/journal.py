@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import apsw
 
@@ -34,6 +34,9 @@ from inwit.runtime.store.heartbeat import Heart
 from inwit.runtime.store.intake import Intake
 from inwit.runtime.store.registrar import Registrar, Registration
 from inwit.runtime.store.retention import Keeper
+
+if TYPE_CHECKING:
+    from inwit.runtime.reconfigured import Watch
 
 T = TypeVar("T")
 POLL_S: Final = 0.02
@@ -95,6 +98,8 @@ class Journal:
         self._crowds: dict[asyncio.AbstractEventLoop, Crowd] = {}
         """Of the waiters those who wait on event loops."""
         self._callbacks: list[Callback] = []
+        self.config_watch: Watch | None = None
+        """The graphs that follow how their nodes are configured, once one was executed."""
         self._suspects: set[str] = set()
         self._generation = 0
         self._is_unsynced = False
@@ -340,6 +345,8 @@ class Journal:
             with self.database.transaction(durable=is_durable) as connection:
                 self._check_generation()
                 group.write(connection)
+                if self.config_watch is not None:
+                    self.config_watch.look(connection)
         except Exception as exc:  # noqa: BLE001 - the border of the thread: see `_failed`
             self._intake.rollups.give_back(keys)
             return self._failed(exc, writes)
