@@ -133,6 +133,7 @@
     │   ├── PublishError
     │   │   └── AlreadyPublishedError
     │   ├── UnknownContributionError
+    │   ├── RegistryRefusedError
     │   └── RegistryUnreachableError
     ├── PeerError                  between this host and others
     │   ├── UnknownPeerError
@@ -305,6 +306,7 @@ from inwit.errors.trust import (
     PublishError,
     QueueFullError,
     RefusedMessageError,
+    RegistryRefusedError,
     RegistryUnreachableError,
     TooFewSignaturesError,
     TrustError,
@@ -406,6 +408,7 @@ __all__ = [
     "RateLimitedError",
     "RefusedMessageError",
     "RegistryError",
+    "RegistryRefusedError",
     "RegistryUnreachableError",
     "ReplayedError",
     "RequestError",

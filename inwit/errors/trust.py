@@ -156,6 +156,20 @@ class RegistryUnreachableError(RegistryError):
         )
 
 
+class RegistryRefusedError(RegistryError):
+    """A registry refuses what was asked; `remote_code` is its own word for why."""
+
+    code = "registry.refused"
+
+    def __init__(self, url: str, status: int, remote_code: str, why: str) -> None:
+        self.remote_code = remote_code
+        self.status = status if 400 <= status < 500 else 502
+        super().__init__(
+            f"{shorten(url)} refuses ({status} {shorten(remote_code)}): {shorten(why, 400)}",
+            hint="What stands in quotes is what the registry says.",
+        )
+
+
 class PeerError(InwitError):
     """Something is wrong between this host and another."""
 

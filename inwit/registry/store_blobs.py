@@ -15,7 +15,7 @@ from inwit.runtime.checkpoints.aws import Client, aws_errors, code_of
 
 
 class Blobs(Protocol):
-    """Named byte strings. A name is of letters, digits and ``. _ - + / %``; a put is whole or not at all."""
+    """Named byte strings. A name is of letters, digits and ``. _ - + ~ / %``; a put is whole or not at all."""
 
     def get(self, name: str) -> bytes | None:
         """What lies under a name; None where nothing does."""
@@ -148,7 +148,7 @@ def checked_name(name: str) -> str:
     parts = name.split("/")
     is_plain = all(part and part[0] != "." for part in parts) and len(name) <= 500
     if not is_plain or not all(
-        char.isascii() and (char.isalnum() or char in "._-+/%") for char in name
+        char.isascii() and (char.isalnum() or char in "._-+/%~") for char in name
     ):
         raise MalformedIdError("file", name)
     return name

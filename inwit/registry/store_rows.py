@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inwit.errors import StoreReadOnlyError
 from inwit.runtime.checkpoints.postgres_pool import Pool
-from inwit.runtime.store.connection import store_errors
+from inwit.runtime.project import Project
+from inwit.runtime.store.database import Database
 
 if TYPE_CHECKING:
-    import apsw
     from psycopg import Connection
 
 Row = tuple[Any, ...]
+ROOM = "registry"
 _LOCK = 0x696E7774
 """The advisory lock of PostgreSQL under which a registry writes."""
-_BUSY_MS = 10_000
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS releases (
@@ -67,53 +64,25 @@ class Rows(Protocol):
 
 
 class SqliteRows:
-    """Tables in a file of the registry's folder. Reading makes no file."""
+    """Tables in the ``inwit.db`` of the registry's folder. Reading makes no file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        self._connection: apsw.Connection | None = None
+    def __init__(self, project: Project) -> None:
+        self._database = Database.of(project)
 
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
-        with self._lock, store_errors(self._path):
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield lambda sql, *values: connection.execute(sql, values).fetchall()
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        self._database.declare(ROOM, TABLES)
+        with self._database.transaction() as connection:
+            yield lambda sql, *values: connection.execute(sql, values).fetchall()
 
     def read(self, sql: str, *values: Any) -> list[Row]:
-        with self._lock, store_errors(self._path):
-            if self._connection is None and not self._path.exists():
-                return []
-            return self._open().execute(sql, values).fetchall()
+        if not self._database.path.exists():
+            return []
+        self._database.declare(ROOM, TABLES)
+        return self._database.read(lambda connection: connection.execute(sql, values).fetchall())
 
     def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close(True)
-                self._connection = None
-
-    def _open(self) -> apsw.Connection:
-        if self._connection is None:
-            import apsw
-
-            try:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as exc:
-                raise StoreReadOnlyError(self._path, exc.strerror or str(exc)) from exc
-            connection = apsw.Connection(str(self._path))
-            connection.set_busy_timeout(_BUSY_MS)
-            connection.pragma("journal_mode", "wal")
-            for table in TABLES:
-                connection.execute(table)
-            self._connection = connection
-        return self._connection
+        self._database.close()
 
 
 class PostgresRows:
@@ -148,11 +117,9 @@ class PostgresRows:
             yield connection
 
 
-def open_rows(place: str | Path) -> Rows:
-    """Open a file of SQLite, or the tables behind ``postgresql://…``."""
-    if str(place).startswith(("postgres://", "postgresql://")):
-        return PostgresRows(str(place))
-    return SqliteRows(Path(place))
+def open_rows(project: Project, address: str | None = None) -> Rows:
+    """Open the tables in a registry's folder, or those behind ``postgresql://…``."""
+    return PostgresRows(address) if address else SqliteRows(project)
 
 
 def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
 from inwit.errors import LevelTooLowError, MalformedInputError, UnsignedPackageError, nearest
+from inwit.registry.sources.base import LEVELS, Level
 
-Level = Literal["unverified", "community", "verified", "official"]
-LEVELS: tuple[Level, ...] = get_args(Level)
-"""From least to most. Where a package lies (local, git, registry, peer) is its origin, no level."""
+__all__ = ["LEVELS", "Level", "Policy", "Verdict", "check_level", "enforce", "policy_of", "rank"]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

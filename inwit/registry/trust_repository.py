@@ -24,10 +24,20 @@ from inwit.registry.trust_keys import RING_PATH, KeyRing, encode_ring, make_key,
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
-    from tuf.api.metadata import Metadata, Root, Signed, Snapshot, Targets, Timestamp
+    from tuf.api.metadata import (
+        Metadata,
+        Root,
+        Signed,
+        Snapshot,
+        TargetFile,
+        Targets,
+        Timestamp,
+    )
 
 METADATA, TARGETS = "metadata/", "targets/"
-ADVISORIES_ROLE, ADVISORIES_PATH = "registry", "advisories.json"
+OWN_ROLE = "registry"
+"""What the registry itself says of packages: advisories, and the list of their names."""
+ADVISORIES_PATH, NAMES_PATH = "advisories.json", "names.json"
 EXPIRY = {
     "root": timedelta(days=365),
     "targets": timedelta(days=180),
@@ -111,11 +121,11 @@ class TrustRepository:
             targets = Targets()
             self._put_role("root", Metadata(root))
             _add(targets, RING_PATH, self._store(RING_PATH, encode_ring(KeyRing())))
-            _delegate(targets, ADVISORIES_ROLE, [ADVISORIES_PATH], [online])
+            _delegate(targets, OWN_ROLE, [ADVISORIES_PATH, NAMES_PATH], [online])
             self._put_role("targets", Metadata(targets))
-            self._put_role(ADVISORIES_ROLE, Metadata(Targets()))
+            self._put_role(OWN_ROLE, Metadata(Targets()))
             snapshot = Snapshot()
-            self._snapshot(Metadata(snapshot), {"targets": 1, ADVISORIES_ROLE: 1})
+            self._snapshot(Metadata(snapshot), {"targets": 1, OWN_ROLE: 1})
             self._timestamp(Metadata(Timestamp()), snapshot.version)
 
     def set_ring(self, ring: KeyRing) -> None:
@@ -138,18 +148,18 @@ class TrustRepository:
                     new.append(role)
             self._commit({"targets": held}, new)
 
-    def publish(self, role: str, files: Mapping[str, tuple[bytes, dict[str, Any]]]) -> None:
-        """Put files under a role, each with what the role says of it.
+    def publish(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Put files under their roles, all in one step: ``{role: {path: content}}``.
 
         Raises:
             PublishError: The registry has no such role.
         """
         with self._lock:
-            held = self._open(role)
-            targets = cast("Targets", held.signed)
-            for path, (content, custom) in files.items():
-                _add(targets, path, self._store(path, content), custom)
-            self._commit({role: held})
+            opened = {role: self._open(role) for role, put in files.items() if put}
+            for role, held in opened.items():
+                for path, content in files[role].items():
+                    _add(cast("Targets", held.signed), path, self._store(path, content))
+            self._commit(opened)
 
     def rotate_root(self, *, drop: Iterable[str] = (), add: int = 1) -> None:
         """Give the root new keys, signed by the old ones too, so that clients follow.
@@ -189,20 +199,21 @@ class TrustRepository:
             self._put_role("root", held)
             self._commit(opened)
 
-    def refresh(self) -> bool:
-        """Sign anew what has used half of its time and whose key is here; say whether any was."""
+    def is_due(self) -> bool:
+        """Whether the timestamp has used half of its time: the shortest one tells for all."""
+        return self._is_due(self._open("timestamp"), "timestamp")
+
+    def refresh(self) -> None:
+        """Sign anew what has used half of its time, where its key is here; the timestamp always."""
         with self._lock:
-            due = {
-                role: held
-                for role in self._snapshot_roles()
-                if self._is_due(held := self._open(role), role) and self._can_sign(role)
-            }
-            is_due = bool(due) or any(
-                self._is_due(self._open(role), role) for role in ("snapshot", "timestamp")
+            opened = {role: self._open(role) for role in self._snapshot_roles()}
+            self._commit(
+                {
+                    role: held
+                    for role, held in opened.items()
+                    if self._is_due(held, role) and self._can_sign(role)
+                }
             )
-            if is_due:
-                self._commit(due)
-            return is_due
 
     # Metadata
 
@@ -367,9 +378,7 @@ def _lasts(role: str) -> timedelta:
     return EXPIRY.get(role, NAMESPACE_EXPIRY)
 
 
-def _add(targets: Targets, path: str, found: Any, custom: dict[str, Any] | None = None) -> None:
-    if custom:
-        found.unrecognized_fields["custom"] = custom
+def _add(targets: Targets, path: str, found: TargetFile) -> None:
     targets.targets[path] = found
 
 
