@@ -7,7 +7,7 @@ PIP = -m pip install --quiet --disable-pip-version-check "mcp>=2.3,<3"
 BIN = .venv/bin
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test check lint types layers pytest parity bench soak clean
+.PHONY: demo test check lint types layers pytest parity conformance bench soak clean
 
 demo: .venv/.installed  ## index real text, run a graph on it, ask it everything, serve it
 	@$(BIN)/inwit demo
@@ -31,6 +31,9 @@ pytest: .venv/.installed-test
 
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py
+
+conformance: .venv/.installed-test .conformance/.installed  ## the official suite of the Model Context Protocol, and its inspector
+	$(BIN)/python -m tests.conformance.run
 
 bench: .venv-bench/.installed  ## the runtime beside other libraries, and answers beside the truth, into docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
@@ -62,5 +65,14 @@ soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten t
 	.venv-bench/bin/python $(PIP) -e ".[semantic,bench]"
 	@touch $@
 
+# The suite needs Node 22, which comes as a package like the rest.
+.conformance/.installed: tests/conformance/package.json
+	@command -v npm >/dev/null || { echo "error: npm is needed, which comes with Node" >&2; exit 1; }
+	@mkdir -p $(@D)
+	cp $< $(@D)/package.json
+	npm install --prefix $(@D) --silent --no-audit --no-fund
+	$(@D)/node_modules/.bin/node --version
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-parity .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .conformance .venv .venv-parity .venv-bench .mypy_cache .ruff_cache .pytest_cache

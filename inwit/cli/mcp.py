@@ -28,8 +28,9 @@ def serve(root: Path | None, graph: str | None, as_json: bool) -> None:
     """
     from inwit.runtime.project import Project
     from inwit.server import stdio
+    from inwit.server.offers import Offers
 
-    stdio.serve(Project.find(root), graph=graph)
+    stdio.serve(Project.find(root), Offers(graph=graph))
 
 
 for _one in (config, install, uninstall):

@@ -23,6 +23,7 @@ def command(host: str, port: int, token: str | None, graph: str | None, as_json:
     from inwit.cli import render
     from inwit.runtime.project import Project
     from inwit.server import lifecycle
+    from inwit.server.offers import Offers
 
     project = Project.find()
 
@@ -32,4 +33,6 @@ def command(host: str, port: int, token: str | None, graph: str | None, as_json:
         else:
             click.echo(f"inwit answers at {url}, MCP at {url}/mcp", err=True)
 
-    lifecycle.serve(project, host=host, port=port, token=token, graph=graph, on_ready=say)
+    lifecycle.serve(
+        project, host=host, port=port, token=token, offers=Offers(graph=graph), on_ready=say
+    )

@@ -127,11 +127,13 @@ def _look(told: Told, project: Project) -> dict[str, Any]:
 
 def _start(project: Project, graph: str) -> Running:
     from inwit.server import lifecycle
+    from inwit.server.offers import Offers
 
+    offers = Offers(graph=graph)
     try:
-        return lifecycle.start(project, graph=graph)
+        return lifecycle.start(project, offers=offers)
     except AddressInUseError:
-        return lifecycle.start(project, graph=graph, port=0)
+        return lifecycle.start(project, offers=offers, port=0)
 
 
 def _visit(told: Told, url: str) -> dict[str, Any]:

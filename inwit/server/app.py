@@ -25,6 +25,8 @@ from inwit.server import health, mcp, metrics, openapi, sse
 from inwit.server.drain import Drain
 from inwit.server.guard import LOOPBACK, Guard, Policy
 from inwit.server.host import Host
+from inwit.server.mcp.resuming import Missed
+from inwit.server.offers import Offers
 from inwit.server.problems import Border, on_http, on_typed
 from inwit.server.routes import ENDPOINTS, later
 
@@ -32,6 +34,9 @@ EVENTS = "/mcp/live/events"
 EXECUTION_EVENTS = "/mcp/live/executions/{id}/events"
 ALL = (*ENDPOINTS, *health.ENDPOINTS)
 STREAM = "text/event-stream"
+ANSWERS = Offers()
+RETRY_MS = 500
+"""How soon a client of 2025 asks again for a stream that broke off."""
 OTHERS = {
     "/mcp": {
         method: openapi.operation("MCP over streamable HTTP.", "application/json")
@@ -61,18 +66,20 @@ def create_app(
     *,
     token: str | None = None,
     hosts: Iterable[str] | None = LOOPBACK,
-    graph: str | None = None,
+    offers: Offers = ANSWERS,
 ) -> Starlette:
     """Make the application that answers for a project.
 
     With a `token` every route asks for it. The application serves once: its lifespan cannot be
     entered again. ``app.state.close_streams()`` ends what is open, for a server that drains.
     """
-    host = Host(project, graph=graph)
+    host = Host(project, offers)
     server = mcp.create_server(host)
     closing = asyncio.Event()
     spliced = server.lowlevel.streamable_http_app(
         streamable_http_path="/mcp",
+        event_store=Missed(),
+        retry_interval=RETRY_MS,
         # The guard checks Host and Origin on every route, these included.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )

@@ -9,6 +9,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.views import RegisteredGraph
 from inwit.server.hub import Hub
+from inwit.server.offers import Offers
 
 if TYPE_CHECKING:
     from inwit.introspection import Introspector
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 class Host:
     """One project as its readers see it through the host."""
 
-    def __init__(self, project: Project, *, graph: str | None = None) -> None:
+    def __init__(self, project: Project, offers: Offers | None = None) -> None:
         self.project = project
-        self.default_graph = graph
+        self.offers = offers or Offers()
+        self.default_graph = self.offers.graph
         """The graph that is meant where a request names none; None: the last compiled."""
         self.store = Store.of(project)
         self.hub = Hub(self.store)

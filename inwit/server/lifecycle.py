@@ -27,9 +27,10 @@ from inwit.errors import (
     StoreError,
 )
 from inwit.runtime.project import Project
-from inwit.server.app import create_app
+from inwit.server.app import ANSWERS, create_app
 from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
 from inwit.server.hostfile import HostFile
+from inwit.server.offers import Offers
 from inwit.server.problems import describe
 
 PORT = 8765
@@ -117,7 +118,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = PORT,
     token: str | None = None,
-    graph: str | None = None,
+    offers: Offers = ANSWERS,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a project until a signal ends it; `on_ready` is told the address.
@@ -130,7 +131,7 @@ def serve(
         KeyboardInterrupt: It was ended by the keyboard, after everything is closed.
     """
     with _bound(project, host, port, token) as (listening, url):
-        server = _server(project, host, token, graph, lambda: on_ready(url) if on_ready else None)
+        server = _server(project, host, token, offers, lambda: on_ready(url) if on_ready else None)
         server.run(sockets=[listening])
     if server.is_interrupted:
         raise KeyboardInterrupt
@@ -142,7 +143,7 @@ def start(
     host: str = "127.0.0.1",
     port: int = PORT,
     token: str | None = None,
-    graph: str | None = None,
+    offers: Offers = ANSWERS,
 ) -> Running:
     """Serve a project in a daemon thread, and return once it answers.
 
@@ -153,7 +154,7 @@ def start(
     ready = threading.Event()
     bound = _bound(project, host, port, token)
     listening, url = bound.__enter__()
-    server = _server(project, host, token, graph, ready.set)
+    server = _server(project, host, token, offers, ready.set)
 
     def run() -> None:
         try:
@@ -174,13 +175,13 @@ def _server(
     project: Project,
     host: str,
     token: str | None,
-    graph: str | None,
+    offers: Offers,
     on_ready: Callable[[], None],
 ) -> _Server:
     is_everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - such a host asks for a token
     shown = f"[{host}]" if ":" in host else host
     hosts = None if is_everywhere else {*LOOPBACK, shown}
-    return _Server(create_app(project, token=token, hosts=hosts, graph=graph), on_ready)
+    return _Server(create_app(project, token=token, hosts=hosts, offers=offers), on_ready)
 
 
 @contextmanager

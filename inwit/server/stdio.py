@@ -8,18 +8,19 @@ from mcp.server.stdio import stdio_server
 from inwit.runtime.project import Project
 from inwit.server.host import Host
 from inwit.server.mcp import create_server
+from inwit.server.offers import Offers
 
 
-def serve(project: Project, *, graph: str | None = None) -> None:
+def serve(project: Project, offers: Offers | None = None) -> None:
     """Answer on standard output until standard input ends.
 
     While it serves, what anything prints goes to standard error: the protocol has the output alone.
     """
-    anyio.run(_serve, project, graph)
+    anyio.run(_serve, project, offers or Offers())
 
 
-async def _serve(project: Project, graph: str | None) -> None:
-    host = Host(project, graph=graph)
+async def _serve(project: Project, offers: Offers) -> None:
+    host = Host(project, offers)
     server = create_server(host)
     try:
         async with stdio_server() as (incoming, outgoing):

@@ -40,7 +40,7 @@ def main() -> int:
         if given.command == "download":
             download(updates, given.target_name, given.target_dir)
     except InwitError as exc:
-        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - the command line of a test
+        print(f"error: {exc}", file=sys.stderr)
         return 1
     return 0
 

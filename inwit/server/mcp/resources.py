@@ -21,6 +21,7 @@ from inwit.introspection import app, platform
 from inwit.server.cursor import page
 from inwit.server.host import Host
 from inwit.server.mcp.bounds import MOST_CHARS, fit
+from inwit.server.mcp.icons import ICON
 
 JSON = "application/json"
 PAGE = 100
@@ -42,7 +43,12 @@ def templates(_host: Host, _params: PaginatedRequestParams | None) -> ListResour
     return ListResourceTemplatesResult(
         resource_templates=[
             ResourceTemplate(
-                uri_template=uri, name=name.lower(), title=name, description=about, mime_type=JSON
+                uri_template=uri,
+                name=name.lower(),
+                title=name,
+                description=about,
+                mime_type=JSON,
+                icons=[ICON],
             )
             for uri, name, about in TEMPLATES
         ]
