@@ -4,7 +4,8 @@
 project. Detectors are pure functions of windows of traces.
 """
 
-from inwit.self_improve.analysis import analyze, examine
+from inwit.self_improve.analysis import analyze
+from inwit.self_improve.examining import examine
 from inwit.self_improve.findings import Finding, Thresholds
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.report import LookedAt, Report

@@ -11,6 +11,7 @@ import msgspec
 
 from inwit.answers import Evidence
 from inwit.plans import Effect
+from inwit.self_improve.calls import NodeCall
 
 QUOTE_LIMIT = 160
 
@@ -46,6 +47,17 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     expected_gain: Effect | None = None
 
 
+class Symptom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another finding that only follows from this one."""
+
+    detector: str
+    graph_name: str
+    node: str
+    statement: str
+    reason: str
+    uri: str = ""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a detector saw, with its statistics.
 
@@ -69,6 +81,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[Evidence, ...] = ()
     limits: tuple[str, ...] = ()
     draft: Draft
+    """A draft without actions is a hypothesis: nothing is proposed for it."""
+    symptoms: tuple[Symptom, ...] = ()
+    """What else was seen that only follows from this."""
 
     @property
     def fingerprint(self) -> str:
@@ -89,6 +104,10 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     finding: Finding | None = None
     visits: int = 0
     visits_per_execution: float = 1.0
+    calls: Sequence[NodeCall] = ()
+    """The calls that the finding is of, where causes are told from symptoms by them."""
+    context: dict[str, Any] = {}
+    """What else joining needs; no reader is shown it."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
