@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from inwit.cli.frame import Command
+from inwit.cli.frame import Command, Failure
+from inwit.errors import InwitError
+
+if TYPE_CHECKING:
+    from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.project import Project
 
 LEVELS = ("platform", "app", "live", "network")
 
@@ -21,6 +27,10 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
             click.option("--execution", "execution_id", help="Ask about this execution."),
             click.option("--graph", help="Ask about this graph; the last compiled by default."),
             click.option("--level", type=click.Choice(LEVELS), help="Answer on this level only."),
+            click.option(
+                "--verify", is_flag=True,
+                help="Try a what-if: run nodes that are declared pure again, with the change.",
+            ),
         ):
             function = option(function)
         return click.command(name, cls=Command, example=example)(function)
@@ -30,7 +40,7 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
 
 def put(
     question: tuple[str, ...], *, level: Any, graph: str | None, execution_id: str | None,
-    as_json: bool,
+    verify: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask the project of the working directory and print the answer."""
     from inwit import answers
@@ -38,13 +48,27 @@ def put(
     from inwit.introspection import Introspector
     from inwit.runtime.project import Project
 
-    found = Introspector.of(Project.find(), graph=graph).ask(
-        " ".join(question), level=level, graph=graph, execution_id=execution_id
+    project = Project.find()
+    found = Introspector.of(project, graph=graph, code=partial(code, project)).ask(
+        " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify
     )
     if as_json:
         render.json(answers.to_json(found))
     else:
         render.answer(found)
+
+
+def code(project: Project, name: str) -> CompiledGraph[Any] | None:
+    """The compiled graph of a name, by running the file that it is written in; None without one."""
+    from inwit.cli.replay import graph_of
+    from inwit.runtime.store import Store
+
+    store = Store.of(project)
+    try:
+        return graph_of(store, name, store.graph(name).version, None)
+    except (Failure, InwitError) as exc:
+        click.echo(f"The code of {name} cannot be run: {exc}", err=True)
+        return None
 
 
 @question("ask", 'inwit ask "Why did search run 3 times?"')

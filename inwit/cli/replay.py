@@ -36,7 +36,7 @@ def command(
 
     store = Store.of(Project.find())
     found = store.execution(execution_id)
-    graph = _graph(store, found.graph_name, found.graph_version, file)
+    graph = graph_of(store, found.graph_name, found.graph_version, file)
     wanted = [name for name in (node, start) if name is not None]
     if wanted:
         replay = graph.replay(
@@ -51,7 +51,7 @@ def command(
     return FAILED if not wanted and not replay.is_same else FINE
 
 
-def _graph(store: Store, name: str, version: str, file: str | None) -> CompiledGraph[Any]:
+def graph_of(store: Store, name: str, version: str, file: str | None) -> CompiledGraph[Any]:
     """The graph as it is written now, in the file that it was compiled in."""
     from inwit.cli.frame import NotFound
     from inwit.cli.load import load_graph, load_module

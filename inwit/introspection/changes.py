@@ -8,23 +8,45 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load", "route",
-    "unknown",
+    "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load",
+    "concurrency", "route", "unknown",
 ]  # fmt: skip
 
 _PEOPLE = (
     r"people|persons|users?|clients?|customers?|requests?|calls|callers|questions|executions|runs"
     r"|invocations|everyone|everybody|thousands?|hundreds?"
 )
+_COUNTED = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "twelve": 12, "twenty": 20, "fifty": 50, "hundred": 100, "thousand": 1000,
+}  # fmt: skip
+_MANY = re.compile(rf"(?<![\w.-])(\d{{1,6}}|one(?! of)|{'|'.join(_COUNTED)})(?![\w.%]|-\w)")
+_AT_MOST = r"(?:at most|only|up to|no more than|limited to|a limit of|maximum of)"
+_BESIDE = r"(?:at once|at a time|in parallel|side by side|beside each other|concurrently)"
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("cached", r"cach|memoi[sz]|remember(?:ed|s|ing)? (?:its|the|results?)|hit rate"),
     ("load", rf"(?:{_PEOPLE})\b.*\b(?:at once|at the same time|simultaneous|together|in parallel)"),
+    ("load", rf"(?:{_PEOPLE})\b.*\bconcurrently|\bconcurrent (?:{_PEOPLE})\b"),
+    (
+        "concurrency",
+        (
+            rf"max[_ -]?(?:concurrency|parallel)|concurrency|{_AT_MOST} \w+ (?:\w+ ){{0,3}}{_BESIDE}"
+            r"|(?:workers|slots|branches)\b|one (?:at a time|by one|after (?:another|the other))|sequential"
+            r"|\w+ (?:nodes|steps|branches|calls) (?:ran |run )?at a time"
+        ),
+    ),
     (
         "parallel",
         r"parallel|concurrent(?!cy)|simultaneous|side[- ]by[- ]side|same time|at once|together",
     ),
-    ("load", r"concurrency|traffic|load\b|requests per|users\b|throughput"),
-    ("retries", r"retr(?:y|ies|ied|ying)|attempts?\b|tries\b"),
+    ("load", r"traffic|load\b|requests per|users\b|throughput"),
+    (
+        "retries",
+        (
+            r"retr(?:y|ies|ied|ying)|attempts?\b|tries\b|(?:tried|called) (?:only |just |at most )*"
+            r"(?:once|twice|one time|\w+ times)"
+        ),
+    ),
     ("timeout", r"timed? ?-?out|time-?outs?|time limit|deadline|time out"),
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
     (
@@ -53,6 +75,9 @@ _OFF = re.compile(
     r"\b(?:off|(?:did|do|does|would)(?:n't| not)|stopp?(?:ed|ing)?|no retr|without retr|disabl|remov|never retr|zero retr|drop)"
 )
 _TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tries|try)\b")
+_TIMES = re.compile(
+    rf"\b(?:tried|called) (?:only |just |at most )*(?:(once)|(twice)|{_NUMBER} times?)\b"
+)
 _LIMIT = re.compile(rf"\b(?:retr(?:y|ies)|attempts?)\b[^.?]*?\b{_NUMBER}\b")
 
 
@@ -66,6 +91,9 @@ class Change:
     duration_ms: float | None = None
     max_attempts: int | None = None
     hit_rate: float | None = None
+    number: int | None = None
+    """How many at once: executions under load, nodes of one with another concurrency."""
+    model: str = ""
 
     @property
     def words(self) -> str:
@@ -80,6 +108,14 @@ class Change:
                 return f"{what} were removed"
             case "timeout":
                 return f"{what} had a time-out of {self.duration_ms or 0:g} ms"
+            case "concurrency":
+                whose = f" of {what}" if self.nodes else ""
+                calls = "call" if self.number == 1 else "calls"
+                return f"at most {self.number} {calls}{whose} ran at once"
+            case "load":
+                return f"{self.number} executions ran at once"
+            case "model":
+                return f"{'' if not self.nodes else what + ' '}used {self.model}".strip()
             case "retries":
                 often = "once" if self.max_attempts == 1 else f"at most {self.max_attempts} times"
                 return f"{what} were called {often}"
@@ -108,6 +144,8 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
             return Change(kind=kind, nodes=chosen, duration_ms=milliseconds(said))
         case "faster":
             return _speed(said, chosen)
+        case "concurrency" | "load":
+            return Change(kind=kind, nodes=chosen, number=_how_many(said))
         case _:
             return Change(kind=kind, nodes=chosen)
 
@@ -115,12 +153,24 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
 def _attempts(said: str) -> int | None:
     if _OFF.search(said):
         return 1
+    often = _TIMES.search(said)
+    if often:
+        return 1 if often[1] else 2 if often[2] else max(int(_value(often[3])), 1)
     found = _TRIES.search(said)
     if found:
         number = int(_value(found[1]))
         return number + 1 if found[2].startswith("retr") else max(number, 1)
     found = _LIMIT.search(said)
     return max(int(_value(found[1])), 1) if found else None
+
+
+def _how_many(said: str) -> int | None:
+    """The first number that is said, from 1."""
+    found = _MANY.search(said)
+    if found is None:
+        return 1 if re.search(r"\b(?:sequential|one by one|one at a time)", said) else None
+    number = 1 if found[1] == "one" else _COUNTED.get(found[1]) or int(found[1])
+    return max(number, 1)
 
 
 def milliseconds(said: str) -> float | None:

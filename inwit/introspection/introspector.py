@@ -50,6 +50,7 @@ from inwit.introspection.router import Catalogue, Router, Routing
 from inwit.introspection.router.selecting import thread_words
 from inwit.introspection.scene import Query, Scene
 from inwit.registry.encoder import default_encoder
+from inwit.runtime import at_hand
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 
@@ -95,7 +96,12 @@ _BY_PAIR: dict[tuple[str, str], Analysis] = {
 class Introspector:
     """Answers questions about one project."""
 
-    def __init__(self, store: Store, *, project: Project, graph: str | None = None) -> None:
+    def __init__(
+        self, store: Store, *, project: Project, graph: str | None = None,
+        code: Callable[[str], Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.code = code or (lambda name: at_hand.find(project, name))
+        """Gives the compiled graph of a name, for trials: one that lives in this process."""
         self.store = store
         self.project = project
         self.graph = graph
@@ -103,9 +109,11 @@ class Introspector:
         self.resolver = Resolver(store, project)
 
     @classmethod
-    def of(cls, project: Project, graph: str | None = None) -> Introspector:
+    def of(
+        cls, project: Project, graph: str | None = None, code: Callable[[str], Any] | None = None
+    ) -> Introspector:
         """The introspector of a project's record."""
-        return cls(Store.of(project), project=project, graph=graph)
+        return cls(Store.of(project), project=project, graph=graph, code=code)
 
     def ask(
         self,
@@ -114,11 +122,13 @@ class Introspector:
         level: str | None = None,
         graph: str | None = None,
         execution_id: str | None = None,
+        verify: bool = False,
     ) -> Answer:
         """Answer a question from the record, the manifests and the installed package.
 
         `level`, `graph` and `execution_id` narrow it; none is needed. What was recorded before
-        the call is seen.
+        the call is seen. With `verify` a what-if is tried too: nodes that are declared pure run
+        again on recorded inputs, with the change and without it; no other node runs.
 
         Raises:
             MalformedInputError: The question is empty, or the level is none.
@@ -140,7 +150,7 @@ class Introspector:
             Query(
                 text=question, part=one.part, unknown=routing.unknown, level=one.level,
                 intent=one.intent, entities=routing.entities, graph=graph or self.graph,
-                execution_id=execution_id,
+                execution_id=execution_id, code=self.code if verify else None,
             )
             for one in readings
         ]  # fmt: skip

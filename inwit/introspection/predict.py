@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from inwit.introspection.lineage import Place
 from inwit.introspection.schedule import Schedule, Task
 from inwit.introspection.stats import Estimate, estimate, foretold
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.policies import DEFAULT_RETRY
 
 ENOUGH = 30
 """Executions that a prediction should stand on; fewer are used, and said."""
@@ -270,24 +272,97 @@ def _repeats(
     return found
 
 
-def with_timeout(schedules: Sequence[Schedule], change: Change) -> Prediction:
-    """End visits at a time-out; an execution that meets one fails there."""
+def with_timeout(
+    schedules: Sequence[Schedule], change: Change, attempts: Mapping[str, int],
+    inputs: Callable[[str], Mapping[Place, str]],
+) -> Prediction:  # fmt: skip
+    """End attempts at a time-out; one that meets it is tried again as often as its node may be.
+
+    Each further attempt lasts as long as a recorded visit of the node that is drawn by chance, of
+    those with an equal input where there are several, with the default wait before it. An execution
+    whose last attempt meets the time-out too fails there.
+    """
     limit_ms, chosen = change.duration_ms or 0.0, set(change.nodes)
-    cut = [
-        any(task.visit.node in chosen and task.duration > limit_ms for task in one.tasks)
+    known = _alike(schedules, chosen, limit_ms, inputs)
+    dice = random.Random(len(schedules))  # noqa: S311 - it draws attempts, it keeps no secret
+    cut = {
+        (one.execution.execution_id, task.index): _tried_again(
+            limit_ms, known(one, task), attempts.get(task.visit.node, 1), dice
+        )
         for one in schedules
-    ]
-    prediction = rescheduled(
-        schedules,
-        lambda task: min(task.duration, limit_ms) if task.visit.node in chosen else task.duration,
+        for task in one.tasks
+        if task.visit.node in chosen and task.duration > limit_ms
+    }
+    prediction = Prediction(
+        feasible=True,
+        before=[one.total for one in schedules],
+        after=[_ending(one, cut) for one in schedules],
     )
-    share = sum(cut) / len(cut) if cut else 0.0
-    prediction.extra["share_failing"] = round(share, 4)
+    met = [any((one.execution.execution_id, task.index) in cut for task in one.tasks)
+           for one in schedules]  # fmt: skip
+    failing = {execution for (execution, _), (_, ends) in cut.items() if ends}
+    prediction.extra["share_meeting"] = round(sum(met) / len(met), 4)
+    prediction.extra["share_failing"] = round(len(failing) / len(met), 4)
+    again = max(attempts.values(), default=1)
     prediction.notes.append(
-        f"{sum(cut)} of {len(cut)} recorded executions held a visit longer than that; "
-        f"they would have failed at the time-out, unless a retry had gone better."
-    )
+        f"{sum(met)} of {len(met)} recorded executions held a visit longer than that"
+        + (f"; tried up to {again} times, {len(failing)} would fail there." if again > 1
+           else "; they would have failed at the time-out.")
+    )  # fmt: skip
     return prediction
+
+
+def _alike(
+    schedules: Sequence[Schedule], chosen: set[str], limit_ms: float,
+    inputs: Callable[[str], Mapping[Place, str]],
+) -> Callable[[Schedule, Task], list[float]]:  # fmt: skip
+    """Gives the recorded durations of a node's visits, those of equal inputs where there are several."""
+    every = {node: _durations(schedules, node) for node in chosen}
+    if all(took <= limit_ms for durations in every.values() for took in durations):
+        return lambda _schedule, task: every[task.visit.node]
+    equal: dict[tuple[str, str], list[float]] = {}
+    keys: dict[tuple[str, int], tuple[str, str]] = {}
+    for one in schedules:
+        given = inputs(one.execution.execution_id)
+        for task in one.tasks:
+            digest = given.get((task.visit.node, task.visit.visit))
+            if task.visit.node in chosen and digest is not None:
+                key = keys[one.execution.execution_id, task.index] = (task.visit.node, digest)
+                equal.setdefault(key, []).append(task.duration)
+
+    def known(schedule: Schedule, task: Task) -> list[float]:
+        key = keys.get((schedule.execution.execution_id, task.index))
+        same = equal.get(key, []) if key else []
+        return same if len(same) > 1 else every[task.visit.node]
+
+    return known
+
+
+def _durations(schedules: Sequence[Schedule], node: str) -> list[float]:
+    return [task.duration for one in schedules for task in one.tasks if task.visit.node == node]
+
+
+def _tried_again(
+    limit_ms: float, known: Sequence[float], attempts: int, dice: random.Random
+) -> tuple[float, bool]:
+    """How long a visit lasts whose first attempt met a time-out, and whether it fails."""
+    lasted = limit_ms
+    for attempt in range(1, attempts):
+        lasted += (DEFAULT_RETRY.initial_interval * DEFAULT_RETRY.backoff_factor ** (attempt - 1)
+                   + dice.random()) * 1e3  # fmt: skip
+        took = dice.choice(known)
+        if took <= limit_ms:
+            return lasted + took, False
+        lasted += limit_ms
+    return lasted, True
+
+
+def _ending(one: Schedule, cut: Mapping[tuple[str, int], tuple[float, bool]]) -> float:
+    """How long an execution lasts, up to its first visit that fails."""
+    name = one.execution.execution_id
+    times = one.ends(lambda task: cut.get((name, task.index), (task.duration, False))[0])
+    ends = [times[task.index] for task in one.tasks if cut.get((name, task.index), (0.0, False))[1]]
+    return min(ends) if ends else max(times, default=0.0) + one.tail
 
 
 def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
@@ -335,5 +410,5 @@ def _seen(schedules: Sequence[Schedule]) -> dict[str, set[str]]:
 
 def middle(schedules: Sequence[Schedule], node: str) -> float | None:
     """The median duration of a node's visits."""
-    took = [task.duration for one in schedules for task in one.tasks if task.visit.node == node]
+    took = _durations(schedules, node)
     return median(took) if took else None

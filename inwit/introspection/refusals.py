@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from inwit.answers import Answer
 from inwit.errors import InwitError
+from inwit.introspection.changes import parse
 from inwit.introspection.claims import Draft, graph_uri, listed, platform_uri, short
 from inwit.introspection.follow_ups import starters
 from inwit.introspection.scene import Scene
+from inwit.runtime.capture.prices import priced_models
+from inwit.runtime.policies import Limits, NodePolicy, RetryPolicy
 
 GRAPHS_TOLD = 3
+_SETTINGS = frozenset(
+    {*Limits.__struct_fields__, *NodePolicy.__struct_fields__, *RetryPolicy._fields}
+    | {"retry_policy", "cache_policy", "side_effects", "pure", "thread", "circuit_breaker"}
+    | {"rate_limit", "thread_id", "execution_id", "graph_name"}
+)
+"""Words of code that are settings of graphs and nodes, and no names of theirs."""
 
 
 def outside(scene: Scene) -> Answer:
@@ -29,13 +38,14 @@ def named_wrongly(scene: Scene) -> Draft | None:
     names_any = any(
         scene.named(kind) for kind in ("node", "graph", "key", "tool", "exec", "package")
     )
-    if not query.unknown or names_any or query.level not in ("app", "live"):
+    wrong = [name for name in query.unknown if not _is_of_platform(name)]
+    if not wrong or names_any or query.level not in ("app", "live") or _of_model(scene):
         return None
     graph = scene.graph_or_none
     draft = Draft()
     if _decided_by(scene, draft):
         return draft
-    names = listed(repr(short(name, 60)) for name in query.unknown)
+    names = listed(repr(short(name, 60)) for name in wrong)
     if graph is None:
         draft.say(
             f"Nothing here is called {names}; no graph is known yet.", platform_uri("project")
@@ -53,6 +63,16 @@ def named_wrongly(scene: Scene) -> Draft | None:
         draft.data |= {"causes": [], "visits": {}}
     draft.say(f"{text}. {known}.", graph_uri(graph.name, "nodes"))
     return draft
+
+
+def _is_of_platform(name: str) -> bool:
+    """Whether a word that names nothing of the project is a setting's, or a priced model's."""
+    return name in _SETTINGS or name.lower() in priced_models()
+
+
+def _of_model(scene: Scene) -> bool:
+    """Whether another model is asked for: it may have any name."""
+    return scene.query.intent == "whatif" and parse(scene.words, ()).kind == "model"
 
 
 def _decided_by(scene: Scene, draft: Draft) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from inwit.answers import Intent, Level
 from inwit.errors import InwitError, UnknownGraphError
@@ -53,6 +54,8 @@ class Query:
     entities: tuple[Entity, ...] = ()
     graph: str | None = None
     execution_id: str | None = None
+    code: Callable[[str], Any] | None = None
+    """Gives the compiled graph of a name, where a change is to be really tried; else None."""
 
 
 def blanked(text: str, entities: Iterable[Entity]) -> str:

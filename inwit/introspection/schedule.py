@@ -37,6 +37,8 @@ class Task:
     duration: float
     follows: list[int] = field(default_factory=list)
     gap: float = 0.0
+    waited: int | None = None
+    """The one of `follows` that led to it by no edge: it only had to end, for a turn to be free."""
 
     @property
     def end(self) -> float:
@@ -169,3 +171,4 @@ def _add_wait(tasks: list[Task], task: Task) -> None:
     last = max(earlier, key=lambda other: other.end)
     if task.start - last.end < (task.start - ready) / 2:
         task.follows.append(last.index)
+        task.waited = last.index

@@ -29,22 +29,26 @@ class Answering:
         raise NotImplementedError
 
     def ask(
-        self, question: str, *, level: str | None = None, execution_id: str | None = None
-    ) -> Answer:
+        self, question: str, *, level: str | None = None, execution_id: str | None = None,
+        verify: bool = False,
+    ) -> Answer:  # fmt: skip
         """Ask about this graph, its executions, the platform or the network, in plain language.
 
-        What happened before the question is seen by it.
+        What happened before the question is seen by it. With `verify` a what-if is really tried,
+        by running nodes that are declared pure again on recorded inputs.
         """
         return companion.introspection().ask(
-            self.project, question, graph=self.name, level=level, execution_id=execution_id
-        )
+            self.project, question, graph=self.name, level=level, execution_id=execution_id,
+            verify=verify,
+        )  # fmt: skip
 
     async def aask(
-        self, question: str, *, level: str | None = None, execution_id: str | None = None
-    ) -> Answer:
+        self, question: str, *, level: str | None = None, execution_id: str | None = None,
+        verify: bool = False,
+    ) -> Answer:  # fmt: skip
         """Ask without holding the event loop; see `ask`."""
         return await asyncio.to_thread(
-            lambda: self.ask(question, level=level, execution_id=execution_id)
+            lambda: self.ask(question, level=level, execution_id=execution_id, verify=verify)
         )
 
     def introspect(self) -> Any:

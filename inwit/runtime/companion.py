@@ -37,6 +37,7 @@ class Companion(Protocol):
         graph: str | None = None,
         level: str | None = None,
         execution_id: str | None = None,
+        verify: bool = False,
     ) -> Answer: ...
 
     def introspect(self, app: Answering) -> Any:

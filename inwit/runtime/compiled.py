@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from inwit.errors import CheckpointingOffError
-from inwit.runtime import loops
+from inwit.runtime import at_hand, loops
 from inwit.runtime.answering import Answering
 from inwit.runtime.beginning import NO_CONFIG, Beginning
 from inwit.runtime.caching.clearing import Cached
@@ -108,6 +108,7 @@ class CompiledGraph(
 
             self.journal = Journal.of(self.project)
             self._registration = self.journal.register(self.manifest, self._rename)
+            at_hand.note(self)
 
     def __repr__(self) -> str:
         return f"<CompiledGraph {self.name!r}: {len(self.program.nodes)} nodes>"

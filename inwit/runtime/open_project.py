@@ -50,11 +50,13 @@ class OpenProject:
         graph: str | None = None,
         level: str | None = None,
         execution_id: str | None = None,
+        verify: bool = False,
     ) -> Answer:
         """Ask in plain language; see `CompiledGraph.ask`."""
         return companion.introspection().ask(
-            self._project, question, graph=graph, level=level, execution_id=execution_id
-        )
+            self._project, question, graph=graph, level=level, execution_id=execution_id,
+            verify=verify,
+        )  # fmt: skip
 
     def resolve(self, uri: str) -> Any:
         """What the uri of an evidence names."""
@@ -72,9 +74,12 @@ def ask(
     graph: str | None = None,
     level: str | None = None,
     execution_id: str | None = None,
+    verify: bool = False,
 ) -> Answer:
     """Ask the project of the working directory."""
-    return project().ask(question, graph=graph, level=level, execution_id=execution_id)
+    return project().ask(
+        question, graph=graph, level=level, execution_id=execution_id, verify=verify
+    )
 
 
 def handle_help(app: CompiledGraph[Any], argv: list[str] | None = None) -> bool:

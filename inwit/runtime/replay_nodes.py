@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from inwit.runtime.context import Context
     from inwit.runtime.graph import Written
     from inwit.runtime.replay_record import Key, Past, PastVisit
-    from inwit.runtime.state import Channel
+    from inwit.runtime.state import Channel, StateSchema
 
 Mode = Literal["again", "aside", "changed", "recorded"]
 """What a node does: run and be heard; run, and return what it returned; run where its input is
@@ -74,13 +74,18 @@ class Players:
             cache=None, budget=None, middleware=(), interrupt_before=frozenset(),
             interrupt_after=frozenset(), durability="async",
         )  # fmt: skip
-        schema = copy.copy(app.schema)
-        # A reducer's result is in the record; what it was given is not.
-        vars(schema)["_merge"] = partial(_merge, schema._merge)  # noqa: SLF001
+        schema = self._playing_schema()
         program = assemble(builder, schema, limits)
         made = type(app)(schema, program, options, builder)
         made.share_configs(app)
         return made
+
+    def _playing_schema(self) -> StateSchema:
+        """The state's schema, by which a reducer takes what it gave then as it is."""
+        schema = copy.copy(self.app.schema)
+        # A reducer's result is in the record; what it was given is not.
+        vars(schema)["_merge"] = partial(_merge, schema._merge)  # noqa: SLF001
+        return schema
 
     def _player(self, name: str, written: Written) -> Callable[..., Any]:
         call = self._original(written)

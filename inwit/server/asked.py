@@ -70,6 +70,19 @@ class Asked:
             raise MalformedInputError(f"{name} is {shorten(value)}.", hint=nearest(value, choices))
         return value
 
+    def flag(self, name: str) -> bool:
+        """A yes or no of body or query; no when it is absent.
+
+        Raises:
+            MalformedInputError: It is neither.
+        """
+        value = self.body.get(name, self.query.get(name))
+        if value in (None, "", "false", "0") or value is False:
+            return False
+        if value in ("true", "1") or value is True:
+            return True
+        raise MalformedInputError(f"{name} is {shorten(value)}.", hint=f"{name} is true or false.")
+
     def number(self, name: str, default: int, *, low: int = 0, high: int = 2**53) -> int:
         """A whole number of the query.
 

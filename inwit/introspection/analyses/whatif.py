@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inwit.introspection import predict, schedule
+from inwit.introspection.analyses import whatif_load, whatif_model, whatif_tried
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.changes import Change, parse
@@ -14,13 +15,12 @@ from inwit.introspection.schedule import Schedule
 from inwit.introspection.stats import Estimate, holds_for_next
 from inwit.introspection.which import choose, names_one
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.policies import DEFAULT_RETRY
 from inwit.runtime.views import RegisteredGraph
 
 CACHE_LOOKS_AT = 100
 """Executions whose inputs are compared to find repeats."""
 _NOT_TOLD = {
-    "model": "what another model would take, cost and answer is in no record of this graph",
-    "load": "executions are recorded one by one; how they would share a busier host is not",
     "route": "what a way that was not taken would have done is in no record of that execution",
     "unknown": "no change was understood",
 }
@@ -35,12 +35,22 @@ def answer(scene: Scene) -> Draft:
         return draft
     if scene.query.level == "app" and change.kind in ("removed", "unknown"):
         return breaks(scene, scene.graph)
+    if change.kind == "model":
+        return whatif_model.answer(scene, scene.graph, change)
     schedules = _recorded(scene, scene.graph)
     if not schedules:
         draft = Draft(data={"feasible": False, "reason": "nothing is recorded", "n": 0})
         draft.data |= {"baseline": None, "predicted": None}
         return nothing_recorded(scene, draft)
-    return tell(scene, scene.graph, schedules, change)
+    if change.kind == "load":
+        return whatif_load.answer(scene, scene.graph, schedules, change)
+    graph = scene.graph
+    draft = tell(scene, graph, schedules, change)
+    whatif_tried.add(
+        scene, draft, graph, change, schedules=schedules,
+        predict=lambda some: apply(scene, graph.manifest, some, change),
+    )  # fmt: skip
+    return draft
 
 
 def tell(scene: Scene, graph: RegisteredGraph, schedules: list[Schedule], change: Change) -> Draft:
@@ -85,11 +95,27 @@ def apply(
         case "faster":
             return predict.faster(schedules, change)
         case "timeout":
-            return predict.with_timeout(schedules, change)
+            return predict.with_timeout(
+                schedules, change, _attempts(manifest, change), scene.inputs_of
+            )
         case "retries":
             return predict.with_attempts(schedules, change)
+        case "concurrency":
+            return whatif_load.concurrency(scene, schedules, change)
         case _:
             return refused(_NOT_TOLD[change.kind])
+
+
+def _attempts(manifest: GraphManifest, change: Change) -> dict[str, int]:
+    """How often each node may be tried that met a time-out."""
+    retried = next((one.enabled for one in manifest.features if one.name == "retries"), True)
+    found: dict[str, int] = {}
+    for name in change.nodes:
+        facts = manifest.node(name)
+        policies = facts.policies if facts else {}
+        usual = DEFAULT_RETRY.max_attempts if retried and not policies.get("side_effects") else 1
+        found[name] = int(policies.get("max_attempts") or usual)
+    return found
 
 
 def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
@@ -101,7 +127,7 @@ def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
         return f"{graph.name} has no node {unknown[0]!r}"
     if change.kind == "parallel" and len(change.nodes) < 2:
         return "two nodes of the graph must be named to run beside each other"
-    if change.kind != "retries" and not change.nodes:
+    if change.kind not in ("retries", "concurrency") and not change.nodes:
         return "no node of the graph is named"
     if change.kind == "timeout" and change.duration_ms is None:
         return "no time-out is named, such as 2 seconds"

@@ -76,6 +76,15 @@ def cost_of(model: str, usage: Usage) -> Cost:
     return Cost(None, None)
 
 
+def priced_models() -> dict[str, str]:
+    """Each model that has a price, with the date of the table that gives it; the user's own first."""
+    found: dict[str, str] = {}
+    for table in _tables(os.environ.get("INWIT_PRICES", "")):
+        for name in table.models:
+            found.setdefault(name, table.date)
+    return found
+
+
 def _names(model: str) -> tuple[str, ...]:
     bare = model.rpartition("/")[2]
     return tuple(dict.fromkeys((model, bare, _SNAPSHOT.sub("", bare))))

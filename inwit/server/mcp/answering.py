@@ -24,6 +24,7 @@ def ask(host: Host, given: args.Ask) -> CallToolResult:
         level=given.level or None,
         graph=given.graph or None,
         execution_id=given.execution_id or None,
+        verify=given.verify,
     )
     return _answered(answer, given.cursor or None, given.max_chars)
 

@@ -10,7 +10,7 @@ from inwit.introspection.resolve import VIEWS
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
-from inwit.server.schema import NUMBER, OBJECT, STRING, array, record
+from inwit.server.schema import BOOLEAN, NUMBER, OBJECT, STRING, array, record
 
 EVIDENCE = record({"uri": STRING, "quote": STRING}, {"why": STRING})
 ANSWER = {
@@ -30,7 +30,9 @@ def _ask(host: Host, asked: Asked) -> dict[str, Any]:
     question = asked.question("q")
     level = asked.choice("level", LEVEL_NAMES)
     graph, execution_id = asked.text("graph"), asked.text("execution_id")
-    answer = host.introspector.ask(question, level=level, graph=graph, execution_id=execution_id)
+    answer = host.introspector.ask(
+        question, level=level, graph=graph, execution_id=execution_id, verify=asked.flag("verify")
+    )
     return answers.to_json(answer)
 
 
@@ -53,7 +55,7 @@ ENDPOINTS = (
         summary="Answer a question, with the evidence of the answer.",
         answer=_ask,
         fields=ANSWER,
-        query=("q", "level", "graph", "execution_id"),
+        query=("q", "level", "graph", "execution_id", "verify"),
     ),
     Endpoint(
         path="/mcp/introspect",
@@ -62,7 +64,8 @@ ENDPOINTS = (
         fields=ANSWER,
         method="POST",
         takes=record(
-            {"question": STRING}, {"level": STRING, "graph": STRING, "execution_id": STRING}
+            {"question": STRING},
+            {"level": STRING, "graph": STRING, "execution_id": STRING, "verify": BOOLEAN},
         ),
     ),
 )
