@@ -10,8 +10,6 @@ import json
 import os
 import re
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from inwit.cli import files
 from inwit.cli.frame import Failure, Unreachable
 
 if TYPE_CHECKING:
@@ -196,33 +195,9 @@ def _servers(file: Path, content: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _replace(file: Path, before: str, content: dict[str, Any]) -> Path | None:
     """Write a file anew in its own indentation; give the copy of what it was."""
-    target = Path(os.path.realpath(file))  # A linked file stays one.
-    text = json.dumps(content, indent=_indent(before), ensure_ascii=False) + "\n"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        backup = _back_up(target) if before else None
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as made:
-            made.write(text)
-        made_at = Path(made.name)
-        if before:
-            made_at.chmod(target.stat().st_mode & 0o777)
-        made_at.replace(target)
-    except OSError as exc:
-        raise Failure(f"{target} cannot be written: {exc.strerror or exc}.") from exc
-    return backup
-
-
-def _back_up(target: Path) -> Path:
-    made = target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
-    number = 1
-    while made.exists():
-        number += 1
-        made = made.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}-{number}.bak")
-    made.write_bytes(target.read_bytes())
-    made.chmod(target.stat().st_mode & 0o777)
-    return made
+    return files.replace(
+        file, json.dumps(content, indent=_indent(before), ensure_ascii=False) + "\n"
+    )
 
 
 def _indent(text: str) -> int | str:

@@ -15,6 +15,7 @@ class Inwit(LazyGroup):
 
     modules: ClassVar[Mapping[str, str]] = {
         "demo": "demo",
+        "init": "init",
         "run": "run",
         "serve": "serve",
         "mcp": "mcp",
