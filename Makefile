@@ -7,7 +7,7 @@ PIP = -m pip install --quiet --disable-pip-version-check "mcp>=2.3,<3"
 BIN = .venv/bin
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test check lint types layers pytest parity conformance bench soak clean
+.PHONY: demo test check lint types layers pytest parity conformance bundle bench soak clean
 
 demo: .venv/.installed  ## index real text, run a graph on it, ask it everything, serve it
 	@$(BIN)/inwit demo
@@ -34,6 +34,11 @@ parity: .venv-parity/.installed  ## the golden vectors against sentence-transfor
 
 conformance: .venv/.installed-test .conformance/.installed  ## the official suite of the Model Context Protocol, and its inspector
 	$(BIN)/python -m tests.conformance.run
+
+bundle: .conformance/.installed  ## dist/inwit.mcpb, which clients install by one click
+	@mkdir -p dist
+	.conformance/node_modules/.bin/mcpb validate manifests/mcpb/manifest.json
+	.conformance/node_modules/.bin/mcpb pack manifests/mcpb dist/inwit.mcpb
 
 bench: .venv-bench/.installed  ## the runtime beside other libraries, and answers beside the truth, into docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md

@@ -15,7 +15,7 @@ CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode")
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    found = tmp_path / "user"
+    found: Path = tmp_path / "user"
     found.mkdir()
     monkeypatch.setenv("HOME", str(found))
     monkeypatch.setattr(sys, "platform", "linux")
