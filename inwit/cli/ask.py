@@ -12,6 +12,8 @@ from inwit.cli.frame import Command, Failure
 from inwit.errors import InwitError
 
 if TYPE_CHECKING:
+    from inwit.answers import Answer
+    from inwit.plans import Plan
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.project import Project
 
@@ -28,8 +30,15 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
             click.option("--graph", help="Ask about this graph; the last compiled by default."),
             click.option("--level", type=click.Choice(LEVELS), help="Answer on this level only."),
             click.option(
-                "--verify", is_flag=True,
+                "--verify",
+                is_flag=True,
                 help="Try a what-if: run nodes that are declared pure again, with the change.",
+            ),
+            click.option(
+                "--propose",
+                type=click.IntRange(1),
+                metavar="N",
+                help='Make a plan of the Nth thing that a "how can I" offers.',
             ),
         ):
             function = option(function)
@@ -40,7 +49,7 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
 
 def put(
     question: tuple[str, ...], *, level: Any, graph: str | None, execution_id: str | None,
-    verify: bool, as_json: bool,
+    verify: bool, propose: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask the project of the working directory and print the answer."""
     from inwit import answers
@@ -52,10 +61,21 @@ def put(
     found = Introspector.of(project, graph=graph, code=partial(code, project)).ask(
         " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify
     )
+    plan = None if propose is None else _proposed(project, found, propose)
     if as_json:
-        render.json(answers.to_json(found))
-    else:
-        render.answer(found)
+        render.json(answers.to_json(found) | ({"plan": plan.id} if plan else {}))
+        return
+    render.answer(found)
+    if plan is not None:
+        click.echo(f"plan {plan.id}: {render.plain(plan.title)} ({plan.status})")
+
+
+def _proposed(project: Project, found: Answer, number: int) -> Plan:
+    from inwit.introspection.proposing import propose
+    from inwit.runtime.store import Store
+    from inwit.self_improve.plans import PlanBook
+
+    return propose(found, number, PlanBook.of(Store.of(project)), actor="introspection")
 
 
 def code(project: Project, name: str) -> CompiledGraph[Any] | None:

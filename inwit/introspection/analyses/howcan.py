@@ -33,6 +33,7 @@ def answer(scene: Scene) -> Draft:
     if scene.graph is None:
         draft.admit("This project has no graph yet.")
         return draft
+    draft.data["graph"] = scene.graph.name
     if scene.says(_COST):
         _cheaper(scene, scene.graph, draft)
     elif scene.says(_RELIABLE):
@@ -112,6 +113,13 @@ def _candidates(
         named = not wanted or wanted & set(pair)
         if named and not edge.is_conditional and set(pair) <= set(heavy):
             yield Change(kind="parallel", nodes=pair)
+    for facts in graph.manifest.nodes:
+        if wanted and facts.name not in wanted:
+            continue
+        if (width := facts.policies.get("max_concurrency")) and facts.name in took:
+            yield Change(kind="concurrency", nodes=(facts.name,), number=2 * int(width))
+        if facts.policies.get("pure") and facts.name in heavy:
+            yield Change(kind="removed", nodes=(facts.name,))
 
 
 def _is_worth(prediction: Prediction) -> bool:
@@ -129,6 +137,8 @@ def _add(draft: Draft, graph: RegisteredGraph, change: Change, prediction: Predi
         "cached": f"cache {change.nodes[0]}",
         "faster": f"make {change.nodes[0]} twice as fast",
         "parallel": f"run {' and '.join(change.nodes)} in parallel",
+        "concurrency": f"let {change.number} calls of {change.nodes[0]} run at once",
+        "removed": f"leave {change.nodes[0]} out, which nothing in the graph needs",
     }[change.kind]
     draft.data["interventions"].append(
         {
@@ -141,6 +151,7 @@ def _add(draft: Draft, graph: RegisteredGraph, change: Change, prediction: Predi
             "notes": prediction.notes,
             **prediction.extra,
         }
+        | ({"number": change.number} if change.number is not None else {})
     )
     if len(draft.data["interventions"]) <= TOLD:
         note = f" {prediction.notes[0]}" if prediction.notes else ""
@@ -224,8 +235,17 @@ def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
             graph_uri(graph.name, "metrics"),
         )
         return
-    for node, _ in Counter(one.node for one in bad).most_common(TOLD):
-        _steady(draft, graph, node, [one for one in bad if one.node == node], looked)
+    by_node: dict[str, list[Visit]] = defaultdict(list)
+    for one in bad:
+        by_node[one.node].append(one)
+    for node, mine in sorted(by_node.items(), key=lambda item: -_affected(item[1]))[:TOLD]:
+        _steady(draft, graph, node, mine, looked)
+
+
+def _affected(bad: list[Visit]) -> int:
+    """The executions in which a node failed for good, else those in which it was tried again."""
+    failed = [one for one in bad if one.status == "failed"]
+    return len({one.execution_id for one in failed or bad})
 
 
 def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], looked: int) -> None:
@@ -238,7 +258,7 @@ def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], l
         action = f"find why {node} needs retries"
     elif facts is not None and facts.policies.get("side_effects"):
         action += "; it has side effects, so it is never retried by default"
-    affected = len({one.execution_id for one in failed or bad})
+    affected = _affected(bad)
     draft.data["interventions"].append(
         {"action": action, "kind": "reliability", "node": node, "n": looked}
         | {"gain": exactly(affected, "executions")}
