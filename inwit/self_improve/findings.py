@@ -22,6 +22,9 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     block_size: int = 10
     blocks_min: int = 4
     false_discovery_rate: float = 0.05
+    is_continuous: bool = False
+    """Whether the same traces are looked at again and again, as a daemon does: then slowdowns are
+    judged by what a bet on them has won, which stays true however often it is looked at."""
     slowdown_floor: float = 1.2
     """The estimated ratio has to reach it, and so has the ratio of the fastest tenths."""
     slowdown_interval_floor: float = 1.05

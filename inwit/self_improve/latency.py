@@ -22,6 +22,7 @@ from inwit.self_improve.slowdown import (
     pairs,
     shift_of,
     timed,
+    traffic_of,
 )
 from inwit.self_improve.window import Window, has_side_effects
 
@@ -41,10 +42,13 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         if not found:
             lacks.append(_lack(window, node, (len(older), len(newer)), limits))
     general = general_slowdowns(shifts, limits)
+    rates = traffic_of((*(baseline.executions if baseline else ()), *window.executions))
     looks: list[Look] = []
     held: list[Held] = []
     for shift in shifts:
-        reason, notes = explain(shift, general, limits) if shift.is_large(limits) else ("", None)
+        reason, notes = (
+            explain(shift, general, rates, limits) if shift.is_large(limits) else ("", None)
+        )
         if reason:
             held.append(_held(window, shift, reason))
         elif shift.is_open(limits):

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from inwit.events import epoch_ns
+from inwit.runtime.views import Execution
 from inwit.self_improve import stats
 from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.findings import Thresholds
 
-_SPLITS = ((0.5, 4), (0.75, 6))
+_SPLITS = ((0.25, 4), (0.5, 4), (0.75, 4))
 """Where a version's own window is divided, and the blocks that the newer side then needs."""
+COLD_BLOCKS = 1
+"""Blocks after a new version came that do not count: what is cold is slow, and soon is not."""
+SUBSTANTIAL_MS = 1.0
+"""Nodes that take less tell little of the machine."""
+NEARLY_ALL = 0.8
+"""The share of nodes that slow together when it is the machine."""
+AROUND = 8
+"""Executions before and after one whose beginnings tell the traffic that it met."""
+TRAFFIC_GROWTH = 1.5
+"""How much more traffic there has to be for it to be looked at as a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +48,22 @@ class Shift:
     p: float
     ratio: tuple[float, float, float]
     fastest: float
+    latest: float
+    """The ratio of the newest third: what is over is no regression any more."""
     older_ms: float
     newer_ms: float
 
     def is_large(self, limits: Thresholds) -> bool:
-        return (
-            self.ratio[0] >= limits.slowdown_floor
-            and self.ratio[1] > limits.slowdown_interval_floor
-            # A burst slows some calls, a regression slows the fastest ones as well.
-            and self.fastest >= limits.slowdown_floor
-            and self.newer_ms - self.older_ms >= limits.slowdown_floor_ms
-        )
+        return self._is_high(limits) and self.ratio[1] > limits.slowdown_interval_floor
 
     def is_open(self, limits: Thresholds) -> bool:
         """Whether the shift would be large if its interval were narrower."""
+        return self._is_high(limits) and self.ratio[1] <= limits.slowdown_interval_floor
+
+    def _is_high(self, limits: Thresholds) -> bool:
+        # A burst slows some calls, a regression slows the fastest ones as well.
         return (
-            min(self.ratio[0], self.fastest) >= limits.slowdown_floor
-            and self.ratio[1] <= limits.slowdown_interval_floor
+            min(self.ratio[0], self.fastest, self.latest) >= limits.slowdown_floor
             and self.newer_ms - self.older_ms >= limits.slowdown_floor_ms
         )
 
@@ -68,8 +79,11 @@ def pairs(
     node: str, older: list[NodeCall], newer: list[NodeCall], limits: Thresholds
 ) -> Iterator[Pair]:
     size = limits.block_size
-    if min(len(older), len(newer)) >= limits.blocks_min * size:
-        yield Pair(kind="version", node=node, older=older, newer=newer)
+    warm = newer[COLD_BLOCKS * size :]
+    if min(len(older), len(warm)) < limits.blocks_min * size:
+        warm = newer
+    if min(len(older), len(warm)) >= limits.blocks_min * size:
+        yield Pair(kind="version", node=node, older=older, newer=warm)
     blocks = len(newer) // size
     whole = newer[len(newer) - blocks * size :]
     for share, need in _SPLITS:
@@ -87,85 +101,141 @@ def pairs(
 def shift_of(pair: Pair, limits: Thresholds) -> Shift:
     older = [call.self_ms for call in pair.older]
     newer = [call.self_ms for call in pair.newer]
+    blocks_older, blocks_newer = blocked(older, newer, limits)
+    p = stats.mann_whitney(blocks_newer, blocks_older)
+    if limits.is_continuous:
+        # Paired from where the two meet: the blocks of one look come again in the next.
+        p = max(p, min(1.0, 1 / stats.paired_e(blocks_newer, blocks_older[::-1])))
+    return Shift(
+        pair=pair, p=p, ratio=stats.ratio_interval(blocks_newer, blocks_older),
+        fastest=stats.quantile(newer, 0.1) / stats.quantile(older, 0.1),
+        latest=median(newer[-max(len(newer) // 3, limits.block_size) :]) / median(older),
+        older_ms=median(older), newer_ms=median(newer),
+    )  # fmt: skip
+
+
+def blocked(
+    older: Sequence[float], newer: Sequence[float], limits: Thresholds
+) -> tuple[list[float], list[float]]:
+    """The block medians of two series, with blocks of one size that leaves each side enough."""
     size = stats.block_size(max(len(older), len(newer)), limits.block_size)
     size = min(size, max(min(len(older), len(newer)) // limits.blocks_min, limits.block_size))
-    blocks_older, blocks_newer = (stats.block_medians(side, size) for side in (older, newer))
-    return Shift(
-        pair=pair,
-        p=stats.mann_whitney(blocks_newer, blocks_older),
-        ratio=stats.ratio_interval(blocks_newer, blocks_older),
-        fastest=stats.quantile(newer, 0.1) / stats.quantile(older, 0.1),
-        older_ms=median(older),
-        newer_ms=median(newer),
-    )
+    return stats.block_medians(older, size), stats.block_medians(newer, size)
 
 
 def general_slowdowns(
     shifts: Sequence[Shift], limits: Thresholds
 ) -> dict[tuple[str, float], float]:
-    """Where every one of three nodes or more slowed, give the least ratio of the comparison."""
-    grouped: dict[tuple[str, float], list[float]] = {}
+    """Where nearly every one of two nodes or more slowed, give the ratio that they share.
+
+    Nodes of a fraction of a millisecond count where there are no others.
+    """
+    grouped: dict[tuple[str, float], list[Shift]] = {}
     for shift in shifts:
-        grouped.setdefault((shift.pair.kind, shift.pair.share), []).append(shift.ratio[0])
-    return {
-        key: min(ratios)
-        for key, ratios in grouped.items()
-        if len(ratios) >= 3 and min(ratios) >= limits.slowdown_floor
-    }
+        grouped.setdefault((shift.pair.kind, shift.pair.share), []).append(shift)
+    found = {}
+    for key, group in grouped.items():
+        large = [one for one in group if one.older_ms >= SUBSTANTIAL_MS]
+        ratios = sorted(one.ratio[0] for one in (large if len(large) >= 2 else group))
+        slowed = [ratio for ratio in ratios if ratio >= limits.slowdown_floor]
+        if len(ratios) >= 2 and len(slowed) >= max(NEARLY_ALL * len(ratios), 2):
+            found[key] = slowed[0]
+    return found
 
 
 def explain(
-    shift: Shift, general: dict[tuple[str, float], float], limits: Thresholds
-) -> tuple[str, tuple[str, ...]]:
-    """Give the reason why a large shift is no regression of its node, or what limits the finding."""
-    common = general.get((shift.pair.kind, shift.pair.share))
+    shift: Shift, general: dict[tuple[str, float], float], rates: Mapping[str, float],
+    limits: Thresholds,
+) -> tuple[str, tuple[str, ...]]:  # fmt: skip
+    """Give the reason why a large shift is no regression of its node, or what limits the finding.
+
+    `rates` is the traffic that each execution met, in executions a second.
+    """
+    # Load that began elsewhere than where the window is divided shows best in another division.
+    alike = [ratio for (kind, _), ratio in general.items() if kind == shift.pair.kind]
+    common = max(alike, default=None)
     if common is not None and shift.ratio[1] <= common * limits.slowdown_floor:
         reason = (
-            f"slower ×{shift.ratio[0]:.2f}, but so is every node of the graph (at least "
+            f"slower ×{shift.ratio[0]:.2f}, but so is nearly every node of the graph (at least "
             f"×{common:.2f}): the machine or its load, not this node"
         )
         return reason, ()
-    return _explained_by_input(shift, limits)
+    notes = []
+    traffic = [_traffic(side, rates) for side in (shift.pair.older, shift.pair.newer)]
+    sizes = [_sizes(side) for side in (shift.pair.older, shift.pair.newer)]
+    for what, values in (("traffic", traffic), ("inputs", sizes)):
+        if not all(values):
+            if what == "inputs":
+                notes.append("Input sizes are not known, so longer inputs are not ruled out.")
+            continue
+        if what == "traffic" and median(values[1]) - median(values[0]) < math.log(TRAFFIC_GROWTH):
+            continue
+        reason, note = _explained_by(shift, limits, what, (values[0], values[1]))
+        if reason:
+            return reason, ()
+        notes += [note] if note else []
+    return "", tuple(notes)
 
 
-def _explained_by_input(shift: Shift, limits: Thresholds) -> tuple[str, tuple[str, ...]]:
-    older, newer = _sized(shift.pair.older), _sized(shift.pair.newer)
-    if not older or not newer:
-        return "", ("Input sizes are not known, so longer inputs are not ruled out.",)
-    base = median(size for size, _ in older)
-    growth = math.exp(median(size for size, _ in newer) - base)
+def _traffic(calls: Sequence[NodeCall], rates: Mapping[str, float]) -> list[float]:
+    found = [rates.get(call.execution_id, 0.0) for call in calls]
+    return [math.log(rate) for rate in found] if found and min(found) > 0 else []
+
+
+def traffic_of(executions: Sequence[Execution]) -> dict[str, float]:
+    """How many executions a second began around each; nothing where the clock does not tell."""
+    begun = [epoch_ns(one.started_at) / 1e9 for one in executions]
+    found = {}
+    for at, one in enumerate(executions):
+        low, high = max(at - AROUND, 0), min(at + AROUND, len(begun) - 1)
+        passed = begun[high] - begun[low]
+        if passed > 0:
+            found[one.execution_id] = (high - low) / passed
+    return found
+
+
+def _explained_by(
+    shift: Shift, limits: Thresholds, what: str, values: tuple[Sequence[float], Sequence[float]]
+) -> tuple[str, str]:
+    """Whether growth of something explains a slowdown; `values` are its logarithms by call.
+
+    Gives the reason, or the note that it does not suffice; both empty where it did not grow.
+    """
+    older, newer = (
+        [(at, math.log(call.self_ms)) for at, call in zip(side, calls, strict=True)]
+        for side, calls in zip(values, (shift.pair.older, shift.pair.newer), strict=True)
+    )
+    base = median(values[0])
+    growth = math.exp(median(values[1]) - base)
     if growth < 1.1:
-        return "", ()
+        return "", ""
     slope = stats.theil_sen(_centred(older) + _centred(newer))
     if slope is None:
         reason = (
-            f"slower ×{shift.ratio[0]:.2f}, but inputs grew ×{growth:.2f} at the same time, and "
-            "vary too little before and after to tell the two apart"
+            f"slower ×{shift.ratio[0]:.2f}, but {what} grew ×{growth:.2f} at the same time, and "
+            "varied too little before and after to tell the two apart"
         )
-        return reason, ()
-    # The steepest slope that the calls allow: in doubt it was the inputs.
+        return reason, ""
+    # The steepest slope that the calls allow: in doubt it was that.
     steep = max(slope[1], 0.0)
-    even = [
-        stats.block_medians(
-            [math.exp(ms - steep * (size - base)) for size, ms in side], limits.block_size
-        )
-        for side in (newer, older)
-    ]
-    point, low, _ = stats.ratio_interval(even[0], even[1])
+    flat = [[math.exp(ms - steep * (at - base)) for at, ms in side] for side in (older, newer)]
+    even = blocked(flat[0], flat[1], limits)
+    point, low, _ = stats.ratio_interval(even[1], even[0])
     if point < limits.slowdown_floor or low <= limits.slowdown_interval_floor:
-        reason = (
-            f"slower ×{shift.ratio[0]:.2f}, but inputs grew ×{growth:.2f}; for inputs of equal "
-            f"size the ratio is ×{point:.2f}, from ×{low:.2f}"
-        )
-        return reason, ()
-    note = f"Inputs grew ×{growth:.2f}; for inputs of equal size the ratio is still ×{point:.2f}."
-    return "", (note,)
+        return (
+            f"slower ×{shift.ratio[0]:.2f}, but {what} grew ×{growth:.2f}; "
+            f"for {what} of equal size the ratio is ×{point:.2f}, from ×{low:.2f}"
+        ), ""
+    return (
+        "",
+        f"{what.capitalize()} grew ×{growth:.2f}; for {what} of equal size the ratio is still ×{point:.2f}.",
+    )
 
 
-def _sized(calls: Sequence[NodeCall]) -> list[tuple[float, float]]:
-    """Logarithms of (size, time) where every size is known."""
-    pairs = [(c.given_size, c.self_ms) for c in calls if c.given_size > 0]
-    return [(math.log(a), math.log(b)) for a, b in pairs] if len(pairs) == len(calls) else []
+def _sizes(calls: Sequence[NodeCall]) -> list[float]:
+    """Logarithms of the sizes of inputs where every one is known."""
+    sizes = [math.log(call.given_size) for call in calls if call.given_size > 0]
+    return sizes if len(sizes) == len(calls) else []
 
 
 def _centred(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -123,6 +123,72 @@ def share_interval(hits: int, n: int, level: float = 0.95) -> tuple[float, float
     return low, high
 
 
+def difference_interval(
+    hits: int, n: int, old_hits: int, old_n: int, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Estimate share - older share as (point, low, high).
+
+    Newcombe's hybrid score interval (Statistics in Medicine 17, 1998, method 10).
+    """
+    p, low, high = hits / n, *wilson(hits, n, level)
+    q, old_low, old_high = old_hits / old_n, *wilson(old_hits, old_n, level)
+    down = math.hypot(p - low, old_high - q)
+    up = math.hypot(high - p, q - old_low)
+    return p - q, p - q - down, p - q + up
+
+
+def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Bound a share from both sides by its score (Wilson 1927)."""
+    z = _NORMAL.inv_cdf(0.5 + level / 2)
+    share, more = hits / n, z * z / n
+    middle = (share + more / 2) / (1 + more)
+    spread = z / (1 + more) * math.sqrt(share * (1 - share) / n + more / (4 * n))
+    return max(middle - spread, 0.0), min(middle + spread, 1.0)
+
+
+_BETS = (0.25, 0.5, 0.75, 0.9)
+
+
+def paired_e(newer: Sequence[float], older: Sequence[float]) -> float:
+    """How much a bet that newer blocks lie above older ones has won: an e-value.
+
+    Each fresh newer block is paired with a fresh older one; where the two come from one
+    distribution their order is a fair coin, so the capital is a non-negative martingale that
+    passes 1 / alpha with a chance of at most alpha, however often it is looked at (Ville 1939;
+    Ramdas et al., Statistical Science 38, 2023). Several stakes are mixed.
+    """
+    signs = [(a > b) - (a < b) for a, b in zip(newer, older, strict=False)]
+    wealth = [math.prod(1 + stake * sign for sign in signs) for stake in _BETS]
+    return fmean(wealth)
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float:
+    """The rank correlation of pairs, -1 to 1; 0 where one side does not vary (Spearman 1904)."""
+    if len(pairs) < 3:
+        return 0.0
+    one, two = _ranks([a for a, _ in pairs]), _ranks([b for _, b in pairs])
+    middle = (len(pairs) + 1) / 2
+    top = math.fsum((a - middle) * (b - middle) for a, b in zip(one, two, strict=True))
+    size = math.sqrt(
+        math.fsum((a - middle) ** 2 for a in one) * math.fsum((b - middle) ** 2 for b in two)
+    )
+    return top / size if size else 0.0
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    at = 0
+    while at < len(order):
+        end = at
+        while end + 1 < len(order) and values[order[end + 1]] == values[order[at]]:
+            end += 1
+        for place in range(at, end + 1):
+            ranks[order[place]] = (at + end) / 2 + 1
+        at = end + 1
+    return ranks
+
+
 def fisher_greater(hits: int, n: int, old_hits: int, old_n: int) -> float:
     """Is a share above another: one-sided p of Fisher's exact test (hypergeometric tail)."""
     drawn, total = hits + old_hits, n + old_n
