@@ -146,6 +146,8 @@ class InterruptRaised(Event, frozen=True):
 
     interrupt_id: str
     value: Any = None
+    schema: Any = None
+    """The JSON schema of the answer, where it has one."""
 
 
 class InterruptResumed(Event, frozen=True):

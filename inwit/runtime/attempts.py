@@ -38,7 +38,7 @@ async def after_failure(
         mark_node(over, node.name)
         raise over from (None if error is over else error)
     is_told = isinstance(error, ExecutionCancelledError)
-    is_last = is_told or not isinstance(error, Exception) or t1 > execution.deadline_ns
+    is_last = is_told or not isinstance(error, Exception) or t1 > execution.due_ns
     policy = (
         None
         if is_last or ctx.relieved is not None

@@ -215,7 +215,7 @@ class Beginning:
             execution.given_context = around.given_context
         if around.output is not None and around.output.with_subgraphs:
             execution.output = around.output.child(place.ns)
-        execution.deadline_ns = min(execution.deadline_ns, around.deadline_ns)
+        execution.deadline_ns = min(execution.deadline_ns, around.due_ns)
         self.last_execution_id = execution.execution_id
         return execution, begun.ready, begun.given
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inwit.runtime.capture.client import Messages
     from inwit.runtime.engine import Execution
     from inwit.runtime.functional.calls import Scope
+    from inwit.runtime.holding import Hold
     from inwit.runtime.policies.flow import Turns
     from inwit.runtime.policies.timeouts import TimeoutPolicy
 
@@ -80,6 +81,8 @@ class Context:
     started_ns: int = 0
     """When the running attempt began, on the monotonic clock; 0 while none runs."""
     deadline_ns = NEVER_NS
+    hold: Hold | None = None
+    """Set where it was asked to wait between two steps."""
     budget_s: float | None = None
     """The seconds that the execution may take, where `deadline_ns` says until when."""
     timed_out: Exception | None = None
@@ -106,6 +109,11 @@ class Context:
     progressed_ns = 0
     beaten_ns = 0
     """When the node last gave a sign, of any kind or by ``heartbeat()``, on the monotonic clock."""
+
+    @property
+    def due_ns(self) -> int:
+        """Until when it may run, on the monotonic clock; `deadline_ns` is 0 where it is to wait."""
+        return self.deadline_ns if self.hold is None else self.hold.due_ns
 
     @property
     def node(self) -> str:

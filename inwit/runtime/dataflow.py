@@ -24,6 +24,7 @@ import msgspec
 
 from inwit.runtime import branches
 from inwit.runtime.checkpoints import join_updates
+from inwit.runtime.holding import be_late
 from inwit.runtime.interrupts import Waiting
 from inwit.runtime.keeping import note, pause, save
 from inwit.runtime.program import Edge
@@ -141,7 +142,7 @@ class _Flow(Underway):
                 await self._settle(visit)
         self.ends.tasks = [one.task for one in self.running if one.task is not None]
         if monotonic_ns() > self.execution.deadline_ns:
-            raise self.execution.out_of_time()
+            await be_late(self.execution)
 
     async def _settle(self, visit: Visit) -> None:
         visit.read = read(self.execution.graph.schema, visit.seen, visit)

@@ -27,6 +27,7 @@ from inwit.runtime.commands import GraphBubbleUp, GraphDrained, GraphInterrupt, 
 from inwit.runtime.context import Context, _current
 from inwit.runtime.ending import end, fail, finish
 from inwit.runtime.failures import mark_node
+from inwit.runtime.holding import be_late
 from inwit.runtime.interrupts import Waiting, waiting_of
 from inwit.runtime.keeping import FlowNames, note_failure, pause, save, save_plain, wrote
 from inwit.runtime.program import COMPLEX, Edge, Node
@@ -471,7 +472,7 @@ class Execution(Recording, Context):
         """Wait for room in the record, and look whether the execution is over its time."""
         self.current = None
         if now_ns > self.deadline_ns:
-            raise self.out_of_time()
+            await be_late(self)
         await wait_for_journal(self)
         return monotonic_ns()
 
@@ -553,7 +554,7 @@ class Execution(Recording, Context):
     def time_error(self) -> Exception:
         """The error of an execution that is over its time."""
         spending = self.spending
-        over = None if spending is None else spending.out_of_time(self.deadline_ns)
+        over = None if spending is None else spending.out_of_time(self.due_ns)
         return over or ExecutionTimeoutError(budget_of(self))
 
     def out_of_steps(self) -> Exception:

@@ -220,6 +220,8 @@ async def pause(
         for one in waiting:
             kept.append(("interrupt", key, one.id, one.frozen()))
             shown = {"interrupt_id": one.id, "value": freeze(one.value)}
+            if one.schema is not None:
+                shown["schema"] = freeze(one.schema)
             execution.recording.add_event("interrupt_raised", name, visit, 1, shown)
     execution.waiting = tuple(one for _, _, waiting in asked for one in waiting)
     execution.is_paused = True

@@ -10,6 +10,7 @@ from inwit.errors import InvalidUpdateError
 from inwit.runtime.branches import Branch, branches_of, run_branches
 from inwit.runtime.checkpoints import join_updates
 from inwit.runtime.commands import OVERWRITING, Overwrite, Send
+from inwit.runtime.holding import be_late
 from inwit.runtime.keeping import pause, save, wrote
 from inwit.runtime.program import Edge
 from inwit.runtime.record import APPLY
@@ -121,7 +122,7 @@ async def _merge(execution: Execution, branches: Sequence[Branch]) -> list[Ready
     if len(execution.rows) > execution.rows_limit:
         await wait_for_journal(execution)
     if monotonic_ns() > execution.deadline_ns:
-        raise execution.out_of_time()
+        await be_late(execution)
     return ready
 
 

@@ -91,8 +91,8 @@ class Watchdog:
         if ctx.started_ns and limit_ns < NEVER_NS:
             left_ns = limit_ns - ctx.worked_ns(ctx.started_ns, now)
             ends.append((now + left_ns, NodeTimeoutError(ctx.node, limit_ns / 1e9)))
-        if ctx.deadline_ns < NEVER_NS:
-            ends.append((ctx.deadline_ns, ctx.execution.time_error()))
+        if ctx.due_ns < NEVER_NS:
+            ends.append((ctx.due_ns, ctx.execution.time_error()))
         for end, error in ends:
             if now >= end:
                 ctx.timed_out = error
@@ -110,4 +110,4 @@ def budget_of(ctx: Context) -> float:
     """The seconds that an execution may take."""
     if ctx.budget_s is not None:
         return ctx.budget_s
-    return (ctx.deadline_ns - ctx.execution.begun_ns) / 1e9
+    return (ctx.due_ns - ctx.execution.begun_ns) / 1e9

@@ -88,7 +88,7 @@ async def _failed(ctx: TaskContext, error: BaseException, t0: int, *, is_blockin
     policy = None
     if isinstance(error, Exception) and not isinstance(error, ExecutionCancelledError):
         policy = next_attempt(policies_of(ctx.execution, node), error, ctx.attempt)
-    if policy is None or t1 > ctx.execution.deadline_ns:
+    if policy is None or t1 > ctx.execution.due_ns:
         raise error
     delay_s = policy.delay_s(ctx.attempt)
     ctx.emit("retry_scheduled", delay_ms=delay_s * 1e3, max_attempts=policy.max_attempts)
