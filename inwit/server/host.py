@@ -13,6 +13,9 @@ from inwit.server.offers import Offers
 
 if TYPE_CHECKING:
     from inwit.introspection import Introspector
+    from inwit.registry.contributions import ContributionBook
+    from inwit.registry.serve import Registry
+    from inwit.registry.serve_search import ReleaseSearch
     from inwit.self_improve.plans import PlanBook
 
 
@@ -40,6 +43,27 @@ class Host:
         from inwit.self_improve.plans import PlanBook
 
         return PlanBook.of(self.store)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry that this host serves: in the project's folder, unless it was given another."""
+        from inwit.registry.serve import Registry
+
+        return Registry(self.project.folder / "registry")
+
+    @cached_property
+    def registry_search(self) -> ReleaseSearch:
+        """Finds packages of the registry."""
+        from inwit.registry.serve_search import ReleaseSearch
+
+        return ReleaseSearch(self.registry.releases)
+
+    @cached_property
+    def contributions(self) -> ContributionBook:
+        """What was contributed to packages, here."""
+        from inwit.registry.contributions import ContributionBook
+
+        return ContributionBook.of(self.project)
 
     def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
         """Find the graph that a request means.
