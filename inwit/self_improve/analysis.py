@@ -9,11 +9,10 @@ import msgspec
 
 from inwit.answers import Evidence
 from inwit.errors import UnknownExecutionError, UnknownUriError
-from inwit.ids import new_id
 from inwit.introspection import quotes
-from inwit.plans import Plan, Validation
+from inwit.self_improve.entering import enter, make_plan
 from inwit.self_improve.examining import Pair, examine
-from inwit.self_improve.findings import Finding, Thresholds, check_command
+from inwit.self_improve.findings import Thresholds
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.reading import graph_names, read_windows
 from inwit.self_improve.report import Report
@@ -39,16 +38,7 @@ def analyze(
     """
     pairs = windows(store, graph, window)
     report = quoted(store, examine(pairs, thresholds or Thresholds(), window=window))
-    book = PlanBook.of(store)
-    new: list[Plan] = []
-    known: list[Plan] = []
-    for finding in report.findings:
-        if not finding.draft.actions:
-            continue
-        plan = make_plan(finding)
-        kept = book.propose(plan, expected_evidence=finding.draft.expected_evidence)
-        (new if kept.id == plan.id else known).append(kept)
-    return msgspec.structs.replace(report, plans=tuple(new), known=tuple(known))
+    return enter(PlanBook.of(store), report)
 
 
 def windows(store: Store, graph: str | None, executions: int) -> Iterator[Pair]:
@@ -90,26 +80,4 @@ def quoted(store: Store, report: Report) -> Report:
     )
 
 
-def make_plan(finding: Finding) -> Plan:
-    """Turn a finding with its draft into a plan."""
-    draft = finding.draft
-    stated = 1 - finding.q_value if finding.confidence is None else finding.confidence
-    return Plan(
-        id=new_id(),
-        fingerprint=finding.fingerprint,
-        title=draft.title,
-        hypothesis=draft.hypothesis,
-        category=finding.detector,
-        graph_name=finding.graph_name,
-        evidence=finding.evidence,
-        baseline=finding.baseline,
-        candidate=finding.candidate,
-        effect=finding.effect,
-        expected_gain=draft.expected_gain,
-        # Statistics speak of chance alone, so nothing is ever certain.
-        confidence=round(min(stated, 0.999), 4),
-        actions=draft.actions,
-        risk=draft.risk,
-        validation=Validation(command=check_command(finding.graph_name), expected=draft.expected),
-        rollback=draft.rollback,
-    )
+__all__ = ["DETECTORS", "analyze", "examine", "make_plan", "quoted"]

@@ -259,17 +259,19 @@ def _insert(connection: apsw.Connection, plan: Plan, hypothesis: Hypothesis) -> 
     tables.save_hypothesis(connection, hypothesis)
 
 
-_OBSERVED = ("evidence", "baseline", "candidate", "effect", "expected_gain", "confidence", "title",
-             "hypothesis", "actions", "risk", "rollback", "validation")  # fmt: skip
+_OBSERVED = ("evidence", "baseline", "candidate", "effect", "confidence", "title", "hypothesis")
+_PROPOSED = ("expected_gain", "actions", "risk", "rollback", "validation")
+"""What was validated is not changed any more: the replay was of it."""
 
 
 def _merge(connection: apsw.Connection, kept: Plan, newer: Plan) -> Plan:
     is_same = kept.candidate == newer.candidate and kept.baseline == newer.baseline
     if is_same:
         return kept
-    if kept.status == "proposed":
+    if kept.status in ("proposed", "validated"):
         # Only what nobody has decided on may still change.
-        fresh = {name: getattr(newer, name) for name in _OBSERVED}
+        names = (*_OBSERVED, *_PROPOSED) if kept.status == "proposed" else _OBSERVED
+        fresh = {name: getattr(newer, name) for name in names}
         kept = msgspec.structs.replace(kept, revision=kept.revision + 1, **fresh)
     _note_seen(connection, kept, newer)
     return kept

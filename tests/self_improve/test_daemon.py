@@ -322,7 +322,9 @@ def test_a_plan_is_told_as_an_event_and_has_a_hypothesis_that_waits_for_its_verd
     store = Store.of(Project.find())
     Journal.of(Project.find()).flush()
     told = [event for event in store.project_events() if isinstance(event, PlanChanged)]
-    assert [(event.plan_id, event.status) for event in told] == [(entered.id, "proposed")]
+    assert [(event.plan_id, event.status) for event in told] == [
+        (entered.id, "proposed"), (entered.id, "validated"),
+    ]  # fmt: skip
     waiting = book().hypotheses()
     assert [(one.plan_id, one.correct) for one in waiting] == [(entered.id, None)]
     assert waiting[0].expected_evidence
@@ -343,7 +345,7 @@ def test_more_of_the_same_is_merged_into_the_open_plan() -> None:
 
     assert again.plans == ()
     kept = book().get(first.id[:6])
-    assert (kept.id, kept.revision) == (first.id, 2)
+    assert (kept.id, kept.revision) == (first.id, first.revision + 1)
     assert kept.candidate["repeated"] == 80
     assert kept.history == first.history
     assert book().observations(first.id) == 2
