@@ -110,7 +110,7 @@ def over_http(project: Project, client: str) -> dict[str, Any]:
     if host is None:
         raise Unreachable("No host runs for this project. Start one: inwit serve.")
     entry: dict[str, Any] = {"url": f"{host.address}/mcp"}
-    if host.token:
+    if host.token and host.asks_everyone:
         entry["headers"] = {"Authorization": f"Bearer {host.token}"}
     return entry if client == "cursor" else {"type": "http", **entry}
 

@@ -22,8 +22,9 @@ from inwit.errors import InwitError
 from inwit.introspection.platform import installed_version
 from inwit.runtime.project import Project
 from inwit.server import health, mcp, metrics, openapi, sse
+from inwit.server.auth_setup import Entrance, entrance
 from inwit.server.drain import Drain
-from inwit.server.guard import LOOPBACK, Guard, Policy
+from inwit.server.guard import LOOPBACK, METADATA, Guard, Policy
 from inwit.server.host import Host
 from inwit.server.mcp.resuming import Missed
 from inwit.server.offers import Offers
@@ -70,9 +71,11 @@ def create_app(
 ) -> Starlette:
     """Make the application that answers for a project.
 
-    With a `token` every route asks for it. The application serves once: its lifespan cannot be
-    entered again. ``app.state.close_streams()`` ends what is open, for a server that drains.
+    With a `token` every route asks for it; else only what changes something does, for that of
+    `host.json`. The application serves once: its lifespan cannot be entered again.
+    ``app.state.close_streams()`` ends what is open, for a server that drains.
     """
+    door = entrance(project, token)
     host = Host(project, offers)
     server = mcp.create_server(host)
     closing = asyncio.Event()
@@ -100,14 +103,16 @@ def create_app(
     known = None if hosts is None else frozenset(name.lower() for name in hosts)
     posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
     app = Starlette(
-        routes=_routes(host, spliced.routes),
+        routes=[*_routes(host, spliced.routes), *_metadata(door)],
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
             Middleware(
                 Guard,
-                policy=Policy(token=token, hosts=known),
+                policy=Policy(hosts=known, metadata_url=door.metadata_url),
                 takes_body=partial(_takes_body, (*posted, *spliced.routes)),
+                authenticator=door.authenticator,
+                meter=door.meter,
             ),
             *spliced.user_middleware,
         ],
@@ -131,6 +136,18 @@ def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
         *spliced,
         *later.routes(),
     ]
+
+
+def _metadata(door: Entrance) -> list[Route]:
+    """Who issues tokens for this host (RFC 9728); nothing where nobody does."""
+    if door.metadata is None:
+        return []
+    body = msgspec.json.encode(door.metadata)
+
+    def metadata(_request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    return [Route(path, metadata, methods=["GET"]) for path in (METADATA, METADATA + "/mcp")]
 
 
 def _takes_body(posted: Iterable[BaseRoute], scope: Scope) -> bool:

@@ -1,28 +1,40 @@
-"""What every request passes before any route sees it: host, origin, token, size, form."""
+"""What every request passes before any route sees it: host, origin, caller, rate, size, form."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
+import json
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inwit.errors import (
     ForbiddenError,
+    InvalidTokenError,
     InwitError,
     MalformedIdError,
     MalformedInputError,
     NotJsonError,
+    RateLimitedError,
+    ScopeError,
     TooLargeError,
     UnauthorizedError,
     shorten,
 )
-from inwit.server.problems import problem
+from inwit.server.auth import ANONYMOUS, Authenticator, Caller, acting, challenge, scope_needed
+from inwit.server.limits import Meter
+from inwit.server.problems import ClientStalled, problem
 
 BODY_LIMIT = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
@@ -30,8 +42,26 @@ HEAD_LIMIT = 64 * 1024
 DEPTH_LIMIT = 64
 DISCARD_S, DISCARD_IDLE_S = 3.0, 0.25
 """How long the rest of a refused body is read, and how long one waits for more of it."""
+SEND_S = 30.0
+"""How long a client may take to read what was sent before more of it is."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+METADATA = "/.well-known/oauth-protected-resource"
+"""Where clients learn who issues tokens (RFC 9728): the one route that asks for none."""
+CSP = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+PAGE_CSP = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    b"form-action 'self'"
+)
+SEALS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 
+_CORS = b"access-control-"
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/@\s]+)(?::(\d{1,5}))?")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -46,6 +76,8 @@ class Policy:
 
     hosts: frozenset[str] | None = frozenset(LOOPBACK)
     token: str | None = None
+    metadata_url: str | None = None
+    """Where a client learns who issues tokens, where an issuer does."""
     body_limit: int = BODY_LIMIT
 
 
@@ -64,14 +96,24 @@ class Guard:
     """Refuses what the policy forbids and hands on a request whose body is already read.
 
     `takes_body` says whether a route reads the body of a request; without it all are taken to.
+    Without an `authenticator` the policy's token is the only one there is.
     """
 
     def __init__(
-        self, app: ASGIApp, policy: Policy, takes_body: Callable[[Scope], bool] | None = None
+        self,
+        app: ASGIApp,
+        policy: Policy,
+        takes_body: Callable[[Scope], bool] | None = None,
+        authenticator: Authenticator | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._app = app
         self._policy = policy
         self._takes_body = takes_body or (lambda _scope: True)
+        self._authenticator = authenticator or Authenticator(
+            token=policy.token, asks_everyone=policy.token is not None
+        )
+        self._meter = meter or Meter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -82,16 +124,27 @@ class Guard:
             return
         # A parser may leave white space at the end of header values; the protocols forbid it.
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        sealed = _sealed(send)
         try:
             self._check_sender(scope)
-            body = await self._body(scope, receive)
+            caller = await self._caller(scope)
+            with self._meter.counted(caller):
+                await self._admitted(caller, scope, receive, sealed)
         except InwitError as error:
+            if scope.get("inwit.handed_on"):
+                raise
             await _discard(scope, receive)
-            await problem(error)(scope, receive, send)
-            return
+            await problem(error, self._headers(error))(scope, receive, sealed)
+
+    async def _admitted(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await self._body(scope, receive)
         if body is None:
             return
-        await self._app(scope, _replay(body, receive), _sealed(send))
+        if not _is_open(scope):
+            caller.require(scope_needed(scope["method"], scope["path"]))
+        scope["inwit.handed_on"] = True
+        with acting(caller), _known_to_sdk(caller, scope):
+            await self._app(scope, _replay(body, receive), send)
 
     def _check_sender(self, scope: Scope) -> None:
         size = sum(len(name) + len(value) for name, value in scope["headers"])
@@ -99,10 +152,39 @@ class Guard:
             raise TooLargeError("head of the request", size, HEAD_LIMIT)
         _check_host(_only(scope, b"host"), self._policy.hosts)
         _check_origin(_only(scope, b"origin"), _only(scope, b"host"), self._policy.hosts)
-        _check_token(_only(scope, b"authorization"), self._policy.token)
+        _check_site(scope)
         path = scope["path"]
         if ".." in path.replace("\\", "/").split("/") or "\0" in path:
             raise MalformedIdError("path", path)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        address = scope["client"][0] if scope.get("client") else ""
+        given = _only(scope, b"authorization")
+        find = self._authenticator.caller
+        try:
+            if _is_open(scope) and given is None:
+                return ANONYMOUS
+            if self._authenticator.is_cheap(given):
+                return find(given)
+            return await anyio.to_thread.run_sync(find, given)
+        except InvalidTokenError:
+            if self._is_for_registry(scope):
+                return ANONYMOUS
+            self._meter.failed(address)
+            raise
+
+    def _is_for_registry(self, scope: Scope) -> bool:
+        """Whether a token may be one of the registry's own, which its routes check themselves."""
+        is_registry = scope["path"].startswith("/api/v1/")
+        return is_registry and not self._authenticator.asks_everyone
+
+    def _headers(self, error: InwitError) -> dict[str, str]:
+        if isinstance(error, RateLimitedError):
+            return {"Retry-After": str(math.ceil(error.retry_s))}
+        if isinstance(error, UnauthorizedError | ScopeError):
+            url = self._policy.metadata_url
+            return {"WWW-Authenticate": challenge(error, url) or "Bearer"}
+        return {}
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         if scope["method"] not in ("POST", "PUT", "PATCH"):
@@ -122,7 +204,36 @@ class Guard:
             ) from None
         if body is not None and is_json:
             check_depth(body)
+            check_unequivocal(body)
         return body
+
+
+def _is_open(scope: Scope) -> bool:
+    return bool(scope["path"].startswith(METADATA)) and scope["method"] in ("GET", "HEAD")
+
+
+@contextmanager
+def _known_to_sdk(caller: Caller, scope: Scope) -> Iterator[None]:
+    """Let MCP's library know who asks: it binds sessions and resumption to that."""
+    if not caller.is_known:
+        yield
+        return
+    claims = {"iss": caller.issuer} if caller.issuer else None
+    user = AuthenticatedUser(
+        AccessToken(
+            token="",
+            client_id=caller.id,
+            scopes=sorted(caller.scopes),
+            subject=caller.id,
+            claims=claims,
+        )
+    )
+    scope["user"] = user
+    before = auth_context_var.set(user)
+    try:
+        yield
+    finally:
+        auth_context_var.reset(before)
 
 
 def check_depth(body: bytes) -> None:
@@ -144,6 +255,36 @@ def check_depth(body: bytes) -> None:
                 )
         elif first in b"]}":
             depth -= 1
+
+
+def check_unequivocal(body: bytes) -> None:
+    """Refuse JSON that two readers may read in two ways: an object that gives a key twice.
+
+    What is no JSON at all is left to the route, whose protocol has its own word for that.
+
+    Raises:
+        MalformedInputError: It is such.
+    """
+    try:
+        json.loads(body, object_pairs_hook=_unique)
+    except _RepeatedKey as exc:
+        raise MalformedInputError(
+            f"The JSON gives the key {shorten(exc.key)} twice.", hint="Give each key once."
+        ) from None
+    except (ValueError, RecursionError):
+        return
+
+
+class _RepeatedKey(Exception):  # noqa: N818 - it never leaves this module
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _RepeatedKey(next(key for key in found if [one for one, _ in pairs].count(key) > 1))
+    return found
 
 
 def _only(scope: Scope, name: bytes) -> str | None:
@@ -182,17 +323,25 @@ def _check_origin(origin: str | None, host: str | None, hosts: frozenset[str] | 
         )
 
 
+def _check_site(scope: Scope) -> None:
+    """Refuse what a page of another site loads: it comes without an Origin where it is a GET.
+
+    A link that a person follows is no such thing.
+    """
+    site = _only(scope, b"sec-fetch-site")
+    if site in (None, "same-origin", "none"):
+        return
+    if scope["method"] == "GET" and _only(scope, b"sec-fetch-mode") == "navigate":
+        return
+    if _only(scope, b"origin") is not None:  # it was looked at, and is one of ours
+        return
+    raise ForbiddenError(
+        "Pages of other sites may not ask this host.", hint="Open the address itself."
+    )
+
+
 def _answers_to(hosts: Iterable[str]) -> str:
     return f"It answers to {', '.join(sorted(hosts))}."
-
-
-def _check_token(sent: str | None, token: str | None) -> None:
-    if token is None:
-        return
-    scheme, _, given = (sent or "").partition(" ")
-    is_same = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not is_same:
-        raise UnauthorizedError
 
 
 def _check_length(declared: str | None, limit: int) -> None:
@@ -250,13 +399,27 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _sealed(send: Send) -> Send:
-    """Add what keeps browsers from guessing and caches from keeping."""
+    """Add what keeps browsers from guessing and caches from keeping; let no site read it.
+
+    A client that reads nothing for `SEND_S` is given up, whatever it was sent.
+    """
 
     async def sealed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message["headers"]}
-            extra = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
-            message["headers"] = [*message["headers"], *(e for e in extra if e[0] not in names)]
-        await send(message)
+            message["headers"] = _with_seals(message["headers"])
+        with anyio.move_on_after(SEND_S) as sending:
+            await send(message)
+        if sending.cancelled_caught:
+            raise ClientStalled
 
     return sealed
+
+
+def _with_seals(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    kept = [(name, value) for name, value in headers if not name.lower().startswith(_CORS)]
+    names = {name.lower() for name, _ in kept}
+    is_page = any(
+        name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in kept
+    )
+    seals = (*SEALS, (b"content-security-policy", PAGE_CSP if is_page else CSP))
+    return [*kept, *(seal for seal in seals if seal[0] not in names)]

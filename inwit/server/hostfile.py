@@ -16,11 +16,15 @@ NAME = "host.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFile:
-    """Where a host listens, in which process, and the token that it asks for."""
+    """Where a host listens, in which process, and the token that it asks for.
+
+    It asks for it before it changes anything; of everyone, where it was started so.
+    """
 
     address: str
     pid: int
     token: str | None
+    asks_everyone: bool = False
 
     def write(self, project: Project) -> None:
         """Write it whole or not at all, readable by nobody else."""
@@ -50,6 +54,11 @@ def read(project: Project) -> HostFile | None:
 def _read(path: Path) -> HostFile | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return HostFile(address=found["address"], pid=found["pid"], token=found["token"])
+        return HostFile(
+            address=found["address"],
+            pid=found["pid"],
+            token=found["token"],
+            asks_everyone=bool(found.get("asks_everyone", False)),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

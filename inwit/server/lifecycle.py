@@ -28,6 +28,7 @@ from inwit.errors import (
 )
 from inwit.runtime.project import Project
 from inwit.server.app import ANSWERS, create_app
+from inwit.server.auth_setup import has_issuer, host_token
 from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
 from inwit.server.hostfile import HostFile
 from inwit.server.offers import Offers
@@ -189,12 +190,17 @@ def _bound(
     project: Project, host: str, port: int, token: str | None
 ) -> Iterator[tuple[socket.socket, str]]:
     """Hold the address, and `host.json` that names it."""
-    if not is_loopback(host) and not token:
+    if not is_loopback(host) and not token and not has_issuer(project):
         raise NoTokenError(host)
     listening = _bind(host, port)
     found = listening.getsockname()[1]
     url = f"http://[{host}]:{found}" if ":" in host else f"http://{host}:{found}"
-    known = HostFile(address=url, pid=os.getpid(), token=token)
+    known = HostFile(
+        address=url,
+        pid=os.getpid(),
+        token=token or host_token(project),
+        asks_everyone=token is not None or has_issuer(project),
+    )
     try:
         try:
             known.write(project)

@@ -314,7 +314,7 @@ def test_with_a_token_every_route_asks_for_it(project: Path) -> None:
         running.stop()
 
     assert {response.status_code for response in refused.values()} == {401}
-    assert {response.headers["www-authenticate"] for response in refused.values()} == {"Bearer"}
+    assert all(one.headers["www-authenticate"].startswith("Bearer ") for one in refused.values())
     assert answered.status_code == 200
 
 

@@ -46,7 +46,8 @@ def test_host_json_names_the_host_for_its_owner_alone_and_goes_with_it(project: 
 
     running.stop()
 
-    assert written == {"address": running.url, "pid": os.getpid(), "token": "s3cret"}
+    named = {"address": running.url, "pid": os.getpid(), "token": "s3cret"}
+    assert written == {**named, "asks_everyone": True}
     assert mode == 0o600
     assert not path.exists()
 

@@ -7,6 +7,7 @@ from typing import Any
 from inwit import answers
 from inwit.answers import LEVELS
 from inwit.introspection.resolve import VIEWS
+from inwit.server import auth
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
@@ -30,8 +31,11 @@ def _ask(host: Host, asked: Asked) -> dict[str, Any]:
     question = asked.question("q")
     level = asked.choice("level", LEVEL_NAMES)
     graph, execution_id = asked.text("graph"), asked.text("execution_id")
+    is_tried = asked.flag("verify")
+    if is_tried:
+        auth.current().require(auth.RUN)  # nodes run, though only those declared pure
     answer = host.introspector.ask(
-        question, level=level, graph=graph, execution_id=execution_id, verify=asked.flag("verify")
+        question, level=level, graph=graph, execution_id=execution_id, verify=is_tried
     )
     return answers.to_json(answer)
 
