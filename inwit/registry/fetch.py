@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -178,7 +179,7 @@ class Fetcher:
         try:
             with (
                 httpcore.ConnectionPool(
-                    ssl_context=ssl.create_default_context(), network_backend=backend, retries=0
+                    ssl_context=_tls(), network_backend=backend, retries=0
                 ) as pool,
                 pool.stream(
                     asked.method, url, headers=asked.raw_headers, content=asked.content
@@ -272,6 +273,12 @@ class _Timed(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for the process: reading the certificates of the system takes 20 ms."""
+    return ssl.create_default_context()
 
 
 def _left(deadline: float) -> float:
