@@ -27,6 +27,7 @@ class Inwit(LazyGroup):
         "replay": "replay",
         "diff": "diff",
         "pkg": "pkg",
+        "registry": "registry",
         "self-improve": "self_improve",
         "audit": "audit",
         "doctor": "doctor",

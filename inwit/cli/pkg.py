@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from inwit.cli import pkg_publish
 from inwit.cli.frame import Group
 
 
@@ -72,3 +73,7 @@ def list_(kind: str | None, as_json: bool) -> None:
         of_kind = f" of kind {kind}" if kind else ""
         nothing = f"No package{of_kind} is here; {_PLACES}"
         render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows, nothing=nothing)
+
+
+for _publishing in pkg_publish.COMMANDS:
+    command.add_command(_publishing)

@@ -211,6 +211,16 @@ class Registry:
                     self.releases.relevel(run, name, namespace.level)
             self._audit(Caller(name=actor), "trust.set_ring", "trust/keys.json", {})
 
+    def rotate(self, role: str, actor: str) -> None:
+        """Replace the keys of ``root``, or the ``online`` one that signs what changes often."""
+        with self._lock, self.rows.transaction():
+            if role == "root":
+                before = tuple(self.trust.root_key_ids())
+                self.trust.rotate_root(drop=before, add=len(before))
+            else:
+                self.trust.rotate_online()
+            self._audit(Caller(name=actor), "trust.rotate", role, {})
+
     def verify(self, digest: str) -> Verdict:
         """Check a release again, as it lies here: its bytes, its envelope, its keys as they are now.
 

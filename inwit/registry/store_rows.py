@@ -30,15 +30,20 @@ TABLES = (
         id TEXT PRIMARY KEY, package TEXT NOT NULL, versions TEXT NOT NULL, severity TEXT NOT NULL,
         summary TEXT NOT NULL, published_at TEXT NOT NULL
     )""",
-    """CREATE TABLE IF NOT EXISTS contributions (
-        id TEXT PRIMARY KEY, kind TEXT NOT NULL, package TEXT NOT NULL, status TEXT NOT NULL,
-        created_at TEXT NOT NULL, json TEXT NOT NULL
-    )""",
     """CREATE TABLE IF NOT EXISTS tokens (
         digest TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
         made_at TEXT NOT NULL, expires_at TEXT
     )""",
 )
+
+
+CONTRIBUTIONS = (
+    """CREATE TABLE IF NOT EXISTS contributions (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, package TEXT NOT NULL, status TEXT NOT NULL,
+        created_at TEXT NOT NULL, json TEXT NOT NULL
+    )""",
+)
+"""A project keeps its own contributions too, in a room of its record."""
 
 
 class Statements(Protocol):
@@ -66,19 +71,23 @@ class Rows(Protocol):
 class SqliteRows:
     """Tables in the ``inwit.db`` of the registry's folder. Reading makes no file."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(
+        self, project: Project, room: str = ROOM, tables: Sequence[str] = (*TABLES, *CONTRIBUTIONS)
+    ) -> None:
         self._database = Database.of(project)
+        self._room = room
+        self._tables = tuple(tables)
 
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
-        self._database.declare(ROOM, TABLES)
+        self._database.declare(self._room, self._tables)
         with self._database.transaction() as connection:
             yield lambda sql, *values: connection.execute(sql, values).fetchall()
 
     def read(self, sql: str, *values: Any) -> list[Row]:
         if not self._database.path.exists():
             return []
-        self._database.declare(ROOM, TABLES)
+        self._database.declare(self._room, self._tables)
         return self._database.read(lambda connection: connection.execute(sql, values).fetchall())
 
     def close(self) -> None:
@@ -111,7 +120,7 @@ class PostgresRows:
             if not self._is_made:
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                    for table in TABLES:
+                    for table in (*TABLES, *CONTRIBUTIONS):
                         connection.execute(table.encode())
                 self._is_made = True
             yield connection

@@ -86,6 +86,10 @@ class TrustRepository:
             raise TrustError("The registry has no root.", hint="`inwit registry init` makes one.")
         return found
 
+    def root_key_ids(self) -> list[str]:
+        """The ids of the keys that sign the root."""
+        return list(cast("Root", self._open("root").signed).roles["root"].keyids)
+
     def ring(self) -> KeyRing:
         """The keys and namespaces that the targets role vouches for."""
         data = self.target(RING_PATH)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from inwit.registry.fetch import Fetcher
 from inwit.registry.trust_update import Updates
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--metadata-dir", type=Path, required=True)
     parser.add_argument("--metadata-url", default="")
@@ -29,7 +30,7 @@ def main() -> int:
     commands.add_parser("init").add_argument("trusted_root", type=Path)
     commands.add_parser("refresh")
     commands.add_parser("download")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     fetcher = Fetcher(allow=("localhost", "127.0.0.1"))  # the suite serves on this machine
     updates = Updates(given.metadata_url, given.target_base_url, given.metadata_dir, fetcher)
     try:
