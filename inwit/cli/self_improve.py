@@ -1,4 +1,4 @@
-"""`inwit self-improve`: what the traces say should change."""
+"""`inwit self-improve`: what the traces say should change, and deciding on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inwit.plans import PlanStatus
 
 @click.group("self-improve", cls=Group, example="inwit self-improve analyze")
 def command() -> None:
-    """Read the traces, find what is wrong, propose plans with evidence."""
+    """Read the traces, find what is wrong, propose plans with evidence, apply what is agreed."""
 
 
 def _print(report: Any, *, as_json: bool) -> None:
@@ -31,17 +31,47 @@ def _builtins(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-@command.command("analyze", example="inwit self-improve analyze --graph librarian")
+_DEPTHS = ("metrics", "local", "deep")
+
+
+@command.command("analyze", example="inwit self-improve analyze --graph librarian --depth deep")
 @click.option("--graph", help="Only this graph.")
-def analyze(graph: str | None, as_json: bool) -> None:
-    """Look for regressions, retry storms and repeated calls, and propose plans."""
+@click.option(
+    "--depth", type=click.Choice(_DEPTHS), default="local", show_default=True,
+    help="metrics: figures alone, nothing entered; local: plans too; deep: replayed with the code, "
+    "and criticised by models where some are configured.",
+)  # fmt: skip
+@click.option("--app", "target", metavar="FILE:GRAPH", help="The graph's code, for replaying it.")
+@click.option("--output", type=click.Path(dir_okay=False), help="Write the report (.md or .json).")
+def analyze(
+    graph: str | None, depth: str, target: str | None, output: str | None, as_json: bool
+) -> None:
+    """Look for what is wrong, and propose plans."""
     from inwit.runtime.project import Project
     from inwit.runtime.store import Store
-    from inwit.self_improve import analyze as look
+    from inwit.self_improve import analyzing
 
-    store = Store.of(Project.find())
+    app = _loaded(target)
+    project = Project.find()
+    store = Store.of(project)
     name = store.graph(graph).name if graph else None
-    _print(look(store, graph=name), as_json=as_json)
+    report = analyzing.analyze_at(project, depth=depth, graph=name)
+    del app  # it was at hand for the replays until now
+    if output:
+        analyzing.write(report, output)
+        click.echo(f"Written: {output}", err=True)
+    _print(report, as_json=as_json)
+
+
+def _loaded(target: str | None) -> Any:
+    if target is None:
+        return None
+    from inwit.cli.load import load_graph
+
+    found = load_graph(target)
+    if found.journal is not None:
+        found.journal.flush()  # it has its name in the project then
+    return found
 
 
 @command.command("plans", example="inwit self-improve plans --status proposed")
@@ -49,27 +79,45 @@ def analyze(graph: str | None, as_json: bool) -> None:
     "--status", type=click.Choice(get_args(PlanStatus)), help="Only plans of this status."
 )
 def plans(status: Any, as_json: bool) -> None:
-    """List plans."""
+    """List plans, how their predictions held, and which detectors are muted."""
     from inwit.cli import render
+    from inwit.self_improve import trials
 
-    found = _book().list(status=status)
+    book = _book()
+    found = book.list(status=status)
+    told, precision = trials.calibration(book), book.precision()
     if as_json:
-        render.json({"plans": found, "total_count": len(found)})
-    else:
-        rows = [
-            (one.id, one.status, one.graph_name, f"{one.confidence:.2f}", one.title)
-            for one in found
-        ]
-        nothing = "No plan is on record; `inwit self-improve analyze` looks for some."
-        render.table(("PLAN", "STATUS", "GRAPH", "CONFIDENCE", "TITLE"), rows, nothing=nothing)
+        render.json({
+            "plans": found, "total_count": len(found), "calibration": told, "precision": precision,
+        })  # fmt: skip
+        return
+    rows = [
+        (one.id, one.status, one.graph_name, f"{one.confidence:.2f}", _gain(one), one.title)
+        for one in found
+    ]
+    nothing = "No plan is on record; `inwit self-improve analyze` looks for some."
+    columns = ("PLAN", "STATUS", "GRAPH", "CONFIDENCE", "GAIN", "TITLE")
+    render.table(columns, rows, nothing=nothing)
+    if told.plans:
+        click.echo(f"\n{told.held} of {told.plans} predicted intervals held.")
+    for one in precision:
+        shown = one.note or f"{one.detector}: {one.correct} of {one.verdicts} plans proved right"
+        click.echo(render.plain(shown))
+
+
+def _gain(plan: Any) -> str:
+    gain = plan.expected_gain
+    return "" if gain is None else f"{gain.point:.2f} ({gain.low:.2f}-{gain.high:.2f}) {gain.unit}"
 
 
 def _book() -> Any:
     from inwit.runtime.project import Project
-    from inwit.runtime.store import Store
+    from inwit.runtime.store import Journal, Store
     from inwit.self_improve.plans import PlanBook
 
-    return PlanBook.of(Store.of(Project.find()))
+    project = Project.find()
+    Journal.of(project).flush()
+    return PlanBook.of(Store.of(project))
 
 
 @command.command("show", example="inwit self-improve show PLAN --json")
@@ -80,6 +128,127 @@ def show(plan_id: str, as_json: bool) -> None:
 
     found = _builtins(_book().get(plan_id))
     (render.json if as_json else render.facts)(found)
+
+
+@command.command("explain", example="inwit self-improve explain PLAN")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--app", "target", metavar="FILE:GRAPH", help="The graph's code, for replaying it.")
+def explain(plan_id: str, target: str | None, as_json: bool) -> None:
+    """Reproduce every number of a plan from the record."""
+    from inwit.cli import render
+    from inwit.self_improve import explaining
+
+    app = _loaded(target)
+    book = _book()
+    found = explaining.explain(book, book.get(plan_id), app)
+    if as_json:
+        render.json(found)
+    else:
+        click.echo(render.block(explaining.to_markdown(found)))
+
+
+_REASON = click.option("--reason", default="", help="Why; it stands in the plan's history.")
+_REVISION = click.option(
+    "--revision", type=int, help="Only if the plan still has this revision."
+)  # fmt: skip
+
+
+def _decide(plan_id: str, action: str, *, as_json: bool, **said: Any) -> None:
+    import getpass
+
+    from inwit.cli import render
+    from inwit.plans import Principal
+    from inwit.runtime.project import Project
+    from inwit.self_improve.deciding import decide
+
+    project = Project.find()
+    plan = _book().get(plan_id)
+    found = decide(project, plan.id, action, Principal("person", getpass.getuser()), **said)
+    if as_json:
+        render.json(_builtins(found))
+        return
+    click.echo(render.plain(f"Plan {found.id} is {found.status} (revision {found.revision})."))
+    for line in _next(found):
+        click.echo(render.plain(line))
+
+
+def _next(plan: Any) -> list[str]:
+    """What follows from where a plan is now."""
+    outcome, replay = plan.outcome or {}, plan.replay or {}
+    match plan.status:
+        case "proposed":
+            why = replay.get("reason") or "it was not replayed yet"
+            return [f"It stays a hypothesis: {why}"]
+        case "validated":
+            return [f"{replay.get('passed')} of {replay.get('n')} replays ended as recorded."]
+        case "in_progress" if "patch" in outcome:
+            return [f"A person reviews and applies {outcome['patch']}"]
+        case "in_progress":
+            share = outcome.get("share", 1.0)
+            return [
+                f"On trial for {share:.0%} of the threads; `inwit self-improve evaluate` measures it.",
+            ]
+        case "implemented" | "rolled_back":
+            return [str(outcome.get("reason") or plan.history[-1].reason)]
+        case _:
+            return []
+
+
+@command.command("approve", example="inwit self-improve approve PLAN --assignee ada")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--assignee", help="Who sees to it.")
+@_REASON
+@_REVISION
+def approve(
+    plan_id: str, assignee: str | None, reason: str, revision: int | None, as_json: bool
+) -> None:
+    """Approve a validated plan. Who proposed it cannot."""
+    _decide(
+        plan_id, "approve", as_json=as_json, assignee=assignee, reason=reason,
+        expected_revision=revision,
+    )  # fmt: skip
+
+
+@command.command("reject", example='inwit self-improve reject PLAN --reason "planned outage"')
+@click.argument("plan_id", metavar="PLAN")
+@_REASON
+@_REVISION
+def reject(plan_id: str, reason: str, revision: int | None, as_json: bool) -> None:
+    """Reject a plan; its finding rests for 30 days, and its detector learns from it."""
+    _decide(plan_id, "reject", as_json=as_json, reason=reason, expected_revision=revision)
+
+
+@command.command("apply", example="inwit self-improve apply PLAN --share 0.5")
+@click.argument("plan_id", metavar="PLAN")
+@click.option(
+    "--share", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
+    help="The share of the threads to try it on; 1 is all of them.",
+)  # fmt: skip
+@_REASON
+@_REVISION
+def apply(plan_id: str, share: float, reason: str, revision: int | None, as_json: bool) -> None:
+    """Apply an approved plan, on trial. Source is written as a patch file and not touched."""
+    _decide(
+        plan_id, "apply", as_json=as_json, share=share, reason=reason, expected_revision=revision
+    )
+
+
+@command.command("rollback", example="inwit self-improve rollback PLAN")
+@click.argument("plan_id", metavar="PLAN")
+@_REASON
+@_REVISION
+def rollback(plan_id: str, reason: str, revision: int | None, as_json: bool) -> None:
+    """Take an applied plan back."""
+    _decide(plan_id, "rollback", as_json=as_json, reason=reason, expected_revision=revision)
+
+
+@command.command("evaluate", example="inwit self-improve evaluate PLAN --app app.py:graph")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--app", "target", metavar="FILE:GRAPH", help="The graph's code, for replaying it.")
+def evaluate(plan_id: str, target: str | None, as_json: bool) -> None:
+    """Replay a proposed plan on recorded executions, or measure one that is on trial."""
+    app = _loaded(target)
+    _decide(plan_id, "evaluate", as_json=as_json, app=app)
 
 
 @command.command("daemon", example="inwit self-improve daemon --once")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inwit.self_improve import life, trials
 from inwit.self_improve.analysis import analyze
+from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.report import Report
 
 if TYPE_CHECKING:
@@ -19,4 +21,9 @@ def run_once(project: Project) -> Report:
     from inwit.runtime.store import Journal, Store
 
     Journal.of(project).flush()
-    return analyze(Store.of(project))
+    store = Store.of(project)
+    book = PlanBook.of(store)
+    life.expire(book)
+    for plan in book.list(status="in_progress"):
+        trials.settle(book, plan.id)
+    return analyze(store)

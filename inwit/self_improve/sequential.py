@@ -35,6 +35,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """None where it did not complete."""
     failed: bool
     score: float | None = None
+    ended_at: str = ""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,15 +36,23 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     standing: Standing
     since: str = ""
+    as_of: str = ""
+    """When the last execution that counts ended."""
 
 
-def measure(book: PlanBook, plan: Plan) -> Trial:
-    """How a plan that is in progress, or was, stands by what was recorded since it was applied."""
+def measure(book: PlanBook, plan: Plan, *, until: str = "") -> Trial:
+    """How a plan that is in progress, or was, stands by what was recorded since it was applied.
+
+    `until` leaves out what ended later, to reproduce what was measured then.
+    """
     since = applied_at(plan)
-    control, candidate = arms(book.store, plan, since)
+    control, candidate = arms(book.store, plan, since, until)
     found = standing(control, candidate)
     verdict, reason = _verdict(plan, found)
-    return Trial(plan_id=plan.id, verdict=verdict, reason=reason, standing=found, since=since)
+    as_of = max((one.ended_at for one in (*control, *candidate)), default="")
+    return Trial(
+        plan_id=plan.id, verdict=verdict, reason=reason, standing=found, since=since, as_of=as_of
+    )
 
 
 def applied_at(plan: Plan) -> str:
@@ -70,22 +78,24 @@ def _verdict(plan: Plan, found: Standing) -> tuple[Verdict, str]:
     return "even", f"no harm in {total} executions"
 
 
-def arms(store: Store, plan: Plan, since: str) -> tuple[list[Run], list[Run]]:
+def arms(store: Store, plan: Plan, since: str, until: str = "") -> tuple[list[Run], list[Run]]:
     """The executions of the graph since a plan was applied, by arm, in their order.
 
     Where the change was for everyone the executions before it are the control.
     """
     if not since:
         return [], []
-    since_ns = int(datetime.fromisoformat(since).timestamp() * 1e9)
-    after = _executions(store, plan.graph_name, since_ns=since_ns)
+    since_ns = _ns(since)
+    after = [
+        one
+        for one in _executions(store, plan.graph_name, since_ns=since_ns)
+        if not until or (one.ended_at or "") <= until
+    ]
     control: list[Run] = []
     candidate: list[Run] = []
     if _is_for_all(plan):
         before = _executions(store, plan.graph_name, until_ns=since_ns)[-len(after) or None :]
-        return [_run(store, one, False) for one in before], [
-            _run(store, one, False) for one in after
-        ]
+        return [_run(store, one) for one in before], [_run(store, one) for one in after]
     for one in after:
         told = _told(store, one)
         arm = told.get("trial", {}).get(plan.id)
@@ -114,7 +124,11 @@ def _executions(store: Store, graph: str, **bounds: Any) -> list[Execution]:
     return sorted(found, key=lambda one: one.position)
 
 
-def _run(store: Store, one: Execution, _for_all: bool) -> Run:
+def _ns(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp() * 1e9)
+
+
+def _run(store: Store, one: Execution) -> Run:
     return _run_of(one, _told(store, one).get("scores", ()))
 
 
@@ -122,7 +136,7 @@ def _run_of(one: Execution, scores: Sequence[float]) -> Run:
     is_done = one.status == "completed"
     return Run(
         execution_id=one.execution_id, duration_ms=one.duration_ms if is_done else None,
-        failed=not is_done, score=fmean(scores) if scores else None,
+        failed=not is_done, score=fmean(scores) if scores else None, ended_at=one.ended_at or "",
     )  # fmt: skip
 
 
@@ -202,6 +216,7 @@ def outcome(plan: Plan, trial: Trial) -> dict[str, Any]:
         },
         "e_harm": round(trial.standing.e_harm, 4),
         "e_gain": round(trial.standing.e_gain, 4),
+        "as_of": trial.as_of,
     }  # fmt: skip
 
 

@@ -27,10 +27,6 @@ CONTROL = Later(
     name="Control of executions over HTTP",
     instead="The program that runs it can: app.cancel(...), app.invoke(Command(resume=...)).",
 )
-DECIDING = Later(
-    name="Deciding on plans over HTTP",
-    instead="/mcp/plans/{id} and `inwit self-improve show` tell what a plan proposes, with its rollback.",
-)
 REGISTRY = Later(
     name="The package registry over HTTP",
     instead="/mcp/network/packages lists what there is; `inwit pkg info` shows one.",
@@ -50,10 +46,6 @@ LATER: tuple[tuple[str, tuple[str, ...], Later], ...] = (
     ("/mcp/live/executions/{id}/cancel", ("POST",), CONTROL),
     ("/mcp/live/executions/{id}/pause", ("POST",), CONTROL),
     ("/mcp/live/executions/{id}/resume", ("POST",), CONTROL),
-    ("/mcp/plans/{id}/approve", ("POST",), DECIDING),
-    ("/mcp/plans/{id}/reject", ("POST",), DECIDING),
-    ("/mcp/plans/{id}/apply", ("POST",), DECIDING),
-    ("/mcp/plans/{id}/rollback", ("POST",), DECIDING),
     ("/mcp/network/peers", ("GET",), PEERS),
     ("/api/v1", ANY_METHOD, REGISTRY),
     ("/api/v1/{rest:path}", ANY_METHOD, REGISTRY),
