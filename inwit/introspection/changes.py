@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from inwit.runtime.capture.prices import priced_models
+
 Kind = Literal[
     "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load",
     "concurrency", "route", "unknown",
@@ -48,7 +50,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
         ),
     ),
     ("timeout", r"timed? ?-?out|time-?outs?|time limit|deadline|time out"),
-    ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral"),
+    ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral|embedding"),
     (
         "removed",
         r"remov|drop|skip|without|delet|no\b|never (?:ran|run)|n[o']t (?:exist|there|run|ran)|disabl|eliminat|(?:left|leave|cut) out|gone|rid of",
@@ -133,6 +135,8 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
     said = words if is_said is None else is_said
     fitting = (kind for kind, pattern in _KINDS if re.search(rf"\b(?:{pattern})", said))
     kind: Kind = next(fitting, "unknown")
+    if kind in ("unknown", "route", "faster") and _names_model(words):
+        kind = "model"
     chosen = tuple(nodes)
     match kind:
         case "cached":
@@ -148,6 +152,11 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
             return Change(kind=kind, nodes=chosen, number=_how_many(said))
         case _:
             return Change(kind=kind, nodes=chosen)
+
+
+def _names_model(words: str) -> bool:
+    known = priced_models()
+    return any(len(one) > 2 and one in known for one in re.findall(r"[a-z][\w./:@-]*\w", words))
 
 
 def _attempts(said: str) -> int | None:

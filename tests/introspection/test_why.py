@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypedDict
 
 import pytest
 
@@ -298,3 +299,38 @@ def test_a_decision_at_the_entry_is_told_for_the_first_visit(project: Path) -> N
 
     taken = [introspector().resolve(uri, "full").data for uri in uris(answer)]
     assert [one["label"] for one in taken if one.get("type") == "edge_taken"] == ["look"]
+
+
+def test_a_failure_that_a_handler_took_over_from_is_told_with_what_did(project: Path) -> None:
+    class Page(TypedDict, total=False):
+        text: str
+
+    def fetch(state: Page) -> dict[str, Any]:
+        raise ValueError("no such page")
+
+    def rescue(state: Page) -> dict[str, Any]:
+        return {"text": "from the shelf"}
+
+    graph = StateGraph(Page)
+    graph.add_node("fetch", fetch, fallback=rescue)
+    graph.set_entry_point("fetch").set_finish_point("fetch")
+    app = graph.compile(name="rescued")
+    app.invoke({})
+
+    answer = app.ask("Why did fetch fail?")
+
+    assert "no such page" in answer.text and "rescue took over" in answer.text
+    assert answer.data["causes"][0]["kind"] == "recovered_error"
+    assert answer.data["causes"][0]["first_failure"] in uris(answer)
+    assert "no such page" in app.ask("Why did the last execution fail?").text
+
+
+def test_a_node_that_did_not_fail_is_not_blamed_for_another(project: Path) -> None:
+    app = looping()
+    with pytest.raises(ValueError, match="boom"):
+        app.invoke(asked("boom"))
+
+    answer = app.ask("Why did judge fail?")
+
+    assert answer.text.startswith("judge did not fail") and "failed in reply" in answer.text
+    assert answer.data["causes"] == []

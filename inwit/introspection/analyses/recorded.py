@@ -67,9 +67,9 @@ _TOOLS = (
     r"|\b(?:which|what|how many)\b.*\b(?:tools?|tool calls?)\b.*\b(?:did|were|was)\b"
 )
 _MODELS = (
-    r"\b(?:which|what|list|how many|did|was|were|has|have|show)\b.*\b(?:models?|llms?)\b.*"
-    r"\b(?:called|used|invoked|ran\b|answer\w*|call|use|say|said|repl(?:y|ied))\b"
-    r"|\b(?:which|what|list|show)\b.*\b(?:models?|llm) calls?\b"
+    r"\b(?:which|what|list|how many|did|was|were|has|have|show)\b.*\b(?:models?|llms?|embeddings?)\b.*"
+    r"\b(?:called|used|invoked|ran\b|answer\w*|call|use|say|said|repl(?:y|ied)|made|computed)\b"
+    r"|\b(?:which|what|list|show|how many)\b.*\b(?:models?|llm|embeddings?) calls?\b"
 )
 _CALLED = r"\b(?:who|which|what|when|how (?:often|many)|did|was|were)\b.*\b(?:call|use|invoke|ran|run|g[ai]ve|return)\w*"
 _BUDGETS = (

@@ -82,8 +82,12 @@ def _calls(scene: Scene, execution: Execution) -> Iterator[_Call]:
             )
             yield _Call(
                 execution_id=execution.execution_id, node=str(event.node), model=event.model,
-                uri=event.uri, usage=usage, cost=event.cost_usd, took_ms=event.duration_ms,
+                uri=event.uri, usage=usage, cost=_paid(event, usage), took_ms=event.duration_ms,
             )  # fmt: skip
+
+
+def _paid(event: LlmCompleted, usage: Usage) -> float | None:
+    return cost_of(event.model, usage).usd if event.cost_usd is None else event.cost_usd
 
 
 def named(words: str, recorded: set[str]) -> tuple[str, list[str]]:
@@ -115,14 +119,19 @@ def _refused(draft: Draft, graph: RegisteredGraph, reason: str) -> Draft:
 
 
 def _tell(draft: Draft, graph: RegisteredGraph, model: str, calls: Sequence[_Call]) -> None:
-    now = _by_execution(calls, lambda one: one.cost)
-    then = _by_execution(calls, lambda one: cost_of(model, one.usage).usd)
-    date = next((found for one in calls if (found := cost_of(model, one.usage).date)), None)
     refs = [Ref(uri=one.uri, why="its tokens") for one in calls[:3]]
     refs += [Ref(uri=node_uri(graph.name, one)) for one in dict.fromkeys(c.node for c in calls)
              if graph.manifest.node(one)]  # fmt: skip
+    _price(draft, model, calls, refs)
+    draft.data["time"] = _time(draft, model, calls, refs)
+
+
+def _price(draft: Draft, model: str, calls: Sequence[_Call], refs: list[Ref]) -> None:
+    now = _by_execution(calls, lambda one: one.cost)
+    then = _by_execution(calls, lambda one: cost_of(model, one.usage).usd)
+    date = next((found for one in calls if (found := cost_of(model, one.usage).date)), None)
     draft.data |= {"n": len({one.execution_id for one in calls}), "calls": len(calls)}
-    draft.data |= {"price_date": date, "time": _time(draft, model, calls, refs)}
+    draft.data |= {"price_date": date}
     if date is None:
         draft.data["reason"] = f"the price of {model} is unknown"
         draft.say(f"What {model} would cost is unknown: no price table has it.", *refs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import Event, epoch_ns, timestamp
-from inwit.introspection.analyses import figures, interrupts
+from inwit.introspection.analyses import figures, interrupts, since
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -45,6 +45,8 @@ def answer(scene: Scene) -> Draft:
     draft = Draft(data={"times": []})
     if scene.says(_ETA):
         return _eta(scene, draft)
+    if scene.graph is not None and since.is_asked(scene) and not names_one(scene):
+        return since.answer(scene, scene.graph)
     figure = figures.asked(scene)
     if figure is not None:
         return figure

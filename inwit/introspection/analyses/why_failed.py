@@ -6,7 +6,7 @@ from collections import Counter
 
 from inwit import events
 from inwit.events import Event
-from inwit.introspection.analyses import failed_alike
+from inwit.introspection.analyses import failed_alike, recovered
 from inwit.introspection.analyses.budgets import ran_out, say_spent
 from inwit.introspection.analyses.failure_chain import (
     cause,
@@ -30,6 +30,8 @@ def explain(scene: Scene) -> Draft:
     """Follow the failure of the execution that is meant to where it began."""
     draft = Draft(data={"causes": []})
     choice = _choose(scene)
+    if scene.node is not None and not _failed_at(scene, choice, scene.node):
+        return recovered.answer(scene, draft, choice)
     if choice is None:
         return _nothing_failed(scene, draft)
     execution = choice.execution
@@ -37,6 +39,14 @@ def explain(scene: Scene) -> Draft:
     if execution.status not in ("failed", "cancelled"):
         return _did_not_fail(scene, draft, choice)
     return told(scene, draft, choice)
+
+
+def _failed_at(scene: Scene, choice: Choice | None, node: str) -> bool:
+    """Whether the chosen execution ended by a failure of a node, itself or within it."""
+    if choice is None or scene.says(r"cancel"):
+        return choice is not None
+    one = choice.execution
+    return one.status in ("failed", "cancelled") and node in (one.error_node, failed_at(scene, one))
 
 
 def out_of_budget(scene: Scene) -> Draft:
@@ -128,14 +138,21 @@ def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
         graph_uri(choice.execution.graph_name, "executions"),
     )
     draft.data["execution_id"] = choice.execution.execution_id
+    _say_recovered(scene, draft, choice.execution)
     return draft
 
 
 def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
     draft.say(f"It did not fail: {choice.words} {being(choice.execution)}.", choice.execution.uri)
+    _say_recovered(scene, draft, choice.execution)
+    return draft
+
+
+def _say_recovered(scene: Scene, draft: Draft, execution: Execution) -> None:
+    """Tell the attempts that failed in an execution which did not."""
     recovered = [
         event
-        for event in scene.events(choice.execution.execution_id)
+        for event in scene.events(execution.execution_id)
         if isinstance(event, events.NodeFailed)
     ]
     if recovered:
@@ -145,7 +162,6 @@ def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
             f"first with {failure(recovered[0].error)}.",
             *(event.uri for event in recovered[:CHAIN_TOLD]),
         )
-    return draft
 
 
 def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:

@@ -1,0 +1,112 @@
+"""Why did a node fail where no execution failed by it: what took over, or that it never failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from inwit import events
+from inwit.introspection.analyses.failure_chain import link
+from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.claims import Draft, Ref, count, listed, node_uri, times
+from inwit.introspection.quotes import being, failure
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import exactly
+from inwit.introspection.which import Choice, names_one
+from inwit.runtime.views import Visit
+
+
+def answer(scene: Scene, draft: Draft, choice: Choice | None) -> Draft:
+    """Tell the last failed attempt of the node that is named, and how it was gone on from."""
+    graph, node = scene.graph, scene.node
+    if graph is None or node is None:
+        return nothing_recorded(scene, draft)
+    visits = _visits(scene, graph.name, node, choice)
+    if not visits:
+        return nothing_recorded(scene, draft)
+    bad = [one for one in visits if one.status == "failed" or one.attempts > 1]
+    if not bad:
+        held = len({one.execution_id for one in visits})
+        draft.say(
+            f"{node} did not fail: of {count(len(visits), 'recorded visit')} in "
+            f"{count(held, 'execution')} none had a failed attempt.",
+            Ref(uri=visits[-1].uri, why="its last visit"),
+            node_uri(graph.name, node),
+        )
+        _say_other(draft, choice, node)
+        return draft
+    _tell(scene, draft, node, bad, visits)
+    return draft
+
+
+def _visits(scene: Scene, graph: str, node: str, choice: Choice | None) -> list[Visit]:
+    if names_one(scene) and choice is not None:
+        return [one for one in scene.visits(choice.execution.execution_id) if one.node == node]
+    found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
+    if (span := scene.window) is not None:
+        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+    return sorted(found, key=lambda one: one.started_ns)
+
+
+def _say_other(draft: Draft, choice: Choice | None, node: str) -> None:
+    """The execution that did fail, of another node: whoever asks may have meant that."""
+    if choice is None or choice.execution.status != "failed":
+        return
+    one = choice.execution
+    where = f" in {one.error_node}" if one.error_node and one.error_node != node else ""
+    draft.data["execution_id"] = one.execution_id
+    draft.say(
+        f"Execution {one.execution_id} failed{where}: {failure(one.error).rstrip('.')}.", one.uri
+    )
+
+
+def _tell(scene: Scene, draft: Draft, node: str, bad: list[Visit], visits: list[Visit]) -> None:
+    last = bad[-1]
+    execution = scene.store.execution(last.execution_id)
+    chain = [
+        event
+        for event in scene.events(last.execution_id)
+        if event.node == node and event.visit == last.visit
+        and isinstance(event, events.NodeFailed | events.RetryScheduled)
+    ]  # fmt: skip
+    failed = [event for event in chain if isinstance(event, events.NodeFailed)]
+    draft.data |= {"execution_id": last.execution_id, "chain": [link(event) for event in chain]}
+    first = failed[0] if failed else None
+    error = failure(first.error if first else last.error).rstrip(".")
+    attempts = f" It was tried {times(last.attempts)}." if last.attempts > 1 else ""
+    draft.say(
+        f"{node} failed at visit {last.visit} in execution {last.execution_id}: {error}.{attempts}",
+        *(Ref(uri=event.uri, why=event.type) for event in chain[:4]),
+        None if chain else last.uri,
+    )
+    draft.say(f"{_gone_on(scene, last)}; the execution {being(execution)}.", execution.uri)
+    draft.data["causes"] = [_cause(last, first, error)]
+    kinds = Counter(failure(one.error) for one in bad if one.error)
+    if len(bad) > 1:
+        told = listed(f"{kind} ({number})" for kind, number in kinds.most_common(3))
+        draft.say(
+            f"It failed or was tried again in {len({one.execution_id for one in bad})} of the "
+            f"{count(len({one.execution_id for one in visits}), 'execution')} that visited it"
+            f"{': ' + told if told else ''}.",
+            *(Ref(uri=one.uri, why="a failed attempt") for one in bad[-3:]),
+        )
+
+
+def _gone_on(scene: Scene, last: Visit) -> str:
+    if last.status != "failed":
+        return "A further attempt succeeded"
+    facts = scene.graph.manifest.node(last.node) if scene.graph else None
+    policies = facts.policies if facts else {}
+    relief = policies.get("error_handler") or policies.get("fallback")
+    if relief:
+        return f"{relief} took over from it"
+    return "It was gone on without it"
+
+
+def _cause(last: Visit, first: events.NodeFailed | None, error: str) -> dict[str, Any]:
+    return {
+        "node": last.node, "kind": "recovered_error", "error": error,
+        "error_type": first.error.type if first else "",
+        "execution_id": last.execution_id, "first_failure": first.uri if first else last.uri,
+        "effect": exactly(last.attempts, "failed attempts"), "confirmed": True,
+    }  # fmt: skip
