@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -145,6 +146,22 @@ def uninstall(client: str, file: Path, name: str, *, is_dry: bool = False) -> Ch
         return Change(file, name, "absent")
     del servers[name]
     return Change(file, name, "removed", None if is_dry else _replace(file, text, content))
+
+
+def entries_of(client: str, file: Path, root: Path) -> Iterator[tuple[str, str]]:
+    """The entries in a client's file for a project, and what is wrong with each, if anything is."""
+    try:
+        _, content = _read(file)
+        servers = _servers(file, content, CLIENTS[client].key)
+    except Failure as exc:
+        yield NAME, exc.message
+        return
+    wanted = _place(over_stdio(root, client))
+    for name, entry in servers.items():
+        if isinstance(entry, dict) and _place(entry) == wanted:
+            program = str(entry.get("command", ""))
+            is_there = shutil.which(program) is not None
+            yield name, "" if is_there else f"its program {program!r} is not there"
 
 
 def free_name(client: str, file: Path, entry: Mapping[str, Any], root: Path) -> str:

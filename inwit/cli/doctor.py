@@ -28,7 +28,7 @@ class Check:
 
 @click.command("doctor", cls=Command, example="inwit doctor --json")
 def command(as_json: bool) -> None:
-    """Check the project, the record, the encoder and the host, and say what mends each."""
+    """Check the project, the record, the encoder, the host and clients, and say what mends each."""
     from inwit.cli import render
     from inwit.runtime.project import Project
 
@@ -141,6 +141,45 @@ def _host(project: Project) -> Iterator[Check]:
     yield Check(name="host", found=f"{host.address} answers {answer.status_code}", fix=fix)
 
 
+def _port(project: Project) -> Iterator[Check]:
+    import socket
+
+    from inwit.server import hostfile
+    from inwit.server.lifecycle import PORT
+
+    if hostfile.read(project) is not None:
+        return
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", PORT))
+        except OSError as exc:
+            fix = "inwit serve --port 0 takes a free one"
+            yield Check(name="port", found=f"{PORT} cannot be had: {exc.strerror}", fix=fix)
+            return
+    yield Check(name="port", found=f"{PORT} is free")
+
+
+def _clients(project: Project) -> Iterator[Check]:
+    from inwit.cli import clients
+
+    known = 0
+    for client in clients.CLIENTS:
+        for is_user in (False, True):
+            file = clients.file_of(client, project.root, is_user=is_user)
+            is_twice = not is_user and clients.CLIENTS[client].project is None
+            if is_twice or not file.exists():
+                continue
+            for name, wrong in clients.entries_of(client, file, project.root):
+                known += 1
+                again = f"inwit mcp install {client}{' --user' if is_user else ''} --name {name}"
+                fix = f"{again}; {wrong}" if wrong else ""
+                yield Check(name=client, found=f"{name!r} in {file}", fix=fix)
+    if not known:
+        fix = f"inwit mcp install CLIENT, of {', '.join(clients.CLIENTS)}"
+        yield Check(name="clients", found="none knows of this project", fix=fix)
+
+
 CHECKS: tuple[Callable[[Project], Iterator[Check]], ...] = (
-    _python, _folder, _record, _encoder, _host,
+    _python, _folder, _record, _encoder, _host, _port, _clients,
 )  # fmt: skip

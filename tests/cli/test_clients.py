@@ -167,3 +167,23 @@ def test_uninstall_takes_out_that_entry_alone(inwit, project, home) -> None:
     assert said["action"] == "removed"
     assert json.loads(file.read_text()) == {"mcpServers": {"other": {"command": "x"}}}
     assert inwit("mcp", "uninstall", "claude-code", "--json").json["action"] == "absent"
+
+
+def test_the_doctor_knows_clients_and_says_what_mends_them(inwit, project, home) -> None:
+    inwit("mcp", "install", "cursor")
+    inwit("mcp", "install", "claude-code")
+    file = project / ".mcp.json"
+    file.write_text(file.read_text().replace(sys.executable, "/gone/python"))
+
+    found = {one["name"]: one for one in inwit("doctor", "--json").json["checks"]}
+
+    assert found["cursor"]["fix"] == ""
+    assert found["claude-code"]["fix"].startswith("inwit mcp install claude-code --name inwit; ")
+    assert "/gone/python" in found["claude-code"]["fix"]
+    assert "vscode" not in found
+
+
+def test_the_doctor_says_that_no_client_knows_of_the_project(inwit, project, home) -> None:
+    found = {one["name"]: one for one in inwit("doctor", "--json").json["checks"]}
+
+    assert found["clients"]["fix"].startswith("inwit mcp install CLIENT")
