@@ -35,6 +35,10 @@
     │   │   ├── NoParentError
     │   │   └── UndeclaredRouteError
     │   ├── InvalidAnswerError
+    │   ├── AnswerNeededError
+    │   ├── ExecutionOverError
+    │   ├── StaleExecutionError
+    │   ├── NotControllableError
     │   ├── OpenQuestionsError
     │   ├── StoreUnreachableError
     │   ├── MissingLibraryError
@@ -160,11 +164,13 @@ from inwit.errors.base import (
     shorten,
 )
 from inwit.errors.executions import (
+    AnswerNeededError,
     ChatHistoryError,
     CheckpointingOffError,
     EmptyInputError,
     ExecutionCancelledError,
     ExecutionError,
+    ExecutionOverError,
     ExecutionTimeoutError,
     GraphRecursionError,
     IncompleteStateError,
@@ -181,8 +187,10 @@ from inwit.errors.executions import (
     ModelUnreachableError,
     NodeTimeoutError,
     NoParentError,
+    NotControllableError,
     OpenQuestionsError,
     ReplayedError,
+    StaleExecutionError,
     StructuredAnswerError,
     UndeclaredRouteError,
     UnknownCheckpointError,
@@ -320,6 +328,7 @@ __all__ = [
     "AddressInUseError",
     "AgentDefinitionError",
     "AlreadyPublishedError",
+    "AnswerNeededError",
     "ArchiveError",
     "BadSignatureError",
     "BudgetExceededError",
@@ -335,6 +344,7 @@ __all__ = [
     "EncoderError",
     "ExecutionCancelledError",
     "ExecutionError",
+    "ExecutionOverError",
     "ExecutionTimeoutError",
     "ExpiredPlanError",
     "FencedError",
@@ -391,6 +401,7 @@ __all__ = [
     "NoTokenError",
     "NodeCancelledError",
     "NodeTimeoutError",
+    "NotControllableError",
     "NotInThisVersionError",
     "NotJsonError",
     "NotWatchableError",
@@ -413,6 +424,7 @@ __all__ = [
     "ReplayedError",
     "RequestError",
     "ScopeError",
+    "StaleExecutionError",
     "StateVersionError",
     "StepBudgetError",
     "StoreCorruptError",

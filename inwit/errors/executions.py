@@ -286,6 +286,56 @@ class UnknownExecutionError(ExecutionError):
         super().__init__(message, hint=hint)
 
 
+class ExecutionOverError(ExecutionError):
+    """An execution that has ended is to be steered."""
+
+    code = "execution.over"
+    status = 409
+
+    def __init__(self, execution_id: str, status: str, action: str) -> None:
+        super().__init__(
+            f"The execution {execution_id} is {status}: it cannot {action}.",
+            hint="Invoke the graph again; with its thread_id it goes on with the thread's state.",
+        )
+
+
+class StaleExecutionError(ExecutionError):
+    """An execution has moved on since whoever steers it looked."""
+
+    code = "execution.stale"
+    status = 409
+
+    def __init__(self, execution_id: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"The execution {execution_id} is at event {found}, not at {expected}.",
+            hint="Look at it again, then ask with its seq now.",
+        )
+
+
+class NotControllableError(ExecutionError):
+    """No process can do what is asked of an execution."""
+
+    code = "execution.not_controllable"
+    status = 409
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(
+            f"The execution {execution_id} cannot be steered: {reason}.",
+            hint="Serve its graph, `inwit serve FILE:GRAPH`, with a checkpointer that outlives a"
+            " process, such as SqliteCheckpointer.",
+        )
+
+
+class AnswerNeededError(ExecutionError, ValueError):
+    """An execution is resumed without the answer that it waits for, or with one it did not ask for."""
+
+    code = "execution.answer_needed"
+    status = 422
+
+    def __init__(self, execution_id: str, hint: str) -> None:
+        super().__init__(f"The execution {execution_id} cannot be resumed so.", hint=hint)
+
+
 class InvalidAnswerError(ExecutionError, ValueError):
     """An answer to an interrupt does not fit its schema; the execution still waits."""
 

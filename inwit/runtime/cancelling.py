@@ -165,6 +165,13 @@ def _is_cut_off(execution: Execution) -> bool:
     return loop is not None and loop.is_closed()
 
 
+def tell(execution: Execution, every: Iterable[Execution], reason: str) -> None:
+    """Tell an execution to stop, and those within it that its own end does not reach; any thread."""
+    for within in _elsewhere_within(execution, every):
+        _tell(within, Stop(reason))
+    _tell(execution, Stop(reason))
+
+
 def _elsewhere_within(execution: Execution, found: Iterable[Execution]) -> Iterator[Execution]:
     """Executions that nodes of one have begun in other threads, where its own end does not reach."""
     for one in found:

@@ -24,6 +24,7 @@ from inwit.runtime.keeping import note_failure
 from inwit.runtime.progress import node_of_key
 from inwit.runtime.record import END, ENTER, VISIT
 from inwit.runtime.serial import freeze_all
+from inwit.runtime.store.controlled import note_waiting
 from inwit.runtime.waits import acknowledge
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ async def finish(execution: Execution) -> Any:
         await execution.tasks.settle()
     if execution.is_paused:
         status = "waiting_for_input" if execution.waiting else "paused"
+        if execution.parent is None:
+            note_waiting(execution)
         end(execution, status, None, "")
     else:
         end(execution, "completed", None, "")

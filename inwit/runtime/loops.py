@@ -9,6 +9,7 @@ import threading
 from asyncio import _get_running_loop  # asyncio exports it; it answers without raising
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import cache
 from typing import Any, TypeVar
@@ -89,11 +90,19 @@ class _Runner:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
     def __del__(self) -> None:
+        with suppress(ValueError):  # A part of it was collected as garbage before this was.
+            self._close()
+
+    def _close(self) -> None:
         if self.loop.is_closed():
             return  # It was collected as garbage before this was, since each led to the other.
         if sys.is_finalizing():
             # Closing the runner would start a thread for its executor, which hangs by now.
             self.loop.close()
+        elif is_in_loop():  # an error's traceback kept it, and was collected while another loop ran
+            closing = threading.Thread(target=self._runner.close)
+            closing.start()
+            closing.join()
         else:
             self._runner.close()
 

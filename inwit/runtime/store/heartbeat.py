@@ -20,8 +20,15 @@ from inwit.runtime.store.entry import end_row
 BEAT_S: Final = 5.0
 EXPIRES_S: Final = 30.0
 HOST_LOST: Final = "host lost"
-_RUNNING: Final = "e.status IN ('running', 'paused', 'waiting_for_input') AND e.status = 'running'"
-"""With the condition of the index of open executions, so that no finished one is looked at."""
+_RUNNING: Final = (
+    "e.status IN ('running', 'paused', 'waiting_for_input')"
+    " AND (e.status = 'running' OR (e.status = 'paused' AND e.current_node IS NOT NULL))"
+)
+
+"""What a process must be alive for: what runs, and what is held where it is.
+
+Begins with the condition of the index of open executions, so that no finished one is looked at.
+"""
 
 
 class Heart:

@@ -56,6 +56,13 @@ class Intake:
         with self._lock:
             return {recording.execution_id for recording in self._tracks}
 
+    def recording(self, execution_id: str) -> Recording | None:
+        """The execution of that id, where it is under way."""
+        with self._lock:
+            self._admit()
+            every = [one for one in self._tracks if one.execution_id == execution_id]
+        return every[-1] if every else None
+
     def collect_all(self) -> None:
         """Take what every execution has; what is over is let go."""
         with self._lock:

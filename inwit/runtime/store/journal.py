@@ -29,6 +29,7 @@ from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
 from inwit.runtime.record import Recording
 from inwit.runtime.store.commit import Group, ProjectEvent, Write, now_ns
+from inwit.runtime.store.controlled import Controls
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.heartbeat import Heart
 from inwit.runtime.store.intake import Intake
@@ -91,6 +92,7 @@ class Journal:
         self._new = self._intake.new
         self._heart = Heart()
         self._keeper = Keeper(project)
+        self._controls = Controls(self)
         self._writes: list[Write] = []
         self._events: list[ProjectEvent] = []
         self._registrar = Registrar(self.database, self._intake, self._warn, self.emit)
@@ -249,8 +251,23 @@ class Journal:
         self._is_closing = True
         self._rouse()
         thread.join(timeout_s)
+        self._controls.close()
         if not thread.is_alive():
             self._thread, self._is_closing = None, False
+
+    @property
+    def process(self) -> int:
+        """The number by which this process is known in the record."""
+        return self._heart.id
+
+    def running(self, execution_id: str) -> Any:
+        """The execution of that id which is under way in this process, if one is."""
+        return self._intake.recording(execution_id)
+
+    def rouse(self) -> None:
+        """Let the thread look at once for what is asked of this process."""
+        if self._thread is not None:
+            self._wake.set()
 
     # The thread
 
@@ -292,7 +309,7 @@ class Journal:
             if not self._has_work():
                 self._is_idle = True
                 if not (self._has_work() or self._is_closing):
-                    self._wake.wait(self._keeper.due_s)
+                    self._wake.wait(self._controls.patience_s or self._keeper.due_s)
                 self._is_idle = False
                 self._wake.clear()
             if not (self._is_urgent or self._is_closing):
@@ -320,6 +337,13 @@ class Journal:
                 _resolve(waiter, None, error)
         self._moved.set()
         self._moved.clear()
+        self._look_for_control()
+
+    def _look_for_control(self) -> None:
+        try:
+            self._controls.look()
+        except StoreError as exc:
+            self._warn(exc.code, str(exc))
 
     def _collect(self, before: Callable[[], None] = lambda: None) -> None:
         try:
