@@ -29,7 +29,7 @@ from inwit.server.host import Host
 from inwit.server.mcp.resuming import Missed
 from inwit.server.offers import Offers
 from inwit.server.problems import Border, on_http, on_typed
-from inwit.server.routes import ENDPOINTS, later
+from inwit.server.routes import ENDPOINTS, later, packages_files
 
 EVENTS = "/mcp/live/events"
 EXECUTION_EVENTS = "/mcp/live/executions/{id}/events"
@@ -58,6 +58,7 @@ OTHERS = {
     },
     "/metrics": {"get": openapi.operation("Figures for Prometheus.", metrics.MEDIA_TYPE)},
     "/openapi.json": {"get": openapi.operation("This document.", "application/json")},
+    **packages_files.OTHERS,
 }
 """The routes that answer with something else than the JSON of an endpoint."""
 
@@ -130,6 +131,7 @@ def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
         *(endpoint.route(host) for endpoint in ALL if "{" not in endpoint.path),
         Route(EVENTS, partial(sse.every_execution, host), methods=["GET"]),
         Route(EXECUTION_EVENTS, partial(sse.one_execution, host), methods=["GET"]),
+        *packages_files.routes(host),
         *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
         Route("/metrics", partial(_metrics, host), methods=["GET"]),
         Route("/openapi.json", _document(), methods=["GET"]),

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from inwit.registry.fetch import Fetcher
+from inwit.registry.serve import Registry
 from inwit.runtime.project import Project
 from inwit.server.auth import Authenticator, Tokens
 from inwit.server.auth_jwt import Issuer, IssuerSettings
 from inwit.server.limits import Meter, read_limits
+from inwit.server.registry_tokens import RegistryTokens
 
 HOST_KEY = "host.key"
 
@@ -49,6 +51,8 @@ def entrance(project: Project, token: str | None) -> Entrance:
     others: tuple[Tokens, ...] = ()
     if issuer is not None:
         others = (Issuer(issuer, Fetcher.of(project, timeout_s=10.0)),)
+    elif (project.folder / "registry").is_dir():
+        others = (RegistryTokens(Registry(project.folder / "registry")),)
     authenticator = Authenticator(
         token=token or host_token(project),
         asks_everyone=token is not None or issuer is not None,

@@ -14,17 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from inwit.errors import InvalidTokenError, InwitError, UnauthorizedError
+from inwit.errors import InwitError
 from inwit.introspection.platform import installed_version
 from inwit.registry.contributions import ContributionBook
 from inwit.registry.serve import Registry
-from inwit.registry.serve_tokens import PREFIX, caller_of
 from inwit.server import health, openapi
-from inwit.server.auth import READ, Authenticator, Caller
+from inwit.server.auth import Authenticator
 from inwit.server.drain import Drain
 from inwit.server.guard import Guard, Policy
 from inwit.server.host import Host
+from inwit.server.offers import Offers
 from inwit.server.problems import Border, on_http, on_typed
+from inwit.server.registry_tokens import RegistryTokens
 from inwit.server.routes import contributions, packages, packages_files
 
 BODY_LIMIT = 72 << 20
@@ -32,33 +33,12 @@ BODY_LIMIT = 72 << 20
 ALL = (*packages.ENDPOINTS, *contributions.ENDPOINTS, *health.ENDPOINTS)
 
 
-class RegistryTokens:
-    """The tokens of one registry, as the guard asks for them."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def caller(self, token: str) -> Caller | None:
-        """Find a token's caller; None where it is of another kind.
-
-        Raises:
-            InvalidTokenError: It is none that the registry made, or its time is over.
-        """
-        if not token.startswith(PREFIX):
-            return None
-        try:
-            found = caller_of(self._registry.rows, f"Bearer {token}")
-        except UnauthorizedError as exc:
-            raise InvalidTokenError("it is none of this registry, or its time is over") from exc
-        return Caller(id=found.name, scopes=frozenset({READ, *found.scopes}))
-
-
 def create_registry_app(registry: Registry, hosts: frozenset[str] | None = None) -> Starlette:
     """Make the application of a registry: everybody may read, tokens write.
 
     `hosts` are the names that it answers to; None stands for every name.
     """
-    host = Host(registry.project)
+    host = Host(registry.project, Offers(allow_write=True))
     host.registry = registry
     host.contributions = ContributionBook(registry.rows)
     endpoints = [endpoint.route(host) for endpoint in ALL]

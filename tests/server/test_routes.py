@@ -37,7 +37,7 @@ def test_every_described_route_answers_as_it_is_described(client: httpx.Client, 
     for path, item in document(client)["paths"].items():
         described = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         schema = described.get("application/json", {}).get("schema")
-        if schema is None or path.startswith("/mcp/plans/"):
+        if schema is None or path.startswith("/mcp/plans/") or "{hash}" in path:
             continue
         filled = path.replace("{id}", ran.completed).replace("{name}", "search")
         needed = {one["name"] for one in item["get"]["parameters"] if one["required"]}

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from inwit.server.endpoint import Endpoint
-from inwit.server.routes import ask, graph, live, network, plans, platform
+from inwit.server.routes import (
+    ask,
+    contributions,
+    graph,
+    live,
+    network,
+    packages,
+    plans,
+    platform,
+)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *graph.ENDPOINTS,
@@ -12,4 +21,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *live.ENDPOINTS,
     *network.ENDPOINTS,
     *plans.ENDPOINTS,
+    *packages.ENDPOINTS,
+    *contributions.ENDPOINTS,
 )

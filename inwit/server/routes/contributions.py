@@ -9,7 +9,7 @@ from inwit.registry.contributions import KINDS, STATUSES, read_report
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
-from inwit.server.routes.packages import API, Answer, caller
+from inwit.server.routes.packages import API, Answer, writer
 from inwit.server.schema import INTEGER, OBJECT, STRING, array, maybe, record
 
 _SHOWN = {"id": STRING, "kind": STRING, "package": STRING, "title": STRING, "status": STRING}
@@ -17,7 +17,7 @@ _SHOWN = {"id": STRING, "kind": STRING, "package": STRING, "title": STRING, "sta
 
 def _add(kind: str) -> Answer:
     def answer(host: Host, asked: Asked) -> dict[str, Any]:
-        caller().need("contribute")
+        writer(host).need("contribute")
         given = {
             name: value for name, value in asked.body.items() if name not in ("envelope", "key")
         }
@@ -40,7 +40,7 @@ def _list(host: Host, asked: Asked) -> dict[str, Any]:
 
 
 def _review(host: Host, asked: Asked) -> dict[str, Any]:
-    who = caller()
+    who = writer(host)
     who.need("review")
     if not who.name:
         raise UnauthorizedError

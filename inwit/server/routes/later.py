@@ -12,8 +12,6 @@ from starlette.routing import Route
 from inwit.errors import NotInThisVersionError
 from inwit.server.problems import problem
 
-ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
@@ -26,10 +24,6 @@ class Later:
 CONTROL = Later(
     name="Control of executions over HTTP",
     instead="The program that runs it can: app.cancel(...), app.invoke(Command(resume=...)).",
-)
-REGISTRY = Later(
-    name="The package registry over HTTP",
-    instead="/mcp/network/packages lists what there is; `inwit pkg info` shows one.",
 )
 PEERS = Later(
     name="Finding other hosts", instead="This host's own packages are at /mcp/network/packages."
@@ -47,8 +41,6 @@ LATER: tuple[tuple[str, tuple[str, ...], Later], ...] = (
     ("/mcp/live/executions/{id}/pause", ("POST",), CONTROL),
     ("/mcp/live/executions/{id}/resume", ("POST",), CONTROL),
     ("/mcp/network/peers", ("GET",), PEERS),
-    ("/api/v1", ANY_METHOD, REGISTRY),
-    ("/api/v1/{rest:path}", ANY_METHOD, REGISTRY),
     ("/sse", ("GET",), LEGACY),
     ("/messages/", ("POST",), LEGACY),
     ("/", ("GET",), PAGES),

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from inwit.errors import MalformedIdError, MalformedInputError, shorten
+from inwit.errors import ForbiddenError, MalformedIdError, MalformedInputError, shorten
 from inwit.registry.package import KINDS
 from inwit.registry.serve import Registry
 from inwit.registry.serve_search import Wanted
@@ -38,6 +38,20 @@ def caller() -> Caller:
     return Caller(name=found.id if found.is_known else "", scopes=tuple(sorted(found.scopes)))
 
 
+def writer(host: Host) -> Caller:
+    """Who asks, of a host that may write; what for they may is for the registry to check.
+
+    Raises:
+        ForbiddenError: The host only answers.
+    """
+    if not host.offers.allow_write:
+        raise ForbiddenError(
+            "This host only answers: it takes no packages and contributions.",
+            hint="Start it with --allow-write, or serve a registry: `inwit registry serve`.",
+        )
+    return caller()
+
+
 def digest(value: object) -> str:
     """Return what can be the hash of an archive.
 
@@ -50,13 +64,15 @@ def digest(value: object) -> str:
 
 
 def _publish(host: Host, asked: Asked) -> dict[str, Any]:
+    publisher = writer(host)
     content = _bytes(asked, "content_base64")
     envelope = asked.body.get("envelope") or ""
     if not isinstance(envelope, str):
         raise MalformedInputError("The envelope is no text.", hint="Send the DSSE envelope's JSON.")
-    host.registry.initialise()
+    if publisher.name:
+        host.registry.initialise()
     key = _key(asked.body.get("key"))
-    receipt = host.registry.publish(content, envelope.encode(), caller(), key=key)
+    receipt = host.registry.publish(content, envelope.encode(), publisher, key=key)
     return {
         "package": receipt.release.to_json(),
         "is_new": receipt.is_new,
@@ -79,7 +95,7 @@ def _one(host: Host, asked: Asked) -> dict[str, Any]:
 
 def _yank(host: Host, asked: Asked) -> dict[str, Any]:
     why = asked.text("why") or "withdrawn by its publisher"
-    return host.registry.yank(digest(asked.path["hash"]), why, caller()).to_json()
+    return host.registry.yank(digest(asked.path["hash"]), why, writer(host)).to_json()
 
 
 def _advise(host: Host, asked: Asked) -> dict[str, Any]:
@@ -87,7 +103,7 @@ def _advise(host: Host, asked: Asked) -> dict[str, Any]:
     given = {name: asked.body.get(name) for name in fields}
     if not all(isinstance(value, str) and value for value in given.values()):
         raise MalformedInputError("The advisory is not whole.", hint=f"Give {', '.join(fields)}.")
-    made = host.registry.advise(**{k: str(v) for k, v in given.items()}, caller=caller())
+    made = host.registry.advise(**{k: str(v) for k, v in given.items()}, caller=writer(host))
     shown: dict[str, Any] = msgspec.to_builtins(made)
     return shown
 
