@@ -12,7 +12,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
-from inwit.introspection.analyses import figures
+from inwit.introspection.analyses import drift, figures, slo
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.baseline import FLOOR
@@ -44,7 +44,7 @@ LOOP_VISITS = 3
 LATELY_NS = 60 * 10**9
 """A stretch of time that ended longer ago is past: what is asked is how things are since."""
 _LOOP = r"loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
-_COST = r"token|cost|budget|spend|money|expensive|bill"
+_COST = r"token|cost|(?<!error )budget|spend|money|expensive|bill"
 
 
 def answer(scene: Scene) -> Draft:
@@ -77,6 +77,9 @@ def answer(scene: Scene) -> Draft:
         _say_waiting(scene, draft)
     else:
         _judge_tokens(draft, graph.name, recent, past)
+        slo.judge(scene, draft, graph)
+    if not asks_loop and not asks_cost:
+        drift.judge(scene, draft, recent, past)
     _sum_up(draft, graph.name, recent)
     return draft
 
@@ -318,7 +321,7 @@ def _sum_up(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
     bad = [
         one["metric"].replace("_", " ")
         for one in draft.data["verdicts"]
-        if one["verdict"] in ("worse", "failing", "stuck", "repeating")
+        if one["verdict"] in ("worse", "failing", "stuck", "repeating", "broken", "drifted")
     ]
     unknown = [one for one in draft.data["verdicts"] if one["verdict"] == "unknown"]
     draft.data["healthy"] = None if unknown and not bad and len(unknown) > 1 else not bad

@@ -1,0 +1,185 @@
+"""Whether what comes in, the ways that are taken and what comes out are as they were.
+
+The last executions are compared with those before: shares of attributes and ways by shuffling which
+ones are the last (see `differences`), numbers by a permutation test of their medians, each at a level
+divided by how many there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from inwit import events
+from inwit.introspection.analyses import differences
+from inwit.introspection.attributes import Called, Known
+from inwit.introspection.claims import Draft, Ref, short
+from inwit.introspection.lineage import decisions
+from inwit.introspection.scene import Scene
+from inwit.introspection.stats import permutation_p
+from inwit.runtime.views import Execution
+
+ALPHA = 0.02
+LEAST = 15
+"""Executions on either side."""
+PAST_MOST = 120
+EFFECT = 1.2
+KEPT = 2048
+ASKED = r"drift|shift|distribution|inputs?\b|routes?\b|quality|outputs?\b|different|changed"
+_TIMES = ("hour", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One execution: its ways as marks, and the plain numbers that it returned."""
+
+    ways: Called
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+_kept: dict[tuple[str, str], _Seen] = {}
+
+
+def judge(
+    scene: Scene, draft: Draft, recent: Sequence[Execution], past: Sequence[Execution]
+) -> None:
+    """Add verdicts of inputs, routes and outputs; too few executions are said where asked."""
+    now = [one for one in recent if one.status == "completed"]
+    was = [one for one in past if one.status == "completed"][:PAST_MOST]
+    if min(len(now), len(was)) < LEAST:
+        if scene.says(rf".*\b(?:{ASKED})"):
+            draft.admit(
+                f"Drift needs {LEAST} completed executions before and {LEAST} of late; there are "
+                f"{len(was)} and {len(now)}."
+            )
+        return
+    known = Known(scene)
+    _inputs(draft, [known.of(one) for one in now], [known.of(one) for one in was])
+    seen_now, seen_was = [_seen(scene, one) for one in now], [_seen(scene, one) for one in was]
+    _routes(draft, [one.ways for one in seen_now], [one.ways for one in seen_was])
+    _outputs(draft, now, seen_now=seen_now, seen_was=seen_was)
+
+
+def _inputs(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:
+    found = differences.differences(_timeless(now), _timeless(was))
+    found += differences.differences(_timeless(was), _timeless(now))
+    sizes = _moved([one.sizes for one in now], [one.sizes for one in was])
+    verdict = "drifted" if found or sizes else "usual"
+    _verdict(draft, "inputs", verdict, len(was))
+    if verdict == "usual":
+        return
+    refs = [Ref(uri=one.uri, why="its input") for one in now[:3]]
+    for one in found[:2]:
+        of_now, of_was = _shares(one, now, was)
+        draft.say(
+            f"Inputs drifted: {one.attribute} = {short(one.value, 60)} in {of_now:.0%} of the last "
+            f"{len(now)} executions, in {of_was:.0%} of the {len(was)} before.",
+            *refs,
+        )
+    for name, before, after in sizes[:2]:
+        draft.say(
+            f"Inputs drifted: the size of {name} is {after:,.4g} at the median, and was {before:,.4g}.",
+            *refs,
+        )
+
+
+def _shares(
+    one: differences.Difference, now: Sequence[Called], was: Sequence[Called]
+) -> tuple[float, float]:
+    shares = [
+        sum(each.attributes.get(one.attribute) == one.value for each in side) / len(side)
+        for side in (now, was)
+    ]
+    return shares[0], shares[1]
+
+
+def _timeless(every: Sequence[Called]) -> list[Called]:
+    """Without what differs because time went on."""
+    return [
+        Called(one.uri, {k: v for k, v in one.attributes.items() if k not in _TIMES}, one.sizes)
+        for one in every
+    ]
+
+
+def _routes(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:
+    found = [*differences.differences(now, was), *differences.differences(was, now)]
+    _verdict(draft, "routes", "drifted" if found else "usual", len(was))
+    for one in found[:2]:
+        of_now, of_was = _shares(one, now, was)
+        draft.say(
+            f"Routes drifted: {one.attribute} in {of_now:.0%} of the last {len(now)} executions, in "
+            f"{of_was:.0%} of the {len(was)} before.",
+            *(Ref(uri=each.uri, why="the way it took") for each in now[:3]),
+        )
+
+
+def _outputs(
+    draft: Draft, now: Sequence[Execution], *, seen_now: Sequence[_Seen],
+    seen_was: Sequence[_Seen],
+) -> None:  # fmt: skip
+    sides = [one.numbers for one in seen_now], [one.numbers for one in seen_was]
+    if not any(sides[0]):
+        _verdict(draft, "quality", "unknown", len(seen_was))
+        return
+    moved = _moved(*sides)
+    _verdict(draft, "quality", "drifted" if moved else "usual", len(seen_was))
+    for name, before, after in moved[:2]:
+        draft.say(
+            f"Outputs drifted: {name} is {after:,.4g} at the median, and was {before:,.4g}.",
+            *(Ref(uri=one.uri, why="what it returned") for one in now[:3]),
+        )
+
+
+def _moved(
+    now: Sequence[Mapping[str, float]], was: Sequence[Mapping[str, float]]
+) -> list[tuple[str, float, float]]:
+    """The numbers whose medians lie apart by more than shuffling explains."""
+    names = {name for one in now for name in one} & {name for one in was for name in one}
+    found = []
+    for name in sorted(names):
+        after = [one[name] for one in now if name in one]
+        before = [one[name] for one in was if name in one]
+        if min(len(after), len(before)) < LEAST or not _is_far(median(before), median(after)):
+            continue
+        if permutation_p(before, after) <= ALPHA / len(names):
+            found.append((name, median(before), median(after)))
+    return found
+
+
+def _is_far(before: float, after: float) -> bool:
+    low, high = sorted((abs(before), abs(after)))
+    return before * after < 0 or high > EFFECT * low
+
+
+def _seen(scene: Scene, one: Execution) -> _Seen:
+    key = one.execution_id, one.started_at
+    known = _kept.get(key)
+    if known is None:
+        known = _kept[key] = _read(scene, one)
+        while len(_kept) > KEPT:
+            with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
+                _kept.pop(next(iter(_kept)))
+    return known
+
+
+def _read(scene: Scene, one: Execution) -> _Seen:
+    marks: dict[str, Any] = {}
+    for lead in decisions(scene.store.visits_of(one)):
+        way = str(lead.edge.get("label") or lead.edge.get("target"))
+        marks[f"{lead.source.node} decided {short(way, 40)!r}"] = True
+    ends = scene.store.events(one.execution_id, types=("execution_completed",))
+    output = ends[-1].output if ends and isinstance(ends[-1], events.ExecutionCompleted) else None
+    numbers = {
+        str(key): float(value)
+        for key, value in (output.items() if isinstance(output, Mapping) else ())
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return _Seen(Called(one.uri, marks), numbers)
+
+
+def _verdict(draft: Draft, metric: str, verdict: str, n: int) -> None:
+    one: dict[str, Any] = {"metric": metric, "verdict": verdict, "current": None}
+    draft.data["verdicts"].append(one | {"baseline": None, "n": n, "unit": ""})
