@@ -113,6 +113,10 @@ class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):
     evaluated_at: str | None = None
     correct: bool | None = None
     evidence: tuple[Evidence, ...] = ()
+    trigger: str = ""
+    """When it is evaluated."""
+    verdict: str = ""
+    """What it was judged by."""
 
 
 def to_json(plan: Plan | Hypothesis) -> dict[str, Any]:

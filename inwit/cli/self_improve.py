@@ -251,13 +251,64 @@ def evaluate(plan_id: str, target: str | None, as_json: bool) -> None:
     _decide(plan_id, "evaluate", as_json=as_json, app=app)
 
 
-@command.command("daemon", example="inwit self-improve daemon --once")
+@command.command("daemon", example="inwit self-improve daemon --interval 60 --app app.py:graph")
 @click.option("--once", is_flag=True, help="Look once and end.")
-def daemon(once: bool, as_json: bool) -> None:
-    """Read the traces and propose plans."""
+@click.option("--interval", type=click.FloatRange(1), help="Seconds between looks [300].")
+@click.option("--executions", type=click.IntRange(1), help="Look after so many executions [100].")
+@click.option("--app", "target", metavar="FILE:GRAPH", help="The graph's code, for replaying it.")
+@click.option("--webhook", metavar="URL", help="Send alerts there, signed.")
+@click.option("--alerts", metavar="FILE", help="Append alerts to a file.")
+def daemon(
+    once: bool, interval: float | None, executions: int | None, target: str | None,
+    webhook: str | None, alerts: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Read the traces, propose plans, measure those on trial, keep them or take them back."""
     from inwit.runtime.project import Project
-    from inwit.self_improve.daemon import run_once
+    from inwit.self_improve.daemon import Daemon, Settings, sinks_of
 
-    if not once:
-        raise click.UsageError("This version looks once: inwit self-improve daemon --once.")
-    _print(run_once(Project.find()), as_json=as_json)
+    app = _loaded(target)
+    project = Project.find()
+    settings = Settings.of(
+        project, interval_s=interval, executions=executions, webhook=webhook, alerts_file=alerts
+    )
+    made = Daemon(project, settings, sinks_of(project, settings, None if once else _say))
+    if once:
+        tick = made.once()
+        assert tick.report is not None
+        _print(tick.report, as_json=as_json)
+        _tell_tick(tick)
+        return
+    made.run(lambda tick: _told(tick, as_json=as_json))
+    del app
+
+
+def _say(alert: Any) -> None:
+    from inwit.cli import render
+
+    click.echo(render.plain(f"{alert.at} plan {alert.plan_id} {alert.text}"), err=True)
+
+
+def _told(tick: Any, *, as_json: bool) -> None:
+    from inwit.cli import render
+
+    if as_json:
+        render.json(_builtins(tick))
+        return
+    report = tick.report
+    found = "nothing new" if report is None or not report.plans else f"{len(report.plans)} plans"
+    click.echo(render.plain(f"{tick.at} {tick.trigger or 'plans on trial'}: {found}"))
+    _tell_tick(tick)
+
+
+def _tell_tick(tick: Any) -> None:
+    from inwit.cli import render
+
+    for plan in (*tick.settled, *tick.expired):
+        said = plan.history[-1].reason if plan.history else ""
+        click.echo(render.plain(f"Plan {plan.id} is {plan.status}: {said}"), err=True)
+    limits, used = tick.budget, tick.spent
+    click.echo(
+        f"Spent today: {used.seconds:.1f} of {limits.seconds} s, {used.tokens} of {limits.tokens} "
+        f"tokens, {used.usd:.2f} of {limits.usd} USD, {used.plans} of {limits.plans} plans.",
+        err=True,
+    )

@@ -17,7 +17,7 @@ from inwit.errors import (
     UnknownPlanError,
 )
 from inwit.plans import DAEMON, MOVES, OPEN_PLAN_STATUSES, Move, Plan, PlanStatus, Principal
-from inwit.self_improve import learning, tables
+from inwit.self_improve import hypotheses, learning, tables
 from inwit.self_improve.plans import PlanBook
 
 if TYPE_CHECKING:
@@ -121,19 +121,7 @@ def _learn(connection: apsw.Connection, plan: Plan, by: Principal, reason: str) 
         is_right = plan.status == "implemented"
         learning.add_verdict(connection, plan, reason, correct=is_right)
         if plan.status != "rejected":
-            judge(connection, plan.id, correct=is_right)
-
-
-def judge(connection: apsw.Connection, plan_id: str, *, correct: bool) -> None:
-    """Note on the hypotheses of a plan how they fared; a later verdict takes the earlier's place."""
-    from inwit.plans import Hypothesis
-
-    rows = connection.execute("SELECT json FROM hypotheses WHERE plan = ?", (plan_id,)).fetchall()
-    for row in rows:
-        one = msgspec.json.decode(str(row[0]), type=Hypothesis)
-        tables.save_hypothesis(
-            connection, msgspec.structs.replace(one, correct=correct, evaluated_at=tables.now())
-        )
+            hypotheses.judge(connection, plan.id, correct=is_right, verdict=reason)
 
 
 # What is gone

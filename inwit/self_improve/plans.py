@@ -18,7 +18,7 @@ from inwit.plans import (
     PlanStatus,
     Principal,
 )
-from inwit.self_improve import learning, tables
+from inwit.self_improve import hypotheses, learning, tables
 from inwit.self_improve.learning import Precision
 from inwit.self_improve.tables import MIGRATIONS, ROOM
 
@@ -82,6 +82,7 @@ class PlanBook:
             id=new_id(), source=plan.category, statement=plan.hypothesis, created_at=move.at,
             expected_evidence=expected_evidence or plan.validation.expected,
             graph_name=plan.graph_name, plan_id=plan.id, evidence=plan.evidence,
+            trigger=hypotheses.trigger_of(plan),
         )  # fmt: skip
         displaced: Plans = []
         found = self._store.write(
