@@ -159,7 +159,6 @@ def make() -> dict[str, str]:
     letters.invoke(Command(resume=True), thread_id="ada")
     letters.invoke({"to": "Grace"}, thread_id="grace")
     ids["waiting"] = letters.last_execution_id
-    letters.flush()
     return ids
 
 

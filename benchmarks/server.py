@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import report
+import server_stored
 from server_client import Connection, call, get
 
 HERE = Path(__file__).parent
@@ -226,6 +227,24 @@ def _with_one_that_never_reads(
     return asyncio.run(hold())
 
 
+def measure_lists(folder: Path, graphs: int, executions: int, rounds: int) -> list[Line]:
+    """Lists of a large record: the worst of all of them."""
+    if not (folder / ".inwit" / "inwit.db").exists():
+        fill = [str(HERE / "server_stored.py"), str(folder), str(graphs), str(executions)]
+        subprocess.run([sys.executable, *fill], check=True)
+    with serving("-m", "inwit", "serve", "--port", "0", "--json", folder=folder) as (host, _):
+        took = asyncio.run(server_stored.measure(host, graphs, rounds))
+    every = sorted(ms for values in took.values() for ms in values)
+    name, slow = max(took.items(), key=lambda one: one[1][-1])
+    for path, values in took.items():
+        print(f"{median(values):7.2f} ms, most {values[-1]:7.2f}: {path}", file=sys.stderr)
+    p99 = every[min(len(every) - 1, len(every) * 99 // 100)]
+    return [
+        Line(f"lists of {graphs:,} graphs and {executions:,} executions, p99", p99, 50, "ms"),
+        Line(f"of them the slowest, {name}, median", median(slow), None, "ms"),
+    ]
+
+
 def table(lines: list[Line]) -> str:
     """The figures as Markdown."""
     rows = ["| what | measured | asked | reached |", "|---|---|---|---|"]
@@ -240,6 +259,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, few readers")
     parser.add_argument("--readers", type=int, default=1_000)
+    parser.add_argument("--stored", type=Path, help="a folder with a large record, made if missing")
+    parser.add_argument("--executions", type=int, default=1_000_000)
+    parser.add_argument("--graphs", type=int, default=1_000)
     parser.add_argument("--markdown", type=Path, help="the page to write the table into")
     options = parser.parse_args()
     readers, seconds = (50, 2.0) if options.quick else (options.readers, 10.0)
@@ -253,6 +275,10 @@ def main() -> None:
             lines += measure_requests(host, folder, 50 if options.quick else 500)
             lines += measure_start(folder, 2 if options.quick else 7)
             lines += measure_streams(host, pid, folder, readers, seconds)
+        stored = options.stored or folder / "stored"
+        executions = 5_000 if options.quick else options.executions
+        graphs = 20 if options.quick else options.graphs
+        lines += measure_lists(stored, graphs, executions, 5 if options.quick else 100)
     text = table(lines)
     print(text)
     if options.markdown:
