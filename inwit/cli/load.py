@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
-import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +15,7 @@ from inwit.cli.frame import Failure, NotFound
 from inwit.errors import nearest, shorten
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.graph import StateGraph
+from inwit.runtime.loading import look_in, run_file
 
 FACTORIES = ("app", "graph", "build")
 """The names that are looked for where none is given, in this order."""
@@ -56,7 +55,7 @@ def load_module(file: str, part: str = "app") -> ModuleType:
 
 def _run_folder(folder: Path, part: str) -> ModuleType:
     if (folder / "__init__.py").exists():
-        _look_in(folder.parent)
+        look_in(folder.parent)
         package = importlib.import_module(folder.name)
         if not (folder / f"{part}.py").exists():
             return package
@@ -67,19 +66,12 @@ def _run_folder(folder: Path, part: str) -> ModuleType:
 
 
 def _run_file(path: Path) -> ModuleType:
-    _look_in(path.parent)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise Failure(f"{path.name} is no Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where pickles, dataclasses and get_type_hints look
-    spec.loader.exec_module(module)
-    return module
-
-
-def _look_in(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    try:
+        return run_file(path)
+    except ImportError as exc:
+        if exc.name is not None:  # something that it imports
+            raise
+        raise Failure(str(exc)) from exc
 
 
 def _only_name(module: ModuleType) -> str:

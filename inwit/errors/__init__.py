@@ -97,6 +97,8 @@
     │   ├── MalformedInputError
     │   ├── UnknownKeyError
     │   ├── InvalidLimitError
+    │   ├── GraphNotHereError
+    │   ├── NotConfirmedError
     │   ├── TooLargeError
     │   ├── UnknownUriError
     │   ├── ForbiddenError
@@ -262,6 +264,7 @@ from inwit.errors.registries import (
 from inwit.errors.requests import (
     AddressInUseError,
     ForbiddenError,
+    GraphNotHereError,
     HostError,
     InternalError,
     InvalidLimitError,
@@ -269,6 +272,7 @@ from inwit.errors.requests import (
     MalformedIdError,
     MalformedInputError,
     MethodNotAllowedError,
+    NotConfirmedError,
     NotInThisVersionError,
     NotJsonError,
     NoTokenError,
@@ -354,6 +358,7 @@ __all__ = [
     "FetchUrlError",
     "ForbiddenError",
     "GraphError",
+    "GraphNotHereError",
     "GraphRecursionError",
     "HostError",
     "IllegalMoveError",
@@ -401,6 +406,7 @@ __all__ = [
     "NoTokenError",
     "NodeCancelledError",
     "NodeTimeoutError",
+    "NotConfirmedError",
     "NotControllableError",
     "NotInThisVersionError",
     "NotJsonError",

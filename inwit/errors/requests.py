@@ -52,6 +52,26 @@ class InvalidLimitError(RequestError, ValueError):
         super().__init__(f"{name} is {shorten(given)}.", hint="Give 1 or more.")
 
 
+class GraphNotHereError(RequestError):
+    """A graph is known to the project, and this process cannot run it."""
+
+    code = "request.graph_not_here"
+    status = 409
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The graph {shorten(name)} cannot run here: {reason}.",
+            hint="Serve it from the file that makes it: inwit serve FILE:GRAPH.",
+        )
+
+
+class NotConfirmedError(RequestError):
+    """Whoever was asked whether it should be done did not say yes."""
+
+    code = "request.not_confirmed"
+    status = 409
+
+
 class TooLargeError(RequestError):
     """A question or a body is over its limit."""
 
