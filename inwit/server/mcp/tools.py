@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -127,10 +128,12 @@ BY_NAME = {offer.name: offer for offer in OFFERS}
 
 async def offered(_context: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
     """List the tools."""
-    return ListToolsResult(tools=[_tool(offer) for offer in OFFERS])
+    return ListToolsResult(tools=[_tool(offer.name) for offer in OFFERS])
 
 
-def _tool(offer: Offer) -> Tool:
+@cache
+def _tool(name: str) -> Tool:
+    offer = BY_NAME[name]
     return Tool(
         name=offer.name,
         title=offer.title,
