@@ -9,6 +9,17 @@ from datetime import UTC, datetime
 import msgspec
 
 from inwit.self_improve import latency, repeats, retries, stats
+from inwit.self_improve.detectors import (
+    drift,
+    errors,
+    gaps,
+    loops,
+    parallel,
+    schema,
+    timeouts,
+    tokens,
+    unused,
+)
 from inwit.self_improve.findings import Finding, Lack, Look, Seen, Thresholds
 from inwit.self_improve.joining import join
 from inwit.self_improve.report import LookedAt, Report
@@ -18,8 +29,18 @@ Pair = tuple[Window, Window | None]
 Detector = Callable[[Window, Window | None, Thresholds], Seen]
 DETECTORS: dict[str, Detector] = {
     latency.DETECTOR: latency.detect,
+    errors.DETECTOR: errors.detect,
     retries.DETECTOR: retries.detect,
+    timeouts.DETECTOR: timeouts.detect,
+    loops.DETECTOR: loops.detect,
     repeats.DETECTOR: repeats.detect,
+    parallel.DETECTOR: parallel.detect,
+    f"{unused.EDGE}, {unused.NODE}, {unused.TOOL}": unused.detect,
+    f"{tokens.UNREAD}, {tokens.RESENT}, {tokens.DEARER}": tokens.detect,
+    schema.DETECTOR: schema.detect,
+    drift.INPUT: drift.detect_inputs,
+    drift.QUALITY: drift.detect_quality,
+    f"{gaps.MISSING}, {gaps.WORKAROUND}": gaps.detect,
 }
 
 
@@ -49,7 +70,8 @@ class Tally:
         return LookedAt(
             graphs=tuple(self.graphs), versions=tuple(self.versions), executions=self.executions,
             visits=self.visits, unfinished_visits=self.unfinished, nodes=len(self._nodes),
-            outer_calls=self.outer_calls, tests=tests, window=window, detectors=tuple(DETECTORS),
+            outer_calls=self.outer_calls, tests=tests, window=window,
+            detectors=tuple(name for names in DETECTORS for name in names.split(", ")),
             thresholds=limits,
         )  # fmt: skip
 
@@ -64,7 +86,7 @@ def examine(pairs: Iterable[Pair], thresholds: Thresholds, *, window: int = 0) -
         tally.add(new, old)
         for detect in DETECTORS.values():
             seen = detect(new, old, thresholds)
-            looks.extend(seen.looks)
+            looks.extend(_placed(look, new) for look in seen.looks)
             parts.append(msgspec.structs.replace(seen, looks=()))
     sure, unsure = _judge(looks, thresholds)
     kept, explained = join(sure)
@@ -76,6 +98,21 @@ def examine(pairs: Iterable[Pair], thresholds: Thresholds, *, window: int = 0) -
         held=tuple(dict.fromkeys((*held, *explained))),
         lacks=(*(one for part in parts for one in part.lacks), *unsure),
     )
+
+
+def _placed(look: Look, window: Window) -> Look:
+    """Tell a finding where its node stands in the graph, for joining."""
+    if look.finding is None or window.manifest is None:
+        return look
+    facts = window.facts(look.node)
+    place = {
+        "reads": set(facts.reads) if facts else set(),
+        "writes": (set(facts.writes) if facts else set())
+        | window.writes.get(look.node, frozenset()),
+        "inner": facts.graph if facts else "",
+        "after": loops.reach_of(window.manifest, look.node),
+    }
+    return msgspec.structs.replace(look, context=place | look.context)
 
 
 def _judge(looks: Sequence[Look], limits: Thresholds) -> tuple[list[Look], list[Lack]]:

@@ -29,6 +29,20 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     """The estimated ratio has to reach it, and so has the ratio of the fastest tenths."""
     slowdown_interval_floor: float = 1.05
     slowdown_floor_ms: float = 0.2
+    error_share_floor: float = 0.05
+    loop_share_floor: float = 0.02
+    loops_min: int = 5
+    unused_min: int = 200
+    unused_share_floor: float = 0.05
+    unused_plan_min: int = 1000
+    """Something that is never used is shown from 200 on; to take it away is proposed from 1,000 on."""
+    parallel_min: int = 20
+    parallel_floor_ms: float = 1.0
+    parallel_share_floor: float = 0.05
+    drift_least: float = 0.2
+    """How far a share has to move, and a size by a factor of 1.5, to be a drift."""
+    drift_factor: float = 1.5
+    tokens_share_floor: float = 0.1
     retry_share_floor: float = 0.05
     retries_min: int = 3
     repeat_share_floor: float = 0.05

@@ -55,6 +55,7 @@ class Shared:
             self.reads = {n.name: n.reads if n.reads_known else None for n in manifest.nodes}
         self.has_loops = manifest is None or manifest.has_cycles
         self.writes: dict[str, set[str]] = {}
+        self.sent: set[str] = set()
         self.taken: dict[tuple[str, str, str], int] = {}
         self.message_sizes: list[tuple[int, str]] = []
         self._messages: dict[str, int] = {}

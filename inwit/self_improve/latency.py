@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Iterator, Sequence
+from statistics import fmean, median
 from typing import Any
+
+import msgspec
 
 from inwit.answers import Evidence
 from inwit.events import timestamp
@@ -27,6 +29,8 @@ from inwit.self_improve.slowdown import (
 from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "latency_regression"
+EXPLAINED = 0.8
+"""The share of a slowdown that calls have to fill for it to be theirs."""
 _METHOD = "Hodges-Lehmann ratio of block medians, 95 % order-statistic interval; Mann-Whitney"
 
 
@@ -54,16 +58,38 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         elif shift.is_open(limits):
             lacks.append(_open(window, shift))
         finding = None if reason or notes is None else _finding(window, baseline, shift, notes)
-        looks.append(_look(window, shift, finding))
-    return Seen(looks=tuple(looks), held=tuple(held), lacks=tuple(lacks))
+        looks.append(_look(window, baseline, shift, finding))
+    return Seen(looks=tuple(_with_others(window, looks)), held=tuple(held), lacks=tuple(lacks))
 
 
-def _look(window: Window, shift: Shift, finding: Finding | None) -> Look:
+def _with_others(window: Window, looks: Sequence[Look]) -> Iterator[Look]:
+    """Tell each finding what the nodes that did not slow call."""
+    slow = {look.node for look in looks if look.finding is not None}
+    calm: set[str] = set()
+    for facts in window.manifest.nodes if window.manifest else ():
+        calm |= set() if facts.name in slow else set(facts.calls)
+    for look in looks:
+        facts_of = window.facts(look.node)
+        own = set(facts_of.calls) - calm if facts_of and look.finding is not None else set()
+        yield msgspec.structs.replace(look, context=look.context | {"calls": own})
+
+
+def _look(window: Window, baseline: Window | None, shift: Shift, finding: Finding | None) -> Look:
     pair = shift.pair
+    context: dict[str, Any] = {}
+    if finding is not None:
+        old = baseline.facts(pair.node) if baseline and pair.kind == "version" else None
+        now = window.facts(pair.node)
+        context = {
+            "kind": pair.kind, "ratio": shift.ratio, "onset": _onset(pair),
+            "is_async": bool(now and now.is_async), "older": pair.older,
+            "is_changed": bool(old and now and old.version != now.version),
+        }  # fmt: skip
     return Look(
         detector=DETECTOR, graph_name=window.graph_name, node=pair.node, p_value=shift.p,
         finding=finding, visits=min(len(pair.older), len(pair.newer)),
-        visits_per_execution=_rate(window, pair),
+        visits_per_execution=_rate(window, pair), calls=pair.newer if finding else (),
+        context=context,
     )  # fmt: skip
 
 
@@ -111,12 +137,13 @@ def _finding(
     if pair.kind == "version":
         since = f"since version {window.graph_version} (before: {older_version})"
     else:
-        since = f"since about {_change_time(pair)} within version {window.graph_version}"
+        since = f"since about {timestamp(_onset(pair).started_ns)} within version {window.graph_version}"
     return Finding(
         detector=DETECTOR,
         graph_name=window.graph_name,
         graph_version=window.graph_version,
         node=pair.node,
+        subject=outer_cause(window, baseline, pair),
         statement=f"Node {shown(pair.node)} takes {shift.newer_ms:.2f} ms instead of "
         f"{shift.older_ms:.2f} ms {since}: ×{point:.2f} ({low:.2f} to {high:.2f}).",
         baseline=_figures(pair.older),
@@ -143,7 +170,7 @@ def repeated_ms(window: Window, pair: Pair) -> float:
     return round(spent / max(len(pair.newer), 1), 4)
 
 
-def _change_time(pair: Pair) -> str:
+def _onset(pair: Pair) -> NodeCall:
     """Date the shift: the visit that best divides the two (the highest rank sum, Pettitt 1979)."""
     calls = [*pair.older, *pair.newer]
     middle = median(call.self_ms for call in calls)
@@ -152,7 +179,27 @@ def _change_time(pair: Pair) -> str:
         score += 1 if call.self_ms < middle else -1
         if score > best:
             best, at = score, place + 1
-    return timestamp(calls[min(at, len(calls) - 1)].started_ns)
+    return calls[min(at, len(calls) - 1)]
+
+
+def outer_cause(window: Window, baseline: Window | None, pair: Pair) -> str:
+    """The tool or model whose slower calls fill a node's slowdown, as ``kind:name``; else nothing."""
+    spent: dict[str, list[float]] = {}
+    for side, calls in enumerate((pair.older, pair.newer)):
+        source = baseline if baseline and pair.kind == "version" and side == 0 else window
+        visits = {(call.execution_id, call.number) for call in calls}
+        for outer in source.outer_by_node.get(pair.node, ()):
+            if (outer.execution_id, outer.number) in visits:
+                sums = spent.setdefault(f"{outer.kind}:{outer.name}", [0.0, 0.0, 0.0, 0.0])
+                sums[side] += outer.duration_ms
+                sums[2 + side] += 1
+    slower = fmean(c.self_ms for c in pair.newer) - fmean(c.self_ms for c in pair.older)
+    for name, (old_ms, new_ms, old_n, new_n) in spent.items():
+        more = new_ms / len(pair.newer) - old_ms / len(pair.older)
+        each = (new_ms / new_n) / (old_ms / old_n) if old_n and new_n and old_ms else 1.0
+        if slower > 0 and more >= EXPLAINED * slower and each >= 1.2:
+            return name
+    return ""
 
 
 def _figures(calls: Sequence[NodeCall]) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
 def _series(window: Window) -> Iterator[_Series]:
     """Nodes first, so that a node's finding comes before those of what it calls."""
     for node in window.by_node():
+        if node in window.sent:
+            continue  # equal states are no equal inputs
         made = _of_node(window, node)
         if made.calls:
             yield made

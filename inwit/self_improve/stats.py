@@ -91,13 +91,20 @@ def ratio_interval(
     Chicken, Nonparametric Statistical Methods, 4.2 and 4.3).
     """
     logs_newer, logs_older = [math.log(v) for v in newer], [math.log(v) for v in older]
-    shifts = sorted(a - b for a in logs_newer for b in logs_older)
+    shifts = [a - b for a in logs_newer for b in logs_older]
+    low, high = shift_interval(logs_newer, logs_older, level=level)
+    return math.exp(median(shifts)), math.exp(low), math.exp(high)
+
+
+def shift_interval(
+    newer: Sequence[float], older: Sequence[float], *, level: float = 0.95
+) -> tuple[float, float]:
+    """Bound newer - older (Moses' order-statistic interval, as in `ratio_interval`)."""
+    shifts = sorted(a - b for a in newer for b in older)
     n, m = len(newer), len(older)
     spread = math.sqrt(n * m * (n + m + 1) / 12)
     rank = math.floor(n * m / 2 - _NORMAL.inv_cdf(0.5 + level / 2) * spread)
-    low = shifts[rank - 1] if rank >= 1 else shifts[0]
-    high = shifts[-rank] if rank >= 1 else shifts[-1]
-    return math.exp(median(shifts)), math.exp(low), math.exp(high)
+    return (shifts[rank - 1], shifts[-rank]) if rank >= 1 else (shifts[0], shifts[-1])
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

@@ -50,6 +50,8 @@ class Window:
     """Of each message that a model was sent, its characters and its role."""
     taken: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """How often each edge was taken: source, target, label."""
+    sent: frozenset[str] = frozenset()
+    """Nodes that are sent inputs of their own: what they read of the state tells little."""
     unfinished: int = 0
     """Visits left out since they still run, were cut off or carry an impossible time."""
 
@@ -148,6 +150,9 @@ class WindowBuilder:
             way = (node, shared.text(str(edge.get("target"))), shared.text(edge.get("label") or ""))
             shared.taken[way] = shared.taken.get(way, 0) + 1
         given = trace.given.get(key)
+        if len(visit.edges) > 1:
+            targets = [str(edge.get("target")) for edge in visit.edges]
+            shared.sent.update(one for one in targets if targets.count(one) > 1)
         is_empty = not isinstance(visit.update, Mapping) or not visit.update
         if not is_empty:
             shared.writes.setdefault(node, set()).update(visit.update)
@@ -172,7 +177,7 @@ class WindowBuilder:
             failures=found.failures, failed_calls=found.failed_calls, scores=found.scores,
             called=found.called, unfinished=self._unfinished, taken=shared.taken,
             writes={node: frozenset(keys) for node, keys in shared.writes.items()},
-            message_sizes=shared.message_sizes,
+            message_sizes=shared.message_sizes, sent=frozenset(shared.sent),
         )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Detectors: pure functions of a window of traces, the manifest in it, and a baseline."""
