@@ -26,6 +26,7 @@ from inwit.ids import check_id
 from inwit.introspection import finding
 from inwit.introspection.analyses import (
     ami,
+    history,
     howcan,
     howto,
     recorded,
@@ -199,7 +200,9 @@ class Introspector:
         draft = named_wrongly(scene)
         if draft is None and scene.query.level == "live":
             draft = recorded.answer(scene)
-        return draft or analysis(scene.query.level, scene.query.intent)(scene)
+        draft = draft or analysis(scene.query.level, scene.query.intent)(scene)
+        history.add(scene, draft)
+        return draft
 
     def resolve(self, uri: str, view: str = "summary") -> Resolved:
         """Give what a uri of evidence names.

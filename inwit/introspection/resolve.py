@@ -8,6 +8,7 @@
 ``plan://{id}``                         one plan
 ``package://{namespace}/{name}``        one package
 ``platform://{topic}[/{name}]``         the topics of `platform`, and templates, network, project
+``prometheus://{expression}@{time}``    a value of the configured Prometheus server
 ======================================  =======================================================
 """
 
@@ -24,7 +25,7 @@ import msgspec
 from inwit import events as event_records
 from inwit import plans as plan_records
 from inwit.errors import InwitError, StoreError, UnknownUriError
-from inwit.introspection import app, live, network, plan_rows, platform, quotes
+from inwit.introspection import app, live, network, plan_rows, platform, prometheus, quotes
 from inwit.introspection.claims import count, duration, short
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
@@ -64,6 +65,7 @@ class Resolver:
             "plan": self._plan,
             "package": self._package,
             "platform": self._platform,
+            prometheus.SCHEME: lambda path: prometheus.resolved(project, path),
         }
 
     def resolve(self, uri: str, view: str = "summary") -> Resolved:
