@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -106,7 +105,6 @@ def _refusal(
     )
 
 
-@cache
 def input_schema(kind: type[_Arguments]) -> dict[str, Any]:
     """Describe the arguments in few words: what every client carries along must be small."""
     _, components = msgspec.json.schema_components([kind])
