@@ -312,3 +312,59 @@ def _tell_tick(tick: Any) -> None:
         f"tokens, {used.usd:.2f} of {limits.usd} USD, {used.plans} of {limits.plans} plans.",
         err=True,
     )
+
+
+@command.command(
+    "generate-tests", example="inwit self-improve generate-tests app.py:graph --limit 10"
+)
+@click.argument("target", metavar="FILE:GRAPH", required=False)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Tests at most."
+)
+@click.option(
+    "--output", type=click.Path(file_okay=False), default="tests/traces", show_default=True,
+    help="The folder for the tests.",
+)  # fmt: skip
+@click.option("--update", is_flag=True, help="Renew what the golden files there expect.")
+def generate_tests(
+    target: str | None, limit: int, output: str, update: bool, as_json: bool
+) -> None:
+    """Write pytest files that run recorded executions again, with recorded replies."""
+    from pathlib import Path
+
+    from inwit.cli import render
+    from inwit.runtime.project import Project
+    from inwit.runtime.store import Store
+    from inwit.self_improve import generating
+
+    folder = Path(output)
+    if update:
+        found = generating.update(folder)
+    else:
+        if target is None:
+            raise click.UsageError("Say which graph: FILE:GRAPH.")
+        app = _loaded(target)
+        named = target if ":" in target else f"{target}:{_variable(app)}"
+        found = generating.generate(Store.of(Project.find()), app, named, folder, limit=limit)
+    if as_json:
+        render.json(_builtins(found))
+        return
+    if update:
+        click.echo(f"{len(found.changed)} of {len(found.golden)} golden files are others now.")
+    elif found.file:
+        click.echo(render.plain(f"{len(found.golden)} executions in {found.file}"))
+    else:
+        click.echo("No execution can be made a test.", err=True)
+    for line in found.left_out:
+        click.echo(render.plain(f"left out: {line}"), err=True)
+
+
+def _variable(app: Any) -> str:
+    """The name under which a file has a graph."""
+    import sys
+
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is app and not name.startswith("_"):
+                return str(name)
+    raise click.UsageError("Say which graph of the file: FILE:GRAPH.")

@@ -114,6 +114,13 @@ def play(
     return performance.play(config or {}, context)
 
 
+def play_past(app: CompiledGraph[Any], past: Past, run: Iterable[str]) -> tuple[Replay, Tape]:
+    """Run what is held of an execution, such as a test's recorded case; the tape says what was heard."""
+    tape = Tape(past.visits, past.begun_ns, is_live=False)
+    players = Players(app, past, list(run), is_aside=False, is_onward=False)
+    return _Performance(players, past, tape).play({}, None), tape
+
+
 def _players(
     app: CompiledGraph[Any], past: Past, run: Iterable[str] | None, *, is_aside: bool, is_onward: bool
 ) -> Players:  # fmt: skip
@@ -288,4 +295,4 @@ def _side(past: Past, state: Mapping[str, Any]) -> Side:
     )  # fmt: skip
 
 
-__all__ = ["Divergence", "Replay", "Rerun", "play"]
+__all__ = ["Divergence", "Replay", "Rerun", "play", "play_past"]

@@ -96,6 +96,21 @@ def read_past(project: Project, execution_id: str) -> Past:
         UnknownExecutionError: There is none.
         UnreplayableError: Its record is not whole.
     """
+    found, anchor_ns, rows = read_rows(project, execution_id)
+    past = past_of(rows)
+    past.begun_ns = anchor_ns + rows[0][2]
+    past.execution_id, past.graph_name = found.execution_id, found.graph_name
+    past.thread_id = found.thread_id or found.execution_id
+    return past
+
+
+def read_rows(project: Project, execution_id: str) -> tuple[Execution, int, list[Row]]:
+    """An execution's rows, whole, and what turns the first one's time into one since 1970.
+
+    Raises:
+        UnknownExecutionError: There is none.
+        UnreplayableError: Its record is not whole.
+    """
     from inwit.runtime.store import Journal, Store
 
     Journal.of(project).flush()
@@ -103,11 +118,7 @@ def read_past(project: Project, execution_id: str) -> Past:
     found = store.execution(execution_id)
     anchor_ns, rows = store.database.read(lambda connection: _rows(connection, found.execution_id))
     _check(found, rows)
-    past = past_of(rows)
-    past.begun_ns = anchor_ns + rows[0][2]
-    past.execution_id, past.graph_name = found.execution_id, found.graph_name
-    past.thread_id = found.thread_id or found.execution_id
-    return past
+    return found, anchor_ns, rows
 
 
 def _rows(connection: apsw.Connection, execution_id: str) -> tuple[int, list[Row]]:

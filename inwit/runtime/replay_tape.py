@@ -114,6 +114,14 @@ class Tape:
                 return told.fields if field is None else told.fields.get(field)
         return self.refuse(ctx, "what had not answered when it was recorded")
 
+    def calls(self, kind: str) -> int:
+        """How many calls of tools, or of models (``llm``), were asked for and answered."""
+        return sum(
+            told.type == f"{kind}_started" and id(told) in heard
+            for key, heard in self._heard.items()
+            for told in (self._visits[key].told if key in self._visits else ())
+        )
+
     def _left(self, ctx: Context) -> list[Told]:
         visit = self._visits.get((ctx.node, ctx.visit))
         heard = self._heard.setdefault((ctx.node, ctx.visit), set())
