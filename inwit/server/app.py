@@ -77,7 +77,7 @@ def create_app(
     ``app.state.close_streams()`` ends what is open, for a server that drains.
     """
     door = entrance(project, token)
-    host = Host(project, offers)
+    host = Host(project, offers, has_tenants=door.issuer is not None)
     server = mcp.create_server(host)
     closing = asyncio.Event()
     spliced = server.lowlevel.streamable_http_app(
@@ -110,7 +110,9 @@ def create_app(
             Middleware(Border),
             Middleware(
                 Guard,
-                policy=Policy(hosts=known, metadata_url=door.metadata_url),
+                policy=Policy(
+                    hosts=known, metadata_url=door.metadata_url, cursor_key=door.cursor_key
+                ),
                 takes_body=partial(_takes_body, (*posted, *spliced.routes)),
                 authenticator=door.authenticator,
                 meter=door.meter,

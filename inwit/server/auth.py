@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,8 @@ _NEEDED: Final = (
     # MCP's own routes: each tool that writes asks for its scope again.
     ("POST", re.compile(r"/mcp|/messages/"), READ),
     ("DELETE", re.compile(r"/mcp"), READ),
+    # A peer's message is signed by a key that this host has pinned.
+    ("POST", re.compile(r"/mcp/network/messages"), READ),
     # The registry has tokens of its own, with scopes for each namespace; its routes ask for them.
     ("POST", re.compile(r"/api/v1/.*"), READ),
     ("PUT", re.compile(r"/api/v1/.*"), READ),
@@ -55,6 +58,8 @@ class Caller:
     issuer: str = ""
     is_known: bool = True
     """False for whoever sent no token."""
+    expires_at: float | None = None
+    """When its token is over, in seconds since 1970."""
 
     @property
     def principal(self) -> Principal:
@@ -85,6 +90,8 @@ HOLDER: Final = Caller(id="host-token", scopes=frozenset(SCOPES))
 """Who holds the token of `host.json`."""
 
 _current: ContextVar[Caller | None] = ContextVar("inwit_caller", default=None)
+_cursor_key: ContextVar[bytes] = ContextVar("inwit_cursor_key")
+_PROCESS_KEY: Final = secrets.token_bytes(32)
 
 
 def current(otherwise: Caller = LOCAL) -> Caller:
@@ -92,14 +99,21 @@ def current(otherwise: Caller = LOCAL) -> Caller:
     return _current.get() or otherwise
 
 
+def cursor_key() -> bytes:
+    """The key that binds handles to callers: the project's, or this process's."""
+    return _cursor_key.get(_PROCESS_KEY)
+
+
 @contextmanager
-def acting(caller: Caller) -> Iterator[None]:
-    """Let a caller be the current one."""
+def acting(caller: Caller, key: bytes = b"") -> Iterator[None]:
+    """Let a caller be the current one; `key` binds the handles that it is given."""
     before = _current.set(caller)
+    key_before = _cursor_key.set(key or cursor_key())
     try:
         yield
     finally:
         _current.reset(before)
+        _cursor_key.reset(key_before)
 
 
 def scope_needed(method: str, path: str) -> str:

@@ -198,6 +198,7 @@ class Issuer:
             organisation=organisation if isinstance(organisation, str) else "",
             groups=_words(groups),
             issuer=self._settings.issuer,
+            expires_at=(_moment(claims, "exp") or 0.0) + LEEWAY_S,
         )
 
     # The issuer's keys

@@ -15,6 +15,7 @@ from inwit.server.limits import Meter, read_limits
 from inwit.server.registry_tokens import RegistryTokens
 
 HOST_KEY = "host.key"
+CURSOR_KEY = "cursor.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Entrance:
     meter: Meter
     issuer: IssuerSettings | None
     """Who issues tokens; with an issuer every caller is a tenant."""
+    cursor_key: bytes
+    """What binds cursors to tenants; the same for all hosts of the project."""
 
     @property
     def metadata(self) -> dict[str, Any] | None:
@@ -58,7 +61,12 @@ def entrance(project: Project, token: str | None) -> Entrance:
         asks_everyone=token is not None or issuer is not None,
         others=others,
     )
-    return Entrance(authenticator=authenticator, meter=Meter(read_limits(settings)), issuer=issuer)
+    return Entrance(
+        authenticator=authenticator,
+        meter=Meter(read_limits(settings)),
+        issuer=issuer,
+        cursor_key=project.secret(CURSOR_KEY),
+    )
 
 
 def host_token(project: Project) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ DISCARD_S, DISCARD_IDLE_S = 3.0, 0.25
 SEND_S = 30.0
 """How long a client may take to read what was sent before more of it is."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+CARD = "/.well-known/inwit.json"
+"""Where other hosts learn this one's name and key, before they can send it anything."""
 METADATA = "/.well-known/oauth-protected-resource"
 """Where clients learn who issues tokens (RFC 9728): the one route that asks for none."""
 CSP = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -78,6 +81,8 @@ class Policy:
     token: str | None = None
     metadata_url: str | None = None
     """Where a client learns who issues tokens, where an issuer does."""
+    cursor_key: bytes = b""
+    """What binds cursors to tenants."""
     body_limit: int = BODY_LIMIT
 
 
@@ -143,8 +148,8 @@ class Guard:
         if not _is_open(scope):
             caller.require(scope_needed(scope["method"], scope["path"]))
         scope["inwit.handed_on"] = True
-        with acting(caller), _known_to_sdk(caller, scope):
-            await self._app(scope, _replay(body, receive), send)
+        with acting(caller, self._policy.cursor_key), _known_to_sdk(caller, scope):
+            await _until_expiry(caller, self._app, scope, _replay(body, receive), send)
 
     def _check_sender(self, scope: Scope) -> None:
         size = sum(len(name) + len(value) for name, value in scope["headers"])
@@ -208,8 +213,29 @@ class Guard:
         return body
 
 
+async def _until_expiry(
+    caller: Caller, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer for as long as the caller's token holds; a stream that is open then ends."""
+    if caller.expires_at is None:
+        await app(scope, receive, send)
+        return
+    is_open = False
+
+    async def watched(message: Message) -> None:
+        nonlocal is_open
+        await send(message)
+        is_open = message["type"] == "http.response.start" or message.get("more_body", False)
+
+    with anyio.move_on_after(max(caller.expires_at - time.time(), 0.0)) as holding:
+        await app(scope, receive, watched)
+    if holding.cancelled_caught and is_open:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 def _is_open(scope: Scope) -> bool:
-    return bool(scope["path"].startswith(METADATA)) and scope["method"] in ("GET", "HEAD")
+    is_open = scope["path"].startswith(METADATA) or scope["path"] == CARD
+    return is_open and scope["method"] in ("GET", "HEAD")
 
 
 @contextmanager

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from inwit.events import Event
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.views import RegisteredGraph
-from inwit.server.hub import Hub
+from inwit.server import auth
+from inwit.server.auth import Caller
+from inwit.server.hub import Hub, Subscription
 from inwit.server.offers import Offers
+from inwit.server.tenants import Tenants, View
 
 if TYPE_CHECKING:
     from inwit.introspection import Introspector
@@ -20,29 +25,48 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """One project as its readers see it through the host."""
+    """One project as its readers see it through the host.
 
-    def __init__(self, project: Project, offers: Offers | None = None) -> None:
+    With `has_tenants` each caller sees what is its own: `store`, `introspector` and `plans` are
+    those of whoever asks in this context, and of nobody where that is not known.
+    """
+
+    def __init__(
+        self, project: Project, offers: Offers | None = None, *, has_tenants: bool = False
+    ) -> None:
         self.project = project
         self.offers = offers or Offers()
         self.default_graph = self.offers.graph
         """The graph that is meant where a request names none; None: the last compiled."""
-        self.store = Store.of(project)
-        self.hub = Hub(self.store)
+        self._whole = View(project, Store.of(project), self.default_graph)
+        self._tenants = Tenants(self._whole.store, self.default_graph)
+        self._has_tenants = has_tenants
+        self.hub = Hub(self._whole.store)
 
-    @cached_property
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return auth.current(auth.NOBODY if self._has_tenants else auth.LOCAL)
+
+    @property
+    def _view(self) -> View:
+        caller = self.caller
+        return self._tenants.view(caller) if caller.is_tenant else self._whole
+
+    @property
+    def store(self) -> Store:
+        """The record, as far as the caller sees it."""
+        return self._view.store
+
+    @property
     def introspector(self) -> Introspector:
-        """Answers questions; it is loaded with the first one."""
-        from inwit.introspection import Introspector
+        """Answers questions of the caller."""
+        return self._view.introspector
 
-        return Introspector.of(self.project, graph=self.default_graph)
-
-    @cached_property
+    @property
     def plans(self) -> PlanBook:
-        """The plans of the project."""
-        from inwit.self_improve.plans import PlanBook
-
-        return PlanBook.of(self.store)
+        """The plans that the caller sees."""
+        return self._view.plans
 
     @cached_property
     def registry(self) -> Registry:
@@ -64,6 +88,47 @@ class Host:
         from inwit.registry.contributions import ContributionBook
 
         return ContributionBook.of(self.project)
+
+    def require(self, action: str, graph: str) -> None:
+        """Go on only where the caller may do something (run, plan, admin) to a graph.
+
+        Raises:
+            UnauthorizedError, ScopeError, UnknownGraphError, ForbiddenError: It may not.
+        """
+        self._tenants.require(self.caller, action, graph)
+
+    def may(self, action: str, graph: str) -> bool:
+        """Whether the caller may do something to a graph."""
+        caller = self.caller
+        if action not in caller.scopes:
+            return False
+        return not caller.is_tenant or graph in self._tenants.allowed(caller, action)
+
+    def claim(self, execution_id: str) -> None:
+        """Say that an execution was begun for the caller: others' tenants do not see it."""
+        self._tenants.claim(execution_id, self.caller)
+
+    def seeing(self, wants: Callable[[Event], bool]) -> Callable[[Event], bool]:
+        """The same wish, of what the caller sees alone."""
+        caller = self.caller
+        if not caller.is_tenant:
+            return wants
+        return lambda event: wants(event) and self._tenants.sees(caller, event)
+
+    def sees_uri(self) -> Callable[[str], bool]:
+        """Tells of uris whether the caller sees what they name; it may be asked later on."""
+        caller = self.caller
+        if not caller.is_tenant:
+            return lambda _uri: True
+        return lambda uri: self._tenants.sees_uri(caller, uri)
+
+    async def join(self, wants: Callable[[Event], bool]) -> Subscription:
+        """Subscribe to what the caller wants and sees, from now on.
+
+        Raises:
+            TooManyStreamsError: The host holds as many as it can.
+        """
+        return await self.hub.join(self.seeing(wants))
 
     def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
         """Find the graph that a request means.

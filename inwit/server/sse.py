@@ -60,10 +60,11 @@ async def every_execution(host: Host, request: Request) -> Response:
         UnknownGraphError: No graph is called so.
     """
     asked = Asked(path=request.path_params, query=request.query_params)
-    wants = Filter(graph=asked.text("graph"), types=_types(asked))
+    wants = host.seeing(Filter(graph=asked.text("graph"), types=_types(asked)))
     after = _resume_point(request)
-    if wants.graph is not None:
-        await anyio.to_thread.run_sync(host.store.graph, wants.graph)
+    graph = asked.text("graph")
+    if graph is not None:
+        await anyio.to_thread.run_sync(host.store.graph, graph)
     subscription = await host.hub.join(wants)
     content = _guarded(_from_position(host, subscription, wants, after), subscription)
     return EventSourceResponse(content, ping=HEARTBEAT_S)
@@ -82,7 +83,7 @@ async def one_execution(host: Host, request: Request) -> Response:
     is_over = found.status in ("completed", "failed", "cancelled")
     if is_over and after >= found.last_seq > 0:
         return Response(status_code=204)  # It tells an EventSource to stop asking.
-    subscription = await host.hub.join(Filter(execution_id=found.execution_id))
+    subscription = await host.join(Filter(execution_id=found.execution_id))
     source = _from_seq(host, subscription, found.execution_id, after)
     content = _guarded(_written(source, types), subscription)
     return EventSourceResponse(content, ping=HEARTBEAT_S)
@@ -119,7 +120,7 @@ async def _guarded(
 
 
 async def _from_position(
-    host: Host, subscription: Subscription, wants: Filter, after: int | None
+    host: Host, subscription: Subscription, wants: Callable[[Event], bool], after: int | None
 ) -> AsyncIterator[bytes]:
     sent = subscription.joined if after is None else after
     if sent > subscription.joined and sent > await anyio.to_thread.run_sync(host.store.position):

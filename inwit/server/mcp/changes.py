@@ -15,7 +15,8 @@ from mcp.server.subscriptions import (
 
 from inwit.errors import InwitError
 from inwit.events import Event, GraphRegistered, PlanChanged
-from inwit.server.hub import Anew, Frame, Hub, Lost
+from inwit.server.host import Host
+from inwit.server.hub import Anew, Frame, Lost
 from inwit.server.mcp.resources import EXECUTION_TOPICS
 
 logger = logging.getLogger("inwit.server")
@@ -24,19 +25,25 @@ logger = logging.getLogger("inwit.server")
 class RecordBus(InMemorySubscriptionBus):
     """Publishes what the record says; it reads the tail while anybody listens."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
-        self._hub = hub
+        self._host = host
         self._reading: asyncio.Task[None] | None = None
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._read())
-        return super().subscribe(listener)
+        sees = self._host.sees_uri()
+
+        def listens(event: ServerEvent) -> None:
+            if not isinstance(event, ResourceUpdated) or sees(event.uri):
+                listener(event)
+
+        return super().subscribe(listens)
 
     async def _read(self) -> None:
         try:
-            subscription = await self._hub.join(lambda _event: True)
+            subscription = await self._host.hub.join(lambda _event: True)
         except InwitError as error:
             logger.warning("No change notices: %s", error)
             return

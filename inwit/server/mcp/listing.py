@@ -15,7 +15,7 @@ from inwit.introspection.finding import SearchHit
 from inwit.plans import Plan
 from inwit.registry.packages import PackageIndex, PackageMatch
 from inwit.runtime.views import Execution
-from inwit.server.cursor import page, unpack
+from inwit.server.cursor import bind, page, unbind, unpack
 from inwit.server.host import Host
 from inwit.server.mcp import arguments as args
 from inwit.server.mcp import reply
@@ -64,12 +64,14 @@ def list_executions(host: Host, given: args.ListExecutions) -> CallToolResult:
             status=given.status or None,
             since_ns=since_ns,
             limit=limit,
-            cursor=given.cursor or None,
+            cursor=unbind(given.cursor) if given.cursor else None,
         )
         lines = [f"{len(found.items)} of {found.total_count} executions, newest first."]
         lines += [_execution_line(one) for one in found.items]
         rows = [_execution(one) for one in found.items]
-        return lines, {"executions": rows, "total_count": found.total_count}, found.cursor
+        return lines, {"executions": rows, "total_count": found.total_count}, (
+            bind(found.cursor) if found.cursor else None
+        )
 
     return _listing(given.limit, listed)
 

@@ -82,7 +82,7 @@ def surface(host: Host) -> Surface:
         list_prompts=answered(prompts.listing, host),
         get_prompt=answered(prompts.get, host),
         complete=answered(completion.complete, host),
-        changes=RecordBus(host.hub),
+        changes=RecordBus(host),
     )
 
 
