@@ -30,6 +30,12 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
             click.option("--graph", help="Ask about this graph; the last compiled by default."),
             click.option("--level", type=click.Choice(LEVELS), help="Answer on this level only."),
             click.option(
+                "--peer",
+                "peers",
+                multiple=True,
+                help="Ask this peer instead; repeated, each of them, or `all`.",
+            ),
+            click.option(
                 "--verify",
                 is_flag=True,
                 help="Try a what-if: run nodes that are declared pure again, with the change.",
@@ -49,7 +55,7 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
 
 def put(
     question: tuple[str, ...], *, level: Any, graph: str | None, execution_id: str | None,
-    verify: bool, propose: int | None, as_json: bool,
+    verify: bool, propose: int | None, as_json: bool, peers: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Ask the project of the working directory and print the answer."""
     from inwit import answers
@@ -58,6 +64,9 @@ def put(
     from inwit.runtime.project import Project
 
     project = Project.find()
+    if peers:
+        _put_to_peers(project, " ".join(question), peers, level, graph, as_json=as_json)
+        return
     found = Introspector.of(project, graph=graph, code=partial(code, project)).ask(
         " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify
     )
@@ -68,6 +77,24 @@ def put(
     render.answer(found)
     if plan is not None:
         click.echo(f"plan {plan.id}: {render.plain(plan.title)} ({plan.status})")
+
+
+def _put_to_peers(
+    project: Project, question: str, names: tuple[str, ...], level: Any, graph: str | None,
+    *, as_json: bool,
+) -> None:  # fmt: skip
+    from inwit import answers
+    from inwit.cli import render
+    from inwit.introspection.others import ask_peers
+    from inwit.registry.peers import PeerBook
+    from inwit.registry.peers_client import PeerClient
+
+    remotes = PeerClient(PeerBook(project)).remote(None if "all" in names else names)
+    found = ask_peers(remotes, question, level=level, graph=graph)
+    if as_json:
+        render.json(answers.to_json(found))
+    else:
+        render.answer(found)
 
 
 def _proposed(project: Project, found: Answer, number: int) -> Plan:

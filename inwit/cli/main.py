@@ -28,6 +28,7 @@ class Inwit(LazyGroup):
         "diff": "diff",
         "pkg": "pkg",
         "registry": "registry",
+        "network": "network",
         "self-improve": "self_improve",
         "audit": "audit",
         "doctor": "doctor",

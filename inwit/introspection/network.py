@@ -1,7 +1,6 @@
 """Facts of the network level: packages that can be had, and which hosts are near.
 
-This version asks no other host; it names the host of this project, where one runs, and says that
-it knows no peers.
+Peers are named here as they are listed; who asks them does so elsewhere, with a deadline.
 """
 
 from __future__ import annotations
@@ -15,17 +14,21 @@ import msgspec
 from inwit.errors import UnknownPackageError
 from inwit.introspection.claims import count
 from inwit.registry.packages import Package, PackageIndex
+from inwit.registry.peers import PeerBook
 from inwit.runtime.project import Project
 
 
 def peers(project: Project) -> dict[str, Any]:
-    """Name the host of this project; other hosts are not asked in this version."""
-    host = this_host(project)
+    """Name the host of this project and the peers that its user listed; none is asked."""
+    listed = [
+        {"name": peer.name, "url": peer.url, "key_id": peer.key_id or None}
+        for peer in PeerBook(project).every()
+    ]
     return {
-        "peers": [],
-        "host": host,
+        "peers": listed,
+        "host": this_host(project),
         "source": socket.gethostname(),
-        "total_count": 0,
+        "total_count": len(listed),
     }
 
 

@@ -1,21 +1,23 @@
-"""What is near: hosts and peers. This version asks none, and says so."""
+"""What is near: this project's host, and the peers that its user listed."""
 
 from __future__ import annotations
 
 from inwit.introspection import network
 from inwit.introspection.analyses import search
-from inwit.introspection.claims import Draft, platform_uri
+from inwit.introspection.claims import Draft, count, listed, platform_uri
 from inwit.introspection.scene import Scene
 
 _PACKAGES = r"packages?\b|templates?\b|registry|tool packs?|licen[cs]e|publish"
 
 
 def answer(scene: Scene) -> Draft:
-    """Name this project's host, and say that no other is known."""
+    """Name this project's host and its peers; none is asked for that."""
     if scene.says(_PACKAGES) or scene.named("package"):
         return search.answer(scene)
     facts = network.peers(scene.project)
-    draft = Draft(data={"peers": [], "host": facts["host"], "values": {"host": facts["host"]}})
+    draft = Draft(
+        data={"peers": facts["peers"], "host": facts["host"], "values": {"host": facts["host"]}}
+    )
     uri = platform_uri("network")
     if facts["host"]:
         draft.say(
@@ -25,8 +27,12 @@ def answer(scene: Scene) -> Draft:
         draft.say(
             "No host of this project is running; `inwit serve` or app.serve() starts one.", uri
         )
-    draft.say(
-        "This version of inwit looks for no other hosts, so which are near is not known.",
-        platform_uri("features", "peers"),
-    )
+    names = [peer["name"] for peer in facts["peers"]]
+    if names:
+        draft.say(
+            f"{count(len(names), 'peer')} {'is' if len(names) == 1 else 'are'} listed: {listed(names)}.",
+            uri,
+        )
+    else:
+        draft.say("No peer is listed; `inwit network add NAME URL` names one.", uri)
     return draft
