@@ -32,8 +32,10 @@ def decide(host: Host, action: str, plan_id: str, said: dict[str, Any]) -> Plan:
         )
     caller = auth.current()
     caller.require(auth.PLAN)
+    found = host.plans.get(check_id("plan", plan_id))  # as the caller sees it
+    host.require(auth.PLAN, found.graph_name)
     return do(
-        host.project, check_id("plan", plan_id), action, caller.principal,
+        host.project, found.id, action, caller.principal,
         expected_revision=_whole(said, "expected_revision"), reason=_line(said, "reason") or "",
         assignee=_line(said, "assignee"), **_share(said),
     )  # fmt: skip
