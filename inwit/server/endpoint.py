@@ -48,7 +48,8 @@ PARAMETERS: Mapping[str, tuple[Schema, str]] = {
 class Endpoint:
     """One route: `answer` is called in a worker thread and gives the fields of its JSON.
 
-    `listed` names the field whose list limit and cursor cut, where `answer` does not cut it.
+    `listed` names the field whose list limit and cursor cut, where `answer` does not cut it. What
+    `is_fact` is the same while the host runs: after its first answer it is given without a thread.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Endpoint:
     optional: Mapping[str, Schema] = field(default_factory=dict)
     query: tuple[str, ...] = ()
     listed: str | None = None
+    is_fact: bool = False
     method: str = "GET"
     takes: Schema | None = None
     """The schema of the body, for POST."""
@@ -76,7 +78,8 @@ class Endpoint:
 
     def route(self, host: Host) -> Route:
         """Make the route that serves this."""
-        return Route(self.path, partial(_serve, self, host), methods=[self.method])
+        serve = _serve_fact if self.is_fact else _serve
+        return Route(self.path, partial(serve, self, host), methods=[self.method])
 
 
 async def _serve(endpoint: Endpoint, host: Host, request: Request) -> Response:
@@ -84,6 +87,15 @@ async def _serve(endpoint: Endpoint, host: Host, request: Request) -> Response:
     asked = Asked(path=request.path_params, query=request.query_params, body=body)
     answered = await anyio.to_thread.run_sync(_answer, endpoint, host, asked)
     return Response(answered, media_type="application/json")
+
+
+async def _serve_fact(endpoint: Endpoint, host: Host, request: Request) -> Response:
+    if endpoint.path not in host.known_facts:
+        answered = await _serve(endpoint, host, request)
+        host.known_facts.add(endpoint.path)
+        return answered
+    asked = Asked(path=request.path_params, query=request.query_params)
+    return Response(_answer(endpoint, host, asked), media_type="application/json")
 
 
 def _answer(endpoint: Endpoint, host: Host, asked: Asked) -> bytes:

@@ -42,6 +42,8 @@ class Host:
         self._tenants = Tenants(self._whole.store, self.default_graph)
         self._has_tenants = has_tenants
         self.hub = Hub(self._whole.store)
+        self.known_facts: set[str] = set()
+        """The routes of facts that have answered once, so that these are in memory."""
 
     @property
     def caller(self) -> Caller:

@@ -46,6 +46,7 @@ def _listing(topic: str, summary: str, fact: Callable[[], dict[str, Any]]) -> En
         answer=_of(fact),
         fields={name: array(OBJECT), "total_count": INTEGER},
         listed=name,
+        is_fact=True,
     )
 
 
@@ -55,6 +56,7 @@ ENDPOINTS = (
         summary="The version of inwit, of Python and of the protocol.",
         answer=_of(platform.version),
         fields={"version": STRING, "total_count": INTEGER},
+        is_fact=True,
     ),
     _listing("features", "What inwit does, and what it does not.", platform.features),
     _listing("node-types", "The kinds of nodes.", platform.node_types),
