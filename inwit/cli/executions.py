@@ -129,3 +129,94 @@ def events(
     else:
         rows = [(event.seq, event.ts, event.type, quotes.event(event)) for event in found]
         render.table(("SEQ", "TIME", "TYPE", "WHAT"), rows)
+
+
+def _control(
+    execution_id: str, action: str, expected_seq: int | None, as_json: bool, **more: Any
+) -> None:
+    import getpass
+
+    from inwit.cli import render
+    from inwit.plans import Principal
+    from inwit.runtime.project import Project
+    from inwit.runtime.store.control import request
+
+    result = request(
+        Project.find(), execution_id, action, expected_seq=expected_seq,
+        actor=str(Principal("person", getpass.getuser())), find=_found, **more,
+    )  # fmt: skip
+    if result.status == "running" and action == "resume":
+        _stay_with(result.execution_id)
+    if as_json:
+        render.json(result)
+    else:
+        click.echo(f"{result.execution_id} {result.status}: {result.message}")
+
+
+def _found(execution: Any) -> Any:
+    """The graph of an execution whose process is gone, run from the file that makes it."""
+    from inwit.errors import GraphNotHereError
+    from inwit.runtime import loading
+
+    store = _store()
+    source = store.graph(execution.graph_name).manifest.source
+    try:
+        return loading.find_graph(
+            store.database.project, execution.graph_name, None if source is None else source.file
+        )
+    except GraphNotHereError as exc:
+        click.echo(str(exc), err=True)
+        return None
+
+
+def _stay_with(execution_id: str) -> None:
+    """Do not end before what goes on in a thread of this process has ended or waits again."""
+    import threading
+
+    for thread in threading.enumerate():
+        if thread.name == f"inwit-resume-{execution_id[:8]}":
+            click.echo(f"{execution_id} goes on here.", err=True)
+            thread.join()
+
+
+_EXPECTED = click.option(
+    "--expected-seq", type=click.IntRange(1),
+    help="Refuse where the execution is at another event by now.",
+)  # fmt: skip
+
+
+@command.command("pause", example="inwit executions pause 3f2a")
+@click.argument("execution_id")
+@_EXPECTED
+def pause(execution_id: str, expected_seq: int | None, as_json: bool) -> None:
+    """Let an execution wait at its next step, in whichever process it runs."""
+    _control(execution_id, "pause", expected_seq, as_json)
+
+
+@command.command("resume", example="inwit executions resume 3f2a --value true")
+@click.argument("execution_id")
+@click.option("--value", help="The answer that it waits for: JSON, or a plain text.")
+@_EXPECTED
+def resume(execution_id: str, value: str | None, expected_seq: int | None, as_json: bool) -> None:
+    """Let a paused execution go on, or answer one that waits.
+
+    The answer is checked against the schema of what it asks. Where the process that ran it is gone,
+    it goes on in this one, from its checkpoints.
+    """
+    import json
+
+    more: dict[str, Any] = {}
+    if value is not None:
+        try:
+            more["value"] = json.loads(value)
+        except ValueError:
+            more["value"] = value
+    _control(execution_id, "resume", expected_seq, as_json, **more)
+
+
+@command.command("cancel", example="inwit executions cancel 3f2a")
+@click.argument("execution_id")
+@_EXPECTED
+def cancel(execution_id: str, expected_seq: int | None, as_json: bool) -> None:
+    """End an execution: at once in async nodes, else when its running node returns."""
+    _control(execution_id, "cancel", expected_seq, as_json)

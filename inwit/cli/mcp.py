@@ -8,6 +8,7 @@ import click
 
 from inwit.cli.frame import Group
 from inwit.cli.mcp_clients import config, install, uninstall
+from inwit.cli.serve import offers, writing
 
 
 @click.group("mcp", cls=Group, example="inwit mcp config claude-code")
@@ -21,16 +22,19 @@ def command() -> None:
     help="The project's folder; the working directory by default.",
 )  # fmt: skip
 @click.option("--graph", help="The graph that questions are about; the last compiled by default.")
-def serve(root: Path | None, graph: str | None, as_json: bool) -> None:
+@writing
+def serve(
+    root: Path | None, graph: str | None, allow_write: bool, tools: str | None, no_confirm: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Speak MCP over standard input and output, for a client that starts this command.
 
     With --json nothing changes: MCP is JSON.
     """
     from inwit.runtime.project import Project
     from inwit.server import stdio
-    from inwit.server.offers import Offers
 
-    stdio.serve(Project.find(root), Offers(graph=graph))
+    stdio.serve(Project.find(root), offers((), graph, allow_write, tools, no_confirm))
 
 
 for _one in (config, install, uninstall):

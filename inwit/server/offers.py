@@ -22,6 +22,8 @@ class Offers:
     """Whether executions may be begun and steered, and plans decided on."""
     graph_tools: bool = False
     """Whether each graph that can run here is a tool; else only those compiled with `expose`."""
+    confirms: bool = True
+    """Whether what changes something is confirmed by a person, or by asking twice."""
     graphs: Mapping[str, CompiledGraph[Any]] = field(default_factory=dict)
     """Graphs that run in this process, by name; others are loaded from where they are written."""
     surface: Callable[[Host], Surface] | None = None

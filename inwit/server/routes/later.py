@@ -21,13 +21,6 @@ class Later:
     instead: str
 
 
-CONTROL = Later(
-    name="Control of executions over HTTP",
-    instead="The program that runs it can: app.cancel(...), app.invoke(Command(resume=...)).",
-)
-PEERS = Later(
-    name="Finding other hosts", instead="This host's own packages are at /mcp/network/packages."
-)
 LEGACY = Later(
     name="The legacy SSE transport of MCP", instead="Connect by streamable HTTP, at /mcp."
 )
@@ -37,10 +30,6 @@ PAGES = Later(
 )
 
 LATER: tuple[tuple[str, tuple[str, ...], Later], ...] = (
-    ("/mcp/live/executions/{id}/cancel", ("POST",), CONTROL),
-    ("/mcp/live/executions/{id}/pause", ("POST",), CONTROL),
-    ("/mcp/live/executions/{id}/resume", ("POST",), CONTROL),
-    ("/mcp/network/peers", ("GET",), PEERS),
     ("/sse", ("GET",), LEGACY),
     ("/messages/", ("POST",), LEGACY),
     ("/", ("GET",), PAGES),

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast, get_args
 
+import msgspec
+
+from inwit.errors import MalformedInputError, shorten
 from inwit.events import Status
 from inwit.introspection import live
 from inwit.runtime.store import Store
+from inwit.runtime.store.control import NO_VALUE
 from inwit.server.asked import Asked
+from inwit.server.cursor import bind, unbind
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
 from inwit.server.schema import ANY, INTEGER, NUMBER, OBJECT, STRING, Schema, array, maybe, record
+from inwit.server.steering import control
 
 PAGE = 50
 LISTED = record(
@@ -37,14 +44,15 @@ STEP = record(
 
 
 def _executions(host: Host, asked: Asked) -> dict[str, Any]:
-    graph = asked.text("graph")
-    return live.executions(
+    graph, cursor = asked.text("graph"), asked.text("cursor")
+    found = live.executions(
         host.store,
         graph=host.graph(graph).name if graph else None,
         status=cast(Status | None, asked.choice("status", get_args(Status))),
         limit=asked.number("limit", PAGE, low=1, high=500),
-        cursor=asked.text("cursor"),
+        cursor=unbind(cursor) if cursor else None,
     )
+    return {**found, "cursor": bind(found["cursor"]) if found["cursor"] else None}
 
 
 def _of(fact: Callable[[Store, str], dict[str, Any]]) -> Callable[[Host, Asked], dict[str, Any]]:
@@ -57,6 +65,34 @@ def _of(fact: Callable[[Store, str], dict[str, Any]]) -> Callable[[Host, Asked],
 def _state(host: Host, asked: Asked) -> dict[str, Any]:
     seq = asked.number("seq", 0) or None
     return live.state(host.store, asked.id("execution"), seq)
+
+
+def _steered(action: str, host: Host, asked: Asked) -> dict[str, Any]:
+    value = asked.body.get("value", NO_VALUE) if action == "resume" else NO_VALUE
+    result = control(host, action, asked.id("execution"), value, _expected(asked))
+    shown: dict[str, Any] = msgspec.to_builtins(result)
+    return shown
+
+
+def _expected(asked: Asked) -> int | None:
+    value = asked.body.get("expected_seq")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**53:
+        raise MalformedInputError(
+            f"expected_seq is {shorten(value)}.", hint="It is the seq of the last event as read."
+        )
+    return value
+
+
+_STEERED: dict[str, tuple[str, Schema]] = {
+    "pause": ("Let an execution wait at its next step.", record({}, {"expected_seq": INTEGER})),
+    "resume": (
+        "Let a paused execution go on, or answer one that waits.",
+        record({}, {"value": ANY, "expected_seq": INTEGER}),
+    ),
+    "cancel": ("End an execution.", record({}, {"expected_seq": INTEGER})),
+}
 
 
 def _part(
@@ -112,4 +148,13 @@ ENDPOINTS = (
     ),
     _part("metrics", "The figures of an execution.", _of(live.metrics), {}),
     _part("checkpoint", "The last checkpoint of an execution.", _of(live.checkpoint), {}),
-)
+    *(
+        _part(
+            action, summary, partial(_steered, action),
+            {"action": STRING, "outcome": STRING, "status": STRING, "seq": INTEGER,
+             "message": STRING},
+            method="POST", takes=takes,
+        )
+        for action, (summary, takes) in _STEERED.items()
+    ),
+)  # fmt: skip

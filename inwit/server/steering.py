@@ -1,0 +1,74 @@
+"""Steering executions for whoever asks the host: its routes and MCP's tool both come here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inwit.errors import ForbiddenError, GraphNotHereError, UnknownGraphError
+from inwit.ids import check_id
+from inwit.runtime import loading
+from inwit.runtime.store import Journal
+from inwit.runtime.store.control import ControlResult, request
+from inwit.runtime.views import Execution
+from inwit.server import auth
+from inwit.server.host import Host
+
+if TYPE_CHECKING:
+    from inwit.runtime.compiled import CompiledGraph
+
+
+def allow(host: Host, what: str, scope: str = auth.RUN) -> str:
+    """Refuse what the host was not started for, or the caller's token does not reach; give who asks.
+
+    Raises:
+        ForbiddenError: The host only answers.
+        ScopeError: The caller's token does not reach that far.
+    """
+    if not host.offers.allow_write:
+        raise ForbiddenError(
+            f"This host only answers: {what} is off.", hint="Start it with --allow-write."
+        )
+    caller = auth.current()
+    caller.require(scope)
+    return str(caller.principal)
+
+
+def control(
+    host: Host, action: str, execution_id: str, value: Any, expected_seq: int | None
+) -> ControlResult:
+    """Pause, resume or cancel an execution as whoever asks.
+
+    Raises:
+        ForbiddenError: The host only answers, or this execution is not the caller's to steer.
+        ExecutionError: It cannot be done, and why.
+    """
+    actor = allow(host, "steering executions")
+    Journal.of(host.project).flush()  # it may run in this process
+    found = host.store.execution(check_id("execution", execution_id))  # as the caller sees it
+    host.require(auth.RUN, found.graph_name)
+    return request(
+        host.project, found.execution_id, action, value=value, expected_seq=expected_seq,
+        actor=actor, find=lambda one: graph_of(host, one),
+    )  # fmt: skip
+
+
+def graph_of(host: Host, found: Execution) -> CompiledGraph[Any] | None:
+    """The graph of an execution, where this process can run it."""
+    try:
+        return runnable(host, found.graph_name)
+    except (GraphNotHereError, UnknownGraphError):
+        return None
+
+
+def runnable(host: Host, name: str) -> CompiledGraph[Any]:
+    """A graph that this process can run: served with the host, alive here, or made by its file.
+
+    Raises:
+        UnknownGraphError: The project has no such graph.
+        GraphNotHereError: It cannot run here, and why.
+    """
+    known = host.store.graph(name)  # as the caller sees it
+    if known.name in host.offers.graphs:
+        return host.offers.graphs[known.name]
+    source = known.manifest.source
+    return loading.find_graph(host.project, known.name, None if source is None else source.file)
