@@ -160,8 +160,9 @@ class PeerBook:
         self.database.declare(ROOM, MIGRATIONS)
 
     def read(self, sql: str, *values: Any) -> list[Row]:
-        """Read rows of these tables; none where the project has no record yet."""
-        if not self.database.path.exists():
+        """Read rows of these tables; none where no peer was ever named. Reading makes no table."""
+        made = "SELECT 1 FROM rooms WHERE name = ?"
+        if not self.database.read(lambda connection: rows(connection, made, ROOM)):
             return []
         self.declare()
         return self.database.read(lambda connection: rows(connection, sql, *values))

@@ -20,6 +20,9 @@ from starlette.types import Scope
 
 from inwit.errors import InwitError
 from inwit.introspection.platform import installed_version
+from inwit.registry.peers import PeerBook
+from inwit.registry.peers_client import PeerClient
+from inwit.registry.peers_queue import Courier, Outbox
 from inwit.runtime.project import Project
 from inwit.server import health, mcp, metrics, openapi, sse
 from inwit.server.auth_setup import Entrance, entrance
@@ -90,11 +93,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        courier = Courier(Outbox(PeerClient(PeerBook(project))))
+        courier.start()
         async with server.lowlevel.session_manager.run():
             try:
                 yield
             finally:
                 close()
+                await anyio.to_thread.run_sync(courier.stop)
 
     def close() -> None:
         host.hub.close()
