@@ -18,7 +18,6 @@ from inwit.server.host import Host
 from inwit.server.mcp import completion, prompts, resources, tools
 from inwit.server.mcp.changes import RecordBus
 from inwit.server.mcp.icons import ICON
-from inwit.server.mcp.keys import seal_key
 from inwit.server.mcp.surface import Surface, answered
 from inwit.server.mcp.watching import Watching
 
@@ -111,7 +110,7 @@ def create_server(host: Host) -> Protocol:
     )
     for method, (params_type, handler) in shown.others.items():
         server.add_request_handler(method, params_type, handler)
-    sealing = RequestStateSecurity(keys=[seal_key(host.project)])
+    sealing = RequestStateSecurity(keys=[host.project.secret("seal.key")])
     server.middleware.append(RequestStateBoundary(sealing, default_audience="inwit"))
     server.middleware.append(watching.middleware)
     return Protocol(lowlevel=server, listening=listening)
