@@ -8,7 +8,6 @@ gave. Nothing is recorded, saved, retried or asked of the world outside.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import sys
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import zstandard
 from inwit.errors import MalformedInputError, UnknownGraphError, shorten
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.graph import StateGraph
+from inwit.runtime.loading import run_file
 from inwit.runtime.replay import Divergence, Replay, play_past
 from inwit.runtime.replay_record import Past, past_of
 from inwit.runtime.replay_tape import shown
@@ -222,15 +222,10 @@ def _module(path: Path) -> Any:
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise MalformedInputError(f"{shorten(str(path))} is no Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
+    try:
+        return run_file(path)
+    except ImportError as exc:
+        raise MalformedInputError(f"{shorten(str(path))} cannot be imported: {exc}.") from exc
 
 
 __all__ = ["Case", "Played", "packed", "runnable", "structure_of"]
