@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from inwit.cli import pkg_contrib
 from inwit.cli.frame import Command
 
 
@@ -123,4 +124,4 @@ def _client() -> Any:
     return RegistryClient.of(Project.find())
 
 
-COMMANDS = (publish, yank, advise, key)
+COMMANDS = (publish, yank, advise, key, pkg_contrib.command)
