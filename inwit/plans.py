@@ -98,6 +98,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Move, ...] = ()
     outcome: dict[str, Any] | None = None
     revision: int = 1
+    critique: dict[str, Any] | None = None
+    """What models said of it, where some were asked: each one's verdict, and what most said."""
 
 
 class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):

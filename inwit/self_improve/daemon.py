@@ -22,6 +22,7 @@ from inwit.self_improve import hypotheses, life, tables, trials
 from inwit.self_improve.alerts import Alert, Alerts, to_file, to_webhook
 from inwit.self_improve.analysis import analyze
 from inwit.self_improve.budget import Budget
+from inwit.self_improve.critique import criticise
 from inwit.self_improve.leases import Lease
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.reading import graph_names
@@ -195,6 +196,7 @@ class Daemon:
         """Look at the graphs that have new executions, and note how far that was."""
         began = time.monotonic()
         report = analyze(self.store, graph=graphs[0] if len(graphs) == 1 else None)
+        report = criticise(self.project, report)
         tables.keep(self.store, _CURSOR, cursor)
         budgets.spend(self.store, seconds=time.monotonic() - began, plans=len(report.plans))
         return report
