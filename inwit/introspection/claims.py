@@ -6,10 +6,13 @@ is said by a `limit`, which claims nothing and needs no evidence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+_WORD = re.compile(r"[\w.:@/+%-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,30 @@ def duration(ms: float | None) -> str:
     if abs(ms) < 120_000:
         return f"{ms / 1000:.2f} s"
     return f"{ms / 60_000:.1f} min"
+
+
+def quoted(text: str, most: int = 240) -> str:
+    """Set a text that is not ours in quotation marks, cut: it is data, whatever it says.
+
+    Example:
+        >>> quoted("no such page"), quoted("'GBP'")
+        ('“no such page”', "'GBP'")
+    """
+    cut = short(text, most)
+    if len(cut) > 1 and cut[0] == cut[-1] and cut[0] in "'\"" and cut[0] not in cut[1:-1]:
+        return cut
+    return f"“{cut.replace('“', chr(34)).replace('”', chr(34))}”"
+
+
+def told_value(value: Any, most: int = 120) -> str:
+    """Tell a value of the record in a sentence of ours: a text of several words in quotation marks.
+
+    Example:
+        >>> told_value("t3"), told_value(0.5), told_value("do this now")
+        ('t3', '0.5', '“do this now”')
+    """
+    is_text = isinstance(value, str) and not _WORD.fullmatch(value)
+    return quoted(value, most) if is_text else short(value, most)
 
 
 def short(value: Any, most: int = 120) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import Event, Failure
-from inwit.introspection.claims import duration, short
+from inwit.introspection.claims import duration, quoted, short, told_value
 from inwit.introspection.lineage import COMMAND
 from inwit.runtime.views import Execution
 
@@ -16,6 +16,13 @@ def failure(error: Failure | None) -> str:
     if error is None:
         return "no error"
     return short(f"{error.type}: {error.message}" if error.message else error.type, 240)
+
+
+def failed_with(error: Failure | None) -> str:
+    """Tell an error in a sentence of ours: its class, and its text in quotation marks."""
+    if error is None:
+        return "no error"
+    return f"{short(error.type, 80)}: {quoted(error.message)}" if error.message else error.type
 
 
 def being(found: Execution) -> str:
@@ -40,7 +47,7 @@ def execution(found: Execution) -> str:
         parts.append(f"at node {found.current_node}")
     if found.error is not None:
         where = f" in {found.error_node}" if found.error_node else ""
-        parts.append(f"error{where}: {failure(found.error)}")
+        parts.append(f"error{where}: {failed_with(found.error)}")
     if found.reason:
         parts.append(f"reason: {short(found.reason, 80)}")
     return ", ".join(parts)
@@ -65,7 +72,7 @@ def decision(edge: dict[str, Any]) -> str:
     It stands after "having read".
     """
     read = edge.get("read")
-    parts = [f"{key}={short(value, 60)}" for key, value in (read or {}).items()]
+    parts = [f"{key}={told_value(value, 60)}" for key, value in (read or {}).items()]
     if edge.get("unread"):
         what = "perhaps more" if parts else "values that are not known"
         parts.append(f"{what}, since {edge['unread']}")

@@ -115,13 +115,14 @@ def _laid_out(execution: Execution, visits: Iterable[Visit]) -> Schedule:
             index=index,
             visit=visit,
             start=max((visit.started_ns - began) / 1e6, 0.0),
-            duration=visit.duration_ms or 0.0,
+            # A clock that jumped tells no duration.
+            duration=max(visit.duration_ms or 0.0, 0.0),
         )
         for index, visit in enumerate(done)
     ]
     _link(tasks)
     last = max((task.end for task in tasks), default=0.0)
-    total = execution.duration_ms if execution.duration_ms is not None else last
+    total = last if execution.duration_ms is None else max(execution.duration_ms, 0.0)
     return Schedule(
         execution=execution, tasks=tuple(tasks), tail=max(total - last, 0.0), total=total
     )

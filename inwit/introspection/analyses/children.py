@@ -8,8 +8,16 @@ from typing import Any
 from inwit.events import Event, epoch_ns
 from inwit.introspection.analyses import failure_chain
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, duration, execution_uri, listed, short
-from inwit.introspection.quotes import being, failure
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    execution_uri,
+    listed,
+    told_value,
+)
+from inwit.introspection.quotes import being, failed_with, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import Choice, choose
 from inwit.runtime.views import Execution
@@ -93,7 +101,9 @@ def _say_inside(scene: Scene, draft: Draft, node: str, where: str, child: Execut
         draft.say(f"In it ran {told}.", Ref(uri=history, why="every visit"))
     state = scene.store.state_at(child.execution_id)
     if state:
-        told = "; ".join(f"{key} = {short(value, 60)}" for key, value in list(state.items())[:TOLD])
+        told = "; ".join(
+            f"{key} = {told_value(value, 60)}" for key, value in list(state.items())[:TOLD]
+        )
         draft.say(
             f"Its state: {told}.",
             Ref(uri=execution_uri(child.execution_id, "state"), why="its state"),
@@ -149,7 +159,7 @@ def _say_failed(scene: Scene, draft: Draft, choice: Choice, failed: list[Executi
         in_node = f" in {child.error_node}" if child.error_node else ""
         draft.say(
             f"{child.graph_name}{where if len(failed) == 1 else ''} failed in execution "
-            f"{child.execution_id}{in_node}: {failure(child.error).rstrip('.')}.",
+            f"{child.execution_id}{in_node}: {failed_with(child.error)}.",
             Ref(uri=first.uri, why="the first failure within it") if first else None,
             child.uri,
         )

@@ -12,7 +12,9 @@ from inwit.introspection.claims import (
     execution_uri,
     graph_uri,
     listed,
+    quoted,
     short,
+    told_value,
 )
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
@@ -97,7 +99,7 @@ def _say_values(draft: Draft, found: Diff, one: Execution, two: Execution) -> No
         )
         draft.say(f"In the second's state {'; '.join(told[:TOLD])}{more}.", *refs)
     if found.error is not None:
-        draft.say(f"Their errors: {short(found.error[0] or 'none')}; {short(found.error[1])}.",
+        draft.say(f"Their errors: {_error(found.error[0])}; {_error(found.error[1])}.",
                   one.uri, two.uri)  # fmt: skip
 
 
@@ -105,7 +107,13 @@ def _change(op: dict[str, object]) -> str:
     key = str(op["path"]).strip("/").replace("/", ".")
     if op["op"] == "remove":
         return f"{key} is absent"
-    return f"{key} is {short(op.get('value'), 80)}"
+    value = op.get("value")
+    return f"{key} is {told_value(value, 80)}"
+
+
+def _error(said: str) -> str:
+    kind, colon, text = said.partition(": ")
+    return f"{short(kind, 80)}: {quoted(text)}" if colon else short(said or "none", 80)
 
 
 def _named(one: Execution) -> str:

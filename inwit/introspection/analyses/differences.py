@@ -14,7 +14,7 @@ from math import sqrt
 from typing import Any
 
 from inwit.introspection.attributes import Called
-from inwit.introspection.claims import Draft, Ref, short
+from inwit.introspection.claims import Draft, Ref, told_value
 
 ALPHA = 0.01
 ROUNDS = 999
@@ -126,7 +126,7 @@ def say(
         ]
         draft.say(
             f"{one.bad} of {one.of_bad} {words[0]} had {one.attribute} = "
-            f"{short(one.value, 60)}, of {words[1]} {one.good} of {one.of_good}.",
+            f"{told_value(one.value, 60)}, of {words[1]} {one.good} of {one.of_good}.",
             *(Ref(uri=called.uri, why=f"its {one.attribute}") for called in shown[:4]),
         )
     return found

@@ -16,7 +16,7 @@ from typing import Any
 from inwit import events
 from inwit.introspection.analyses import differences
 from inwit.introspection.attributes import Called, Known
-from inwit.introspection.claims import Draft, Ref, short
+from inwit.introspection.claims import Draft, Ref, short, told_value
 from inwit.introspection.lineage import decisions
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import permutation_p
@@ -75,7 +75,7 @@ def _inputs(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:
     for one in found[:2]:
         of_now, of_was = _shares(one, now, was)
         draft.say(
-            f"Inputs drifted: {one.attribute} = {short(one.value, 60)} in {of_now:.0%} of the last "
+            f"Inputs drifted: {one.attribute} = {told_value(one.value, 60)} in {of_now:.0%} of the last "
             f"{len(now)} executions, in {of_was:.0%} of the {len(was)} before.",
             *refs,
         )
@@ -122,7 +122,6 @@ def _outputs(
 ) -> None:  # fmt: skip
     sides = [one.numbers for one in seen_now], [one.numbers for one in seen_was]
     if not any(sides[0]):
-        _verdict(draft, "quality", "unknown", len(seen_was))
         return
     moved = _moved(*sides)
     _verdict(draft, "quality", "drifted" if moved else "usual", len(seen_was))

@@ -28,7 +28,7 @@ from inwit.introspection.claims import (
     short,
     times,
 )
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution, Visit
@@ -287,7 +287,7 @@ def _failures(scene: Scene) -> Draft:
         *(Ref(uri=visit.uri, why="a visit that failed") for visit in bad[:TOLD]),
         node_uri(graph.name, node),
     )
-    kinds = Counter(failure(visit.error) for visit in bad)
+    kinds = Counter(failed_with(visit.error) for visit in bad)
     if kinds:
         draft.data["errors"] = dict(kinds)
         told = listed(

@@ -13,7 +13,7 @@ from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changes import Change
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri, short
 from inwit.introspection.predict import Prediction
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.schedule import Schedule
 from inwit.introspection.stats import estimate, exactly, holds_for_next
@@ -250,7 +250,7 @@ def _affected(bad: list[Visit]) -> int:
 
 def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], looked: int) -> None:
     failed = [one for one in bad if one.status == "failed"]
-    kinds = Counter(failure(one.error) for one in failed if one.error)
+    kinds = Counter(failed_with(one.error) for one in failed if one.error)
     facts = graph.manifest.node(node)
     is_timeout = any(one.error and "Timeout" in one.error.type for one in failed)
     action = f"raise the time-out of {node}" if is_timeout else f"mend the error of {node}"

@@ -20,7 +20,7 @@ from inwit.introspection.claims import (
     short,
     times,
 )
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
@@ -182,7 +182,7 @@ def _say_end(draft: Draft, call: LlmStarted, end: LlmCompleted | None) -> None:
 
 def _say_end_of(draft: Draft, end: LlmCompleted) -> None:
     if end.error is not None:
-        draft.say(f"It failed: {failure(end.error).rstrip('.')}.", end.uri)
+        draft.say(f"It failed: {failed_with(end.error)}.", end.uri)
     elif end.output is not None:
         draft.say(
             f"{end.model} answered {short(_text(end.output), 160)!r}.",

@@ -9,7 +9,7 @@ from inwit import events
 from inwit.introspection.analyses.failure_chain import link
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, listed, node_uri, times
-from inwit.introspection.quotes import being, failure
+from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, names_one
@@ -55,9 +55,7 @@ def _say_other(draft: Draft, choice: Choice | None, node: str) -> None:
     one = choice.execution
     where = f" in {one.error_node}" if one.error_node and one.error_node != node else ""
     draft.data["execution_id"] = one.execution_id
-    draft.say(
-        f"Execution {one.execution_id} failed{where}: {failure(one.error).rstrip('.')}.", one.uri
-    )
+    draft.say(f"Execution {one.execution_id} failed{where}: {failed_with(one.error)}.", one.uri)
 
 
 def _tell(scene: Scene, draft: Draft, node: str, bad: list[Visit], visits: list[Visit]) -> None:
@@ -72,7 +70,7 @@ def _tell(scene: Scene, draft: Draft, node: str, bad: list[Visit], visits: list[
     failed = [event for event in chain if isinstance(event, events.NodeFailed)]
     draft.data |= {"execution_id": last.execution_id, "chain": [link(event) for event in chain]}
     first = failed[0] if failed else None
-    error = failure(first.error if first else last.error).rstrip(".")
+    error = failed_with(first.error if first else last.error)
     attempts = f" It was tried {times(last.attempts)}." if last.attempts > 1 else ""
     draft.say(
         f"{node} failed at visit {last.visit} in execution {last.execution_id}: {error}.{attempts}",
@@ -81,7 +79,7 @@ def _tell(scene: Scene, draft: Draft, node: str, bad: list[Visit], visits: list[
     )
     draft.say(f"{_gone_on(scene, last)}; the execution {being(execution)}.", execution.uri)
     draft.data["causes"] = [_cause(last, first, error)]
-    kinds = Counter(failure(one.error) for one in bad if one.error)
+    kinds = Counter(failed_with(one.error) for one in bad if one.error)
     if len(bad) > 1:
         told = listed(f"{kind} ({number})" for kind, number in kinds.most_common(3))
         draft.say(

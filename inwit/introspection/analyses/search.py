@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from inwit.events import Status
 from inwit.introspection import finding, network, platform
-from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
+from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, quoted, short
 from inwit.introspection.feature_names import features_in, is_there
 from inwit.introspection.plan_rows import plans
 from inwit.introspection.scene import Scene
@@ -176,7 +176,7 @@ def _packages(scene: Scene) -> Draft:
     )
     for one in found[:3]:
         draft.say(
-            f"{one['id']} {one['version']}: {short(one['description'], 200)}", str(one["uri"])
+            f"{one['id']} {one['version']}: {quoted(one['description'], 200)}", str(one["uri"])
         )
     if scene.says(_POPULAR):
         draft.admit("How often a package is downloaded is not known here.")
@@ -189,7 +189,7 @@ def _nearest(draft: Draft, query: str, found: list[dict[str, Any]]) -> Draft:
     first = found[0]
     draft.say(
         f"No package that this project can see fits {short(query, 80)!r}; the nearest is "
-        f"{first['id']}: {short(first['description'], 200)}",
+        f"{first['id']}: {quoted(first['description'], 200)}",
         Ref(uri=str(first["uri"]), why=str(first.get("why", ""))),
     )
     return draft
@@ -236,7 +236,7 @@ def _described(scene: Scene) -> Draft:
     draft.data |= {"results": [found], "package": found["id"]}
     draft.say(
         f"{found['id']} {found['version']} ({how}) is a {found['kind']}: "
-        f"{short(found['description'], 300)}",
+        f"{quoted(found['description'], 300)}",
         str(found["uri"]),
     )
     told = [

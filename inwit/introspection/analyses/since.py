@@ -11,7 +11,7 @@ from inwit.introspection import changepoint
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changepoint import Shift
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution, RegisteredGraph
 
@@ -129,7 +129,7 @@ def _first_failure(draft: Draft, points: Sequence[_Point]) -> None:
     draft.data["times"].append({"what": "first failure", "ts": first.started_at, "uri": first.uri})
     draft.say(
         f"The first recorded failure was {first.execution_id}, started {first.started_at}: "
-        f"{failure(first.error).rstrip('.')}; {len(bad)} of {len(points)} failed in all.",
+        f"{failed_with(first.error)}; {len(bad)} of {len(points)} failed in all.",
         first.uri,
     )
 

@@ -31,11 +31,12 @@ from inwit.introspection.claims import (
     platform_uri,
     short,
     times,
+    told_value,
 )
 from inwit.introspection.keys_alike import keys_alike
 from inwit.introspection.lineage import writer
 from inwit.introspection.ordinals import visit_number
-from inwit.introspection.quotes import being, failure
+from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution, Visit
@@ -188,11 +189,13 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
     at = f" at node {one.current_node}" if one.current_node else ""
     text = f"{choice.words[:1].upper()}{choice.words[1:]} {being(one)}{at}"
     if one.error is not None:
-        text += f": {failure(one.error).rstrip('.')}"
+        text += f": {failed_with(one.error)}"
     if scene.says(r"version"):
         text += f"; it ran version {one.graph_version} of {one.graph_name}"
     draft.say(f"{text}.", one.uri)
-    told = "; ".join(f"{key} = {short(value, 80)}" for key, value in list(values.items())[:LISTED])
+    told = "; ".join(
+        f"{key} = {told_value(value, 80)}" for key, value in list(values.items())[:LISTED]
+    )
     told += f"; and {listed(list(values)[LISTED:])}" if len(values) > LISTED else ""
     draft.say(
         f"Its state: {told or 'empty'}.",
@@ -221,7 +224,7 @@ def _exchanged(scene: Scene, draft: Draft) -> Draft:
     draft.data["values"] = value if isinstance(value, dict) else {"value": value}
     verb = "was called with" if is_input else "returned"
     draft.say(
-        f"{choice.words[:1].upper()}{choice.words[1:]} {verb} {short(value, 400)}.",
+        f"{choice.words[:1].upper()}{choice.words[1:]} {verb} {told_value(value, 400)}.",
         Ref(uri=found.uri, why=wanted),
     )
     return draft
@@ -312,7 +315,7 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     if last.status == "running":
         draft.say(f"It is still running, for {count(last.attempts, 'attempt')}.", last.uri)
     elif last.status == "failed":
-        draft.say(f"It failed: {failure(last.error).rstrip('.')}.", last.uri)
+        draft.say(f"It failed: {failed_with(last.error)}.", last.uri)
     else:
         took = duration(last.duration_ms)
         tried = f" and {last.attempts} attempts" if last.attempts > 1 else ""
@@ -424,7 +427,7 @@ def _recent(scene: Scene, draft: Draft, status: Status | None = None) -> Draft:
     )
     for one in page.items[:LISTED]:
         took = f", {duration(one.duration_ms)}" if one.duration_ms is not None else ""
-        error = f": {failure(one.error).rstrip('.')}" if one.error is not None else ""
+        error = f": {failed_with(one.error)}" if one.error is not None else ""
         draft.say(
             f"{one.execution_id} of {one.graph_name}: {one.status}{took}, {one.started_at}{error}.",
             one.uri,

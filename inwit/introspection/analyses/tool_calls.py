@@ -9,7 +9,7 @@ from inwit.events import ToolCompleted, ToolFailed, ToolStarted
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, listed, short, times
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
@@ -109,7 +109,7 @@ def _say_call(draft: Draft, started: ToolStarted, end: ToolCompleted | ToolFaile
         case ToolCompleted():
             outcome = f"gave {short(end.output, 120)}"
         case ToolFailed():
-            outcome = f"failed: {failure(end.error).rstrip('.')}"
+            outcome = f"failed: {failed_with(end.error)}"
         case _:
             outcome = "has not ended on record"
     draft.say(

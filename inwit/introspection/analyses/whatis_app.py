@@ -21,6 +21,7 @@ from inwit.introspection.claims import (
     listed,
     node_uri,
     platform_uri,
+    quoted,
     short,
 )
 from inwit.introspection.scene import Scene
@@ -111,9 +112,9 @@ def _graphs(scene: Scene, draft: Draft) -> Draft:
         *(Ref(uri=graph_uri(one.name), why="registered here") for one in found[:12]),
     )
     for one in found[:8]:
-        about = f": {short(one.manifest.description, 140)}" if one.manifest.description else ""
+        about = f": {quoted(one.manifest.description, 140)}" if one.manifest.description else ""
         draft.say(
-            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about.rstrip('.')}.",
+            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about}.",
             graph_uri(one.name, "nodes"),
         )
     return draft
@@ -142,7 +143,7 @@ def _nodes(graph: RegisteredGraph, draft: Draft) -> Draft:
     facts = app.nodes(graph)
     draft.data |= facts
     told = [
-        f"{one['name']}" + (f" ({short(one['description'], 70)})" if one["description"] else "")
+        f"{one['name']}" + (f" ({quoted(one['description'], 70)})" if one["description"] else "")
         for one in facts["nodes"]
     ]
     draft.say(

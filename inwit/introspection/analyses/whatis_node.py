@@ -7,7 +7,7 @@ from collections.abc import Callable
 from inwit.introspection import app
 from inwit.introspection.analyses import node_facts
 from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, graph_uri, listed, node_uri, short
+from inwit.introspection.claims import Draft, graph_uri, listed, node_uri, quoted
 from inwit.introspection.independence import paths_between, runs_beside
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import EdgeFacts
@@ -140,12 +140,10 @@ def _say_node(
 ) -> None:  # fmt: skip
     name = str(facts["name"])
     uri = node_uri(graph.name, name)
-    about = f": {short(facts['description'], 300)}" if facts["description"] else ""
+    about = f": {quoted(str(facts['description']), 300)}" if facts["description"] else ""
     article = "an" if str(facts["node_type"])[:1] in "aeiou" else "a"
     runs = f" that runs {facts['graph']}" if facts["graph"] else ""
-    draft.say(
-        f"{name} is {article} {facts['node_type']} of {graph.name}{runs}{about.rstrip('.')}.", uri
-    )
+    draft.say(f"{name} is {article} {facts['node_type']} of {graph.name}{runs}{about}.", uri)
     draft.say(f"It {_data_words(facts)}.", uri)
     first, last = _ways(before, lambda one: one.source), _ways(after, lambda one: one.target)
     draft.say(f"It comes after {first} and before {last}.", uri)

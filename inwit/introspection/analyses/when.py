@@ -17,9 +17,9 @@ from inwit.introspection.claims import (
     duration,
     graph_uri,
     node_uri,
-    short,
+    told_value,
 )
-from inwit.introspection.quotes import being, failure
+from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN, estimate, holds_for_next, quantile
@@ -168,7 +168,7 @@ def _errors(scene: Scene, draft: Draft) -> Draft:
             text += f"; its first error was at {first.ts}"
             refs.append(Ref(uri=first.uri, why="the first error"))
             _time(draft, "first error", first.ts, first.uri, one=one)
-        draft.say(f"{text}: {failure(one.error).rstrip('.')}.", *refs)
+        draft.say(f"{text}: {failed_with(one.error)}.", *refs)
     draft.data["execution_id"] = failed[0].execution_id
     draft.data["failed_count"] = len(failed)
     if len(failed) > ERRORS_TOLD:
@@ -389,7 +389,9 @@ def _waiting(scene: Scene, draft: Draft) -> Draft:
         _time(draft, "asked" if is_raised else "answered", one.ts, one.uri)
         where = f" in {one.node}" if one.node else ""
         told = "asked for input" if is_raised else "was answered"
-        draft.say(f"{_upper(choice.words)} {told}{where} at {one.ts}: {short(one.value)}.", one.uri)
+        draft.say(
+            f"{_upper(choice.words)} {told}{where} at {one.ts}: {told_value(one.value)}.", one.uri
+        )
     return draft
 
 

@@ -18,7 +18,7 @@ from inwit.introspection.analyses.failure_chain import (
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
 from inwit.introspection.lineage import decisions
-from inwit.introspection.quotes import being, decision, failure
+from inwit.introspection.quotes import being, decision, failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution
@@ -159,7 +159,7 @@ def _say_recovered(scene: Scene, draft: Draft, execution: Execution) -> None:
         where = ", ".join(dict.fromkeys(str(event.node) for event in recovered))
         draft.say(
             f"{count(len(recovered), 'attempt')} failed on the way, in {where}, "
-            f"first with {failure(recovered[0].error)}.",
+            f"first with {failed_with(recovered[0].error)}.",
             *(event.uri for event in recovered[:CHAIN_TOLD]),
         )
 
@@ -205,8 +205,8 @@ def _say_end(scene: Scene, draft: Draft, choice: Choice) -> None:
         at = f" while it was at {execution.current_node}" if execution.current_node else ""
         draft.say(f"{_upper(choice.words)} failed: its process died{at} (host lost).", uri)
     else:
-        text = f"{_upper(choice.words)} failed{where}: {failure(execution.error)}"
-        draft.say(f"{text.rstrip('.')}.", uri)
+        text = f"{_upper(choice.words)} failed{where}: {failed_with(execution.error)}"
+        draft.say(f"{text}.", uri)
 
 
 def _because(reason: str) -> str:
@@ -224,10 +224,10 @@ def _say_chain(draft: Draft, chain: list[Event]) -> None:
     first = errors[0]
     attempts = sum(isinstance(event, events.NodeFailed) for event in chain)
     tried = f" It was tried {times(attempts)}." if attempts > 1 else ""
-    what = failure(getattr(first, "error", None))
+    what = failed_with(getattr(first, "error", None))
     draft.say(
         f"The first failure is event {first.seq}, {first.type} of {_subject(first)}: "
-        f"{what.rstrip('.')}.{tried}",
+        f"{what}.{tried}",
         *(Ref(uri=event.uri, why=event.type) for event in errors[:CHAIN_TOLD]),
     )
 

@@ -8,7 +8,7 @@ from inwit import events
 from inwit.introspection.analyses.why_failed import CHAIN_TOLD
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, short, times
-from inwit.introspection.quotes import failure
+from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import choose
@@ -37,7 +37,7 @@ def explain(scene: Scene) -> Draft:
     for node, number in scheduled.most_common():
         errors = [e for e in found if isinstance(e, events.NodeFailed) and e.node == node]
         refs = [Ref(uri=e.uri, why="what made the retry") for e in errors[:CHAIN_TOLD]]
-        kinds = ", ".join(dict.fromkeys(failure(e.error) for e in errors))
+        kinds = ", ".join(dict.fromkeys(failed_with(e.error) for e in errors))
         draft.say(
             f"{node} was tried again {times(number)} in {choice.words}, because of {short(kinds, 300)}.",
             *refs,

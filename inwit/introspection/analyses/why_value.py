@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, event_uri, execution_uri, listed, node_uri, short
-from inwit.introspection.quotes import being, failure
+from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose
@@ -28,7 +28,7 @@ def _say_absent(scene: Scene, draft: Draft, choice: Choice, key: str) -> Draft:
             visit.uri if visit is not None else execution_uri(one.execution_id, "history"),
         )
     if one.error is not None:
-        draft.say(f"The execution {being(one)}: {failure(one.error).rstrip('.')}.", one.uri)
+        draft.say(f"The execution {being(one)}: {failed_with(one.error)}.", one.uri)
     return draft
 
 
