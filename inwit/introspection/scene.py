@@ -116,12 +116,13 @@ class Scene:
     @cached_property
     def window(self) -> Window | None:
         """The stretch of time that the question names."""
-        words = next(iter(self.named("time")), None)
-        span = parse_time(words, datetime.now().astimezone()) if words else None
-        if words is None or span is None:
-            return None
-        since, until = (int(moment.timestamp() * 1e9) for moment in span)
-        return Window(since_ns=since, until_ns=until, words=words)
+        now = datetime.now().astimezone()
+        for words in self.named("time"):  # "the last run since monday" has two, one of them a span
+            span = parse_time(words, now)
+            if span is not None:
+                since, until = (int(moment.timestamp() * 1e9) for moment in span)
+                return Window(since_ns=since, until_ns=until, words=words)
+        return None
 
     @cached_property
     def graphs(self) -> list[RegisteredGraph]:

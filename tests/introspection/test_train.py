@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from inwit.introspection.router.examples import load_examples
-from inwit.introspection.router.models import Asked, LexicalModel
+from inwit.introspection.router.models import WORDS_WEIGHT, Asked, LexicalModel
 from inwit.introspection.train import (
     fit,
     minimise,
@@ -21,10 +21,10 @@ from inwit.introspection.train import (
 
 
 def test_training_twice_gives_equal_files(tmp_path: Path) -> None:
-    examples = [one for one in load_examples() if not one.is_held_out][::8]
+    examples = load_examples()[::8]
     words = spread(prepare_all(examples))
     for name in ("one", "two"):
-        heads, calibration = train(words, examples)
+        heads, calibration, _ = train(words, examples)
         save_lexical(tmp_path / f"{name}.msgpack", heads, calibration)
         save_semantic(tmp_path / f"{name}.npz", heads, calibration, "encoder")
 
@@ -34,15 +34,15 @@ def test_training_twice_gives_equal_files(tmp_path: Path) -> None:
 
 
 def test_saved_weights_score_as_the_fitted_ones(tmp_path: Path) -> None:
-    examples = [one for one in load_examples() if not one.is_held_out][::8]
+    examples = load_examples()[::8]
     asked: list[Asked] = prepare_all(examples)
     words = spread(asked)
-    heads, calibration = train(words, examples)
-    save_lexical(tmp_path / "w.msgpack", heads / 4.0, calibration)
+    heads, calibration, _ = train(words, examples)
+    save_lexical(tmp_path / "w.msgpack", heads / WORDS_WEIGHT, calibration)
 
     scores = LexicalModel(tmp_path / "w.msgpack").score(asked[:20])
 
-    expected = words[:20] @ heads[:-1] + heads[-1] / 4.0
+    expected = words[:20] @ heads[:-1] + heads[-1] / WORDS_WEIGHT
     assert np.abs(np.array(scores) - expected).max() < 0.01
 
 

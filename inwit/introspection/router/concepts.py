@@ -125,6 +125,16 @@ def is_familiar(token: str) -> bool:
     return token in _FAMILIAR or not token.isalpha() or len(token) < 3
 
 
+def is_strange(token: str) -> bool:
+    """Whether a word belongs to the vocabulary of other worlds."""
+    return token in _STRANGE
+
+
+def vocabulary() -> frozenset[str]:
+    """The words of this world and of others that are known by their spelling."""
+    return frozenset(_OF_WORD)
+
+
 def is_api(name: str) -> bool:
     """Whether a code-like word is a name of inwit's own."""
     return _API.fullmatch(name) is not None

@@ -33,7 +33,7 @@ _PREDICATES = word_set(
     receive received executed execute executes slow slower fast faster cached memoised memoized
     asking asks ask asked running waiting active blocked paused idle stuck depend depends go goes went loop loops
     looped repeat repeated cost costs use used uses send sent come comes hang hangs hung stop
-    stops stopped begin began end ended ends succeed succeeded work works worked do wrong broken
+    stops stopped begin began start end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
     hold holds have lead leads reach reaches doing connected visited configured expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
@@ -41,7 +41,7 @@ _PREDICATES = word_set(
 )
 _FINITE = word_set(
     """
-    ran fails failed took takes keeps kept retried crashed returned wrote hung timed died errored
+    takes ran fails failed took takes keeps kept retried crashed returned wrote hung timed died errored
     stopped looped repeats repeated got gets needed needs started finished costs went became
     """
 )
@@ -56,7 +56,8 @@ _BEFORE_OBJECT = word_set(
     than vs versus past reach reaches replace replacing merge make making overuse compare pick
     picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
     called use uses execute executing run running with like
-    of in for to from by on against inside via has
+    of in for to from by on at against inside via has had w o suppress suppresses leave let give
+    gives only throw chuck kill kills nuke
     """
 )
 _AFTER_OBJECT = word_set(
@@ -65,7 +66,7 @@ _AFTER_OBJECT = word_set(
     please and or when so than rather instead again back out too twice first go goes bring brings
     cheaper faster slower quicker worse better cached parallel healthy ok okay normal async
     unreachable reachable visits calls latency timeout retries visit call as if against vs versus
-    called had
+    called had then more less so before after will would does did has reads writes
     """
 )
 _VERB_SIGNS = word_set("how want need way ways able like try going have possible used")
@@ -75,6 +76,10 @@ _KEY_VERBS = word_set(
     overwrite overwrites overwrote update updates updated modify modifies modified produces
     produce fill fills consume consumes consumed
     """
+)
+_KEY_SUBJECTS = word_set("was is were why where when with if of")
+_KEY_PREDICATES = word_set(
+    "set overwritten contains holds equals being written changed modified shifted updated after"
 )
 _KEY_NOUNS = word_set("value type content contents field key variable history lineage")
 _LINKS = word_set("of in for to from by on")
@@ -89,6 +94,21 @@ _ARTICLES = word_set("the my our a your")
 _COUNTABLE = word_set(
     "state error execution graph node step list value version key host entry tool start end call "
     "package peer thread thing tools"
+)
+
+
+_COUNTING = word_set(
+    "one two three four five six seven eight nine ten zero first last next other previous"
+)
+_COUNTED = word_set(
+    """
+    nodes runs executions steps times attempts calls visits rounds retries tries errors failures
+    seconds minutes hours days weeks months years tokens dollars graphs tools keys threads peers
+    hosts packages versions branches paths people users ones more or things ways parts values
+    week month year night hour day minute second monday tuesday wednesday thursday friday saturday
+    sunday weekend answer thread visit attempt failure success error reply request timeout step
+    value version person customer release deployment change
+    """
 )
 
 
@@ -110,7 +130,7 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
 
     `hard` asks that they are called so: "the node why", "a node called why".
     """
-    left, right = span.left, span.right
+    left, right = span.previous_in_clause, span.next_in_clause
     nouns = _NOUNS.get(kind, frozenset())
     if left in _CALLED or (right in nouns and not hard):
         return True
@@ -141,6 +161,8 @@ def prefer(names: Sequence[N], span: Span) -> N:
 
 def _is_called(kind: EntityKind, span: Span) -> bool:
     """Whether a word that questions are made of can be nothing but a name here."""
+    if kind in ("node", "graph", "tool") and _is_bare(span):
+        return True
     if span.right in _NOUNS.get(kind, ()) and (span.left in _ARTICLES or kind == "package"):
         return True
     if kind == "key" and _is_key(span) and span.left not in _ARTICLES:
@@ -150,12 +172,53 @@ def _is_called(kind: EntityKind, span: Span) -> bool:
     return bare and span.left in _DOING and (not span.right or span.right in _PREDICATES)
 
 
+def _is_bare(span: Span) -> bool:
+    """Whether a number or "last" counts nothing, so that it names: "did two fail", "after one"."""
+    left, right = span.left, span.next_in_clause
+    if len(span.spelt) != 1 or span.spelt[0] not in _COUNTING:
+        return False
+    if right in _COUNTED or right == "of" or span.after(2) in _COUNTED or left in _COUNTING:
+        return False
+    if left in ("did", "does"):
+        is_anyone = span.spelt[0] == "one" and span.before(2) in ("how", "where")
+        return not (is_anyone or _is_selection(span))
+    if not right:
+        return left in _BEFORE_OBJECT or (left in ("and", "up") and span.first < 3)
+    follows = right in _PREDICATES or right in _AUXILIARIES or right in _AFTER_OBJECT
+    if not left:
+        return right in _FINITE
+    return (
+        follows
+        and (left in _AUXILIARIES or left in _BEFORE_OBJECT)
+        and not _is_selection(span)
+        and (left != "in" or right not in ("first", "last"))
+    )
+
+
+def _is_selection(span: Span) -> bool:
+    """Whether "last run" is the last execution: "why did last run fail"."""
+    is_run = span.next_in_clause in ("run", "runs", "execution", "executions", "time", "call")
+    return is_run and (not span.after(2) or span.after(2) in _PREDICATES)
+
+
+def are_paired(one: Span, other: Span) -> bool:
+    """Whether two numbers stand for nodes side by side: "what if one and two ran together"."""
+    words = one.spelt + other.spelt
+    if not all(word in _COUNTING for word in words) or one.left in _COUNTED:
+        return False
+    return other.right not in _COUNTED | {"of"} and one.left not in _ARTICLES
+
+
 def _is_key(span: Span) -> bool:
     """Whether a word stands where a key of the state stands."""
     left, before = span.left, span.before(2)
     if left in _KEY_VERBS or left in _NOUNS["key"]:
         return True
     if left in _ARTICLES and before in _KEY_VERBS:
+        return True
+    if left in _KEY_SUBJECTS and span.right in _KEY_PREDICATES:
+        return True
+    if left in _HOLDS and "last" in (span.right, span.after(2)) and span.after(2) in _KEY_VERBS:
         return True
     if left in _ARTICLES and before in _HOLDS and span.before(3) == "what":
         return not span.right or span.right in _LINKS or span.right in _KEY_PLACES
@@ -185,7 +248,7 @@ def _is_object(span: Span) -> bool:
 
     A countable noun without an article is no English, so it is a name.
     """
-    left, right = span.left, span.right
+    left, right = span.previous_in_clause, span.next_in_clause
     if left == "to" and span.before(2) in _VERB_SIGNS:
         return False
     fits = not right or right in _AFTER_OBJECT or right in _PREDICATES or right in _AUXILIARIES

@@ -22,8 +22,8 @@ PAIRS: tuple[tuple[Level, Intent], ...] = tuple(
 )
 """The (level, intent) pairs that a question can have."""
 
-COLUMNS = len(LEVELS) + len(INTENTS)
-"""Scores of a question: one for each level, then one for each intent."""
+COLUMNS = len(PAIRS)
+"""Scores of a question: one for each pair."""
 
 CLOSE = 0.5
 """A second reading is given when it is at least this likely, relative to the first."""
@@ -43,13 +43,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 def decode(scores: Sequence[float], calibration: Calibration) -> list[Reading]:
     """Rank all valid pairs by probability."""
-    levels = _log_softmax(scores[: len(LEVELS)])
-    intents = _log_softmax(scores[len(LEVELS) :])
-    joint = [
-        (levels[LEVELS.index(level)] + intents[INTENTS.index(intent)]) / calibration.temperature
-        for level, intent in PAIRS
-    ]
-    logs = _log_softmax(joint)
+    logs = _log_softmax([score / calibration.temperature for score in scores])
     readings = [
         Reading(level=level, intent=intent, probability=exp(value))
         for (level, intent), value in zip(PAIRS, logs, strict=True)

@@ -1,7 +1,8 @@
 """The labelled questions that the router is trained and measured on.
 
-A `meaning` groups the phrasings of one question; a group is trained on or held out as a whole,
-so that no paraphrase of a held-out question has been seen.
+A `meaning` groups the phrasings of one question, a `voice` the questions of one manner of asking.
+What is measured was fitted on neither: a group is held out as a whole, so that no paraphrase of a
+held-out question has been seen, and nobody who asks like its asker has been heard.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ FOLDER = Path(__file__).parent.parent / "data"
 class Example(msgspec.Struct, frozen=True, kw_only=True):
     """A question, how it is to be read, and the entities in it as ``kind:value``.
 
-    `world` names the catalogue that it is asked in. Metrics are labelled in the world ``desk``
-    alone.
+    `world` names the catalogue that it is asked in. Among the questions that are trained on,
+    metrics are labelled in the world ``desk`` alone.
     """
 
     question: str
@@ -33,9 +34,10 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     world: str
 
     @property
-    def is_held_out(self) -> bool:
-        """Whether its meaning is kept from training: one in five, but none that we promise."""
-        return fraction(self.meaning) < 0.2 and not self.meaning.startswith("stated-")
+    def voice(self) -> str:
+        """Whose manner of asking it is; older questions have none but their meaning."""
+        prefix, _, rest = self.meaning.partition("-")
+        return rest.rpartition("-")[0] if prefix == "voice" else self.meaning
 
     @property
     def pair(self) -> tuple[Level, Intent]:
@@ -49,14 +51,14 @@ def fraction(meaning: str) -> float:
 
 
 @cache
-def load_examples() -> tuple[Example, ...]:
-    """Read all labelled questions."""
-    lines = (FOLDER / "questions.jsonl").read_bytes().splitlines()
+def load_examples(folder: Path = FOLDER) -> tuple[Example, ...]:
+    """Read all labelled questions of a folder: by default those that are trained on."""
+    lines = (folder / "questions.jsonl").read_bytes().splitlines()
     decoder = msgspec.json.Decoder(Example)
     return tuple(decoder.decode(line) for line in lines)
 
 
 @cache
-def load_worlds() -> dict[str, Catalogue]:
-    """Read the catalogues that the questions are asked in."""
-    return msgspec.json.decode((FOLDER / "worlds.json").read_bytes(), type=dict[str, Catalogue])
+def load_worlds(folder: Path = FOLDER) -> dict[str, Catalogue]:
+    """Read the catalogues that the questions of a folder are asked in."""
+    return msgspec.json.decode((folder / "worlds.json").read_bytes(), type=dict[str, Catalogue])

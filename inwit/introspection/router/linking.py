@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from inwit.introspection.router.context import is_named, prefer
+from inwit.introspection.router.context import are_paired, is_named, prefer
+from inwit.introspection.router.inflecting import stem, stems, windows
 from inwit.introspection.router.records import Catalogue, Entity, EntityKind
 from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts
 
@@ -44,6 +45,8 @@ class Index:
         self.by_key: dict[str, list[Name]] = {}
         self._by_part: dict[str, list[Name]] = {}
         self._misspelt: dict[str, set[str]] = {}
+        self.by_stems: dict[frozenset[str], list[Name]] = {}
+        self.sizes: set[int] = set()
         self.spaceless: list[Name] = []
         for name in _names(catalogue):
             self._add(name)
@@ -54,6 +57,9 @@ class Index:
 
     def _add(self, name: Name) -> None:
         self.by_key.setdefault(name.key, []).append(name)
+        if name.kind in ("node", "tool", "graph") and len(name.words) <= LONGEST:
+            self.by_stems.setdefault(stems(name.words), []).append(name)
+            self.sizes.add(len(name.words))
         if name.kind == "node" and len(name.words) > 1:
             for word in name.words:
                 self._by_part.setdefault(word[:5], []).append(name)
@@ -91,6 +97,7 @@ def link_names(question: str, index: Index) -> list[Entity]:
                 break
     found += _spaceless(question, index)
     found += _paired(question, words, index, found)
+    found += _inflected(question, words, index, found)
     found += _partly_named(question, words, index, found)
     return _apart(found)
 
@@ -195,7 +202,7 @@ def _misspelt(span: Span, index: Index) -> list[Name]:
         return names
     if all(word in COMMON for word in span.spelt):
         return []
-    return [name for name in names if len(name.words) == len(span.spelt)]
+    return [name for name in names if len(span.spelt) in (1, len(name.words))]
 
 
 def _is_meant(span: Span, name: Name) -> bool:
@@ -257,8 +264,12 @@ def _paired(question: str, words: list[Word], index: Index, linked: list[Entity]
     known = [one for one in linked if one.kind in ("node", "tool", "key")]
     found = []
     for middle in range(1, len(words) - 1):
-        if words[middle].text not in ("and", "or", "to", "with", "than"):
+        if words[middle].text not in ("and", "or", "to", "with", "than", "vs"):
             continue
+        pair = [Span(question, words, at, at) for at in (middle - 1, middle + 1)]
+        meant = [index.by_key.get(one.spelt[0], []) for one in pair]
+        if all(meant) and are_paired(*pair):
+            found += [_entity(prefer(n, one), one, 0.8) for n, one in zip(meant, pair, strict=True)]
         for at, other in ((middle - 1, words[middle + 1]), (middle + 1, words[middle - 1])):
             span = Span(question, words, at, at)
             names = index.by_key.get(words[at].text, [])
@@ -266,6 +277,42 @@ def _paired(question: str, words: list[Word], index: Index, linked: list[Entity]
             if names and is_beside and words[at].text not in HARD:
                 found.append(_entity(prefer(names, span), span, 0.8))
     return found
+
+
+def _inflected(
+    question: str, words: list[Word], index: Index, linked: list[Entity]
+) -> Iterator[Entity]:
+    """Names in other forms of their words, or in another order of them."""
+    taken = {at for one in linked for at in range(one.start, one.end)}
+    for first, word in enumerate(words):
+        if word.start in taken:
+            continue
+        for size in sorted(index.sizes, reverse=True):
+            for last, found in windows(words, first, size):
+                span = Span(question, words, first, last)
+                names = [one for one in index.by_stems.get(found, ()) if len(one.words) == size]
+                if names and span.stands_alone and _is_form_of(span, names[0]):
+                    yield _entity(prefer(names, span), span, 0.7)
+
+
+def _is_form_of(span: Span, name: Name) -> bool:
+    """Whether words that share the stems of a name are meant as one."""
+    spelt = span.spelt
+    if len(name.words) > 1:
+        return not _describes_package(span) and not all(word in HARD for word in spelt)
+    if spelt[0] in HARD or (name.key in HARD and not is_agent(spelt[0])):
+        return False
+    if name.key not in COMMON and spelt[0] not in COMMON and len(stem(spelt[0])) > 3:
+        return not spelt[0].endswith("ed") or not span.left or is_named(name.kind, span, hard=False)
+    return spelt[0].endswith(_FORMS) and is_named(name.kind, span, hard=False)
+
+
+_FORMS = ("ing", "er", "or", "ion", "ment", "es")
+
+
+def is_agent(word: str) -> bool:
+    """Whether a word tells who does something, as "planner" does."""
+    return word.endswith(("er", "or"))
 
 
 def _partly_named(

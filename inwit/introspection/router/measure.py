@@ -1,24 +1,31 @@
-"""How well the router does on the questions that were held out of its training."""
+"""How well questions are read: shares that were right, per level and intent, and calibration."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
-from inwit.introspection.router.examples import Example, load_examples, load_worlds
-from inwit.introspection.router.models import FOLDER, Encoder, LexicalModel, SemanticModel
-from inwit.introspection.router.records import Routing
+from inwit.introspection.router.examples import Example
+from inwit.introspection.router.records import Catalogue, Entity, Routing
 from inwit.introspection.router.routing import Router
 
 
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `questions`, the share that was `right`."""
+
+    questions: int
+    right: float
+
+
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """Shares of held-out questions that were read right.
+    """Shares of questions that were read right; only the first reading counts.
 
     `outside_precision` and `outside_recall` are about abstaining; `linking_f1` about entities.
-    `calibration` maps a tenth of stated probability to the share that was right and its count.
+    `calibration` maps a tenth of stated probability to the share that was right. `matrix` counts
+    (truth, reading) over pairs of level and intent.
     """
 
     questions: int
@@ -29,61 +36,55 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     outside_recall: float
     linking_f1: float
     intent_when_sure: float
-    calibration: dict[int, tuple[float, int]]
-    confusions: tuple[tuple[str, str, int], ...]
+    calibration: dict[int, Share]
+    levels: dict[str, Share]
+    intents: dict[str, Share]
+    matrix: dict[tuple[str, str], int]
     mistakes: tuple[tuple[str, str, str], ...]
 
 
-def measure(encoder: Encoder | None, folder: Path = FOLDER) -> Measured:
-    """Route every held-out question in its own world and count what was right."""
-    router = Router(
-        LexicalModel(folder / "lexical.msgpack")
-        if encoder is None
-        else SemanticModel(encoder, folder / "semantic.npz")
-    )
-    examples = [one for one in load_examples() if one.is_held_out]
-    worlds = load_worlds()
+def measure(router: Router, examples: Sequence[Example], worlds: dict[str, Catalogue]) -> Measured:
+    """Route every question in its own world and count what was right."""
     routings = [router.route(one.question, worlds[one.world]) for one in examples]
     return count(examples, routings)
 
 
 def count(examples: Sequence[Example], routings: Sequence[Routing]) -> Measured:
-    """Compare routings with labels; only the first reading counts."""
+    """Compare routings with labels."""
     pairs = list(zip(examples, routings, strict=True))
     abstained = [one for one, routing in pairs if routing.abstained]
-    outside = [one for one in examples if one.level == "none"]
     caught = sum(one.level == "none" for one in abstained)
-    wrong = [
-        (one.question, f"{one.level}/{one.intent}", f"{got.best.level}/{got.best.intent}")
-        for one, got in pairs
-        if one.pair != (got.best.level, got.best.intent)
-    ]
+    outside = sum(one.level == "none" for one in examples)
+    matrix = Counter((_pair(one), _read(got)) for one, got in pairs)
     surest = sorted(pairs, key=lambda pair: -pair[1].best.probability)
     surest = surest[: round(0.8 * len(surest))]
-    kinds = Counter((truth, found) for _, truth, found in wrong)
     return Measured(
         questions=len(examples),
-        level=sum(one.level == got.best.level for one, got in pairs) / len(pairs),
-        intent=sum(one.intent == got.best.intent for one, got in pairs) / len(pairs),
-        both=1 - len(wrong) / len(pairs),
+        level=_share(pairs, _level).right,
+        intent=_share(pairs, _intent).right,
+        both=_share(pairs, _both).right,
         outside_precision=caught / max(1, len(abstained)),
-        outside_recall=caught / max(1, len(outside)),
-        linking_f1=linking_f1(pairs),
-        intent_when_sure=sum(one.intent == got.best.intent for one, got in surest) / len(surest),
-        calibration=_reliability(pairs),
-        confusions=tuple((*pair, many) for pair, many in kinds.most_common()),
-        mistakes=tuple(wrong),
+        outside_recall=caught / max(1, outside),
+        linking_f1=linking_f1([(one, routing.entities) for one, routing in pairs]),
+        intent_when_sure=_share(surest, _intent).right,
+        calibration=_grouped(pairs, lambda _, got: min(9, int(got.best.probability * 10)), _both),
+        levels=_grouped(pairs, lambda one, _: str(one.level), _level),
+        intents=_grouped(pairs, lambda one, _: str(one.intent), _intent),
+        matrix=dict(matrix),
+        mistakes=tuple(
+            (one.question, _pair(one), _read(got)) for one, got in pairs if not _both(one, got)
+        ),
     )
 
 
-def linking_f1(pairs: Sequence[tuple[Example, Routing]]) -> float:
+def linking_f1(linked: Sequence[tuple[Example, Sequence[Entity]]]) -> float:
     """Harmonic mean of precision and recall over entities of questions that are not outside."""
     right = found = expected = 0
-    for one, routing in pairs:
+    for one, entities in linked:
         if one.level == "none":
             continue
-        got = {f"{entity.kind}:{entity.value}" for entity in routing.entities}
-        if one.world != "desk":
+        got = {f"{entity.kind}:{entity.value}" for entity in entities}
+        if one.meaning.split("-")[0] != "aside" and one.world != "desk":
             got = {target for target in got if not target.startswith("metric:")}
         right += len(got & set(one.targets))
         found += len(got)
@@ -94,11 +95,11 @@ def linking_f1(pairs: Sequence[tuple[Example, Routing]]) -> float:
 def report(name: str, measured: Measured, *, confusions: bool = False) -> str:
     """Show a measurement as text."""
     reliability = "  ".join(
-        f"{tenth / 10:.1f} → {share:.2f} ({many})"
-        for tenth, (share, many) in sorted(measured.calibration.items())
+        f"{tenth / 10:.1f} → {share.right:.2f} ({share.questions})"
+        for tenth, share in sorted(measured.calibration.items())
     )
     lines = [
-        f"{name}, {measured.questions} held-out questions:",
+        f"{name}, {measured.questions} questions:",
         f"  level {measured.level:.3f}  intent {measured.intent:.3f}  both {measured.both:.3f}",
         f"  outside: precision {measured.outside_precision:.3f}",
         f"  outside: recall {measured.outside_recall:.3f}",
@@ -107,15 +108,47 @@ def report(name: str, measured: Measured, *, confusions: bool = False) -> str:
         f"  stated → right: {reliability}",
     ]
     if confusions:
-        lines += [f"  {many:3} {truth} read as {got}" for truth, got, many in measured.confusions]
+        wrong = [(many, *pair) for pair, many in measured.matrix.items() if pair[0] != pair[1]]
+        lines += [f"  {many:3} {truth} read as {got}" for many, truth, got in sorted(wrong)[::-1]]
         lines += [f"  {text!r} is {truth}, not {got}" for text, truth, got in measured.mistakes]
     return "\n".join(lines)
 
 
-def _reliability(pairs: Sequence[tuple[Example, Routing]]) -> dict[int, tuple[float, int]]:
-    tenths: dict[int, list[bool]] = {}
-    for one, routing in pairs:
-        best = routing.best
-        tenth = min(9, int(best.probability * 10))
-        tenths.setdefault(tenth, []).append(one.pair == (best.level, best.intent))
-    return {tenth: (sum(hits) / len(hits), len(hits)) for tenth, hits in tenths.items()}
+Pairs = Sequence[tuple[Example, Routing]]
+K = TypeVar("K", str, int)
+
+
+def _pair(one: Example) -> str:
+    return f"{one.level}/{one.intent}"
+
+
+def _read(got: Routing) -> str:
+    return f"{got.best.level}/{got.best.intent}"
+
+
+def _level(one: Example, got: Routing) -> bool:
+    return one.level == got.best.level
+
+
+def _intent(one: Example, got: Routing) -> bool:
+    return one.intent == got.best.intent
+
+
+def _both(one: Example, got: Routing) -> bool:
+    return _level(one, got) and _intent(one, got)
+
+
+def _share(pairs: Pairs, is_right: Callable[[Example, Routing], bool]) -> Share:
+    hits = [is_right(one, got) for one, got in pairs]
+    return Share(questions=len(hits), right=sum(hits) / max(1, len(hits)))
+
+
+def _grouped(
+    pairs: Pairs,
+    key: Callable[[Example, Routing], K],
+    is_right: Callable[[Example, Routing], bool],
+) -> dict[K, Share]:
+    groups: dict[K, list[tuple[Example, Routing]]] = {}
+    for one, got in pairs:
+        groups.setdefault(key(one, got), []).append((one, got))
+    return {name: _share(group, is_right) for name, group in groups.items()}

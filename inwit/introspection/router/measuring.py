@@ -17,7 +17,7 @@ _METRICS: tuple[tuple[str, str], ...] = (
     ("quality", r"quality(?: score)?|answers got (?:worse|better)"),
     ("tokens", r"tokens?"),
     ("retries", r"retries|retry(?:ing)?|retried"),
-    ("cost", r"costs?|spend(?:ing)?|money|bill|cheaper|expensive|budget|price"),
+    ("cost", r"costs?|spend(?:ing)?|money|bill|cheaper|expensive|(?<!token )budget|price"),
     ("throughput", r"throughput|executions per (?:second|minute|hour)"),
     (
         "latency",

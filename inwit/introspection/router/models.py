@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from inwit.introspection.router.decoding import COLUMNS, Calibration
+from inwit.introspection.router.records import Entity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ FOLDER = Path(__file__).parent.parent / "data"
 LEXICAL = FOLDER / "lexical.msgpack"
 SEMANTIC = FOLDER / "semantic.npz"
 
-RAW_WEIGHT, MASKED_WEIGHT, WORDS_WEIGHT = 2.0, 3.0, 4.0
+RAW_WEIGHT, MASKED_WEIGHT, WORDS_WEIGHT = 2.0, 3.0, 6.0
 """How much the question's vector, its masked form's vector and its words count."""
 
 
@@ -34,11 +35,12 @@ class Encoder(Protocol):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A question ready to be scored: as asked, masked, and in pieces."""
+    """A question ready to be scored: as asked, masked, and in pieces; and what it names."""
 
     raw: str
     masked: str
     pieces: dict[int, float]
+    entities: tuple[Entity, ...] = ()
 
 
 class Model(Protocol):

@@ -20,12 +20,10 @@ from inwit.introspection.router.models import (
     trained_encoder,
 )
 from inwit.introspection.router.records import Catalogue, Entity, Reading, Routing
+from inwit.introspection.router.spelling import mend
 
 LONGEST = 2_000
 """Characters of a question that are read; what follows is not, and the routing says so."""
-
-_WHY = re.compile(r"\by(?= (?:did|does|do|is|was|are|were|has|have)\b)", re.IGNORECASE)
-"""The letter by which some write "why"."""
 
 SURE = 0.5
 """How likely the readings of two parts must be for a question to count as two."""
@@ -98,8 +96,9 @@ class Router:
 
 def prepare(text: str, entities: Sequence[Entity], unknown: Sequence[str]) -> Asked:
     """Mask a question and cut it into pieces."""
-    masked = _WHY.sub("why", mask(text, entities, unknown))
-    return Asked(_WHY.sub("why", text), masked, pieces(masked, entities))
+    named = [(one.start, one.end) for one in entities if one.kind not in ("metric", "time")]
+    masked = mend(mask(text, entities, unknown))
+    return Asked(mend(text, named), masked, pieces(masked, entities), tuple(entities))
 
 
 def split(text: str) -> list[tuple[int, int]]:

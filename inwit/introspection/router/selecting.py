@@ -79,6 +79,31 @@ _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
     ),
     (
         "exec",
+        1.0,
+        re.compile(
+            r"(?<![\w-])([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?![\w-])",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "exec",
+        0.9,
+        re.compile(
+            r"\b(?:[Ee]xecution|[Rr]un|[Tt]race)(?: id)?\s+#?"
+            r"((?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{4,40})(?![\w-])"
+        ),
+    ),
+    (
+        "version",
+        0.9,
+        re.compile(
+            r"\bversions?\s+v?[\w.]+\s+(?:and|to|vs\.?|or|with|against)\s+(?:version\s+)?v?"
+            r"(\d+(?:\.\d+)*|(?=[0-9a-f]*\d)[0-9a-f]{4,12})(?![\w.])",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "exec",
         0.9,
         re.compile(
             rf"\b{_NOUN}(?: id)?\s+#?((?=[\w-]*\d)[A-Za-z]\w{{0,40}}(?:[-_.]\w{{1,40}})+)",
@@ -174,7 +199,7 @@ def find_selections(question: str) -> list[Entity]:
     for match in _SELECTED.finditer(question):
         status = _words(match["status"])
         # "an interrupted execution" is any; "the interrupted execution" is a certain one.
-        is_any = question[: match.start()].lower().endswith((" a ", " an ", " any "))
+        is_any = question[: match.start()].lower().endswith((" a ", " an ", " any ", "longest "))
         if status and not is_any and status not in _LOOSE:
             start, end = match.span("status")
             found.append(

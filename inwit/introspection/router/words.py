@@ -8,11 +8,14 @@ of (``why``, ``last``, ``run``) needs to be called a node, or to be quoted.
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import pairwise
 
 import msgspec
 
-_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e00-\u0eff\u20d0-\u20ff"
+_WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+_ACCENTS = re.compile(r"[\u0300-\u036f]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -67,6 +70,29 @@ class Span(msgspec.Struct, frozen=True):
         """The word after it, or nothing."""
         return self.words[self.last + 1].text if self.last + 1 < len(self.words) else ""
 
+    @property
+    def next_in_clause(self) -> str:
+        """The word after it, or nothing where a comma, a colon or the end comes first."""
+        if self.last + 1 == len(self.words):
+            return ""
+        following = self.words[self.last + 1]
+        between = self.question[self.end : following.start]
+        return following.text if not between.strip() else ""
+
+    @property
+    def previous_in_clause(self) -> str:
+        """The word before it, or nothing where a colon, a full stop or the beginning is."""
+        if self.first == 0:
+            return ""
+        before = self.words[self.first - 1]
+        between = self.question[before.end : self.start]
+        return "" if set(between) & set(":;.!?,") else before.text
+
+    def after(self, distance: int) -> str:
+        """The word at a `distance` after it, or nothing."""
+        at = self.last + distance
+        return self.words[at].text if at < len(self.words) else ""
+
     def before(self, distance: int) -> str:
         """The word at a `distance` before it, or nothing."""
         return self.words[self.first - distance].text if self.first >= distance else ""
@@ -90,8 +116,16 @@ class Span(msgspec.Struct, frozen=True):
 def cut(text: str) -> list[Word]:
     """Cut a question into its words."""
     return [
-        Word(match.group().lower(), match.start(), match.end()) for match in _WORD.finditer(text)
+        Word(folded(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)
     ]
+
+
+def folded(word: str) -> str:
+    """A word without case and accents, so that "cafe" is "Café" however it is encoded."""
+    if word.isascii():
+        return word.lower()
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    return _ACCENTS.sub("", apart) or word
 
 
 def parts(name: str) -> tuple[str, ...]:

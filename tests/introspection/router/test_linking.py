@@ -149,3 +149,79 @@ def test_executions_are_chosen_by_order_status_and_number(
 @pytest.mark.parametrize("text", ["", "run 7f3a", "why did search run", "does the graph run"])
 def test_words_that_choose_nothing_choose_nothing(text: str) -> None:
     assert parse_selection(text) is None
+
+
+COUNTING = Catalogue(
+    graphs=("pipe",),
+    nodes={"pipe": ("one", "two", "three", "last", "why", "plan")},
+    state_keys=("total",),
+)
+VERBS = Catalogue(
+    graphs=("orderPipeline",),
+    nodes={
+        "orderPipeline": (
+            *("plan", "search", "rerank", "judge", "answer", "validate_order", "chargeCard"),
+            *("fetch_prices", "summarize", "Überprüfung", "café_lookup", "поиск", "खोज_करो"),
+        )
+    },
+    tools=("lookup",),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("why did one fail", ["node:one"]),
+        ("what happens between one and two", ["node:one", "node:two"]),
+        ("is one slower than two", ["node:one", "node:two"]),
+        ("how long did two take", ["node:two"]),
+        ("what if one and two ran in parallel", ["node:one", "node:two"]),
+        ("how can I make two faster", ["node:two"]),
+        ("remove two: impact", ["node:two"]),
+        ("p95 of two", ["node:two"]),
+        ("why did last fail", ["node:last"]),
+        ("does last run after plan", ["node:last", "node:plan"]),
+        ("did one write total", ["node:one", "key:total"]),
+        ("and two?", ["node:two"]),
+        ("show the last two runs", ["time:last"]),
+        ("which one is slow", []),
+        ("why did the two nodes fail", []),
+        ("one of my nodes fails, why", []),
+        ("why did it run two times", []),
+        ("how does one add a node", []),
+        ("compare the first one with the second one", []),
+        ("do you have a plan for me", []),
+    ],
+)
+def test_numbers_and_places_are_names_where_they_count_nothing(
+    question: str, expected: list[str]
+) -> None:
+    assert found(question, COUNTING) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("why is reranking so slow", ["node:rerank"]),
+        ("why was the reranker called twice", ["node:rerank"]),
+        ("how long does the planning take", ["node:plan"]),
+        ("is answering slower than judging", ["node:answer", "node:judge"]),
+        ("why was the card charged twice", ["node:chargeCard"]),
+        ("validating the order took long", ["node:validate_order"]),
+        ("order validation failed", ["node:validate_order"]),
+        ("how are prices fetched", ["node:fetch_prices"]),
+        ("summarisation is slow", ["node:summarize"]),
+        ("why did ordre_validate and chargecrad fail", ["node:chargeCard"]),
+        ("why is uberprufung slow", ["node:Überprüfung"]),
+        ("why is U\u0308berpru\u0308fung slow", ["node:Überprüfung"]),
+        ("why did cafe lookup fail", ["node:café_lookup"]),
+        ("почему поиска нет", ["node:поиск"]),
+        ("खोज_करो धीमा क्यों है", ["node:खोज_करो"]),
+        ("the lookups fail", ["tool:lookup"]),
+        ("what was planned", []),
+        ("search runs for foo", []),
+        ("find runs that answered no", []),
+    ],
+)
+def test_names_are_found_in_other_forms(question: str, expected: list[str]) -> None:
+    assert found(question, VERBS) == expected

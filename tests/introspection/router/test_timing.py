@@ -64,3 +64,46 @@ def test_a_span_never_ends_before_it_begins(text: str, unit: str) -> None:
         span = parse_time(wording, NOW)
 
         assert span is None or span[0] <= span[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("why slow between 14:50 and 15:00", "05-15T14:50", "05-15T15:00"),
+        ("between 9 and 11 am", "05-15T09:00", "05-15T11:00"),
+        ("from 9:00 until 11:30 yesterday", "05-14T09:00", "05-14T11:30"),
+        ("yesterday between 9:00 and 11:00", "05-14T09:00", "05-14T11:00"),
+        ("between 23:50 and 00:10", "05-14T23:50", "05-15T00:10"),
+        ("between 14:00 and now", "05-15T14:00", "05-15T15:30"),
+        ("14:00-14:30", "05-15T14:00", "05-15T14:30"),
+        ("between monday and tuesday", "05-13T00:00", "05-15T00:00"),
+        ("between 2030-05-01 and 2030-05-03", "05-01T00:00", "05-04T00:00"),
+        ("from monday 14:00 to tuesday 9:00", "05-13T14:00", "05-14T09:00"),
+        ("yesterday afternoon", "05-14T12:00", "05-14T18:00"),
+        ("since Tuesday", "05-14T00:00", "05-15T15:30"),
+        ("since yesterday 18:00", "05-14T18:00", "05-15T15:30"),
+        ("since 8am this morning", "05-15T08:00", "05-15T15:30"),
+        ("since the 3rd of march", "03-03T00:00", "05-15T15:30"),
+        ("since march", "03-01T00:00", "05-15T15:30"),
+        ("on 3 March", "03-03T00:00", "03-04T00:00"),
+        ("on March 3rd", "03-03T00:00", "03-04T00:00"),
+        ("in april", "04-01T00:00", "05-01T00:00"),
+        ("yesterday at 14:30", "05-14T14:15", "05-14T14:45"),
+        ("monday morning", "05-13T05:00", "05-13T12:00"),
+        ("last weekend", "05-11T00:00", "05-13T00:00"),
+        ("in the past hour and a half", "05-15T14:00", "05-15T15:30"),
+        ("half an hour ago", "05-15T14:45", "05-15T15:15"),
+        ("since 3 days", "05-12T15:30", "05-15T15:30"),
+        ("the day before yesterday", "05-13T00:00", "05-14T00:00"),
+        ("12.5. was slow", "05-12T00:00", "05-13T00:00"),
+    ],
+)
+def test_ranges_dates_and_clock_times_mean_spans(text: str, since: str, until: str) -> None:
+    assert parse_time(text, NOW) == (at(since), at(until))
+
+
+@pytest.mark.parametrize(
+    "text", ["between plan and answer", "from one to two", "why was it 12.5", "on 30 february"]
+)
+def test_names_numbers_and_impossible_dates_are_no_times(text: str) -> None:
+    assert parse_time(text, NOW) is None
