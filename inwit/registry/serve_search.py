@@ -29,6 +29,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
+def checked(wanted: Wanted) -> Wanted:
+    """Return what can be wanted.
+
+    Raises:
+        MalformedInputError: The level or the range of versions is none.
+    """
+    if wanted.trust:
+        check_level(wanted.trust)
+    if wanted.version:
+        _range(wanted.version)
+    return wanted
+
+
 class ReleaseSearch:
     """The newest releases of a registry, indexed anew when one came or was yanked."""
 

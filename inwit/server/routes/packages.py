@@ -10,10 +10,16 @@ from typing import Any
 
 import msgspec
 
-from inwit.errors import ForbiddenError, MalformedIdError, MalformedInputError, shorten
+from inwit.errors import (
+    ForbiddenError,
+    MalformedIdError,
+    MalformedInputError,
+    UnauthorizedError,
+    shorten,
+)
 from inwit.registry.package import KINDS
 from inwit.registry.serve import Registry
-from inwit.registry.serve_search import Wanted
+from inwit.registry.serve_search import Wanted, checked
 from inwit.registry.serve_tokens import Caller
 from inwit.registry.store_releases import Published
 from inwit.registry.trust_keys import PublicKey, ring_json
@@ -65,12 +71,13 @@ def digest(value: object) -> str:
 
 def _publish(host: Host, asked: Asked) -> dict[str, Any]:
     publisher = writer(host)
+    if not publisher.name:
+        raise UnauthorizedError
     content = _bytes(asked, "content_base64")
     envelope = asked.body.get("envelope") or ""
     if not isinstance(envelope, str):
         raise MalformedInputError("The envelope is no text.", hint="Send the DSSE envelope's JSON.")
-    if publisher.name:
-        host.registry.initialise()
+    host.registry.initialise()
     key = _key(asked.body.get("key"))
     receipt = host.registry.publish(content, envelope.encode(), publisher, key=key)
     return {
@@ -129,11 +136,13 @@ def _search(how: str) -> Answer:
 
 
 def _wanted(asked: Asked) -> Wanted:
-    return Wanted(
-        kind=asked.choice("kind", KINDS),
-        trust=asked.text("trust"),
-        licence=asked.text("licence"),
-        version=asked.text("version"),
+    return checked(
+        Wanted(
+            kind=asked.choice("kind", KINDS),
+            trust=asked.text("trust"),
+            licence=asked.text("licence"),
+            version=asked.text("version"),
+        )
     )
 
 
