@@ -80,10 +80,9 @@ def _history(book: PlanBook, plan: Plan) -> Iterator[Reproduced]:
 
 
 def _replay(book: PlanBook, plan: Plan, app: CompiledGraph[Any] | None) -> Iterator[Reproduced]:
-    said = plan.replay
-    if said is None or not said.get("executions"):
+    said, ids = plan.replay, validating.kept_ids(book, plan)
+    if said is None or ids is None or not ids[1]:
         return
-    ids = (tuple(said.get("foretold_from") or ()), tuple(said["executions"]))
     try:
         found = validating.told(validating.look(book, plan, app, ids))
     except InwitError as exc:

@@ -55,11 +55,6 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the changes leave the recorded executions as they were."""
         return not self.reason and self.n >= PASSED_MIN and self.passed == self.n
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        return found
-
 
 def replay(
     store: Store, changes: Changes, executions: Sequence[Execution],

@@ -95,6 +95,7 @@ def validate(
         return plan
     found = look(book, plan, app)
     fields: dict[str, Any] = {"replay": told(found)}
+    _keep_ids(book, plan, found)
     if found.gain is not None:
         fields["expected_gain"] = found.gain
     if found.shadow.is_proof:
@@ -109,14 +110,27 @@ def validate(
     return _note(book, plan, fields)
 
 
+def _keep_ids(book: PlanBook, plan: Plan, found: Checked) -> None:
+    """Keep which executions the figures stand on, beside the plan: they would swell it."""
+    ids = (found.foretold_from, found.shadow.executions)
+    if ids != kept_ids(book, plan):
+        tables.keep(book.store, f"executions:{plan.id}", ids)
+
+
+def kept_ids(book: PlanBook, plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The executions that a plan's gain was foretold from, and those that were replayed."""
+    return tables.kept(book.store, f"executions:{plan.id}", tuple[tuple[str, ...], tuple[str, ...]])
+
+
 def told(found: Checked) -> dict[str, Any]:
     """What a plan's `replay` says."""
     shown: dict[str, Any] = msgspec.json.decode(
         msgspec.json.encode(
             {
-                **found.shadow.to_json(),
+                **msgspec.to_builtins(found.shadow),
+                "executions": len(found.shadow.executions),
                 "measured_gain": found.gain,
-                "foretold_from": found.foretold_from,
+                "foretold_from": len(found.foretold_from),
                 "why_no_gain": found.why_no_gain,
                 "is_hypothesis": not found.shadow.is_proof,
             }
