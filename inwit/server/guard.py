@@ -35,7 +35,7 @@ from inwit.errors import (
 )
 from inwit.server.auth import ANONYMOUS, Authenticator, Caller, acting, challenge, scope_needed
 from inwit.server.limits import Meter
-from inwit.server.problems import ClientStalled, problem
+from inwit.server.problems import problem
 
 BODY_LIMIT = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
@@ -43,8 +43,6 @@ HEAD_LIMIT = 64 * 1024
 DEPTH_LIMIT = 64
 DISCARD_S, DISCARD_IDLE_S = 3.0, 0.25
 """How long the rest of a refused body is read, and how long one waits for more of it."""
-SEND_S = 30.0
-"""How long a client may take to read what was sent before more of it is."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 CARD = "/.well-known/inwit.json"
 """Where other hosts learn this one's name and key, before they can send it anything."""
@@ -138,8 +136,11 @@ class Guard:
         except InwitError as error:
             if scope.get("inwit.handed_on"):
                 raise
-            await _discard(scope, receive)
-            await problem(error, self._headers(error))(scope, receive, sealed)
+            if not scope.get("inwit.is_late"):
+                await _discard(scope, receive)
+            closing = {"Connection": "close"} if scope.get("inwit.is_late") else {}
+            headers = {**self._headers(error), **closing}
+            await problem(error, headers)(scope, receive, sealed)
 
     async def _admitted(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(scope, receive)
@@ -204,6 +205,7 @@ class Guard:
             with anyio.fail_after(BODY_TIMEOUT_S):
                 body = await _read(receive, self._policy.body_limit)
         except TimeoutError:
+            scope["inwit.is_late"] = True
             raise MalformedInputError(
                 "The body did not come.", hint=f"It is waited for {BODY_TIMEOUT_S:.0f} s."
             ) from None
@@ -425,18 +427,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _sealed(send: Send) -> Send:
-    """Add what keeps browsers from guessing and caches from keeping; let no site read it.
-
-    A client that reads nothing for `SEND_S` is given up, whatever it was sent.
-    """
+    """Add what keeps browsers from guessing and caches from keeping; let no other site read it."""
 
     async def sealed(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = _with_seals(message["headers"])
-        with anyio.move_on_after(SEND_S) as sending:
-            await send(message)
-        if sending.cancelled_caught:
-            raise ClientStalled
+        await send(message)
 
     return sealed
 

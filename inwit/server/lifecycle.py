@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import cast
 
 import h11
 import msgspec
@@ -31,12 +33,15 @@ from inwit.server.app import ANSWERS, create_app
 from inwit.server.auth_setup import has_issuer, host_token
 from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
 from inwit.server.hostfile import HostFile
+from inwit.server.limits_connections import Connected, Sweeper, most_connections
 from inwit.server.offers import Offers
 from inwit.server.problems import describe
 
 PORT = 8765
 DRAIN_S = 2
 START_S = 30.0
+SWEEP_TICKS = 10
+"""How often connections that wait in vain are looked for, in tenths of a second."""
 
 logger = logging.getLogger("inwit.server")
 
@@ -44,7 +49,15 @@ logger = logging.getLogger("inwit.server")
 class _Protocol(H11Protocol):
     """Answers what is no HTTP at all as it answers everything else that it refuses."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.abort()
+
     def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()  # an answer is on its way already
+            return
         error = MalformedInputError(
             msg, hint=f"A request's head is HTTP/1.1 and at most {BODY_LIMIT:,} bytes."
         )
@@ -78,7 +91,13 @@ class _Server(uvicorn.Server):
         )
         self._app = app
         self._on_ready = on_ready
+        self._sweeper = Sweeper()
         self.is_interrupted = False
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % SWEEP_TICKS == 0:
+            self._sweeper.sweep(cast(Iterable[Connected], self.server_state.connections))
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

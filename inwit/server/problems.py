@@ -74,10 +74,6 @@ async def on_http(request: Request, exc: Exception) -> Response:
     return problem(UnknownRouteError(path), exc.headers)
 
 
-class ClientStalled(OSError):  # noqa: N818 - it says what happened
-    """A client reads nothing of what it asked for; there is nobody to tell."""
-
-
 class Border:
     """The outermost layer: an exception that nobody expected leaves as a problem with an id."""
 
@@ -98,15 +94,6 @@ class Border:
         try:
             await self._app(scope, receive, watched)
         except Exception as exc:  # noqa: BLE001 - the request's border
-            if _is_stall(exc):
-                return
             error = exc if isinstance(exc, InwitError) else unexpected(exc)
             if not is_started:
                 await problem(error)(scope, receive, send)
-
-
-def _is_stall(exc: BaseException) -> bool:
-    """Whether it is nothing but a client that does not read, also within groups of tasks."""
-    if isinstance(exc, BaseExceptionGroup):
-        return all(_is_stall(one) for one in exc.exceptions)
-    return isinstance(exc, ClientStalled)

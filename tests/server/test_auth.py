@@ -15,7 +15,6 @@ from inwit.server import auth, hostfile, lifecycle
 from inwit.server.auth import ANONYMOUS, HOLDER, Authenticator, Caller, scope_needed
 from inwit.server.guard import Guard, Policy
 from inwit.server.limits import Limits, Meter
-from inwit.server.problems import ClientStalled
 
 WRITES = [
     "/mcp/live/executions/x/cancel", "/mcp/live/executions/x/pause",
@@ -37,7 +36,8 @@ def test_whatever_changes_something_asks_for_the_token_of_host_json(
 
     assert (without.status_code, without.json()["code"]) == (401, "request.unauthorized")
     assert (wrong.status_code, wrong.json()["code"]) == (401, "request.invalid_token")
-    assert right.status_code not in (401, 403)
+    assert right.status_code != 401
+    assert right.json()["code"] != "request.scope"
 
 
 def test_reading_needs_no_token_on_this_machine(client: httpx.Client) -> None:
@@ -215,19 +215,6 @@ def test_json_that_gives_a_key_twice_is_refused(client: httpx.Client) -> None:
     for path in ("/mcp/introspect", "/mcp"):
         answered = client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert (answered.status_code, answered.json()["code"]) == (400, "request.malformed")
-
-
-@pytest.mark.anyio
-async def test_a_client_that_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import anyio
-
-    monkeypatch.setattr("inwit.server.guard.SEND_S", 0.05)
-
-    async def stalls(_message: Any) -> None:
-        await anyio.sleep_forever()
-
-    with anyio.fail_after(5), pytest.raises(ClientStalled):
-        await Guard(_ok, Policy())(_scope(), _receive, stalls)
 
 
 async def _ok(scope: Any, receive: Any, send: Any) -> None:
