@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -220,7 +221,7 @@ def test_targets_that_a_snapshot_knew_may_not_vanish_from_it(
 def test_an_expired_role_is_refused_so_that_nothing_can_be_frozen(
     repository: Simulator, client: Client, role: str
 ) -> None:
-    held = {
+    held: Metadata[Any] = {
         "timestamp": repository.timestamp,
         "snapshot": repository.snapshot,
         "targets": repository.targets["targets"],
