@@ -346,6 +346,7 @@ class StateGraph(Generic[S]):
         budget: Budget | Mapping[str, Any] | None = None,
         middleware: Sequence[Middleware] = (),
         transformers: Any = None,
+        expose: bool = False,
     ) -> CompiledGraph[S]:
         """Check the graph, freeze it, and register it in the project.
 
@@ -358,6 +359,7 @@ class StateGraph(Generic[S]):
                 barrier between steps; see `inwit.runtime.dataflow`.
             middleware: Functions around every node call; see `inwit.runtime.middleware`.
             debug: Prints updates and values of each call.
+            expose: Whether a host that may write offers the graph as a tool over MCP.
 
         Raises:
             InvalidGraphError: It has faults; all are named.
@@ -387,7 +389,7 @@ class StateGraph(Generic[S]):
             cache=cache,
             durability=durability,
             scheduling=check_scheduling(scheduling),
-            metadata=metadata or {},
+            metadata={**(metadata or {}), **({"expose": True} if expose else {})},
             context_schema=self.context_schema,
             interrupt_before=self.points(interrupt_before, program),
             interrupt_after=self.points(interrupt_after, program),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inwit.errors import ForbiddenError, GraphNotHereError, UnknownGraphError
 from inwit.ids import check_id
+from inwit.plans import Principal
 from inwit.runtime import loading
 from inwit.runtime.store import Journal
 from inwit.runtime.store.control import ControlResult, request
@@ -33,6 +34,11 @@ def allow(host: Host, what: str, scope: str = auth.RUN) -> str:
     return str(caller.principal)
 
 
+def person_behind(host: Host) -> Principal:
+    """The person behind a client, as whom it acts that has asked it by a form."""
+    return Principal("person", f"{host.caller.id} by form")
+
+
 def control(
     host: Host, action: str, execution_id: str, value: Any, expected_seq: int | None
 ) -> ControlResult:
@@ -45,6 +51,7 @@ def control(
     actor = allow(host, "steering executions")
     Journal.of(host.project).flush()  # it may run in this process
     found = host.store.execution(check_id("execution", execution_id))  # as the caller sees it
+    host.require(auth.RUN, found.graph_name)
     host.require(auth.RUN, found.graph_name)
     return request(
         host.project, found.execution_id, action, value=value, expected_seq=expected_seq,

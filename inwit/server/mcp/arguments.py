@@ -72,6 +72,32 @@ class SearchPackages(_Arguments):
     cursor: Cursor | UnsetType = UNSET
 
 
+Confirm = Annotated[str, Meta(max_length=100, description="token of the first call")]
+
+
+class RunGraph(_Arguments):
+    graph: Text
+    input: dict[str, Any]
+    thread_id: Text | UnsetType = UNSET
+    confirm: Confirm | UnsetType = UNSET
+
+
+class ControlExecution(_Arguments):
+    execution_id: Text
+    action: Literal["pause", "resume", "cancel"]
+    value: Annotated[Any, Meta(description="answer to what it waits for")] = UNSET
+    expected_seq: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    confirm: Confirm | UnsetType = UNSET
+
+
+class DecidePlan(_Arguments):
+    plan_id: Text
+    action: Literal["approve", "reject", "apply", "rollback", "evaluate"]
+    expected_revision: Annotated[int, Meta(ge=1)]
+    reason: Text | UnsetType = UNSET
+    confirm: Confirm | UnsetType = UNSET
+
+
 A = TypeVar("A", bound=_Arguments)
 
 

@@ -73,7 +73,7 @@ def surface(host: Host) -> Surface:
     """What a host offers."""
     return Surface(
         instructions=INSTRUCTIONS,
-        list_tools=tools.offered,
+        list_tools=partial(tools.offered, host),
         call_tool=partial(tools.call, host),
         list_resources=answered(resources.listing, host),
         list_templates=answered(resources.templates, host),

@@ -1,10 +1,12 @@
-"""The tools: seven that read, described in few words since every client carries them along."""
+"""The tools: seven that read, and where the host may write those that change something.
+
+They are described in few words, since every client carries them along.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -13,6 +15,7 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     Tool,
@@ -20,12 +23,16 @@ from mcp_types import (
 )
 
 from inwit.errors import InwitError, UnknownMcpNameError
+from inwit.server.cursor import page
 from inwit.server.host import Host
-from inwit.server.mcp import answering, listing, reply
+from inwit.server.mcp import answering, graph_tools, listing, reply, writing
 from inwit.server.mcp import arguments as args
+from inwit.server.mcp.asking import Call
+from inwit.server.mcp.surface import told
 from inwit.server.problems import unexpected
 from inwit.server.schema import ANY, ARRAY, NUMBER, OBJECT, STRING, record
 
+PAGE = 100
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
@@ -41,9 +48,27 @@ class Offer:
     call: Callable[[Host, Any], CallToolResult]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """One tool that changes something; it may ask before it does."""
+
+    name: str
+    title: str
+    description: str
+    takes: type[Any]
+    gives: dict[str, Any]
+    call: Callable[[Call, Any], Awaitable[CallToolResult | InputRequiredResult]]
+    annotations: ToolAnnotations
+
+
 _ANSWER = record(
     {"answer": STRING, "level": STRING, "intent": STRING, "confidence": NUMBER, "evidence": ARRAY},
     {"data": OBJECT, "follow_ups": ARRAY, "cursor": STRING},
+)
+
+
+_STEERED = dict(
+    record({}, {"execution_id": STRING, "id": STRING, "status": STRING, "message": STRING})
 )
 
 
@@ -124,38 +149,100 @@ OFFERS: tuple[Offer, ...] = (
     ),
 )
 BY_NAME = {offer.name: offer for offer in OFFERS}
+WRITING: tuple[Writing, ...] = (
+    Writing(
+        name="run_graph",
+        title="Run a graph",
+        description="Run a graph of the project with an input; what it asks comes back.",
+        takes=args.RunGraph,
+        gives=graph_tools.GIVES,
+        call=writing.run_graph,
+        annotations=graph_tools.RUNS,
+    ),
+    Writing(
+        name="control_execution",
+        title="Steer an execution",
+        description="Pause, resume (also: answer what it waits for) or cancel an execution.",
+        takes=args.ControlExecution,
+        gives=_STEERED,
+        call=writing.control_execution,
+        annotations=ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+        ),
+    ),
+    Writing(
+        name="decide_plan",
+        title="Decide on a plan",
+        description="Reject, apply, roll back or evaluate a plan; a person alone approves.",
+        takes=args.DecidePlan,
+        gives=_STEERED,
+        call=writing.decide_plan,
+        annotations=ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+        ),
+    ),
+)
+WRITES = {offer.name: offer for offer in WRITING}
 
 
-async def offered(_context: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
-    """List the tools."""
-    return ListToolsResult(tools=[_tool(offer.name) for offer in OFFERS])
+async def offered(
+    host: Host, _context: Any, params: PaginatedRequestParams | None
+) -> ListToolsResult:
+    """List the tools, in pages where graphs are tools."""
+    every = [_tool(offer) for offer in OFFERS]
+    if host.offers.allow_write:
+        every += [_tool(offer) for offer in WRITING]
+        every += await anyio.to_thread.run_sync(graph_tools.tools, host)
+    try:
+        shown, cursor = page(every, PAGE, params.cursor if params else None)
+    except InwitError as error:
+        raise told(error) from error
+    return ListToolsResult(tools=shown, next_cursor=cursor)
 
 
-@cache
-def _tool(name: str) -> Tool:
-    offer = BY_NAME[name]
+def _tool(offer: Offer | Writing) -> Tool:
     return Tool(
         name=offer.name,
         title=offer.title,
         description=offer.description,
         input_schema=args.input_schema(offer.takes),
         output_schema=offer.gives,
-        annotations=READS,
+        annotations=offer.annotations if isinstance(offer, Writing) else READS,
     )
 
 
-async def call(host: Host, _context: Any, params: CallToolRequestParams) -> CallToolResult:
+async def call(
+    host: Host, context: Any, params: CallToolRequestParams
+) -> CallToolResult | InputRequiredResult:
     """Call a tool. What it refuses is a result for the model to read, never a broken call."""
-    offer = BY_NAME.get(params.name)
-    if offer is None:
-        error = UnknownMcpNameError("tool", params.name, BY_NAME)
-        raise MCPError(
-            code=INVALID_PARAMS, message=str(error), data={"code": error.code, "hint": error.hint}
-        )
     try:
-        given = args.read(offer.takes, params.arguments)
-        return await anyio.to_thread.run_sync(offer.call, host, given)
+        return await _called(host, context, params)
+    except MCPError:
+        raise
     except InwitError as error:
         return reply.refusal(error)
     except Exception as exc:  # noqa: BLE001 - a request's border
         return reply.refusal(unexpected(exc))
+
+
+async def _called(
+    host: Host, context: Any, params: CallToolRequestParams
+) -> CallToolResult | InputRequiredResult:
+    offer = BY_NAME.get(params.name)
+    if offer is not None:
+        given = args.read(offer.takes, params.arguments)
+        return await anyio.to_thread.run_sync(offer.call, host, given)
+    one = Call(host=host, context=context, params=params)
+    known: set[str] = set(BY_NAME)
+    if host.offers.allow_write:
+        if params.name in WRITES:
+            changing = WRITES[params.name]
+            return await changing.call(one, args.read(changing.takes, params.arguments))
+        graphs = await anyio.to_thread.run_sync(graph_tools.offered, host)
+        if params.name in graphs:
+            return await graph_tools.call(one, graphs[params.name])
+        known |= {*WRITES, *graphs}
+    error = UnknownMcpNameError("tool", params.name, known)
+    raise MCPError(
+        code=INVALID_PARAMS, message=str(error), data={"code": error.code, "hint": error.hint}
+    )

@@ -1,0 +1,147 @@
+"""Running a graph for a client: in a thread of its own, with progress, and stopped with the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from inwit.errors import InwitError
+from inwit.events import InterruptRaised
+from inwit.ids import new_id
+from inwit.runtime.commands import Command
+from inwit.runtime.compiled import CompiledGraph
+from inwit.runtime.store import Journal
+from inwit.runtime.store.control import request
+from inwit.server import auth
+from inwit.server.host import Host
+from inwit.server.hub import Frame, Subscription
+from inwit.server.sse import ENDS
+
+AT_ONCE = 32
+"""How many graphs run for clients at once; further ones wait their turn."""
+REST_S = 0.5
+"""How long a client that wants progress waits for the last of it, once a graph has ended."""
+_threads: list[anyio.CapacityLimiter] = []
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    if not _threads:
+        _threads.append(anyio.CapacityLimiter(AT_ONCE))
+    return _threads[0]
+
+
+async def run(
+    host: Host, context: Any, graph: CompiledGraph[Any], given: Any, thread_id: str | None
+) -> dict[str, Any]:
+    """Begin an execution and tell of it until it ends or waits; see `outcome`."""
+    execution_id = new_id()
+    await anyio.to_thread.run_sync(host.claim, execution_id)
+    invoke = partial(graph.invoke, given, thread_id=thread_id, execution_id=execution_id)
+    return await _followed(host, context, execution_id, invoke)
+
+
+async def go_on(
+    host: Host,
+    context: Any,
+    graph: CompiledGraph[Any],
+    execution_id: str,
+    answers: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Answer an execution that waits and tell of it until it ends or waits again."""
+    found = await anyio.to_thread.run_sync(host.store.execution, execution_id)
+    thread_id = found.thread_id or execution_id
+    invoke = partial(graph.invoke, Command(resume=dict(answers)), thread_id=thread_id)
+    return await _followed(host, context, execution_id, invoke)
+
+
+async def _followed(host: Host, context: Any, execution_id: str, invoke: Any) -> dict[str, Any]:
+    """Run it in a thread; a client that goes away ends it."""
+    subscription = await host.hub.join(lambda event: event.execution_id == execution_id)
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            invoke()
+        except Exception as exc:  # noqa: BLE001 - the graph's border: how it went is in its record
+            errors.append(exc)
+
+    try:
+        async with anyio.create_task_group() as both:
+            reported = anyio.Event()
+            both.start_soon(_report, context, subscription, reported)
+            await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_limiter())
+            if (context.meta or {}).get("progress_token") is not None:
+                with anyio.move_on_after(REST_S):  # what has happened is on its way to the reader
+                    await reported.wait()
+            both.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_stop, host, execution_id)
+        raise
+    finally:
+        subscription.close()
+    return await anyio.to_thread.run_sync(outcome, host, execution_id, errors)
+
+
+async def _report(context: Any, subscription: Subscription, reported: anyio.Event) -> None:
+    """Tell the client of each node that ended, until the execution has or waits."""
+    done = 0
+    async for item in subscription:
+        event = item.event if isinstance(item, Frame) else None
+        if event is not None and event.type == "node_exited":
+            done += 1
+            await context.session.report_progress(done, None, f"{event.node} has ended")
+        if isinstance(event, (*ENDS, InterruptRaised)):
+            reported.set()
+
+
+def _stop(host: Host, execution_id: str) -> None:
+    actor = str(auth.current().principal)
+    try:
+        request(host.project, execution_id, "cancel", actor=actor, wait_s=0)
+    except InwitError:  # it has ended meanwhile, or never began
+        return
+
+
+def outcome(host: Host, execution_id: str, errors: list[Exception]) -> dict[str, Any]:
+    """What became of an execution, as its record says, without what is secret."""
+    Journal.of(host.project).flush()
+    try:
+        found = host.store.execution(execution_id)
+    except InwitError:
+        if errors:  # it never began
+            raise errors[0] from None
+        raise
+    told: dict[str, Any] = {
+        "execution_id": execution_id, "status": found.status, "seq": found.last_seq,
+    }  # fmt: skip
+    if found.status == "completed":
+        ended = host.store.events(execution_id, types=("execution_completed",))
+        told["output"] = getattr(ended[-1], "output", None) if ended else None
+    elif found.status == "waiting_for_input":
+        told["interrupts"] = questions(host, execution_id)
+    elif found.error is not None:
+        told["error"] = msgspec.to_builtins(found.error)
+        told["error"].pop("traceback", None)
+    elif found.reason:
+        told["reason"] = found.reason
+    return told
+
+
+def questions(host: Host, execution_id: str) -> list[dict[str, Any]]:
+    """What an execution waits for: the id, the value and the schema of each interrupt."""
+    kinds = ("interrupt_raised", "interrupt_resumed")
+    waiting: dict[str, dict[str, Any]] = {}
+    for event in host.store.events(execution_id, types=kinds):
+        if isinstance(event, InterruptRaised):
+            waiting[event.interrupt_id] = {
+                "id": event.interrupt_id, "value": event.value, "schema": event.schema,
+            }  # fmt: skip
+        else:
+            waiting.pop(getattr(event, "interrupt_id", ""), None)
+    return list(waiting.values())

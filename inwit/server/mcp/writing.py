@@ -1,0 +1,250 @@
+"""The tools that change something: run a graph, steer an execution, decide on a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import anyio.to_thread
+import msgspec
+from mcp_types import CallToolResult, InputRequiredResult
+from msgspec import UNSET
+
+from inwit import plans
+from inwit.errors import InvalidAnswerError, PrincipalError
+from inwit.runtime.compiled import CompiledGraph
+from inwit.runtime.interrupts import check_answer
+from inwit.runtime.store import audit
+from inwit.runtime.store.control import NO_VALUE
+from inwit.self_improve.deciding import decide as decide_as
+from inwit.server import auth, deciding, steering
+from inwit.server.host import Host
+from inwit.server.mcp import arguments as args
+from inwit.server.mcp import reply, running
+from inwit.server.mcp.asking import Call, ask, can_ask, form_of, is_modern
+from inwit.server.mcp.bounds import clip
+from inwit.server.mcp.confirming import confirm, confirm_by_person
+from inwit.server.mcp.reply import Reply
+
+Result: TypeAlias = CallToolResult | InputRequiredResult
+SHOWN = 300
+"""Characters of an input or a question that a person is shown."""
+TRIES = 3
+"""How often a person of 2025 is asked again whose answer does not fit."""
+
+
+def said(arguments: args.RunGraph | args.ControlExecution | args.DecidePlan) -> dict[str, Any]:
+    """What a token of confirmation is for: everything but the token."""
+    given: dict[str, Any] = msgspec.to_builtins(arguments)
+    given.pop("confirm", None)
+    return given
+
+
+def _state(call: Call) -> dict[str, Any]:
+    """What we gave the client to come again with; sealed, so that it is as we wrote it."""
+    found = json.loads(call.params.request_state or "{}")
+    return found if isinstance(found, dict) else {}
+
+
+# Running
+
+
+async def run_graph(call: Call, given: args.RunGraph) -> Result:
+    """Run a graph, once that is confirmed, and ask what it asks."""
+    thread_id = given.thread_id or None
+    return await run(call, given.graph, given.input, thread_id, given.confirm or None, said(given))
+
+
+async def run(  # noqa: PLR0917 - what a call says
+    call: Call, name: str, given: Mapping[str, Any], thread_id: str | None, token: str | None,
+    arguments: Mapping[str, Any],
+) -> Result:  # fmt: skip
+    """Run a graph by its name; the tools of single graphs come here too."""
+    graph = await anyio.to_thread.run_sync(partial(_ready, call.host, name, given))
+    execution_id = _state(call).get("execution_id")
+    if execution_id is not None:  # it waited, and the client has come with an answer
+        told = await anyio.to_thread.run_sync(running.outcome, call.host, str(execution_id), [])
+        return await _with_answers(call, graph, told)
+    what = f"Run the graph {graph.name!r} with {clip(json.dumps(dict(given)), SHOWN)}?"
+    unconfirmed = await confirm(call, what, token, arguments)
+    if unconfirmed is not None:
+        return unconfirmed
+    await anyio.to_thread.run_sync(partial(_log, call.host, graph.name, thread_id))
+    told = await running.run(call.host, call.context, graph, dict(given), thread_id)
+    return await _with_answers(call, graph, told)
+
+
+def _ready(host: Host, name: str, given: Mapping[str, Any]) -> CompiledGraph[Any]:
+    """The graph, where the caller may run it, with this input.
+
+    Raises:
+        ForbiddenError, UnknownGraphError, GraphNotHereError, InvalidStateError: It cannot be run.
+    """
+    steering.allow(host, "running graphs")
+    known = host.graph(name).name
+    host.require(auth.RUN, known)
+    graph = steering.runnable(host, known)
+    graph.parse_input(dict(given))
+    return graph
+
+
+def _log(host: Host, name: str, thread_id: str | None) -> None:
+    details = {} if thread_id is None else {"thread_id": thread_id}
+    actor = str(host.caller.principal)
+    audit.append(
+        host.project, actor=actor, action="graph.run", target=f"graph://{name}", outcome="begun",
+        details=details,
+    )  # fmt: skip
+
+
+async def _with_answers(call: Call, graph: CompiledGraph[Any], told: dict[str, Any]) -> Result:
+    """Ask the person what the execution asks, as long as it waits and the client can ask."""
+    tries = 0
+    while told["status"] == "waiting_for_input" and can_ask(call.context) and tries < TRIES:
+        question = told["interrupts"][0]
+        form = form_of(question["schema"])
+        if form is None:
+            break
+        message = f"The graph {graph.name!r} asks: {_shown(question['value'])}"
+        state = json.dumps({"execution_id": told["execution_id"]})
+        answer = await ask(call, question["id"], message, form.schema, state)
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        if answer.action != "accept":
+            break
+        value = form.read(answer.content or {})
+        if (why := _unfit(question["schema"], value)) is not None:
+            tries += 1
+            if is_modern(call.context):
+                return _refused(told["execution_id"], why)
+            continue
+        tries, answers = 0, {question["id"]: value}
+        told = await running.go_on(call.host, call.context, graph, told["execution_id"], answers)
+    return shown(told)
+
+
+def _unfit(schema: Any, value: Any) -> str | None:
+    try:
+        check_answer(schema, value)
+    except InvalidAnswerError as exc:
+        return exc.message
+    return None
+
+
+def _refused(execution_id: str, why: str) -> CallToolResult:
+    """Refuse an answer that does not fit; the client may come again, as the execution still waits."""
+    refused = reply.made(
+        f"{why} The execution {execution_id} still waits.",
+        {"execution_id": execution_id, "status": "waiting_for_input", "reason": why},
+    )
+    return refused.model_copy(update={"is_error": True})
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(msgspec.to_builtins(value))
+    return clip(text, SHOWN)
+
+
+def shown(told: dict[str, Any]) -> CallToolResult:
+    """What became of an execution, for a model to read."""
+    execution_id, status = told["execution_id"], told["status"]
+    lines = [f"The execution {execution_id} is {status}."]
+    for question in told.get("interrupts", ()):
+        lines.append(f"It asks: {reply.quoted(_shown(question['value']))}")
+    if status == "waiting_for_input":
+        lines.append(
+            f"Answer with control_execution(execution_id={execution_id!r}, action='resume',"
+            " value=…)."
+        )
+    if "error" in told:
+        lines.append(reply.quoted(f"{told['error']['type']}: {told['error']['message']}"))
+    if "output" in told:
+        lines.append(f"Output: {clip(json.dumps(told['output'], ensure_ascii=False), 2_000)}")
+    made = reply.result(Reply(prose="\n".join(lines), data=told))
+    return made.model_copy(update={"is_error": status == "failed"})
+
+
+# Steering
+
+
+async def control_execution(call: Call, given: args.ControlExecution) -> Result:
+    """Pause, resume or cancel an execution, once that is confirmed."""
+    host = call.host
+    found = await anyio.to_thread.run_sync(partial(_steerable, host, given.execution_id))
+    what = (
+        f"{given.action.capitalize()} the execution {found.execution_id} of {found.graph_name!r},"
+        f" which is {found.status} at event {found.last_seq}?"
+    )
+    unconfirmed = await confirm(call, what, given.confirm or None, said(given))
+    if unconfirmed is not None:
+        return unconfirmed
+    value = NO_VALUE if given.value is UNSET else given.value
+    expected = None if given.expected_seq is UNSET else given.expected_seq
+    result = await anyio.to_thread.run_sync(
+        partial(steering.control, host, given.action, found.execution_id, value, expected)
+    )
+    data = msgspec.to_builtins(result)
+    return reply.made(f"{result.execution_id} {result.status}: {result.message}", data)
+
+
+def _steerable(host: Host, name: str) -> Any:
+    steering.allow(host, "steering executions")
+    if name == "last":
+        last = host.store.last_execution(host.default_graph)
+        name = last.execution_id if last else name
+    found = host.store.execution(name)
+    host.require(auth.RUN, found.graph_name)
+    return found
+
+
+# Deciding
+
+
+async def decide_plan(call: Call, given: args.DecidePlan) -> Result:
+    """Decide on a plan, once that is confirmed; only a person approves."""
+    host = call.host
+    plan = await anyio.to_thread.run_sync(partial(_decidable, host, given.plan_id))
+    what = (
+        f"{given.action.capitalize()} plan {plan.id} ({plan.title!r}), which is {plan.status} in"
+        f" revision {plan.revision}?"
+    )
+    if given.action == "approve":
+        return await _approve(call, given, what)
+    unconfirmed = await confirm(call, what, given.confirm or None, said(given))
+    if unconfirmed is not None:
+        return unconfirmed
+    words = {"expected_revision": given.expected_revision, "reason": given.reason or None}
+    decided = await anyio.to_thread.run_sync(
+        partial(deciding.decide, host, given.action, given.plan_id, words)
+    )
+    return _decided(decided)
+
+
+def _decidable(host: Host, plan_id: str) -> plans.Plan:
+    steering.allow(host, "deciding on plans", auth.PLAN)
+    plan = host.plans.get(plan_id)
+    host.require(auth.PLAN, plan.graph_name)
+    return plan
+
+
+async def _approve(call: Call, given: args.DecidePlan, what: str) -> Result:
+    if not can_ask(call.context):
+        raise PrincipalError(
+            "A client may not approve a plan: only a person may, and this one cannot be asked.",
+            hint=f"A person runs: inwit self-improve approve {given.plan_id}",
+        )
+    unconfirmed = await confirm_by_person(call, what)
+    if unconfirmed is not None:
+        return unconfirmed
+    approve = partial(
+        decide_as, call.host.project, given.plan_id, "approve", steering.person_behind(call.host),
+        expected_revision=given.expected_revision, reason=given.reason or "",
+    )  # fmt: skip
+    return _decided(await anyio.to_thread.run_sync(approve))
+
+
+def _decided(plan: plans.Plan) -> CallToolResult:
+    data = {"id": plan.id, "status": plan.status, "revision": plan.revision, "title": plan.title}
+    return reply.made(f"Plan {plan.id} is {plan.status}, revision {plan.revision}.", data)

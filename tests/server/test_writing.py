@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypedDict
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, ElicitResult
+
+from inwit import END, START, CompiledGraph, StateGraph, interrupt
+from inwit.runtime.project import Project
+from inwit.runtime.store import Store, audit
+from inwit.server import lifecycle
+from inwit.server.auth_setup import host_token
+from inwit.server.offers import Offers
+
+pytestmark = pytest.mark.anyio
+
+
+class State(TypedDict, total=False):
+    topic: str
+    draft: str
+    approved: bool
+
+
+def write(state: State) -> State:
+    return {"draft": f"about {state['topic']}"}
+
+
+def approve(state: State) -> State:
+    return {"approved": interrupt(f"Send {state['draft']!r}?", schema={"type": "boolean"})}
+
+
+async def linger(state: State) -> State:
+    await asyncio.Event().wait()
+    return {}
+
+
+def letters(**options: Any) -> CompiledGraph[Any]:
+    """A graph that writes a letter and asks whether it may be sent."""
+    graph = StateGraph(State)
+    graph.add_node("write", write)
+    graph.add_node("approve", approve)
+    graph.add_edge(START, "write")
+    graph.add_edge("write", "approve")
+    graph.add_edge("approve", END)
+    return graph.compile(name="letters", **options)
+
+
+def plain() -> CompiledGraph[Any]:
+    graph = StateGraph(State)
+    graph.add_node("write", write)
+    graph.add_edge(START, "write")
+    graph.add_edge("write", END)
+    return graph.compile(name="plain")
+
+
+def endless() -> CompiledGraph[Any]:
+    graph = StateGraph(State)
+    graph.add_node("linger", linger)
+    graph.add_edge(START, "linger")
+    graph.add_edge("linger", END)
+    return graph.compile(name="endless")
+
+
+@pytest.fixture
+def serve(project: Path) -> Iterator[Callable[..., str]]:
+    """Serve the project's graphs to clients that may write; gives the address of MCP."""
+    hosts = []
+
+    def start(**offers: Any) -> str:
+        hosts.append(
+            lifecycle.start(Project.find(), port=0, offers=Offers(allow_write=True, **offers))
+        )
+        return f"{hosts[-1].url}/mcp"
+
+    yield start
+    for host in hosts:
+        host.stop()
+
+
+class Person:
+    """Who is asked: answers each form with what it is told, in turn."""
+
+    def __init__(self, *answers: ElicitResult) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
+        self.asked.append(params.message)
+        return self.answers.pop(0)
+
+
+def yes(**content: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content=content or {"yes": True})
+
+
+@asynccontextmanager
+async def connected(
+    url: str, era: str, person: Person | None = None, **options: Any
+) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {host_token(Project.find())}"}
+    async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
+        client = Client(
+            streamable_http_client(url, http_client=http),
+            mode="legacy" if era == "2025" else "auto",
+            cache=None,
+            elicitation_callback=person,
+            **options,
+        )
+        with anyio.fail_after(30):
+            async with client:
+                yield client
+
+
+def said(result: CallToolResult) -> dict[str, Any]:
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+@pytest.fixture(params=["2025", "2026"])
+def era(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def test_a_graph_runs_once_a_person_has_said_yes_and_asks_what_it_asks(
+    serve: Any, era: str
+) -> None:
+    app, person = letters(), Person(yes(), yes(answer=True))
+    async with connected(serve(), era, person) as client:
+        result = await client.call_tool("run_graph", {"graph": app.name, "input": {"topic": "tea"}})
+
+    assert said(result)["status"] == "completed"
+    assert said(result)["output"] == {"topic": "tea", "draft": "about tea", "approved": True}
+    assert person.asked[0].startswith("Run the graph 'letters'")
+    assert "Send 'about tea'?" in person.asked[1]
+
+
+async def test_nothing_runs_where_the_person_says_no(serve: Any, era: str) -> None:
+    app = letters()
+    answers = ElicitResult(action="decline"), yes(yes=False)
+    async with connected(serve(), era, Person(*answers)) as client:
+        refused = [
+            await client.call_tool("run_graph", {"graph": app.name, "input": {"topic": "tea"}})
+            for _ in answers
+        ]
+
+    assert [said(one)["error"]["code"] for one in refused] == ["request.not_confirmed"] * 2
+    assert Store.of(Project.find()).executions().items == ()
+
+
+async def test_a_client_that_cannot_ask_confirms_by_calling_twice(serve: Any, era: str) -> None:
+    app = letters()
+    call = {"graph": app.name, "input": {"topic": "tea"}}
+    async with connected(serve(), era) as client:
+        first = await client.call_tool("run_graph", call)
+        token = said(first)["confirm"]
+        another = await client.call_tool(
+            "run_graph", {**call, "input": {"topic": "rum"}, "confirm": token}
+        )
+        second = await client.call_tool("run_graph", {**call, "confirm": token})
+        again = await client.call_tool("run_graph", {**call, "confirm": token})
+
+    assert said(first)["status"] == "unconfirmed"
+    assert said(another)["error"]["code"] == "request.not_confirmed"
+    assert said(second)["status"] == "waiting_for_input"
+    assert said(again)["error"]["code"] == "request.not_confirmed"
+    assert len(Store.of(Project.find()).executions().items) == 1
+
+
+async def test_a_client_that_cannot_ask_answers_by_control_execution(serve: Any, era: str) -> None:
+    app = letters()
+    call = {"graph": app.name, "input": {"topic": "tea"}}
+    async with connected(serve(confirms=False), era) as client:
+        waiting = said(await client.call_tool("run_graph", call))
+        answer = {
+            "execution_id": waiting["execution_id"], "action": "resume",
+            "expected_seq": waiting["seq"],
+        }  # fmt: skip
+        refused = await client.call_tool("control_execution", {**answer, "value": "perhaps"})
+        answered = await client.call_tool("control_execution", {**answer, "value": True})
+
+    assert waiting["interrupts"][0]["schema"] == {"type": "boolean"}
+    assert said(refused)["error"]["code"] == "execution.invalid_answer"
+    assert said(answered)["outcome"] == "done"
+
+
+async def test_an_answer_that_does_not_fit_is_asked_for_again(serve: Any) -> None:
+    app = letters()
+    person = Person(yes(), yes(answer="perhaps"), yes(answer=False))
+    async with connected(serve(), "2025", person) as client:
+        result = await client.call_tool("run_graph", {"graph": app.name, "input": {"topic": "tea"}})
+
+    assert said(result)["output"]["approved"] is False
+
+
+async def test_an_exposed_graph_is_a_tool_with_its_inputs_schema(serve: Any, era: str) -> None:
+    exposed, app = letters(expose=True), plain()
+    told: list[tuple[float, str | None]] = []
+
+    async def progress(done: float, _total: float | None, message: str | None) -> None:
+        told.append((done, message))
+
+    async with connected(serve(), era, Person(yes())) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    async with connected(serve(graph_tools=True), era, Person(yes())) as client:
+        every = {tool.name: tool for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("graph_plain", {"topic": "tea"}, progress_callback=progress)
+
+    assert "graph_letters" in tools
+    assert "graph_plain" not in tools
+    assert every["graph_plain"].input_schema["properties"]["topic"] == {
+        "title": "Topic", "type": "string",
+    }  # fmt: skip
+    assert said(result)["output"]["draft"] == "about tea"
+    assert told == [(1, "write has ended")]
+    assert {exposed.name, app.name} == {"letters", "plain"}
+
+
+async def test_a_client_that_leaves_ends_the_graph(serve: Any, era: str) -> None:
+    app = endless()
+    store = Store.of(Project.find())
+    async with connected(serve(confirms=False), era) as client:
+        with anyio.move_on_after(1.5):
+            await client.call_tool("run_graph", {"graph": app.name, "input": {}})
+
+    with anyio.fail_after(10):
+        while True:
+            (found,) = store.executions().items
+            if found.status == "cancelled":
+                break
+            await anyio.to_thread.run_sync(store.wait_change, 0.1, store.data_version())
+
+
+async def test_what_clients_change_is_in_the_audit_log(serve: Any) -> None:
+    app = letters()
+    async with connected(serve(confirms=False), "2026") as client:
+        waiting = said(
+            await client.call_tool("run_graph", {"graph": app.name, "input": {"topic": "tea"}})
+        )
+        await client.call_tool(
+            "control_execution", {"execution_id": waiting["execution_id"], "action": "cancel"}
+        )
+
+    rows = [(row.actor, row.action, row.target) for row in audit.rows(Project.find())]
+
+    assert rows == [
+        ("client:host-token", "graph.run", "graph://letters"),
+        ("client:host-token", "execution.cancel", f"execution://{waiting['execution_id']}"),
+    ]
+
+
+async def test_a_host_that_only_answers_offers_no_tool_that_changes_anything(
+    url: str, era: str
+) -> None:
+    app = letters(expose=True)
+    async with connected(f"{url}/mcp", era) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        with pytest.raises(Exception, match="No tool"):
+            await client.call_tool("run_graph", {"graph": app.name, "input": {}})
+
+    assert len(names) == 7
+    assert not names & {"run_graph", "control_execution", "decide_plan", "graph_letters"}
+
+
+async def test_a_graph_of_another_file_is_loaded_from_it(serve: Any, project: Path) -> None:
+    (project / "there.py").write_text(
+        "from typing import TypedDict\nfrom inwit import END, START, StateGraph\n"
+        "class State(TypedDict, total=False):\n    n: int\n"
+        "graph = StateGraph(State)\ngraph.add_node('one', lambda state: {'n': 1})\n"
+        "graph.add_edge(START, 'one')\ngraph.add_edge('one', END)\n"
+        "app = graph.compile(name='there')\n"
+    )
+    await anyio.run_process([sys.executable, "-m", "inwit", "run", "there.py:app"], check=True)
+
+    async with connected(serve(confirms=False, graph_tools=True), "2026") as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("run_graph", {"graph": "there", "input": {}})
+
+    assert "graph_there" in names
+    assert said(result)["output"] == {"n": 1}
+
+
+async def test_a_graph_that_cannot_be_loaded_says_so(serve: Any) -> None:
+    app = plain()
+    await app.flush()
+    name, app = app.name, None  # type: ignore[assignment]
+    async with connected(serve(confirms=False), "2026") as client:
+        refused = await client.call_tool("run_graph", {"graph": name, "input": {"topic": "tea"}})
+
+    assert said(refused)["error"]["code"] == "request.graph_not_here"
+    assert "inwit serve FILE:GRAPH" in json.dumps(said(refused))
