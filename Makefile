@@ -44,6 +44,7 @@ bench: .venv-bench/.installed  ## the runtime beside other libraries, and answer
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/answers.py --stored 100000 --markdown docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/improve.py --visits 1000000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/context.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/server.py --markdown docs/benchmarks.md
 

@@ -27,6 +27,8 @@ from inwit.self_improve.window import Window, has_side_effects
 DETECTOR = "error_burst"
 TIMEOUTS = ("NodeTimeoutError",)
 LOOPS = ("GraphRecursionError",)
+NO_FAULT = ("UnknownToolError", "CancelledError", "Cancelled", "GraphInterrupt")
+"""A missing tool is looked at elsewhere; who is cancelled has not failed by itself."""
 _TRANSIENT = re.compile(
     r"connect|timeout|unavailable|ratelimit|toomanyrequests|temporar", re.IGNORECASE
 )
@@ -103,7 +105,7 @@ def _all_series(window: Window) -> Iterator[_Series]:
         key = (one.node, error_name(one.error.type))
         failures.setdefault(key, {})[one.execution.execution_id, one.visit] = one
     for (node, error), found in failures.items():
-        if error in TIMEOUTS or error in ("UnknownToolError", "Cancelled"):
+        if error in TIMEOUTS or error in NO_FAULT:
             continue  # other detectors look at these
         calls = window.by_node().get(node, [])
         flags = [_is_failed(call, found) for call in calls]

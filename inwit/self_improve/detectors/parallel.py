@@ -61,15 +61,18 @@ def serial_pairs(manifest: GraphManifest) -> Iterator[tuple[str, str]]:
     before: dict[str, set[str]] = {}
     after: dict[str, set[str]] = {}
     firm: set[tuple[str, str]] = set()
+    decided: set[str] = set()
     for edge in manifest.edges:
         before.setdefault(edge.target, set()).add(edge.source)
         after.setdefault(edge.source, set()).add(edge.target)
-        if not edge.is_conditional and not edge.joins:
+        if edge.is_conditional or edge.joins:
+            decided |= {edge.source, edge.target}
+        else:
             firm.add((edge.source, edge.target))
     for first, second in sorted(firm):
-        if START in (first, second) or END in (first, second) or first == second:
+        if START in (first, second) or END in (first, second) or {first, second} & decided:
             continue
-        if before[second] == {first} and after[first] == {second}:
+        if before[second] == {first} and after[first] == {second} and first != second:
             yield first, second
 
 
