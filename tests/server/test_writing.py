@@ -94,7 +94,7 @@ class Person:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
+    async def __call__(self, context: Any, params: Any) -> ElicitResult:
         self.asked.append(params.message)
         return self.answers.pop(0)
 
@@ -206,14 +206,14 @@ async def test_an_exposed_graph_is_a_tool_with_its_inputs_schema(serve: Any, era
     exposed, app = letters(expose=True), plain()
     told: list[tuple[float, str | None]] = []
 
-    async def progress(done: float, _total: float | None, message: str | None) -> None:
-        told.append((done, message))
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
 
     async with connected(serve(), era, Person(yes())) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     async with connected(serve(graph_tools=True), era, Person(yes())) as client:
         every = {tool.name: tool for tool in (await client.list_tools()).tools}
-        result = await client.call_tool("graph_plain", {"topic": "tea"}, progress_callback=progress)
+        result = await client.call_tool("graph_plain", {"topic": "tea"}, progress_callback=hear)
 
     assert "graph_letters" in tools
     assert "graph_plain" not in tools

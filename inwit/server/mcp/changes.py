@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from urllib.parse import quote
 
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ResourcesListChanged,
     ResourceUpdated,
     ServerEvent,
+    ToolsListChanged,
 )
 
 from inwit.errors import InwitError
 from inwit.events import Event, GraphRegistered, PlanChanged
+from inwit.introspection import app
 from inwit.server.host import Host
 from inwit.server.hub import Anew, Frame, Lost
 from inwit.server.mcp.resources import EXECUTION_TOPICS
@@ -64,7 +67,9 @@ def _told_by(item: Frame | Lost | Anew) -> list[ServerEvent]:
 def changes(event: Event) -> list[ServerEvent]:
     """Name the resources that an event changed."""
     if isinstance(event, GraphRegistered):
-        return [ResourcesListChanged(), ResourceUpdated(f"graph://{event.graph_name}/about")]
+        base = f"graph://{quote(event.graph_name, safe='')}"
+        updated = [ResourceUpdated(f"{base}/{topic}") for topic in app.TOPICS]
+        return [ResourcesListChanged(), ToolsListChanged(), *updated]
     if isinstance(event, PlanChanged):
         return [ResourceUpdated(f"plan://{event.plan_id}")]
     if not event.execution_id:
