@@ -87,7 +87,10 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """A group whose commands are modules of this package, imported when they are named."""
+    """A group whose commands are modules of this package, imported when they are named.
+
+    A module's command is its ``command`` unless ``module:name`` says another.
+    """
 
     modules: ClassVar[Mapping[str, str]] = {}
 
@@ -97,10 +100,10 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command and take the command out of it."""
-        module = self.modules.get(cmd_name)
-        if module is None:
+        if cmd_name not in self.modules:
             return None
-        found = getattr(import_module(f"inwit.cli.{module}"), "command")  # noqa: B009
+        module, _, name = self.modules[cmd_name].partition(":")
+        found = getattr(import_module(f"inwit.cli.{module}"), name or "command")
         assert isinstance(found, click.Command)
         return found
 

@@ -25,25 +25,49 @@ def _index() -> Any:
     return PackageIndex.of(Project.find())
 
 
-@command.command("search", example='inwit pkg search "answer questions over documents"')
-@click.argument("query")
+@command.command(
+    "search",
+    example='inwit pkg search "answer questions over documents"\n'
+    "inwit pkg search redis --registry ./lists --limit 5 --json",
+)
+@click.argument("query", required=False)
+@click.option(
+    "--registry", help="A folder that `inwit registry import` filled, or a registry's URL."
+)
 @click.option("--kind", help="Only packages of this kind.")
+@click.option("--capability", help="Only packages that provide this capability.")
+@click.option("--trust", help="Only packages of at least this level of trust.")
+@click.option("--licence", help="Only packages under this licence.")
+@click.option("--version", help='Only versions in this range, as ">=1,<2".')
+@click.option("--similar-to", metavar="ID", help="What is near to a package, instead of a query.")
+@click.option("--for-plan", metavar="ID", help="What may close the gap that a plan tells of.")
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
-def search(query: str, kind: str | None, limit: int, as_json: bool) -> None:
-    """Find packages by name or meaning."""
-    from inwit.cli import render
+def search(
+    query: str | None,
+    registry: str | None,
+    similar_to: str | None,
+    for_plan: str | None,
+    limit: int,
+    as_json: bool,
+    **filters: str | None,
+) -> None:
+    """Find packages by name, words and meaning; each result says why it was found."""
+    from inwit.cli import pkg_search, render
 
-    found = _index().search(query, kind=kind, limit=limit)
+    if sum(one is not None for one in (query, similar_to, for_plan)) != 1:
+        raise click.UsageError("Give a query, --similar-to ID or --for-plan ID.")
+    asked = pkg_search.Asked(query, similar_to, for_plan, limit, filters)
+    found = pkg_search.find(asked, registry)
     if as_json:
-        render.json({"packages": found, "total_count": len(found)})
+        render.json(found)
         return
     rows = [
-        (one.package.id, one.package.version, one.package.kind, f"{one.score:.2f}",
-         one.package.description)
-        for one in found
+        (one["id"], one["version"], one["kind"], f"{one['score']:.2f}", one["description"],
+         one["why"])
+        for one in found["results"]
     ]  # fmt: skip
     nothing = f"No package fits {query!r}. `inwit pkg list` shows all {len(_index())}; {_PLACES}"
-    columns = ("PACKAGE", "VERSION", "KIND", "SCORE", "DESCRIPTION")
+    columns = ("PACKAGE", "VERSION", "KIND", "SCORE", "DESCRIPTION", "WHY")
     render.table(columns, rows, nothing=render.plain(nothing))
 
 

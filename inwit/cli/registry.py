@@ -14,6 +14,8 @@ class Commands(LazyGroup):
     """Each command in a module of its own."""
 
     modules: ClassVar[Mapping[str, str]] = {
+        "import": "registry_import:import_",
+        "index": "registry_import:index",
         "serve": "registry_serve",
         "token": "registry_token",
         "keys": "registry_keys",

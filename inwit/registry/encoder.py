@@ -101,6 +101,9 @@ class OnnxEncoder:
         pieces = [self._tokenizer.encode(printable(text)).ids for text in texts]
         vectors = np.empty((len(pieces), self.dimension), dtype=np.float32)
         batches = list(_batches([len(ids) for ids in pieces]))
+        if len(batches) == 1:  # a query waits for no thread to start
+            vectors[batches[0]] = self._pass([pieces[row] for row in batches[0]])
+            return vectors
         with ThreadPoolExecutor(max(1, min(self._threads, len(batches)))) as pool:
             passes = pool.map(self._pass, ([pieces[row] for row in rows] for rows in batches))
             for rows, found in zip(batches, passes, strict=True):

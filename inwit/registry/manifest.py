@@ -44,7 +44,10 @@ Origin = Literal["shipped", "project", "user", "installed"]
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that was found. `id` is ``namespace/name``; `origin` says where it came from."""
+    """A package that was found. `id` is ``namespace/name``; `origin` says where it came from.
+
+    `level` says how far it is proved who made it; empty for one that lies here as its own source.
+    """
 
     id: str
     version: str
@@ -63,6 +66,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: dict[str, str | Dependency] = {}
     permissions: Permissions = Permissions()
     lineage: Lineage = Lineage()
+    level: str = ""
 
     @property
     def source(self) -> str:

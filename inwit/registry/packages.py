@@ -19,6 +19,7 @@ from inwit.registry.encoder import default_encoder
 from inwit.registry.loading import load_entry_point
 from inwit.registry.manifest import FILE_NAME, KINDS, Kind, Origin, Package, read_package
 from inwit.registry.search import Entry, HybridIndex
+from inwit.registry.search.filters import Filters, levels_up_to
 from inwit.runtime.project import Project, user_folder
 
 __all__ = ["KINDS", "Package", "PackageFault", "PackageIndex", "PackageMatch", "load"]
@@ -105,13 +106,22 @@ class PackageIndex:
             return named[0]
         raise UnknownPackageError(package_id, packages)
 
-    def search(self, query: str, kind: str | None = None, limit: int = 10) -> Matches:
+    def search(
+        self,
+        query: str,
+        kind: str | None = None,
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+    ) -> Matches:
         """The packages that a query names or describes, best first.
 
         Raises:
-            MalformedInputError: There is no such kind.
+            MalformedInputError: There is no such kind, level or range of versions.
         """
-        checked = _checked_kind(kind)
+        wanted = filters or Filters()
+        checked = _checked_kind(kind or wanted.kind)
+        fits = wanted.predicate()
         with self._lock:
             packages = self._current()
             if self._index is None:
@@ -120,8 +130,22 @@ class PackageIndex:
                 entries = [_entry(package) for package in packages.values()]
                 self._index = HybridIndex(entries, encoder=default_encoder(), folder=kept)
             index = self._index
-        matches = index.search(query, kind=checked, limit=limit)
-        return [PackageMatch(packages[match.id], match.score, match.why) for match in matches]
+        matches = index.search(query, kind=checked, limit=limit if filters is None else 1000)
+        found = (PackageMatch(packages[one.id], one.score, one.why) for one in matches)
+        return [one for one in found if fits(one.package) and _has(one.package, wanted)][:limit]
+
+    def similar(
+        self, package_id: str, *, filters: Filters | None = None, limit: int = 10
+    ) -> Matches:
+        """The other packages nearest in what they are for.
+
+        Raises:
+            UnknownPackageError: There is none of that id.
+        """
+        own = self.get(package_id)
+        text = f"{own.description} {', '.join(own.keywords)}"
+        found = self.search(text, limit=limit + 1, filters=filters)
+        return [one for one in found if one.package.id != own.id][:limit]
 
     def faults(self) -> tuple[PackageFault, ...]:
         """The folders that should hold a package and do not, and why."""
@@ -208,12 +232,23 @@ def shipped_folder() -> Path:
 def _entry(package: Package) -> Entry:
     """What a package is found by: all that it says of itself."""
     provided = [name for names in package.provides.values() for name in names]
+    provided += package.capabilities.provides
     # Words of the name stand in the text too: a package's name mostly says what it is for.
     text = (
         f"{package.description} {package.name.replace('-', ' ')} {package.kind.replace('-', ' ')}. "
         f"{', '.join(package.keywords)}. {' '.join(provided)}"
     )
     return Entry(id=package.id, name=package.name, text=text, kind=package.kind)
+
+
+def _has(package: Package, wanted: Filters) -> bool:
+    """Whether a package has the capability, licence and level that are asked for."""
+    given = (
+        (wanted.capability, package.capabilities.provides),
+        (wanted.licence, (package.licence,)),
+        (wanted.trust, levels_up_to(package.level)),
+    )
+    return all(one is None or one in had for one, had in given)
 
 
 def _checked_kind(kind: str | None) -> Kind | None:

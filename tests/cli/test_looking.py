@@ -163,7 +163,7 @@ def test_packages_are_listed_and_found(inwit) -> None:
     found = inwit("pkg", "search", "retrieval augmented generation over documents", "--json").json
 
     assert len(listed) >= 8
-    assert found["packages"][0]["package"]["id"] == "inwit/rag"
+    assert found["results"][0]["id"] == "inwit/rag"
     assert inwit("pkg", "info", listed[0]["id"], "--json").json["id"] == listed[0]["id"]
 
 

@@ -44,7 +44,7 @@ class Words:
 
         self._library: Any = tantivy
         self._count = len(entries)
-        self._analyzer = _analyzer(tantivy)
+        self._analyzer = analyzer(tantivy)
         self._schema = _schema(tantivy)
         self._index = self._in_memory(entries) if folder is None else self._kept(entries, folder)
         self._searcher = self._index.searcher()
@@ -81,7 +81,7 @@ class Words:
 
     def shared(self, query: str, entry: Entry) -> list[str]:
         """The query's own words whose stems an entry holds."""
-        held = set(self._analyzer.analyze(_spread(_writable(f"{entry.name} {entry.text}"))))
+        held = set(self._analyzer.analyze(spread(writable(f"{entry.name} {entry.text}"))))
         words = re.findall(r"\w+", query[:4000])
         return [word for word in dict.fromkeys(words) if held & set(self._analyzer.analyze(word))]
 
@@ -137,8 +137,8 @@ class Words:
         )
         for row, entry in enumerate(entries):
             document = self._library.Document()
-            document.add_text("name", _spread(_writable(entry.name)))
-            document.add_text("text", _spread(_writable(entry.text)))
+            document.add_text("name", spread(writable(entry.name)))
+            document.add_text("text", spread(writable(entry.text)))
             document.add_text("kind", entry.kind)
             # Given to Document(...) or as an unsigned field, an int panics tantivy's writer.
             document.add_integer("row", row)
@@ -149,18 +149,18 @@ class Words:
         return index
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """Replace what UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _spread(text: str) -> str:
+def spread(text: str) -> str:
     """Add the parts of CamelCase words, so that they are found by each."""
     parts = [word for word in re.findall(r"\w+", text) if _CAMEL.search(word)]
     return f"{text} {' '.join(_CAMEL.sub(' ', word) for word in parts)}" if parts else text
 
 
-def _analyzer(tantivy: Any) -> Any:
+def analyzer(tantivy: Any) -> Any:
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     for step in (
         tantivy.Filter.remove_long(60),
