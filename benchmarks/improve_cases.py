@@ -9,6 +9,7 @@ from typing import Any
 
 import improve_shapes as shapes
 from improve_graphs import Plan, PlantedError, Shape, node_of
+from improve_model import serving
 from improve_traffic import Change, Given, plans, run, usual_input
 
 from inwit import END
@@ -274,6 +275,98 @@ def absent_tool(dice: random.Random, traffic: str) -> Planted:
     return Planted(truth=_truth("missing_tool", shape.nodes[1]), graph=shape.name)
 
 
+_ASK = """\
+for asked in plan.get().ask["calls"]:
+    await ctx.llm(asked["messages"], base_url=plan.get().ask["url"], api_key="k", **asked["more"])"""
+_SYSTEM = "You answer from the notes. " * 120
+
+
+def _asking(dice: random.Random, at: int, **more: Any) -> Shape:
+    """A chain of four, one of whose nodes asks a model."""
+    return shapes.chain(dice, number=4, bodies={at: _ASK}, params={at: ", ctx"}, **more)
+
+
+def _with_model(shape: Shape, dice: random.Random, change: Change) -> None:
+    with serving() as url:
+
+        def asked(one: Plan, at: int) -> None:
+            one.ask = {"url": url, "calls": []}
+            change(one, at)
+
+        _go(shape, dice, "steady", asked, number=120)
+
+
+def _call(*texts: str, model: str = "gpt-4o-mini", **more: Any) -> dict[str, Any]:
+    roles = ("system", "user", "assistant", "user", "assistant")
+    messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
+    return {"messages": messages, "more": {"model": model, **more}}
+
+
+def resent(dice: random.Random, traffic: str) -> Planted:
+    """A model is sent the same long beginning with each call, and nothing is kept of it."""
+    shape = _asking(dice, 1)
+
+    def change(one: Plan, at: int) -> None:
+        one.ask["calls"] = [_call(_SYSTEM, f"question {at}")]
+
+    _with_model(shape, dice, change)
+    return Planted(truth=_truth("prompt_resent", shape.nodes[1]), is_plan=True, graph=shape.name)
+
+
+def unread(dice: random.Random, traffic: str) -> Planted:
+    """A model writes what no node reads."""
+    shape = shapes.serial(dice, unread=_ASK)
+
+    def change(one: Plan, at: int) -> None:
+        one.ask["calls"] = [_call("Be short.", f"question {at} " * 20)]
+
+    _with_model(shape, dice, change)
+    also = frozenset(("serial_steps",))
+    return Planted(
+        truth=_truth("unread_output", shape.twins[0]), is_plan=True, graph=shape.name, also=also
+    )
+
+
+def mended(dice: random.Random, traffic: str) -> Planted:
+    """A model is told the same thing after its first answer, time after time."""
+    shape = _asking(dice, 2)
+
+    def change(one: Plan, at: int) -> None:
+        asked = f"question {at}"
+        one.ask["calls"] = [_call("Be short.", asked)]
+        if one.dice.random() < 0.6:
+            one.ask["calls"].append(
+                _call("Be short.", asked, "answer to 2", "Answer with JSON only.")
+            )
+
+    _with_model(shape, dice, change)
+    return Planted(truth=_truth("prompt_workaround", shape.nodes[2]), graph=shape.name)
+
+
+def dearer(dice: random.Random, traffic: str) -> Planted:
+    """A dear model is asked what a cheap one, asked the same now and then, answers as well."""
+    shape = _asking(dice, 1)
+
+    def change(one: Plan, at: int) -> None:
+        one.ask["calls"] = [_call("Be short.", f"question {at}", model="gpt-4o")]
+        if at % 3 == 0:
+            one.ask["calls"].append(_call("Be short.", f"question {at}", model="gpt-4o-mini"))
+
+    _with_model(shape, dice, change)
+    return Planted(truth=_truth("dearer_model", shape.nodes[1]), is_plan=True, graph=shape.name)
+
+
+def talking(dice: random.Random, traffic: str) -> Planted:
+    """A model is asked something else each time, and each answer is read."""
+    shape = _asking(dice, dice.choice((0, 1, 2)))
+
+    def change(one: Plan, at: int) -> None:
+        one.ask["calls"] = [_call(f"Notes {at}: " + "x" * 3000, f"question {at}")]
+
+    _with_model(shape, dice, change)
+    return Planted(graph=shape.name)
+
+
 # Traps: there is something to see, and another thing to say of it, or nothing.
 
 
@@ -350,9 +443,10 @@ FAULTS: dict[str, Family] = {
     "errors for one tenant": failing_for_one, "retry storm": storm, "loop in vain": idle_loop,
     "repeated calls": repeated, "serial steps": serial, "schema drift, errors after it": other_form,
     "time-out too tight": tight, "input drift": longer_texts, "quality drift": worse, "dead way": dead_way,
-    "missing tool": absent_tool, "two slow nodes, one cause": together,
+    "missing tool": absent_tool, "answers unread": unread, "prompt sent again": resent,
+    "prompt mended each time": mended, "model dearer than needed": dearer, "two slow nodes, one cause": together,
 }  # fmt: skip
 TRAPS: dict[str, Family] = {
     "load on all nodes": load, "longer inputs, longer work": longer_work,
-    "parallel candidates, one key": one_key, "repeats with differing outputs": differing, "30 executions": few,
+    "parallel candidates, one key": one_key, "repeats with differing outputs": differing, "model calls as they should be": talking, "30 executions": few,
 }  # fmt: skip

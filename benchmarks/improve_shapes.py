@@ -178,15 +178,16 @@ def keeping(dice: random.Random) -> Shape:
     return chain(dice, policies={1: {"cache_policy": CachePolicy()}})
 
 
-def serial(dice: random.Random, *, shares_key: bool = False) -> Shape:
+def serial(dice: random.Random, *, shares_key: bool = False, unread: str = "") -> Shape:
     """A chain of four, the third of which needs nothing of the second."""
     nodes = names(dice, 4)
     first, one, two, last = nodes
     graph = StateGraph(State)
     graph.add_node(first, node_of(first, ["text"], ["k0"]))
-    graph.add_node(one, node_of(one, ["k0"], ["k1"]))
+    more = ", ctx" if unread else ""
+    graph.add_node(one, node_of(one, ["k0"], ["k1"], body=unread, more=more))
     graph.add_node(two, node_of(two, ["k0"], ["k1" if shares_key else "k2"]))
-    graph.add_node(last, node_of(last, ["k1", "k2"], ["k3"]))
+    graph.add_node(last, node_of(last, ["k2"] if unread else ["k1", "k2"], ["k3"]))
     for a, b in zip([START, *nodes], [*nodes, END], strict=True):
         graph.add_edge(a, b)
     return Shape(
