@@ -221,12 +221,12 @@ def test_targets_that_a_snapshot_knew_may_not_vanish_from_it(
 def test_an_expired_role_is_refused_so_that_nothing_can_be_frozen(
     repository: Simulator, client: Client, role: str
 ) -> None:
-    held: Metadata[Any] = {
+    roles: dict[str, Metadata[Any]] = {
         "timestamp": repository.timestamp,
         "snapshot": repository.snapshot,
         "targets": repository.targets["targets"],
-    }[role]
-    held.signed.expires = PAST
+    }
+    roles[role].signed.expires = PAST
     repository.publish("targets")
 
     assert client.refresh() == 1
