@@ -159,8 +159,11 @@ def _scored(
     for one in seen:
         usage = float(catalogue.priors[one.row]) ** 0.5
         brevity = float(catalogue.brevity[one.row])
-        cosine = one.cosine or 0.0
-        near = min(1.0, max(0.0, (cosine - weights.low) / (weights.high - weights.low)))
+        if one.cosine is None:  # it has no vector yet: its words stand in
+            near = one.words
+        else:
+            near = (one.cosine - weights.low) / (weights.high - weights.low)
+        near = min(1.0, max(0.0, near))
         mixed = (
             weights.words * one.words
             + weights.meaning * near
