@@ -23,7 +23,7 @@ from inwit.errors import (
     UnknownUriError,
 )
 from inwit.ids import check_id
-from inwit.introspection import finding
+from inwit.introspection import asked_questions, finding
 from inwit.introspection.analyses import (
     ami,
     history,
@@ -159,7 +159,9 @@ class Introspector:
             self.answer(query, reading.probability)
             for query, reading in zip(queries, readings, strict=True)
         ]
-        return joined(answers, queries, routing)
+        answer = joined(answers, queries, routing)
+        asked_questions.note(self.store, question, answer, graph or self.graph)
+        return answer
 
     def route(self, question: str) -> Routing:
         """Read a question: its level, its intent and what it names."""

@@ -25,7 +25,16 @@ import msgspec
 from inwit import events as event_records
 from inwit import plans as plan_records
 from inwit.errors import InwitError, StoreError, UnknownUriError
-from inwit.introspection import app, live, network, plan_rows, platform, prometheus, quotes
+from inwit.introspection import (
+    app,
+    asked_questions,
+    live,
+    network,
+    plan_rows,
+    platform,
+    prometheus,
+    quotes,
+)
 from inwit.introspection.claims import count, duration, short
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
@@ -65,6 +74,7 @@ class Resolver:
             "plan": self._plan,
             "package": self._package,
             "platform": self._platform,
+            asked_questions.SCHEME: lambda path: asked_questions.resolved(store, path),
             prometheus.SCHEME: lambda path: prometheus.resolved(project, path),
         }
 
