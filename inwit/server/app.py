@@ -39,6 +39,7 @@ EXECUTION_EVENTS = "/mcp/live/executions/{id}/events"
 ALL = (*ENDPOINTS, *health.ENDPOINTS)
 STREAM = "text/event-stream"
 ANSWERS = Offers()
+METADATA_PATHS = (METADATA, METADATA + "/mcp")
 RETRY_MS = 500
 """How soon a client of 2025 asks again for a stream that broke off."""
 OTHERS = {
@@ -110,7 +111,7 @@ def create_app(
     known = None if hosts is None else frozenset(name.lower() for name in hosts)
     posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
     app = Starlette(
-        routes=[*_routes(host, spliced.routes), *_metadata(door)],
+        routes=[*_routes(host, spliced.routes, door), *_metadata(door)],
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
@@ -134,7 +135,7 @@ def create_app(
     return app
 
 
-def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
+def _routes(host: Host, spliced: list[BaseRoute], door: Entrance) -> list[BaseRoute]:
     return [
         *(endpoint.route(host) for endpoint in ALL if "{" not in endpoint.path),
         Route(EVENTS, partial(sse.every_execution, host), methods=["GET"]),
@@ -142,7 +143,7 @@ def _routes(host: Host, spliced: list[BaseRoute]) -> list[BaseRoute]:
         *packages_files.routes(host),
         *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
         Route("/metrics", partial(_metrics, host), methods=["GET"]),
-        Route("/openapi.json", _document(), methods=["GET"]),
+        Route("/openapi.json", _document(door), methods=["GET"]),
         *spliced,
         *later.routes(),
     ]
@@ -157,7 +158,7 @@ def _metadata(door: Entrance) -> list[Route]:
     def metadata(_request: Request) -> Response:
         return Response(body, media_type="application/json")
 
-    return [Route(path, metadata, methods=["GET"]) for path in (METADATA, METADATA + "/mcp")]
+    return [Route(path, metadata, methods=["GET"]) for path in METADATA_PATHS]
 
 
 def _takes_body(posted: Iterable[BaseRoute], scope: Scope) -> bool:
@@ -172,8 +173,13 @@ async def _metrics(host: Host, _request: Request) -> Response:
     return Response(written, media_type=metrics.MEDIA_TYPE)
 
 
-def _document() -> Callable[[Request], Response]:
-    body = msgspec.json.encode(openapi.document(ALL, OTHERS, installed_version()))
+def _document(door: Entrance) -> Callable[[Request], Response]:
+    issuing = {
+        path: {"get": openapi.operation("Who issues tokens for this host.", "application/json")}
+        for path in (METADATA_PATHS if door.metadata else ())
+    }
+    described = openapi.document(ALL, {**OTHERS, **issuing}, installed_version())
+    body = msgspec.json.encode(described)
 
     def document(_request: Request) -> Response:
         return Response(body, media_type="application/json")

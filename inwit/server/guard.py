@@ -136,7 +136,7 @@ class Guard:
         except InwitError as error:
             if scope.get("inwit.handed_on"):
                 raise
-            if not scope.get("inwit.is_late"):
+            if not (scope.get("inwit.is_late") or scope.get("inwit.is_read")):
                 await _discard(scope, receive)
             closing = {"Connection": "close"} if scope.get("inwit.is_late") else {}
             headers = {**self._headers(error), **closing}
@@ -144,6 +144,7 @@ class Guard:
 
     async def _admitted(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(scope, receive)
+        scope["inwit.is_read"] = True
         if body is None:
             return
         if not _is_open(scope):
