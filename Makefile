@@ -32,8 +32,9 @@ pytest: .venv/.installed-test
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py
 
-conformance: .venv/.installed-test .conformance/.installed  ## the official suite of the Model Context Protocol, and its inspector
+conformance: .venv/.installed-test .conformance/.installed  ## the official suites of the Model Context Protocol, with its inspector, and of TUF
 	$(BIN)/python -m tests.conformance.run
+	$(BIN)/python -m tests.conformance.run_tuf
 
 bundle: .conformance/.installed  ## dist/inwit.mcpb, which clients install by one click
 	@mkdir -p dist
@@ -83,4 +84,4 @@ soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten t
 	@touch $@
 
 clean:
-	rm -rf .conformance .venv .venv-parity .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .conformance .tuf-conformance .venv .venv-parity .venv-bench .mypy_cache .ruff_cache .pytest_cache

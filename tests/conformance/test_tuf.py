@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,63 @@ def test_an_invalid_first_root_is_not_trusted(repository: Simulator, client: Cli
     data = sign(repository.root, [CryptoSigner.generate_ed25519()])
 
     assert client.init(data) == 1
+
+
+def test_a_download_refreshes_first(repository: Simulator, client: Client) -> None:
+    assert client.download("nowhere") == 1
+    assert [client.version(role) for role in ("root", *TOP)] == [1, 1, 1, 1]
+
+
+def test_without_a_root_nothing_is_asked(repository: Simulator, tmp_path: Path) -> None:
+    with repository.running() as url:
+        client = Client(url, tmp_path / "other", in_process)
+        assert client.init(b'{"signed": {}, "signatures": []}') == 1
+        assert client.refresh() == 1
+
+    assert repository.asked == []
+
+
+def test_fields_that_are_not_known_are_kept_under_the_signature(
+    repository: Simulator, client: Client
+) -> None:
+    signed = repository.root.signed
+    signed.unrecognized_fields["more"] = {"a": [1, "ü"]}
+    signed.roles["root"].unrecognized_fields["more"] = "value"
+    repository.next_root()
+
+    assert client.refresh() == 0
+    assert client.version("root") == 2
+
+
+@pytest.mark.parametrize(
+    "make", [CryptoSigner.generate_ecdsa, CryptoSigner.generate_rsa, CryptoSigner.generate_ed25519]
+)
+def test_keys_of_every_usual_kind_are_verified(
+    repository: Simulator, client: Client, make: Callable[[], CryptoSigner]
+) -> None:
+    signer = make()
+    repository.root.signed.add_key(signer.public_key, "timestamp")
+    for old in repository.signers["timestamp"]:
+        repository.root.signed.revoke_key(old.public_key.keyid, "timestamp")
+    repository.next_root()
+    assert client.refresh() == 1
+
+    repository.signers["timestamp"] = [signer]
+    repository.publish("targets")
+    assert client.refresh() == 0
+
+
+def test_a_timestamp_of_the_same_version_changes_nothing(
+    repository: Simulator, client: Client
+) -> None:
+    client.refresh()
+    trusted = (client.metadata / "timestamp.json").read_bytes()
+    repository.timestamp.signed.snapshot_meta.version = 100
+    repository.publish_timestamp()
+
+    client.refresh()
+
+    assert (client.metadata / "timestamp.json").read_bytes() == trusted
 
 
 def test_roots_are_followed_one_by_one(repository: Simulator, client: Client) -> None:
