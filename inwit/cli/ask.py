@@ -41,6 +41,12 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
                 help="Try a what-if: run nodes that are declared pure again, with the change.",
             ),
             click.option(
+                "--conversation",
+                "conversation_id",
+                metavar="ID",
+                help='Go on with this conversation, so that "and before?" is understood.',
+            ),
+            click.option(
                 "--propose",
                 type=click.IntRange(1),
                 metavar="N",
@@ -56,6 +62,7 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
 def put(
     question: tuple[str, ...], *, level: Any, graph: str | None, execution_id: str | None,
     verify: bool, propose: int | None, as_json: bool, peers: tuple[str, ...] = (),
+    conversation_id: str | None = None,
 ) -> None:  # fmt: skip
     """Ask the project of the working directory and print the answer."""
     from inwit import answers
@@ -68,8 +75,9 @@ def put(
         _put_to_peers(project, " ".join(question), peers, level, graph, as_json=as_json)
         return
     found = Introspector.of(project, graph=graph, code=partial(code, project)).ask(
-        " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify
-    )
+        " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify,
+        conversation_id=conversation_id,
+    )  # fmt: skip
     plan = None if propose is None else _proposed(project, found, propose)
     if as_json:
         render.json(answers.to_json(found) | ({"plan": plan.id} if plan else {}))

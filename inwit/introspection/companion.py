@@ -80,11 +80,14 @@ class Introspection:
 
 def ask(
     project: Project, question: str, *, graph: str | None = None, level: str | None = None,
-    execution_id: str | None = None, verify: bool = False,
+    execution_id: str | None = None, verify: bool = False, conversation_id: str | None = None,
 ) -> Answer:  # fmt: skip
     """Answer a question; `graph` is the one that is meant where the question names none."""
     introspector = Introspector.of(project, graph=graph)
-    return introspector.ask(question, level=level, execution_id=execution_id, verify=verify)
+    return introspector.ask(
+        question, level=level, execution_id=execution_id, verify=verify,
+        conversation_id=conversation_id,
+    )  # fmt: skip
 
 
 def introspect(app: Answering) -> Introspection:

@@ -40,6 +40,7 @@ from inwit.introspection.analyses import (
     why,
 )
 from inwit.introspection.claims import Draft
+from inwit.introspection.conversations import Conversation
 from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups
 from inwit.introspection.joining import EVIDENCE_MOST, joined
@@ -124,20 +125,23 @@ class Introspector:
         graph: str | None = None,
         execution_id: str | None = None,
         verify: bool = False,
+        conversation_id: str | None = None,
     ) -> Answer:
         """Answer a question from the record, the manifests and the installed package.
 
         `level`, `graph` and `execution_id` narrow it; none is needed. What was recorded before
         the call is seen. With `verify` a what-if is tried too: nodes that are declared pure run
-        again on recorded inputs, with the change and without it; no other node runs.
+        again on recorded inputs, with the change and without it; no other node runs. Questions of
+        one `conversation_id` may lean on the one before ("and the time before?").
 
         Raises:
             MalformedInputError: The question is empty, or the level is none.
             TooLargeError: The question is over 16 KiB.
             UnknownGraphError: `graph` names none.
             UnknownExecutionError: `execution_id` names none.
+            MalformedIdError: `execution_id` or `conversation_id` is no id.
         """
-        question = checked(question)
+        asked = question = checked(question)
         wanted = level_of(level)
         self._flush()
         if graph is not None:
@@ -145,6 +149,9 @@ class Introspector:
         if execution_id is not None:
             check_id("execution", execution_id)
             execution_id = self.store.execution(execution_id).execution_id
+        talk = Conversation(self.store, conversation_id) if conversation_id is not None else None
+        if talk is not None:
+            question = talk.complete(question, self.route)
         routing = read(question, self.route, self.project)
         readings = readings_of(question, routing, wanted)
         queries = [
@@ -161,7 +168,7 @@ class Introspector:
         ]
         answer = joined(answers, queries, routing)
         asked_questions.note(self.store, question, answer, graph or self.graph)
-        return answer
+        return answer if talk is None else talk.keep(asked, question, routing, answer)
 
     def route(self, question: str) -> Routing:
         """Read a question: its level, its intent and what it names."""

@@ -30,26 +30,30 @@ class Answering:
 
     def ask(
         self, question: str, *, level: str | None = None, execution_id: str | None = None,
-        verify: bool = False,
+        verify: bool = False, conversation_id: str | None = None,
     ) -> Answer:  # fmt: skip
         """Ask about this graph, its executions, the platform or the network, in plain language.
 
         What happened before the question is seen by it. With `verify` a what-if is really tried,
-        by running nodes that are declared pure again on recorded inputs.
+        by running nodes that are declared pure again on recorded inputs. Questions of one
+        `conversation_id` may lean on the one before ("and the time before?").
         """
         return companion.introspection().ask(
             self.project, question, graph=self.name, level=level, execution_id=execution_id,
-            verify=verify,
+            verify=verify, conversation_id=conversation_id,
         )  # fmt: skip
 
     async def aask(
         self, question: str, *, level: str | None = None, execution_id: str | None = None,
-        verify: bool = False,
+        verify: bool = False, conversation_id: str | None = None,
     ) -> Answer:  # fmt: skip
         """Ask without holding the event loop; see `ask`."""
         return await asyncio.to_thread(
-            lambda: self.ask(question, level=level, execution_id=execution_id, verify=verify)
-        )
+            lambda: self.ask(
+                question, level=level, execution_id=execution_id, verify=verify,
+                conversation_id=conversation_id,
+            )
+        )  # fmt: skip
 
     def introspect(self) -> Any:
         """Facts of this graph: ``.architecture()``, ``.capabilities()``, ``.nodes()`` and more."""

@@ -38,6 +38,7 @@ class Companion(Protocol):
         level: str | None = None,
         execution_id: str | None = None,
         verify: bool = False,
+        conversation_id: str | None = None,
     ) -> Answer: ...
 
     def introspect(self, app: Answering) -> Any:

@@ -51,11 +51,12 @@ class OpenProject:
         level: str | None = None,
         execution_id: str | None = None,
         verify: bool = False,
+        conversation_id: str | None = None,
     ) -> Answer:
         """Ask in plain language; see `CompiledGraph.ask`."""
         return companion.introspection().ask(
             self._project, question, graph=graph, level=level, execution_id=execution_id,
-            verify=verify,
+            verify=verify, conversation_id=conversation_id,
         )  # fmt: skip
 
     def resolve(self, uri: str) -> Any:
@@ -75,11 +76,13 @@ def ask(
     level: str | None = None,
     execution_id: str | None = None,
     verify: bool = False,
+    conversation_id: str | None = None,
 ) -> Answer:
     """Ask the project of the working directory."""
     return project().ask(
-        question, graph=graph, level=level, execution_id=execution_id, verify=verify
-    )
+        question, graph=graph, level=level, execution_id=execution_id, verify=verify,
+        conversation_id=conversation_id,
+    )  # fmt: skip
 
 
 def handle_help(app: CompiledGraph[Any], argv: list[str] | None = None) -> bool:

@@ -35,8 +35,9 @@ def _ask(host: Host, asked: Asked) -> dict[str, Any]:
     if is_tried:
         auth.current().require(auth.RUN)  # nodes run, though only those declared pure
     answer = host.introspector.ask(
-        question, level=level, graph=graph, execution_id=execution_id, verify=is_tried
-    )
+        question, level=level, graph=graph, execution_id=execution_id, verify=is_tried,
+        conversation_id=asked.text("conversation_id"),
+    )  # fmt: skip
     return answers.to_json(answer)
 
 
@@ -59,7 +60,7 @@ ENDPOINTS = (
         summary="Answer a question, with the evidence of the answer.",
         answer=_ask,
         fields=ANSWER,
-        query=("q", "level", "graph", "execution_id", "verify"),
+        query=("q", "level", "graph", "execution_id", "verify", "conversation_id"),
     ),
     Endpoint(
         path="/mcp/introspect",
@@ -69,7 +70,8 @@ ENDPOINTS = (
         method="POST",
         takes=record(
             {"question": STRING},
-            {"level": STRING, "graph": STRING, "execution_id": STRING, "verify": BOOLEAN},
+            {"level": STRING, "graph": STRING, "execution_id": STRING, "verify": BOOLEAN}
+            | {"conversation_id": STRING},
         ),
     ),
 )
