@@ -135,8 +135,9 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
     if left in _CALLED or (right in nouns and not hard):
         return True
     if left in nouns:
-        # "the node is slow" and "which node failed" go on with a verb.
-        return not hard or not any(word in _VERBS for word in span.spelt)
+        # "the node is slow" and "which node failed" go on with a verb; "what is the node fail" has it.
+        is_verb = any(word in _VERBS for word in span.spelt)
+        return not hard or not is_verb or _has_its_verb(span)
     if not (left + right).isascii():
         return True  # Beside another alphabet an English word is a name.
     if hard:
@@ -170,6 +171,12 @@ def _is_called(kind: EntityKind, span: Span) -> bool:
     # "did why fail" and "did state run" are no English unless `why` and `state` are names.
     bare = all(word in _GLUE or word in _COUNTABLE for word in span.spelt)
     return bare and span.left in _DOING and (not span.right or span.right in _PREDICATES)
+
+
+def _has_its_verb(span: Span) -> bool:
+    """Whether "what is the node" comes before, so that what follows can only be its name."""
+    before = [span.before(distance) for distance in (2, 3, 4)]
+    return before[0] in _ARTICLES and before[1] in ("is", "was") and before[2] in ("what", "how")
 
 
 def _is_bare(span: Span) -> bool:
