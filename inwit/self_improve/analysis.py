@@ -9,9 +9,10 @@ import msgspec
 
 from inwit.answers import Evidence
 from inwit.errors import UnknownExecutionError, UnknownUriError
-from inwit.introspection import quotes
+from inwit.introspection import asked_questions, quotes
 from inwit.self_improve.entering import enter, make_plan
-from inwit.self_improve.examining import Pair, examine
+from inwit.self_improve.examining import DETECTORS, Pair, examine
+from inwit.self_improve.filling import with_packages
 from inwit.self_improve.findings import Thresholds
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.reading import graph_names, read_windows
@@ -37,7 +38,9 @@ def analyze(
         UnknownGraphError: Nothing of that name was ever registered or executed.
     """
     pairs = windows(store, graph, window)
-    report = quoted(store, examine(pairs, thresholds or Thresholds(), window=window))
+    questions = asked_questions.newest(store) if graph is None else ()
+    report = examine(pairs, thresholds or Thresholds(), window=window, questions=questions)
+    report = with_packages(store.project, quoted(store, report))
     return enter(PlanBook.of(store), report)
 
 
@@ -62,6 +65,9 @@ def quoted(store: Store, report: Report) -> Report:
     """
 
     def again(one: Evidence) -> Iterator[Evidence]:
+        if not one.uri.startswith("execution://"):
+            yield one
+            return
         execution_id, _, seq = one.uri.removeprefix("execution://").split("/")
         try:
             event = store.event(execution_id, int(seq))

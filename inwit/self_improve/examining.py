@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from inwit.introspection.asked_questions import AskedQuestion
 from inwit.self_improve import latency, repeats, retries, stats
 from inwit.self_improve.detectors import (
     drift,
@@ -20,6 +21,7 @@ from inwit.self_improve.detectors import (
     tokens,
     unused,
 )
+from inwit.self_improve.detectors import questions as unanswered
 from inwit.self_improve.findings import Finding, Lack, Look, Seen, Thresholds
 from inwit.self_improve.joining import join
 from inwit.self_improve.report import LookedAt, Report
@@ -42,6 +44,10 @@ DETECTORS: dict[str, Detector] = {
     drift.QUALITY: drift.detect_quality,
     f"{gaps.MISSING}, {gaps.WORKAROUND}": gaps.detect,
 }
+NAMES: tuple[str, ...] = (
+    *(name for names in DETECTORS for name in names.split(", ")), unanswered.DETECTOR,
+)  # fmt: skip
+"""Every kind of finding."""
 
 
 class Tally:
@@ -71,15 +77,21 @@ class Tally:
             graphs=tuple(self.graphs), versions=tuple(self.versions), executions=self.executions,
             visits=self.visits, unfinished_visits=self.unfinished, nodes=len(self._nodes),
             outer_calls=self.outer_calls, tests=tests, window=window,
-            detectors=tuple(name for names in DETECTORS for name in names.split(", ")),
+            detectors=NAMES,
             thresholds=limits,
         )  # fmt: skip
 
 
-def examine(pairs: Iterable[Pair], thresholds: Thresholds, *, window: int = 0) -> Report:
+def examine(
+    pairs: Iterable[Pair],
+    thresholds: Thresholds,
+    *,
+    window: int = 0,
+    questions: Sequence[AskedQuestion] = (),
+) -> Report:
     """Run every detector over windows and their baselines: a pure function, nothing is entered.
 
-    `pairs` may be a generator: a window is not needed any more when the next one is asked for.
+    `questions` are those that were asked, oldest first. `pairs` may be a generator: a window is not needed any more when the next one is asked for.
     """
     tally, looks, parts = Tally(), list[Look](), list[Seen]()
     for new, old in pairs:
@@ -88,6 +100,7 @@ def examine(pairs: Iterable[Pair], thresholds: Thresholds, *, window: int = 0) -
             seen = detect(new, old, thresholds)
             looks.extend(_placed(look, new) for look in seen.looks)
             parts.append(msgspec.structs.replace(seen, looks=()))
+    looks.extend(unanswered.detect(questions).looks)
     sure, unsure = _judge(looks, thresholds)
     kept, explained = join(sure)
     held = [one for part in parts for one in part.held]

@@ -36,7 +36,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     unused_share_floor: float = 0.05
     unused_plan_min: int = 1000
     """Something that is never used is shown from 200 on; to take it away is proposed from 1,000 on."""
-    parallel_min: int = 20
+    parallel_min: int = 40
     parallel_floor_ms: float = 1.0
     parallel_share_floor: float = 0.05
     drift_least: float = 0.2

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from inwit.runtime.store import Store
 
 _PAGE = 200
+RECENT = 100
+"""The newest executions that tell which versions run."""
+RUNS = 0.2
+"""The share of them that a version has while it runs."""
 
 
 def graph_names(store: Store) -> list[str]:
@@ -29,15 +33,27 @@ def graph_names(store: Store) -> list[str]:
 def read_windows(store: Store, graph: str, executions: int) -> tuple[Window | None, Window | None]:
     """Read the newest executions of a graph's newest version, and of the version before.
 
-    The version before is the one whose execution came last among the others.
+    While two versions run, the newer one is that which was registered last. The version before is
+    the one whose execution came last among the others.
     """
-    newest = _newest(store, graph, None, 1)
-    if not newest:
+    recent = _newest(store, graph, None, RECENT)
+    if not recent:
         return None, None
-    version = newest[0].graph_version
+    version = _version_of(store, graph, [one.graph_version for one in recent])
     before = _another_version(store, graph, version)
     window = _window(store, graph, version, executions)
     return window, _window(store, graph, before, executions) if before else None
+
+
+def _version_of(store: Store, graph: str, recent: list[str]) -> str:
+    """Of the versions that run, the one registered last; one of a few executions is on its way out."""
+    running = {one for one in recent if recent.count(one) >= RUNS * len(recent)} or {recent[0]}
+    if len(running) > 1:
+        known = store.graphs(name=graph, all_versions=True)
+        dated = [(one.registered_at, one.version) for one in known if one.version in running]
+        if dated:
+            return max(dated)[1]
+    return recent[0] if recent[0] in running else max(running, key=recent.count)
 
 
 def _another_version(store: Store, graph: str, version: str) -> str | None:

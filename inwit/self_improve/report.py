@@ -91,6 +91,8 @@ def _findings(report: Report) -> Iterator[str]:
         )
         for evidence in finding.evidence:
             yield f"  - {escape(evidence.uri)}: {escape(evidence.quote)}"
+        for symptom in finding.symptoms:
+            yield f"  - follows from it: {escape(symptom.statement)} ({escape(symptom.reason)})"
         for limit in finding.limits:
             yield f"  - {escape(limit)}"
 
