@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from inwit.events import Event
@@ -105,6 +106,14 @@ class Host:
         if action not in caller.scopes:
             return False
         return not caller.is_tenant or graph in self._tenants.allowed(caller, action)
+
+    def own(self, name: str | None) -> str | None:
+        """A handle that clients choose, such as a conversation's, as this caller's own."""
+        caller = self.caller
+        if name is None or not caller.is_tenant:
+            return name
+        who = f"{caller.issuer}\0{caller.id}\0{caller.organisation}".encode("utf-8", "replace")
+        return f"{blake2b(who, digest_size=10).hexdigest()}.{name}"
 
     def claim(self, execution_id: str) -> None:
         """Say that an execution was begun for the caller: others' tenants do not see it."""

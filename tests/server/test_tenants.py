@@ -263,6 +263,20 @@ def test_a_host_that_does_not_know_who_asks_shows_nothing(two: Two) -> None:
         assert len(host.store.executions().items) == 2
 
 
+def test_a_conversation_is_its_callers_alone(two: Two) -> None:
+    host = Host(Project.find(), has_tenants=True)
+    names = set()
+    for caller in (ADA, BOB, Caller(id="user:olga", is_tenant=True, organisation="acme")):
+        with auth.acting(caller):
+            names.add(host.own("c1"))
+            host.introspector.ask("Which graphs are there?", conversation_id=host.own("c1"))
+
+    assert len(names) == 3
+    assert host.own(None) is None
+    with auth.acting(auth.HOLDER):
+        assert host.own("c1") == "c1"
+
+
 # Over the wire
 
 

@@ -25,7 +25,7 @@ def ask(host: Host, given: args.Ask) -> CallToolResult:
         graph=given.graph or None,
         execution_id=given.execution_id or None,
         verify=given.verify,
-        conversation_id=given.conversation_id or None,
+        conversation_id=host.own(given.conversation_id or None),
     )
     return _answered(answer, given.cursor or None, given.max_chars)
 

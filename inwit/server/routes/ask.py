@@ -36,7 +36,7 @@ def _ask(host: Host, asked: Asked) -> dict[str, Any]:
         auth.current().require(auth.RUN)  # nodes run, though only those declared pure
     answer = host.introspector.ask(
         question, level=level, graph=graph, execution_id=execution_id, verify=is_tried,
-        conversation_id=asked.text("conversation_id"),
+        conversation_id=host.own(asked.text("conversation_id")),
     )  # fmt: skip
     return answers.to_json(answer)
 
