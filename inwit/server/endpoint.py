@@ -28,6 +28,10 @@ PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "q": (schema.STRING, "The question."),
     "level": (schema.STRING, "The level that is meant; by default found from the question."),
     "execution_id": (schema.STRING, "The execution that is meant; by default the last."),
+    "conversation_id": (
+        schema.STRING,
+        'Questions of one conversation may lean on the one before: "and the time before?".',
+    ),
     "conversation_id": (schema.STRING, "A name for questions that lean on the one before."),
     "verify": (schema.BOOLEAN, "Whether a what-if is tried on nodes that are declared pure."),
     "uri": (schema.STRING, "What evidence points at, such as execution://ID/events/SEQ."),
