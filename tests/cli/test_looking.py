@@ -75,7 +75,6 @@ def test_events_are_gapless_and_can_be_filtered(inwit, counted) -> None:
         (("introspect", "show", "nodes", "--graph", "nowhere"), 3),
         (("pkg", "info", "nobody/nothing"), 3),
         (("self-improve", "show", "0000"), 3),
-        (("self-improve", "daemon"), 2),
         (("explain", "no.such.code"), 3),
         (("ask", "why?", "--graph", "nowhere"), 3),
         (("mcp", "config", "cursor", "--http"), 4),
