@@ -28,8 +28,8 @@ class Ask(_Arguments):
     level: Literal["platform", "app", "live", "network"] | UnsetType = UNSET
     graph: Text | UnsetType = UNSET
     execution_id: Text | UnsetType = UNSET
-    conversation_id: Text | UnsetType = UNSET
-    verify: Annotated[bool, Meta(description="try a what-if by running pure nodes")] = False
+    conversation_id: str | UnsetType = UNSET
+    verify: Annotated[bool, Meta(description="try a what-if on pure nodes")] = False
     max_chars: Annotated[int, Meta(ge=LEAST_CHARS, le=MOST_CHARS)] = DEFAULT_CHARS
     cursor: Cursor | UnsetType = UNSET
 
