@@ -33,6 +33,8 @@ class Filter:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._values: list[Any] = []
+        self._all_but: tuple[str, list[Any]] | None = None
+        """Where most of the record is wanted: what it is a part of, counted without its rest."""
 
     def add(self, condition: str, value: Any) -> None:
         """Ask for a condition, if a value is given for it; each of its marks stands for that."""
@@ -41,22 +43,23 @@ class Filter:
             self._values += [value] * condition.count("?")
 
     def add_graph(self, graph: str | None, status: str | Iterable[str] | None) -> None:
-        """Ask for a graph and for one of several statuses, by the index that finds fewer."""
+        """Ask for a graph and for one of several statuses; before any other condition."""
+        self.add("graph = ?", graph)
         wanted = [status] if isinstance(status, str) else None if status is None else list(status)
-        is_rare = wanted is not None and "completed" not in wanted
-        self.add("+graph = ?" if is_rare else "graph = ?", graph)
-        if wanted is not None:
-            self._parts.append(f"status IN ({', '.join('?' for _ in wanted)})")
-            self._values += wanted
-        if is_rare:
-            self._parts.append("status <> 'completed'")
+        if wanted is None:
+            return
+        if wanted == ["completed"]:
+            self._all_but = self._where(), [*self._values]
+        self._parts.append(f"status IN ({', '.join('?' for _ in wanted)})")
+        self._values += wanted
+        if "completed" not in wanted:
+            self._parts.append("status <> 'completed'")  # what the indexes of the rare ones say
 
     def page(
         self, connection: apsw.Connection, limit: int, cursor: str | None, redactor: Redactor
     ) -> Page[Execution]:
         """Give the newest ones before the cursor, and how many there are in all."""
-        where = self._where()
-        total = query(connection, f"SELECT count(*) FROM executions{where}", self._values)[0][0]
+        total = self._total(connection)
         after = Filter()
         after._parts, after._values = [*self._parts], [*self._values]
         if cursor is not None:
@@ -70,6 +73,14 @@ class Filter:
             cursor=write_cursor(items[-1].position) if more else None,
         )
 
+    def _total(self, connection: apsw.Connection) -> int:
+        """How many there are; of the completed ones by the few that are not."""
+        if self._all_but is None or len(self._parts) > len(self._all_but[1]) + 1:
+            return _count(connection, self._where(), self._values)
+        where, values = self._all_but
+        rest = f"{where} {'AND' if where else 'WHERE'} status <> 'completed'"
+        return _count(connection, where, values) - _count(connection, rest, values)
+
     def newest(
         self, connection: apsw.Connection, limit: int, redactor: Redactor
     ) -> list[Execution]:
@@ -80,6 +91,11 @@ class Filter:
 
     def _where(self) -> str:
         return f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
+
+
+def _count(connection: apsw.Connection, where: str, values: list[Any]) -> int:
+    found: int = query(connection, f"SELECT count(*) FROM executions{where}", values)[0][0]
+    return found
 
 
 def write_cursor(number: int) -> str:

@@ -84,6 +84,11 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE executions ADD COLUMN unpriced_calls INTEGER NOT NULL DEFAULT 0;
     """,
+    # Those of one graph among them.
+    """
+    CREATE INDEX executions_by_graph_and_status ON executions (graph, status, number)
+        WHERE status <> 'completed';
+    """,
 )
 
 
