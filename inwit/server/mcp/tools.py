@@ -82,8 +82,8 @@ OFFERS: tuple[Offer, ...] = (
         title="Ask",
         description=(
             "Answer a question about the graphs, their executions (why, what if, how can I, when), "
-            "inwit itself or packages, with evidence uris. Start here; level, graph and execution "
-            "are found from the question."
+            "inwit itself or packages, with evidence uris. Start here; all but the question is "
+            "optional."
         ),
         takes=args.Ask,
         gives=dict(_ANSWER),
