@@ -126,6 +126,12 @@
     │   ├── UnknownPackageError
     │   ├── InvalidPackageError
     │   ├── ArchiveError
+    │   ├── SourceError
+    │   ├── ResolutionError
+    │   ├── InstallError           everything is as it was
+    │   │   ├── ConsentError
+    │   │   └── LockError
+    │   ├── SandboxError
     │   ├── EncoderError
     │   ├── TrustError             where something comes from is not proved
     │   │   ├── UnsignedPackageError
@@ -339,6 +345,7 @@ __all__ = [
     "ChatHistoryError",
     "CheckpointingOffError",
     "CircuitOpenError",
+    "ConsentError",
     "CostBudgetError",
     "DeadlineBudgetError",
     "DuplicateNodeError",
@@ -364,6 +371,7 @@ __all__ = [
     "IllegalMoveError",
     "InapplicableError",
     "IncompleteStateError",
+    "InstallError",
     "InternalError",
     "InvalidAnswerError",
     "InvalidCheckpointerError",
@@ -385,6 +393,7 @@ __all__ = [
     "InvalidUpdateError",
     "InwitError",
     "LevelTooLowError",
+    "LockError",
     "LookalikeError",
     "MalformedIdError",
     "MalformedInputError",
@@ -429,7 +438,10 @@ __all__ = [
     "RegistryUnreachableError",
     "ReplayedError",
     "RequestError",
+    "ResolutionError",
+    "SandboxError",
     "ScopeError",
+    "SourceError",
     "StaleExecutionError",
     "StateVersionError",
     "StepBudgetError",

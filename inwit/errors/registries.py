@@ -50,6 +50,57 @@ class ArchiveError(RegistryError):
         super().__init__(f"{shorten(place)}: {field} is {shorten(value)}.", hint=limit)
 
 
+class SourceError(RegistryError):
+    """A source of packages cannot be reached or read."""
+
+    code = "registry.source"
+    status = 502
+
+    def __init__(self, source: str, why: str) -> None:
+        hint = "Its namespaces are taken from nowhere else; try again when it answers."
+        super().__init__(f"{source}: {why}.", hint=hint)
+
+
+class ResolutionError(RegistryError):
+    """No versions fit all that is asked for together."""
+
+    code = "registry.resolution"
+    status = 409
+
+
+class InstallError(RegistryError):
+    """A package was not installed, changed or removed; everything is as it was."""
+
+    code = "registry.install"
+    status = 409
+
+
+class ConsentError(InstallError):
+    """An update asks for permissions that the installed version did not have."""
+
+    code = "registry.consent"
+    status = 403
+
+    def __init__(self, package: str, permissions: Iterable[str]) -> None:
+        asked = ", ".join(permissions)
+        super().__init__(
+            f"{package} now asks for: {asked}.", hint="Consent with --accept-permissions."
+        )
+
+
+class LockError(InstallError):
+    """The lock file cannot be read, or does not fit what is asked for."""
+
+    code = "registry.lock"
+
+
+class SandboxError(RegistryError):
+    """The code of a package cannot be run within bounds, or left them."""
+
+    code = "registry.sandbox"
+    status = 503
+
+
 class EncoderError(RegistryError):
     """The encoder's library or files are missing or are not the pinned ones."""
 
