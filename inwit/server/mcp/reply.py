@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,13 @@ OVERHEAD = 250
 """What the envelope of a result takes besides text and content."""
 
 
+_QUOTES = str.maketrans({"“": '"', "”": '"'})
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The content of a result before it is cut to size."""
@@ -30,8 +38,20 @@ class Reply:
 
 
 def quoted(text: str, limit: int = QUOTE_CHARS) -> str:
-    """Show a text from a trace on one line, as a quotation."""
-    return f"“{clip(' '.join(text.split()), limit)}”"
+    """Show a text from a trace on one line, as a quotation that it cannot end."""
+    return f"“{clip(' '.join(text.split()), limit).translate(_QUOTES)}”"
+
+
+def visible(value: Any) -> Any:
+    """A copy in which no character is hidden from a person and read by a model.
+
+    Those that control direction, have no width, or stand for tags are named in their place.
+    """
+    if isinstance(value, str):
+        return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
+    if isinstance(value, dict):
+        return {visible(key): visible(one) for key, one in value.items()}
+    return [visible(one) for one in value] if isinstance(value, list) else value
 
 
 def of_answer(answer: Answer) -> Reply:
@@ -67,13 +87,14 @@ def result(
 
 def made(prose: str, data: dict[str, Any]) -> CallToolResult:
     """Make a result of text and structured content."""
-    return CallToolResult(content=[TextContent(type="text", text=prose)], structured_content=data)
+    shown = TextContent(type="text", text=visible(prose))
+    return CallToolResult(content=[shown], structured_content=visible(data))
 
 
 def refusal(error: InwitError) -> CallToolResult:
     """Tell a tool's error with its code, message and hint, for a model to correct itself."""
-    told = {"code": error.code, "message": error.message, "hint": error.hint}
-    text = f"error: {error.message} {error.hint}".strip() + f" [{error.code}]"
+    told = visible({"code": error.code, "message": error.message, "hint": error.hint})
+    text = f"error: {told['message']} {told['hint']}".strip() + f" [{error.code}]"
     return CallToolResult(
         content=[TextContent(type="text", text=text)],
         structured_content={"error": told},

@@ -22,6 +22,7 @@ from inwit.server.cursor import page
 from inwit.server.host import Host
 from inwit.server.mcp.bounds import MOST_CHARS, fit
 from inwit.server.mcp.icons import ICON
+from inwit.server.mcp.reply import visible
 
 JSON = "application/json"
 PAGE = 100
@@ -77,7 +78,7 @@ def read(host: Host, params: ReadResourceRequestParams) -> ReadResourceResult:
     """Read what a uri names. What is over the limit is cut, and says how to read on."""
     uri = str(params.uri)
     found = host.introspector.resolve(uri, view="full")
-    shown: dict[str, Any] = {"uri": uri, "title": found.title, "data": found.data}
+    shown: dict[str, Any] = {"uri": uri, "title": found.title, "data": visible(found.data)}
     whole = msgspec.json.encode(shown).decode()
     if len(whole) > MOST_CHARS:
         shown["cut"] = "introspect_get with this uri, view=full and cursor reads all of it"
