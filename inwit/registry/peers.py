@@ -195,6 +195,11 @@ def discovers(project: Project) -> bool:
     return _table(project).get("discover") is True
 
 
+def installs_from_peers(project: Project) -> bool:
+    """Whether packages are taken from peers: ``[network] install = true``."""
+    return _table(project).get("install") is True
+
+
 def _table(project: Project) -> Mapping[str, Any]:
     found = project.settings().get("network")
     return found if isinstance(found, dict) else {}

@@ -18,9 +18,12 @@ from inwit.registry.fetch import Fetched, Fetcher
 from inwit.registry.peers import Peer, PeerBook
 from inwit.registry.peers_card import CARD, Card, read_card
 from inwit.registry.peers_messages import QUESTION_LASTS, Message, MessageKind, compose, opened
+from inwit.registry.serve_client import API
+from inwit.registry.trust_envelope import digest_of
 
 MESSAGES = "/mcp/network/messages"
 DEADLINE_S = 3.0
+ARCHIVE_S = 120.0
 ANSWER_LIMIT = 4 << 20
 
 
@@ -143,13 +146,32 @@ class PeerClient:
             raise RefusedMessageError(f"{peer.name} answers another message")
         return answer
 
+    def archive(self, peer: Peer, digest: str, *, max_bytes: int) -> bytes:
+        """The archive of that sha256, from a peer. What it is worth is for the caller to prove.
+
+        Raises:
+            PeerError: The peer does not answer, has none, or hands over other bytes.
+        """
+        path = f"{API}/packages/{digest}/archive"
+        content = self._fetched(peer, "GET", path, deadline_s=ARCHIVE_S, limit_bytes=max_bytes).body
+        if digest_of(content) != digest:
+            raise RefusedMessageError(f"{peer.name} hands over other bytes than were asked for")
+        return content
+
     def _fetched(
-        self, peer: Peer, method: str, path: str, *, deadline_s: float, content: bytes | None = None
+        self,
+        peer: Peer,
+        method: str,
+        path: str,
+        *,
+        deadline_s: float,
+        content: bytes | None = None,
+        limit_bytes: int = ANSWER_LIMIT,
     ) -> Fetched:
         headers = {"content-type": "application/json"}
         if peer.token:
             headers["authorization"] = f"Bearer {peer.token}"
-        fetcher = Fetcher(allow=[peer.address], limit_bytes=ANSWER_LIMIT, timeout_s=deadline_s)
+        fetcher = Fetcher(allow=[peer.address], limit_bytes=limit_bytes, timeout_s=deadline_s)
         try:
             found = fetcher.request(method, peer.url + path, content=content, headers=headers)
         except FetchError as exc:

@@ -28,6 +28,7 @@ from inwit.errors import (
     RegistryUnreachableError,
     UnsignedPackageError,
 )
+from inwit.ids import new_id
 from inwit.registry.archive import Archive
 from inwit.registry.fetch import Fetched, Fetcher
 from inwit.registry.package import PackageManifest
@@ -47,6 +48,7 @@ API = "/api/v1"
 FRESH_S = 60.0
 """How long what a registry said is taken for its present word within one process."""
 ANSWER_LIMIT = 16 << 20
+RING_KEPT = "keys.json"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +162,11 @@ class RegistrySource:
         with self._lock:
             return self._trusted()[1]
 
+    def last_ring(self) -> KeyRing:
+        """The keys as they were when the registry last answered; none where it never did."""
+        kept = self._folder / RING_KEPT
+        return read_ring(kept.read_bytes()) if kept.exists() else KeyRing()
+
     def _verdict(
         self, release: Release, content: bytes, envelope: bytes | None, ring: KeyRing
     ) -> Verdict:
@@ -185,7 +192,7 @@ class RegistrySource:
         if manifest.id != package_id or manifest.package.version != one["version"]:
             raise MetadataError(self.name, f"the index of {package_id} holds another package")
         return Release(
-            manifest=manifest, source=self.name, origin="registry", sha256=one["sha256"],
+            manifest=manifest, source=self.name, origin=self.origin, sha256=one["sha256"],
             size_bytes=one["size_bytes"], level=self._level(manifest.package.namespace),
             proof={"registry": self.name, "fingerprint": self._fingerprint}, yanked=one["yanked"],
             published_s=published,
@@ -220,6 +227,10 @@ class RegistrySource:
             found = updates.read(RING_PATH)
             ring = KeyRing() if found is None else read_ring(found)
             self.namespaces = frozenset(ring.namespaces)
+            if found is not None:
+                draft = self._folder / f".{new_id()}"
+                draft.write_bytes(found)
+                draft.replace(self._folder / RING_KEPT)
             self._held = (time.monotonic(), updates, ring)
         return self._held[1], self._held[2]
 
