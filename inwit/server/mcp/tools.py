@@ -82,8 +82,7 @@ OFFERS: tuple[Offer, ...] = (
         title="Ask",
         description=(
             "Answer a question about the graphs, their executions (why, what if, how can I, when), "
-            "inwit itself or packages, with evidence uris. Start here; all but the question is "
-            "optional."
+            "inwit itself or packages, with evidence uris. Start here."
         ),
         takes=args.Ask,
         gives=dict(_ANSWER),
