@@ -255,15 +255,21 @@ from inwit.errors.policies import (
 )
 from inwit.errors.registries import (
     ArchiveError,
+    ConsentError,
     EncoderError,
     ExpiredPlanError,
     IllegalMoveError,
     InapplicableError,
+    InstallError,
     InvalidPackageError,
+    LockError,
     PlanChangedError,
     PlanError,
     PrincipalError,
     RegistryError,
+    ResolutionError,
+    SandboxError,
+    SourceError,
     UnknownPackageError,
     UnknownPlanError,
 )
