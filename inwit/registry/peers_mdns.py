@@ -80,6 +80,14 @@ def look(
     return sorted(found.values(), key=lambda one: one["url"])
 
 
+def own_addresses() -> list[str]:
+    """The IPv4 addresses of this machine beyond itself."""
+    import ifaddr
+
+    found = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+    return [one for one in found if isinstance(one, str) and not one.startswith("127.")]
+
+
 def _shown(info: ServiceInfo) -> dict[str, str]:
     said = {
         key.decode("utf-8", "replace"): (value or b"").decode("utf-8", "replace")

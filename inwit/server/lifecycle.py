@@ -29,6 +29,7 @@ from inwit.errors import (
     StoreError,
 )
 from inwit.runtime.project import Project
+from inwit.server.announcing import announced
 from inwit.server.app import ANSWERS, create_app
 from inwit.server.auth_setup import has_issuer, host_token
 from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
@@ -225,7 +226,8 @@ def _bound(
             known.write(project)
         except (OSError, StoreError) as exc:  # it can be asked all the same
             logger.warning("inwit: warning: No host.json names %s: %s", url, exc)
-        yield listening, url
+        with announced(project, host, found):
+            yield listening, url
     finally:
         listening.close()
         known.remove(project)
