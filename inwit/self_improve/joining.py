@@ -219,9 +219,28 @@ def a_graph_within(look: Look, cause: Look) -> str:
     one, other = _both(look, cause)
     families = ({latency.DETECTOR}, {errors.DETECTOR, retries.DETECTOR, timeouts.DETECTOR})
     is_kin = any({one.detector, other.detector} <= family for family in families)
-    if not is_kin or not look.context.get("inner") or look.context["inner"] != other.graph_name:
+    if not is_kin or one.graph_name == other.graph_name:
+        return ""
+    if look.context.get("inner") != other.graph_name and not _runs_within(look, cause):
         return ""
     return f"it runs graph {shown(other.graph_name)}, whose node {shown(other.node)} is the cause"
+
+
+def _runs_within(look: Look, cause: Look) -> bool:
+    """Whether the executions of a cause were begun by, and within, the visits of a node."""
+    if look.context.get("parents_of") and cause.context.get("parents"):
+        failing = look.context["parents_of"]
+        return len(failing & cause.context["parents"]) >= EXPLAINED * len(failing)
+    spans = {(call.execution_id): call for call in look.calls}
+    inner = [call for call in cause.calls if call.execution.parent_execution_id in spans]
+    if len(inner) < 0.5 * len(cause.calls) or not inner:
+        return False
+    around = sum(_is_around(spans[str(call.execution.parent_execution_id)], call) for call in inner)
+    return around >= EXPLAINED * len(inner)
+
+
+def _is_around(call: NodeCall, inner: NodeCall) -> bool:
+    return call.started_ns <= inner.started_ns and inner.ends_ns <= call.ends_ns + 1_000_000
 
 
 def one_tool_for_several(look: Look, cause: Look) -> str:

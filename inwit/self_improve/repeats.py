@@ -101,7 +101,40 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
                 visits_per_execution=n / max(len(window.executions), 1),
             )
         )  # fmt: skip
+    looks.extend(_across(window, limits))
     return Seen(looks=tuple(looks), held=tuple(held))
+
+
+def _across(window: Window, limits: Thresholds) -> Iterator[Look]:
+    """Calls of one tool or model that another node of the same execution has made before."""
+    by_name: dict[tuple[Literal["tool", "model"], str], list[OuterCall]] = {}
+    for call in window.outer_calls:
+        by_name.setdefault((call.kind, call.name), []).append(call)
+    for (kind, name), calls in by_name.items():
+        nodes = {call.node for call in calls}
+        if len(nodes) < 2 or any(_refusal(window, node) for node in nodes):
+            continue
+        found = _repeats("execution", map(_outer_made, calls), lambda call: call.execution_id)
+        pairs = [(one, other) for one, other in found.pairs if one.call.node != other.call.node]
+        repeats = _Repeats(scope="execution", pairs=pairs, differing=found.differing)
+        if not _is_large(repeats, len(calls), limits) or repeats.differing:
+            continue
+        node = pairs[-1][1].call.node
+        series = _Series(node=node, kind=kind, name=name, calls=[_outer_made(c) for c in calls])
+        p = stats.binomial_tail(len(pairs), len(calls), limits.repeat_share_floor)
+        made = _finding(window, series, repeats, (p, None))
+        first = pairs[-1][0].call.node
+        draft = msgspec.structs.replace(
+            made.draft, actions=(), expected_gain=None,
+            title=f"Give node {shown(node)} of {shown(window.graph_name)} what node {shown(first)} was told",
+            hypothesis=f"What {kind} {shown(name)} told node {shown(first)} need not be asked again.",
+        )  # fmt: skip
+        yield Look(
+            detector=DETECTOR, graph_name=window.graph_name, node=node, p_value=p, visits=len(calls),
+            finding=msgspec.structs.replace(
+                made, subject=f"{kind}:{name} after {first}", draft=draft
+            ),
+        )  # fmt: skip
 
 
 def _series(window: Window) -> Iterator[_Series]:

@@ -26,6 +26,10 @@ from inwit.self_improve.window import Window
 INPUT, QUALITY = "input_drift", "quality_drift"
 COMMON = 0.05
 """The share from which on a value of an input is looked at."""
+SIZE_LEAST = 8
+"""How far a size has to move, however small it was."""
+COUNTING = 0.98
+"""The rank correlation with time from which on a number counts what comes."""
 VALUES_MOST = 30
 """An input with more values is no category."""
 
@@ -33,6 +37,9 @@ VALUES_MOST = 30
 def detect_inputs(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     """Compare sizes and categories of what executions were called with."""
     looks: list[Look] = []
+    within = sum(one.parent_execution_id is not None for one in window.executions)
+    if within > len(window.executions) / 2:
+        return Seen()  # what a graph within is called with is its caller's doing
     for pair in sides(baseline.called if baseline else (), window.called):
         looks.extend(_sizes(window, pair, limits))
         looks.extend(_categories(window, pair, limits))
@@ -55,7 +62,7 @@ def _sizes(window: Window, pair: Sides[Called], limits: Thresholds) -> Iterator[
             ratio[2] <= far**-0.5 and ratio[0] <= 1 / far
         )
         finding = None
-        if is_far:
+        if is_far and _is_more_than_a_count(older, newer):
             said = f"{median(newer):g} instead of {median(older):g} (×{ratio[0]:.2f})"
             effect = Effect(
                 point=ratio[0], low=ratio[1], high=ratio[2], unit="ratio",
@@ -64,6 +71,14 @@ def _sizes(window: Window, pair: Sides[Called], limits: Thresholds) -> Iterator[
             finding = _input_finding(window, pair, name, said, (effect, p))
         yield Look(detector=INPUT, graph_name=window.graph_name, node="", p_value=p, finding=finding,
                    visits=len(newer))  # fmt: skip
+
+
+def _is_more_than_a_count(older: Sequence[float], newer: Sequence[float]) -> bool:
+    """Whether a size moved by itself: a number that only ever rises counts calls."""
+    if abs(median(newer) - median(older)) < SIZE_LEAST and min(median(newer), median(older)) >= 1:
+        return False
+    places = [(float(at), value) for at, value in enumerate((*older, *newer))]
+    return abs(stats.spearman(places[:: max(len(places) // 400, 1)])) < COUNTING
 
 
 def _size(side: Sequence[Called], name: str) -> Iterator[float]:

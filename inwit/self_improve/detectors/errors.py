@@ -88,15 +88,16 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
                     detector=DETECTOR, graph_name=window.graph_name, node=series.node,
                     p_value=one.p, finding=finding, visits=one.n,
                     visits_per_execution=window.rate(len(series.failed)),
-                    context={
-                        "error": series.error,
-                        "executions": {
-                            name for name, flag in zip(series.executions, series.failed, strict=True) if flag
-                        } if finding else (),
-                    },
+                    context=_context(series) if finding else {},
                 )
             )  # fmt: skip
     return Seen(looks=tuple(looks))
+
+
+def _context(series: _Series) -> dict[str, Any]:
+    failing = {name for name, flag in zip(series.executions, series.failed, strict=True) if flag}
+    parents = {one.execution.parent_execution_id for one in series.attempts} - {None}
+    return {"error": series.error, "executions": failing, "parents_of": failing, "parents": parents}
 
 
 def _all_series(window: Window) -> Iterator[_Series]:
