@@ -115,6 +115,15 @@ class Host:
         who = f"{caller.issuer}\0{caller.id}\0{caller.organisation}".encode("utf-8", "replace")
         return f"{blake2b(who, digest_size=10).hexdigest()}.{name}"
 
+    def own_thread(self, name: str | None) -> str | None:
+        """A thread that a client names, as its organisation's own: others' memory is not in it."""
+        caller = self.caller
+        if name is None or not caller.is_tenant:
+            return name
+        whose = caller.organisation or caller.id
+        who = f"{caller.issuer}\0{whose}".encode("utf-8", "replace")
+        return f"{blake2b(who, digest_size=10).hexdigest()}.{name}"
+
     def claim(self, execution_id: str) -> None:
         """Say that an execution was begun for the caller: others' tenants do not see it."""
         self._tenants.claim(execution_id, self.caller)

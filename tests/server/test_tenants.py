@@ -263,7 +263,7 @@ def test_a_host_that_does_not_know_who_asks_shows_nothing(two: Two) -> None:
         assert len(host.store.executions().items) == 2
 
 
-def test_a_conversation_is_its_callers_alone(two: Two) -> None:
+def test_a_conversation_is_its_callers_alone_and_a_thread_its_organisations(two: Two) -> None:
     host = Host(Project.find(), has_tenants=True)
     names = set()
     for caller in (ADA, BOB, Caller(id="user:olga", is_tenant=True, organisation="acme")):
@@ -273,6 +273,11 @@ def test_a_conversation_is_its_callers_alone(two: Two) -> None:
 
     assert len(names) == 3
     assert host.own(None) is None
+    threads = set()
+    for caller in (ADA, BOB, Caller(id="user:olga", is_tenant=True, organisation="acme")):
+        with auth.acting(caller):
+            threads.add(host.own_thread("t1"))
+    assert len(threads) == 2
     with auth.acting(auth.HOLDER):
         assert host.own("c1") == "c1"
 

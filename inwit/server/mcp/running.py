@@ -41,6 +41,7 @@ async def run(
     """Begin an execution and tell of it until it ends or waits; see `outcome`."""
     execution_id = new_id()
     await anyio.to_thread.run_sync(host.claim, execution_id)
+    thread_id = host.own_thread(thread_id)
     invoke = partial(graph.invoke, given, thread_id=thread_id, execution_id=execution_id)
     return await _followed(host, context, execution_id, invoke)
 
