@@ -36,6 +36,14 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
                 help="Ask this peer instead; repeated, each of them, or `all`.",
             ),
             click.option(
+                "--within",
+                "within_s",
+                type=click.FloatRange(min=0, min_open=True),
+                default=10.0,
+                metavar="SECONDS",
+                help="How long peers have to answer; 10 by default.",
+            ),
+            click.option(
                 "--verify",
                 is_flag=True,
                 help="Try a what-if: run nodes that are declared pure again, with the change.",
@@ -62,6 +70,7 @@ def question(name: str, example: str) -> Callable[[Callable[..., Any]], click.Co
 def put(
     question: tuple[str, ...], *, level: Any, graph: str | None, execution_id: str | None,
     verify: bool, propose: int | None, as_json: bool, peers: tuple[str, ...] = (),
+    within_s: float = 10.0,
     conversation_id: str | None = None,
 ) -> None:  # fmt: skip
     """Ask the project of the working directory and print the answer."""
@@ -72,7 +81,9 @@ def put(
 
     project = Project.find()
     if peers:
-        _put_to_peers(project, " ".join(question), peers, level, graph, as_json=as_json)
+        _put_to_peers(
+            project, " ".join(question), peers, level, graph, within_s=within_s, as_json=as_json
+        )
         return
     found = Introspector.of(project, graph=graph, code=partial(code, project)).ask(
         " ".join(question), level=level, graph=graph, execution_id=execution_id, verify=verify,
@@ -89,7 +100,7 @@ def put(
 
 def _put_to_peers(
     project: Project, question: str, names: tuple[str, ...], level: Any, graph: str | None,
-    *, as_json: bool,
+    *, within_s: float, as_json: bool,
 ) -> None:  # fmt: skip
     from inwit import answers
     from inwit.cli import render
@@ -98,7 +109,7 @@ def _put_to_peers(
     from inwit.registry.peers_client import PeerClient
 
     remotes = PeerClient(PeerBook(project)).remote(None if "all" in names else names)
-    found = ask_peers(remotes, question, level=level, graph=graph)
+    found = ask_peers(remotes, question, level=level, graph=graph, deadline_s=within_s)
     if as_json:
         render.json(answers.to_json(found))
     else:
