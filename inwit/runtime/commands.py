@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from inwit.errors import InwitError, NoParentError
@@ -11,6 +12,7 @@ N = TypeVar("N")
 _NO_ID: Final = "placeholder-id"
 
 
+@dataclass(init=False, repr=False, eq=False)  # so that a state may hold it
 class Send:
     """Lead to a node with an input of its own, beside the state.
 
@@ -23,6 +25,9 @@ class Send:
 
     __slots__ = ("arg", "node", "timeout")
     __match_args__ = ("node", "arg")
+    node: str
+    arg: Any
+    timeout: Any
 
     def __init__(self, node: str, arg: Any, *, timeout: Any = None) -> None:
         self.node = node
@@ -84,6 +89,7 @@ class Adoptable:
     """
 
 
+@dataclass(init=False, repr=False, eq=False)  # so that a state may hold it
 class Command(Adoptable, Generic[N]):
     """An update and where to go on, given by a node; or what goes on with a thread, as an input.
 
@@ -96,6 +102,10 @@ class Command(Adoptable, Generic[N]):
 
     __slots__ = ("goto", "graph", "resume", "update")
     __match_args__ = ("graph", "update", "resume", "goto")
+    graph: str | None
+    update: Any
+    resume: Any
+    goto: Send | str | Sequence[Send | str]
     PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
     is_only: ClassVar[bool] = False
     """Whether the node's own edges are not taken beside it."""

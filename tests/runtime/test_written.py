@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from inwit import END, START, Command, InMemorySaver, StateGraph
+from inwit import END, START, Command, InMemorySaver, Send, StateGraph
+from inwit.runtime.serial import pack, unpack
 
 
 class Total(TypedDict):
@@ -56,3 +58,10 @@ def test_the_state_is_what_the_reducer_made(given: int) -> None:
     graph.add_edge(START, "add").add_edge("add", END)
 
     assert graph.compile().invoke({"total": given})["total"] == given + 5
+
+
+def test_a_command_can_be_changed_as_a_dataclass_and_held_by_a_state() -> None:
+    command: Command[Any] = Command(update={"a": 1}, goto=[Send("n", {"x": 1}), "m"])
+
+    assert dataclasses.replace(command, goto="z") == Command(update={"a": 1}, goto="z")
+    assert unpack(pack(command)) == command
