@@ -16,7 +16,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from inwit.plans import Effect, Plan, Validation
+from inwit.runtime.project import Project
+from inwit.runtime.store import Store
+from inwit.self_improve.plans import PlanBook
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".conformance" / "node_modules" / ".bin"
@@ -64,15 +69,19 @@ CALLS: dict[str, dict[str, str]] = {
     "run_graph": {"graph": "echo", "input": '{"question": "hello"}'},
     "control_execution": {"execution_id": "last", "action": "cancel"},
     "decide_plan": {"plan_id": "0" * 12, "action": "reject", "expected_revision": "1"},
+    "graph_echo": {"question": "hello"},
 }
 """What each tool is called with; a tool that is not named here fails the run."""
 REFUSED = ("control_execution", "decide_plan")
 """Of these the answer is a refusal: the execution is over, and there is no such plan."""
-PROMPTS = {
-    "diagnose_execution": ("execution_id",), "optimize_graph": (),
-    "compare_executions": ("first", "second"), "review_plan": None,
-}  # fmt: skip
-"""The arguments of each prompt that are an execution's id; None where what it asks for is lacking."""
+PLAN = "planned00001"
+PROMPTS: dict[str, dict[str, str]] = {
+    "diagnose_execution": {"execution_id": ""},
+    "optimize_graph": {},
+    "compare_executions": {"first": "", "second": ""},
+    "review_plan": {"plan_id": PLAN},
+}
+"""The arguments of each prompt; an empty one is the execution's id."""
 
 
 class NonconformingError(Exception):
@@ -132,9 +141,17 @@ def on_shipped(url: str) -> None:
         say(f"shipped host, {version}", f"{len(WITHOUT_FIXTURE[version])} scenarios pass")
 
 
-def inspect(target: Sequence[str], method: str, *more: str) -> dict[str, Any]:
+class Target(NamedTuple):
+    """What the inspector is pointed at: a server, and how it is reached."""
+
+    server: list[str]
+    options: list[str]
+
+
+def inspect(target: Target, method: str, *more: str) -> dict[str, Any]:
     """One call by the inspector."""
-    command = ["mcp-inspector", "--cli", *target, "--method", method, *more]
+    options = [*target.options, "--method", method, *more]
+    command = ["mcp-inspector", "--cli", *options, "--", *target.server]
     done = subprocess.run(
         command, env=ENV, capture_output=True, text=True, timeout=120, check=False
     )
@@ -149,9 +166,9 @@ def inspect(target: Sequence[str], method: str, *more: str) -> dict[str, Any]:
     return found
 
 
-def everything(target: Sequence[str], place: str) -> None:
+def everything(target: Target, place: str) -> None:
     """List and call every tool, resource and prompt."""
-    tools = [tool["name"] for tool in inspect(target, "tools/list")["tools"]]
+    tools = [tool["name"] for tool in inspect(target, "tools/list", "--strict")["tools"]]
     if unknown := set(tools) - CALLS.keys():
         raise NonconformingError(f"The run does not know how to call {', '.join(unknown)}.")
     resources = [one["uri"] for one in inspect(target, "resources/list")["resources"]]
@@ -169,7 +186,7 @@ def everything(target: Sequence[str], place: str) -> None:
     )
 
 
-def _call(target: Sequence[str], name: str) -> dict[str, Any]:
+def _call(target: Target, name: str) -> dict[str, Any]:
     given = [part for pair in CALLS[name].items() for part in ("--tool-arg", "=".join(pair))]
     result = inspect(target, "tools/call", "--tool-name", name, *given)
     if bool(result.get("isError")) != (name in REFUSED):
@@ -177,18 +194,28 @@ def _call(target: Sequence[str], name: str) -> dict[str, Any]:
     return result
 
 
-def _read(target: Sequence[str], uri: str) -> None:
+def _read(target: Target, uri: str) -> None:
     if not inspect(target, "resources/read", "--uri", uri)["contents"]:
         raise NonconformingError(f"{uri} is empty")
 
 
-def _prompt(target: Sequence[str], name: str, execution_id: str) -> None:
-    arguments = PROMPTS[name]
-    if arguments is None:
-        return
-    given = [part for one in arguments for part in ("--prompt-args", f"{one}={execution_id}")]
+def _prompt(target: Target, name: str, execution_id: str) -> None:
+    pairs = [f"{key}={value or execution_id}" for key, value in PROMPTS[name].items()]
+    given = [part for pair in pairs for part in ("--prompt-args", pair)]
     if not inspect(target, "prompts/get", "--prompt-name", name, *given)["messages"]:
         raise NonconformingError(f"{name} is empty")
+
+
+def propose(root: Path) -> None:
+    """Put a plan into the project."""
+    effect = Effect(point=0.0, low=0.0, high=0.0, unit="ms", method="none")
+    plan = Plan(
+        id=PLAN, fingerprint=PLAN, title="A plan to be looked at", hypothesis="None.",
+        category="test", graph_name="echo", evidence=(), baseline={}, candidate={}, effect=effect,
+        expected_gain=None, confidence=0.0, actions=(), risk="none", rollback="nothing",
+        validation=Validation(command="true", expected=""),
+    )  # fmt: skip
+    PlanBook.of(Store.of(Project.find(root))).propose(plan)
 
 
 def say(what: str, result: str) -> None:
@@ -204,12 +231,15 @@ def main() -> None:
         (root / "app.py").write_text(GRAPH)
         ran = [*inwit, "run", "app.py:app", "--input", '{"question": "hello"}']
         subprocess.run(ran, cwd=root, check=True, capture_output=True, env=ENV)
-        writing = ["--port", "0", "--json"]
+        propose(root)
+        writing = ["--allow-write", "--tools", "run", "--port", "0", "--json"]
         with serving([*inwit, "serve", *writing], root) as url:
             on_shipped(url)
-            everything([url, "--transport", "http"], "HTTP")
-        stdio = [*inwit, "mcp", "serve", "--project", folder]
-        everything(stdio, "stdio")
+            token = json.loads((root / ".inwit" / "host.json").read_text())["token"]
+            header = ["--header", f"Authorization: Bearer {token}"]
+            everything(Target([url], ["--transport", "http", *header]), "HTTP")
+        offered = ["--allow-write", "--tools", "run", "--project", folder]
+        everything(Target([*inwit, "mcp", "serve", *offered], []), "stdio")
     say("not run", "the extensions (tasks, skills), which the SDK lacks")
 
 

@@ -13,11 +13,13 @@ from mcp_types import CallToolResult, InputRequiredResult
 from msgspec import UNSET
 
 from inwit import plans
-from inwit.errors import InvalidAnswerError, PrincipalError
+from inwit.errors import ExecutionOverError, InvalidAnswerError, PrincipalError
+from inwit.events import OPEN_STATUSES
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.interrupts import check_answer
 from inwit.runtime.store import audit
 from inwit.runtime.store.control import NO_VALUE
+from inwit.runtime.views import Execution
 from inwit.self_improve.deciding import decide as decide_as
 from inwit.server import auth, deciding, steering
 from inwit.server.host import Host
@@ -172,7 +174,7 @@ def shown(told: dict[str, Any]) -> CallToolResult:
 async def control_execution(call: Call, given: args.ControlExecution) -> Result:
     """Pause, resume or cancel an execution, once that is confirmed."""
     host = call.host
-    found = await anyio.to_thread.run_sync(partial(_steerable, host, given.execution_id))
+    found = await anyio.to_thread.run_sync(partial(_steerable, host, given))
     what = (
         f"{given.action.capitalize()} the execution {found.execution_id} of {found.graph_name!r},"
         f" which is {found.status} at event {found.last_seq}?"
@@ -189,13 +191,20 @@ async def control_execution(call: Call, given: args.ControlExecution) -> Result:
     return reply.made(f"{result.execution_id} {result.status}: {result.message}", data)
 
 
-def _steerable(host: Host, name: str) -> Any:
+def _steerable(host: Host, given: args.ControlExecution) -> Execution:
+    """The execution, where the caller may steer it; a person is not asked about what is over."""
     steering.allow(host, "steering executions")
+    name = given.execution_id
     if name == "last":
         last = host.store.last_execution(host.default_graph)
         name = last.execution_id if last else name
     found = host.store.execution(name)
     host.require(auth.RUN, found.graph_name)
+    if found.status not in OPEN_STATUSES and (given.action, found.status) != (
+        "cancel",
+        "cancelled",
+    ):
+        raise ExecutionOverError(found.execution_id, found.status, given.action)
     return found
 
 
