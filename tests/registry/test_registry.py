@@ -460,3 +460,33 @@ def test_the_updater_asks_the_registry_for_little(
     updates.refresh()
     assert updates.find("packages/acme/rag-1.0.0.tar.gz") is not None
     assert updates.find("packages/evil/rag-1.0.0.tar.gz") is None
+
+
+def test_resolving_chooses_versions_that_fit_each_other_or_says_who_needs_what(
+    registry: Registry, http: httpx.Client, tmp_path: Path
+) -> None:
+    for version in ("1.0.0", "1.5.0", "2.0.0"):
+        publish(registry, package(tmp_path, name="acme/base", version=version))
+    needs = '[dependencies]\n"acme/base" = ">=1,<2"\n'
+    publish(registry, package(tmp_path, name="acme/rag", more=needs))
+
+    found = http.post("/packages/resolve", json={"requirements": ["acme/rag"]}).json()
+    clash = http.post("/packages/resolve", json={"requirements": ["acme/rag", "acme/base>=2"]})
+    many = http.post(
+        "/batch/resolve",
+        json={"requests": [{"requirements": ["acme/base==1.0.0"]}, {"requirements": ["no/such"]}]},
+    ).json()["results"]
+
+    assert [(one["id"], one["version"]) for one in found["packages"]] == [
+        ("acme/base", "1.5.0"),
+        ("acme/rag", "1.0.0"),
+    ]
+    assert clash.status_code == 409
+    assert "acme/rag 1.0.0 needs acme/base" in clash.text
+    assert many[0]["packages"][0]["version"] == "1.0.0"
+    assert many[1]["problem"]["status"] == 404
+
+
+@pytest.mark.parametrize("wrong", [[], ["rag"], ["acme/rag>>1"], ["acme/rag; rm"], [7], "acme/rag"])
+def test_what_is_no_requirement_is_refused(http: httpx.Client, wrong: Any) -> None:
+    assert http.post("/packages/resolve", json={"requirements": wrong}).status_code == 400

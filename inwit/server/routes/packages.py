@@ -17,6 +17,7 @@ from inwit.errors import (
     UnauthorizedError,
     shorten,
 )
+from inwit.introspection.platform import installed_version
 from inwit.registry.package import KINDS
 from inwit.registry.serve import Registry
 from inwit.registry.serve_search import Wanted, checked
@@ -212,7 +213,9 @@ def _resolved(registry: Registry, requirements: object) -> dict[str, Any]:
 
     if not isinstance(requirements, list) or not all(isinstance(one, str) for one in requirements):
         raise MalformedInputError("There are no requirements.", hint='Send ["acme/rag>=1"].')
-    return resolve(registry, requirements[:BATCH])
+    if not 1 <= len(requirements) <= BATCH:
+        raise MalformedInputError("There are too few or too many.", hint=f"Send 1 to {BATCH}.")
+    return resolve(registry, requirements, installed_version())
 
 
 def _resolved_or_not(registry: Registry, one: object) -> dict[str, Any]:
