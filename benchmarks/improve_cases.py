@@ -205,7 +205,7 @@ def other_form(dice: random.Random, traffic: str) -> Planted:
 
 def tight(dice: random.Random, traffic: str) -> Planted:
     """A time-out cuts off visits that would have ended well."""
-    shape = shapes.chain(dice, policies={1: {"timeout_s": 0.03}})
+    shape = shapes.chain(dice, policies={1: {"timeout_s": 0.03, "retry_policy": shapes.RETRIES}})
     node = shape.nodes[1]
     shape.usual[node] = 22
 

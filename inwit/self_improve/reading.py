@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inwit.errors import GraphError
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.record import APPLY, END, ENTER, EVENT, EXIT, START, VISIT
 from inwit.runtime.store.batches import Batches
 from inwit.runtime.store.expand import About
 from inwit.runtime.store.fold import Batch, Folder
@@ -14,9 +15,13 @@ from inwit.self_improve.tracing import read_rows
 from inwit.self_improve.window import Window, WindowBuilder
 
 if TYPE_CHECKING:
+    import apsw
+
     from inwit.runtime.store import Store
 
 _PAGE = 200
+_FIELDS = {START: 4, VISIT: 11, ENTER: 6, EXIT: 7, APPLY: 9, EVENT: 8, END: 8}
+"""How many fields a row of each kind has; a start may have more."""
 RECENT = 100
 """The newest executions that tell which versions run."""
 RUNS = 0.2
@@ -87,9 +92,29 @@ def _window(store: Store, graph: str, version: str, most: int) -> Window:
 
 
 def _batches(store: Store, execution: Execution) -> list[Batch]:
-    """The rows of an execution. One that retention takes away meanwhile has none."""
-    return store.database.read(
-        lambda connection: list(Batches(connection, store.redactor).of(execution.execution_id))
+    """The rows of an execution. One that retention takes away meanwhile has none.
+
+    Rows that are half-written, or of a form that this version does not know, are passed over.
+    """
+
+    def read(connection: apsw.Connection) -> list[Batch]:
+        batches = Batches(connection, store.redactor).of(execution.execution_id)
+        return [(_sound(rows), first, last, anchor) for rows, first, last, anchor in batches]
+
+    return store.database.read(read)
+
+
+def _sound(rows: Any) -> list[Any]:
+    if not isinstance(rows, list):
+        return []
+    return [row for row in rows if isinstance(row, list) and row and _is_sound(row)]
+
+
+def _is_sound(row: list[Any]) -> bool:
+    return (
+        row[0] in _FIELDS
+        and len(row) >= _FIELDS[row[0]]
+        and (row[0] == START or len(row) == _FIELDS[row[0]])
     )
 
 

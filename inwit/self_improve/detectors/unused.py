@@ -78,7 +78,9 @@ def _is_dynamic(window: Window) -> bool:
     """Whether nodes send and command: then edges that the manifest lacks are taken."""
     assert window.manifest is not None
     known = {(edge.source, edge.target) for edge in window.manifest.edges}
-    return any((source, target) not in known for (source, target, _) in window.taken)
+    return any(
+        (source, target) not in known for (source, target, _) in window.taken if target != END
+    )
 
 
 def _dead_edges(window: Window, baseline: Window | None) -> Iterator[tuple[EdgeFacts, int]]:
@@ -170,4 +172,4 @@ def _near(window: Window, node: str) -> list[NodeCall]:
     return found or list(window.calls[-3:])
 
 
-__all__ = ["EDGE", "END", "NODE", "TOOL", "detect"]
+__all__ = ["EDGE", "NODE", "TOOL", "detect"]
