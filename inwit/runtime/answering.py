@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from inwit.runtime import companion
 from inwit.runtime.companion import HelpLevel
@@ -112,8 +112,17 @@ class Answering:
         host: str = "127.0.0.1",
         token: str | None = None,
         background: bool = False,
+        allow_write: bool = False,
+        tools: Literal["run"] | None = None,
+        confirm: bool = True,
     ) -> Any:
-        """Serve the project of this graph; see ``inwit serve``."""
+        """Serve the project of this graph; see ``inwit serve``.
+
+        With `allow_write` clients may run and steer graphs, each time confirmed unless `confirm` is
+        False; ``tools="run"`` offers each graph as a tool. With `background` it serves in a daemon
+        thread, and what is returned has a `url` and a ``stop()``.
+        """
         return companion.server().serve(
-            self.project, host=host, port=port, token=token, background=background
-        )
+            self.project, host=host, port=port, token=token, background=background,
+            allow_write=allow_write, tools=tools, confirm=confirm,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from inwit.answers import Answer
 from inwit.errors import NotInThisVersionError
@@ -72,8 +72,9 @@ class Server(Protocol):
     """What `inwit.server.companion` offers."""
 
     def serve(
-        self, project: Project, *, host: str, port: int, token: str | None, background: bool
-    ) -> Any:
+        self, project: Project, *, host: str, port: int, token: str | None, background: bool,
+        allow_write: bool, tools: Literal["run"] | None, confirm: bool,
+    ) -> Any:  # fmt: skip
         """Serve `project`, with `background` in a daemon thread; returns a handle to stop it."""
 
 

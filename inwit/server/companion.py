@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Literal
 
 from inwit.runtime.project import Project
 from inwit.server import lifecycle
 from inwit.server.lifecycle import Running
+from inwit.server.offers import Offers
 
 
 def serve(
@@ -17,18 +19,26 @@ def serve(
     port: int = lifecycle.PORT,
     token: str | None = None,
     background: bool = False,
+    allow_write: bool = False,
+    tools: Literal["run"] | None = None,
+    confirm: bool = True,
 ) -> Running | None:
     """Serve `project` until it is interrupted, or with `background` in a daemon thread."""
+    offers = Offers(
+        allow_write=allow_write or tools == "run", graph_tools=tools == "run", confirms=confirm
+    )
     if background:
-        return lifecycle.start(project, host=host, port=port, token=token)
+        return lifecycle.start(project, host=host, port=port, token=token, offers=offers)
     try:
         if _is_in_loop():
             # A loop cannot be entered twice, so the host gets a thread with its own.
-            running = lifecycle.start(project, host=host, port=port, token=token)
+            running = lifecycle.start(project, host=host, port=port, token=token, offers=offers)
             _tell(running.url)
             running.wait()
         else:
-            lifecycle.serve(project, host=host, port=port, token=token, on_ready=_tell)
+            lifecycle.serve(
+                project, host=host, port=port, token=token, offers=offers, on_ready=_tell
+            )
     except KeyboardInterrupt:
         _note("The host has stopped.")
     return None
