@@ -24,7 +24,7 @@ def plain(configuration: dict[str, Any]) -> dict[str, Any]:
     return configuration
 
 
-@pytest.mark.parametrize(("number", "client"), enumerate(CLIENTS))
+@pytest.mark.parametrize(("number", "client"), list(enumerate(CLIENTS)))
 def test_the_guide_shows_what_is_printed_for_a_client(
     inwit: Inwit, number: int, client: str
 ) -> None:
