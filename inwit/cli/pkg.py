@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from inwit.cli import pkg_publish
+from inwit.cli import pkg_install, pkg_publish
 from inwit.cli.frame import Group
 
 
@@ -99,5 +99,5 @@ def list_(kind: str | None, as_json: bool) -> None:
         render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows, nothing=nothing)
 
 
-for _publishing in pkg_publish.COMMANDS:
-    command.add_command(_publishing)
+for _more in (*pkg_install.COMMANDS, *pkg_publish.COMMANDS):
+    command.add_command(_more)

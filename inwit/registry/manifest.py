@@ -67,6 +67,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions = Permissions()
     lineage: Lineage = Lineage()
     level: str = ""
+    allow_unsandboxed: bool = False
 
     @property
     def source(self) -> str:

@@ -1,7 +1,8 @@
-"""The packages that can be used: shipped ones, the project's and the user's.
+"""The packages that can be used: shipped ones, the project's, installed ones and the user's.
 
-A source is a folder of ``namespace/name/inwit-package.toml``. Where two hold the same id, the
-project's goes before the user's, and that before the shipped one.
+A source is a folder of ``namespace/name/inwit-package.toml``; what is installed is what the lock
+file names. Where two hold the same id, the project's goes before the installed one, that before
+the user's, and that before the shipped one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from inwit.errors import InvalidPackageError, MalformedInputError, UnknownPackageError, nearest
+from inwit.errors import (
+    InvalidPackageError,
+    LockError,
+    MalformedInputError,
+    UnknownPackageError,
+    nearest,
+)
 from inwit.registry.encoder import default_encoder
+from inwit.registry.install.lock import Locked, installed_folder, read_lock
 from inwit.registry.loading import load_entry_point
 from inwit.registry.manifest import FILE_NAME, KINDS, Kind, Origin, Package, read_package
 from inwit.registry.search import Entry, HybridIndex
@@ -53,14 +61,22 @@ Matches: TypeAlias = list[PackageMatch]
 class PackageIndex:
     """The packages of one project. Safe to use from several threads; it sees changes on disk."""
 
-    def __init__(self, sources: dict[Origin, Path], *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        sources: dict[Origin, Path],
+        *,
+        folder: Path | None = None,
+        project: Project | None = None,
+    ) -> None:
         self._sources = sources
+        self._project = project
         self._folder = folder
         self._lock = threading.RLock()
         self._signature: _Signature | None = None
         self._packages: dict[str, Package] = {}
         self._faults: tuple[PackageFault, ...] = ()
         self._index: HybridIndex | None = None
+        self._told_of_lock = False
 
     @classmethod
     def of(cls, project: Project) -> PackageIndex:
@@ -73,7 +89,7 @@ class PackageIndex:
                     "user": user_folder() / "packages",
                     "shipped": shipped_folder(),
                 }
-                _indexes[key] = cls(sources, folder=project.folder / "index")
+                _indexes[key] = cls(sources, folder=project.folder / "index", project=project)
             return _indexes[key]
 
     def list(self, kind: str | None = None) -> list[Package]:
@@ -172,18 +188,35 @@ class PackageIndex:
 
     def _folders(self) -> Iterator[tuple[Origin, Path]]:
         for origin, source in self._sources.items():
+            if origin == "user":
+                yield from (("installed", folder) for folder in self._locked())
             try:
                 found = sorted(path.parent for path in source.glob(f"*/*/{FILE_NAME}"))
             except OSError:
                 continue
             yield from ((origin, folder) for folder in found)
 
+    def _locked(self) -> dict[Path, Locked]:
+        """The folders of what is installed."""
+        if self._project is None:
+            return {}
+        try:
+            lock = read_lock(self._project)
+        except LockError as exc:
+            if not self._told_of_lock:
+                logger.warning("Installed packages are left out: %s", exc)
+            self._told_of_lock = True
+            return {}
+        root = installed_folder(self._project)
+        return {root / one.place: one for one in lock.packages}
+
     def _read(self) -> tuple[dict[str, Package], tuple[PackageFault, ...]]:
         packages: dict[str, Package] = {}
         faults = []
+        locked = self._locked()
         for origin, folder in self._folders():
             try:
-                package = read_package(folder, origin)
+                package = _package(folder, origin, locked.get(folder))
                 packages.setdefault(package.id, package)
             except InvalidPackageError as exc:
                 logger.warning("A package is left out: %s", exc)
@@ -197,6 +230,15 @@ class PackageIndex:
                     )
                 )
         return packages, tuple(faults)
+
+
+def _package(folder: Path, origin: Origin, locked: Locked | None) -> Package:
+    package = read_package(folder, origin, in_place=locked is None)
+    if locked is None:
+        return package
+    return msgspec.structs.replace(
+        package, level=locked.level, allow_unsandboxed=locked.allow_unsandboxed
+    )
 
 
 _indexes: dict[tuple[Path, Path], PackageIndex] = {}

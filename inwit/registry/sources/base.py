@@ -58,7 +58,11 @@ class Source(Protocol):
 
     name: str
     origin: Origin
-    namespaces: frozenset[str] | None
+
+    @property
+    def namespaces(self) -> frozenset[str] | None:
+        """Those that it owns, as far as it is known before it is asked."""
+        ...
 
     def owns(self, namespace: str) -> bool:
         """Whether packages of a namespace are here and nowhere else."""
