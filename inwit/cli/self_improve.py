@@ -189,7 +189,7 @@ def _next(plan: Any) -> list[str]:
                 f"On trial for {share:.0%} of the threads; `inwit self-improve evaluate` measures it.",
             ]
         case "implemented" | "rolled_back":
-            return [str(outcome.get("reason") or plan.history[-1].reason)]
+            return [plan.history[-1].reason]
         case _:
             return []
 
@@ -295,7 +295,8 @@ def _told(tick: Any, *, as_json: bool) -> None:
         render.json(_builtins(tick))
         return
     report = tick.report
-    found = "nothing new" if report is None or not report.plans else f"{len(report.plans)} plans"
+    count = 0 if report is None else len(report.plans)
+    found = f"{count} new plan{'' if count == 1 else 's'}" if count else "nothing new"
     click.echo(render.plain(f"{tick.at} {tick.trigger or 'plans on trial'}: {found}"))
     _tell_tick(tick)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from inwit.cli.frame import Command
 
 if TYPE_CHECKING:
+    from inwit.runtime.project import Project
     from inwit.server.offers import Offers
 
 
@@ -74,9 +76,12 @@ def _loaded(targets: tuple[str, ...]) -> dict[str, Any]:
 )  # fmt: skip
 @click.option("--graph", help="The graph that requests are about; the last compiled by default.")
 @writing
+@click.option(
+    "--improve", is_flag=True, help="Also look for improvements, as `self-improve daemon` does."
+)
 def command(
     targets: tuple[str, ...], host: str, port: int, token: str | None, graph: str | None,
-    allow_write: bool, tools: str | None, no_confirm: bool, as_json: bool,
+    allow_write: bool, tools: str | None, no_confirm: bool, improve: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer over MCP, HTTP and server-sent events, until it is interrupted.
 
@@ -96,4 +101,20 @@ def command(
         else:
             click.echo(f"inwit answers at {url}, MCP at {url}/mcp", err=True)
 
-    lifecycle.serve(project, host=host, port=port, token=token, offers=offered, on_ready=say)
+    with improving(project) if improve else nullcontext():
+        lifecycle.serve(project, host=host, port=port, token=token, offers=offered, on_ready=say)
+
+
+@contextmanager
+def improving(project: Project) -> Iterator[None]:
+    """Let the daemon of self-improvement run beside something else."""
+    from inwit.self_improve.daemon import Daemon, Settings, sinks_of
+
+    settings = Settings.of(project)
+    daemon = Daemon(project, settings, sinks_of(project, settings))
+    thread = daemon.start()
+    try:
+        yield
+    finally:
+        daemon.stop()
+        thread.join(10)

@@ -113,15 +113,17 @@ def _check_approver(plan: Plan, by: Principal) -> None:
 
 def _learn(connection: apsw.Connection, plan: Plan, by: Principal, reason: str) -> None:
     """Let the detector and the plan's hypothesis have the verdict that a move is."""
-    is_judged = plan.status in _PROVED_WRONG and not (
-        # A client's word teaches nothing: text in a trace may have asked it to.
-        plan.status == "rejected" and by.kind == "client"
-    )
-    if is_judged or plan.status == "implemented":
-        is_right = plan.status == "implemented"
-        learning.add_verdict(connection, plan, reason, correct=is_right)
-        if plan.status != "rejected":
-            hypotheses.judge(connection, plan.id, correct=is_right, verdict=reason)
+    if plan.status not in (*_PROVED_WRONG, "implemented"):
+        return
+    is_measured = (plan.outcome or {}).get("verdict") in ("gain", "harm")
+    if by.kind == "client" and not is_measured:
+        return  # a client's word teaches nothing: text in a trace may have asked it to
+    # What was measured counts, whoever takes it back for another reason.
+    is_gain = (plan.outcome or {}).get("verdict") == "gain"
+    is_right = plan.status == "implemented" or is_gain
+    learning.add_verdict(connection, plan, reason, correct=is_right)
+    if plan.status != "rejected":
+        hypotheses.judge(connection, plan.id, correct=is_right, verdict=reason)
 
 
 # What is gone

@@ -68,7 +68,7 @@ def test_the_story_goes_on_over_http_once_a_person_has_approved(
     assert world.searches == 6
     told = client.get("/mcp/hypotheses").json()
     assert told["accuracy"]["by_source"][0]["source"] == "repeated_calls"
-    assert [one["correct"] for one in told["recent_evaluations"]] == [False]
+    assert [one["correct"] for one in told["recent_evaluations"]] == [True]
     assert told["recent_evaluations"][0]["trigger"] == "the plan's trial ends"
 
 

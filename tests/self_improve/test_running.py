@@ -208,3 +208,19 @@ def test_after_a_restart_it_goes_on_where_it_stood(world: World) -> None:
 
     assert again.trigger == ""
     assert msgspec.to_builtins(again)["is_leader"] is True
+
+
+def test_a_host_improves_beside_answering(world: World) -> None:
+    from inwit.cli.serve import improving
+
+    run(searcher(world), 30, world)
+
+    with improving(Project.find()):
+        pause = threading.Event()
+        for _ in range(500):
+            if book().list(status="validated"):
+                break
+            pause.wait(0.02)
+
+    assert len(book().list(status="validated")) == 1
+    assert Lease(Store.of(Project.find())).leader() is None
