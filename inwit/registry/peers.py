@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from inwit.errors import MalformedInputError, RefusedMessageError, UnknownPeerError, shorten
-from inwit.registry.serve_client import checked_url
+from inwit.registry.addresses import checked_url
 from inwit.runtime.project import Project
 from inwit.runtime.store.database import Database
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import os
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from inwit.errors import (
     UnsignedPackageError,
 )
 from inwit.ids import new_id
+from inwit.registry.addresses import checked_url, is_loopback
 from inwit.registry.archive import Archive
 from inwit.registry.fetch import Fetched, Fetcher
 from inwit.registry.package import PackageManifest
@@ -316,25 +316,7 @@ def fetcher_for(project: Project, url: str) -> Fetcher:
     place = urlsplit(url)
     host, port = place.hostname or "", place.port or (443 if place.scheme == "https" else 80)
     shown = f"[{host}]" if ":" in host else host
-    return Fetcher.of(project, allow=[f"{shown}:{port}"] if _is_loopback(host) else ())
-
-
-def checked_url(url: str) -> str:
-    """Return the address of a registry without its last slash.
-
-    Raises:
-        MalformedInputError: It is no address over http(s), or holds a password.
-    """
-    try:
-        place = urlsplit(url.strip())
-        is_fine = place.scheme in ("http", "https") and place.hostname and "@" not in place.netloc
-    except ValueError:
-        is_fine = False
-    if not is_fine or place.query or place.fragment:
-        raise MalformedInputError(
-            f"{url!r} is no address of a registry.", hint="Set it as https://packages.example.org."
-        )
-    return url.strip().rstrip("/")
+    return Fetcher.of(project, allow=[f"{shown}:{port}"] if is_loopback(host) else ())
 
 
 def state_folder(url: str) -> Path:
@@ -357,13 +339,6 @@ def _kept_token(url: str) -> str | None:
         return (state_folder(url) / "token").read_text().strip() or None
     except OSError:
         return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _answer(url: str, found: Fetched) -> dict[str, Any]:
