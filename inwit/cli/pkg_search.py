@@ -80,7 +80,8 @@ def _listed(asked: Asked, folder: Path) -> dict[str, Any]:
 
 
 def _there(asked: Asked, url: str) -> dict[str, Any]:
-    from inwit.registry.serve_client import Place, RegistryClient, checked_url, fetcher_for
+    from inwit.registry.addresses import checked_url
+    from inwit.registry.serve_client import Place, RegistryClient, fetcher_for
     from inwit.runtime.project import Project
 
     if asked.similar_to is not None:
