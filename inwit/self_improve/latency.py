@@ -19,6 +19,7 @@ from inwit.self_improve.findings import Draft, Finding, Held, Lack, Look, Seen, 
 from inwit.self_improve.slowdown import (
     Pair,
     Shift,
+    Weather,
     explain,
     general_slowdowns,
     pairs,
@@ -29,6 +30,8 @@ from inwit.self_improve.slowdown import (
 from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "latency_regression"
+DOUBT = 0.001
+"""A slowdown that is less likely by chance needs no second look."""
 EXPLAINED = 0.8
 """The share of a slowdown that calls have to fill for it to be theirs."""
 _METHOD = "Hodges-Lehmann ratio of block medians, 95 % order-statistic interval; Mann-Whitney"
@@ -45,6 +48,7 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         shifts.extend(found)
         if not found:
             lacks.append(_lack(window, node, (len(older), len(newer)), limits))
+    shifts = _cleared(shifts, [one for one in (baseline, window) if one is not None], limits)
     general = general_slowdowns(shifts, limits)
     rates = traffic_of((*(baseline.executions if baseline else ()), *window.executions))
     looks: list[Look] = []
@@ -60,6 +64,22 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         finding = None if reason or notes is None else _finding(window, baseline, shift, notes)
         looks.append(_look(window, baseline, shift, finding))
     return Seen(looks=tuple(_with_others(window, looks)), held=tuple(held), lacks=tuple(lacks))
+
+
+def _cleared(shifts: list[Shift], windows: Sequence[Window], limits: Thresholds) -> list[Shift]:
+    """Look again at what is large but uncertain, without what slowed the other nodes as well."""
+    in_doubt = [
+        shift.is_open(limits) or (shift.is_large(limits) and shift.p > DOUBT) for shift in shifts
+    ]
+    if not any(in_doubt):
+        return shifts
+    weather = Weather(windows)
+    found = []
+    for shift, is_doubted in zip(shifts, in_doubt, strict=True):
+        again = shift_of(shift.pair, limits, weather) if is_doubted else shift
+        is_clearer = again.is_large(limits) and (again.p < shift.p or shift.is_open(limits))
+        found.append(again if is_clearer else shift)
+    return found
 
 
 def _with_others(window: Window, looks: Sequence[Look]) -> Iterator[Look]:

@@ -13,6 +13,7 @@ from inwit.runtime.views import Execution
 from inwit.self_improve import stats
 from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.findings import Thresholds
+from inwit.self_improve.window import Window
 
 _SPLITS = ((0.25, 4), (0.5, 4), (0.75, 4))
 """Where a version's own window is divided, and the blocks that the newer side then needs."""
@@ -22,6 +23,9 @@ SUBSTANTIAL_MS = 1.0
 """Nodes that take less tell little of the machine."""
 NEARLY_ALL = 0.8
 """The share of nodes that slow together when it is the machine."""
+WEATHER_MOST = 20_000
+OTHERS_LEAST = 2
+"""Other nodes of an execution that tell what slowed it as a whole."""
 AROUND = 8
 """Executions before and after one whose beginnings tell the traffic that it met."""
 TRAFFIC_GROWTH = 1.5
@@ -98,20 +102,58 @@ def pairs(
             )
 
 
-def shift_of(pair: Pair, limits: Thresholds) -> Shift:
-    older = [call.self_ms for call in pair.older]
-    newer = [call.self_ms for call in pair.newer]
+def shift_of(pair: Pair, limits: Thresholds, weather: Weather | None = None) -> Shift:
+    """Compare two series; with a weather, after what slowed the other nodes is taken out."""
+    older, newer = _times(pair.older, weather), _times(pair.newer, weather)
     blocks_older, blocks_newer = blocked(older, newer, limits)
     p = stats.mann_whitney(blocks_newer, blocks_older)
     if limits.is_continuous:
         # Paired from where the two meet: the blocks of one look come again in the next.
         p = max(p, min(1.0, 1 / stats.paired_e(blocks_newer, blocks_older[::-1])))
     return Shift(
-        pair=pair, p=p, ratio=stats.ratio_interval(blocks_newer, blocks_older),
+        pair=pair, p=p if weather is None else min(2 * p, 1.0),
+        ratio=stats.ratio_interval(blocks_newer, blocks_older),
         fastest=stats.quantile(newer, 0.1) / stats.quantile(older, 0.1),
         latest=median(newer[-max(len(newer) // 3, limits.block_size) :]) / median(older),
-        older_ms=median(older), newer_ms=median(newer),
+        older_ms=median(call.self_ms for call in pair.older),
+        newer_ms=median(call.self_ms for call in pair.newer),
     )  # fmt: skip
+
+
+def _times(calls: Sequence[NodeCall], weather: Weather | None) -> list[float]:
+    if weather is None:
+        return [call.self_ms for call in calls]
+    return [call.self_ms / weather.factor(call) for call in calls]
+
+
+class Weather:
+    """What slowed all nodes of an execution alike: the median of how far the others are off.
+
+    Of graphs with three nodes or more that take their time; of few executions, as a look in doubt.
+    """
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._off: dict[str, dict[str, float]] = {}
+        for window in windows:
+            if len(window.executions) <= WEATHER_MOST:
+                self._read(window)
+
+    def _read(self, window: Window) -> None:
+        for node, calls in window.by_node().items():
+            good = timed(calls)
+            if not good or node in window.sent:
+                continue
+            middle = math.log(median(call.self_ms for call in good))
+            if math.exp(middle) < SUBSTANTIAL_MS:
+                continue
+            for call in good:
+                self._off.setdefault(call.execution_id, {})[node] = math.log(call.self_ms) - middle
+
+    def factor(self, call: NodeCall) -> float:
+        """By what a call was slowed, as the other nodes of its execution tell."""
+        off = self._off.get(call.execution_id, {})
+        others = [value for node, value in off.items() if node != call.node]
+        return math.exp(median(others)) if len(others) >= OTHERS_LEAST else 1.0
 
 
 def blocked(
