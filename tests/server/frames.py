@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -143,7 +144,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 def _odd(chance: Random, message: dict[str, Any]) -> None:
     container, key = chance.choice(_places(message))
-    container[key] = chance.choice(ODD)
+    container[key] = deepcopy(chance.choice(ODD))
 
 
 def _gone(chance: Random, message: dict[str, Any]) -> None:
@@ -155,7 +156,7 @@ def _gone(chance: Random, message: dict[str, Any]) -> None:
 def _more(chance: Random, message: dict[str, Any]) -> None:
     containers = [one for one, _ in _places(message) if isinstance(one, dict)] or [message]
     name = chance.choice(("extra", "__proto__", "id", "params", "\u0000", "a" * 300, "_meta"))
-    chance.choice(containers)[name] = chance.choice(ODD)
+    chance.choice(containers)[name] = deepcopy(chance.choice(ODD))
 
 
 def _twice(chance: Random, message: dict[str, Any]) -> None:
@@ -168,7 +169,7 @@ def _odd_argument(chance: Random, message: dict[str, Any]) -> None:
     params = message.get("params")
     given = params.get("arguments") if isinstance(params, dict) else None
     if isinstance(given, dict) and given:
-        given[chance.choice(list(given))] = chance.choice(ODD)
+        given[chance.choice(list(given))] = deepcopy(chance.choice(ODD))
 
 
 SPOILING: tuple[Callable[[Random, dict[str, Any]], None], ...] = (

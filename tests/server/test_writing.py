@@ -3,24 +3,20 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
 import anyio
-import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CallToolResult, ElicitResult
+from mcp_types import ElicitResult
 
 from inwit import END, START, CompiledGraph, StateGraph, interrupt
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store, audit
 from inwit.server import lifecycle
-from inwit.server.auth_setup import host_token
 from inwit.server.offers import Offers
+from tests.server.talking import Person, connected, said, yes
 
 pytestmark = pytest.mark.anyio
 
@@ -85,45 +81,6 @@ def serve(project: Path) -> Iterator[Callable[..., str]]:
     yield start
     for host in hosts:
         host.stop()
-
-
-class Person:
-    """Who is asked: answers each form with what it is told, in turn."""
-
-    def __init__(self, *answers: ElicitResult) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def __call__(self, context: Any, params: Any) -> ElicitResult:
-        self.asked.append(params.message)
-        return self.answers.pop(0)
-
-
-def yes(**content: Any) -> ElicitResult:
-    return ElicitResult(action="accept", content=content or {"yes": True})
-
-
-@asynccontextmanager
-async def connected(
-    url: str, era: str, person: Person | None = None, **options: Any
-) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {host_token(Project.find())}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
-        client = Client(
-            streamable_http_client(url, http_client=http),
-            mode="legacy" if era == "2025" else "auto",
-            cache=None,
-            elicitation_callback=person,
-            **options,
-        )
-        with anyio.fail_after(30):
-            async with client:
-                yield client
-
-
-def said(result: CallToolResult) -> dict[str, Any]:
-    assert isinstance(result.structured_content, dict)
-    return result.structured_content
 
 
 @pytest.fixture(params=["2025", "2026"])
