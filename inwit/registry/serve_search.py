@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,9 +13,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from inwit.errors import MalformedInputError, shorten
 from inwit.registry.encoder import default_encoder
 from inwit.registry.search import Entry, HybridIndex
+from inwit.registry.search.catalogue import Catalogue
+from inwit.registry.search.filters import Filters
 from inwit.registry.store_releases import Published, Releases
 from inwit.registry.trust import check_level, rank
 
+CATALOGUE = "catalogue"
+"""Where `inwit registry import` leaves a list."""
 USED_FULLY = 1000
 """Installs from which on a package counts as used as much as any."""
 
@@ -43,10 +48,15 @@ def checked(wanted: Wanted) -> Wanted:
 
 
 class ReleaseSearch:
-    """The newest releases of a registry, indexed anew when one came or was yanked."""
+    """The newest releases of a registry, indexed anew when one came or was yanked.
 
-    def __init__(self, releases: Releases) -> None:
+    A list that was imported into the registry's folder is searched beside them.
+    """
+
+    def __init__(self, releases: Releases, folder: Path) -> None:
         self._releases = releases
+        self._folder = folder
+        self._listed: Catalogue | None = None
         self._lock = threading.Lock()
         self._seen: tuple[int, str] | None = None
         self._by_id: Mapping[str, Published] = {}
@@ -57,7 +67,8 @@ class ReleaseSearch:
         index, held = self._current()
         found = index.search(query, kind=wanted.kind, limit=_reach(wanted, limit))
         rows = ((held[one.id], one.score, one.why) for one in found)
-        return _shown(rows, wanted, limit)
+        shown = [*_shown(rows, wanted, limit), *self._imported(query, wanted, limit, held)]
+        return sorted(shown, key=lambda one: -one["score"])[:limit]
 
     def keyword(self, query: str, *, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
         """By words alone (BM25)."""
@@ -79,13 +90,30 @@ class ReleaseSearch:
         able.sort(key=lambda one: (-one.installs, one.id))
         return _shown(((one, 1.0, f"provides {name!r}") for one in able), wanted, limit)
 
+    def _imported(
+        self, query: str, wanted: Wanted, limit: int, held: Mapping[str, Published]
+    ) -> list[dict[str, Any]]:
+        """What an imported list has; what is published goes before what is only listed."""
+        with self._lock:
+            if self._listed is None and (self._folder / CATALOGUE / "rows.db").exists():
+                self._listed = Catalogue(self._folder / CATALOGUE)
+        if self._listed is None:
+            return []
+        filters = Filters(**msgspec.structs.asdict(wanted))
+        found = self._listed.search(query, limit=limit, filters=filters)
+        return [{**msgspec.to_builtins(one), "hash": None} for one in found if one.id not in held]
+
     def _current(self) -> tuple[HybridIndex, Mapping[str, Published]]:
         with self._lock:
             seen = self._releases.count()
             if seen != self._seen:
                 self._by_id = {one.id: one for one in self._releases.latest()}
                 entries = [_entry(one) for one in self._by_id.values()]
-                self._index, self._seen = HybridIndex(entries, encoder=default_encoder()), seen
+                # Vectors are kept by the hash of their text: a new release costs its own alone.
+                self._index = HybridIndex(
+                    entries, encoder=default_encoder(), folder=self._folder / "index"
+                )
+                self._seen = seen
             return self._index, self._by_id
 
 

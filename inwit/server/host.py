@@ -83,7 +83,7 @@ class Host:
         """Finds packages of the registry."""
         from inwit.registry.serve_search import ReleaseSearch
 
-        return ReleaseSearch(self.registry.releases)
+        return ReleaseSearch(self.registry.releases, self.registry.folder)
 
     @cached_property
     def contributions(self) -> ContributionBook:

@@ -25,6 +25,8 @@ from inwit.errors import (
     UnsignedPackageError,
 )
 from inwit.registry.fetch import Fetcher
+from inwit.registry.search.catalogue import Catalogue
+from inwit.registry.search.listed import Listed
 from inwit.registry.serve import Registry
 from inwit.registry.serve_tokens import Caller, caller_of, make_token, revoke_token, tokens
 from inwit.registry.trust_keys import Namespace, entry, own_key
@@ -490,3 +492,21 @@ def test_resolving_chooses_versions_that_fit_each_other_or_says_who_needs_what(
 @pytest.mark.parametrize("wrong", [[], ["rag"], ["acme/rag>>1"], ["acme/rag; rm"], [7], "acme/rag"])
 def test_what_is_no_requirement_is_refused(http: httpx.Client, wrong: Any) -> None:
     assert http.post("/packages/resolve", json={"requirements": wrong}).status_code == 400
+
+
+def test_an_imported_list_is_searched_beside_what_is_published(
+    registry: Registry, http: httpx.Client, tmp_path: Path
+) -> None:
+    publish(registry, package(tmp_path, name="acme/rag"))
+    listed = [
+        Listed(id="pandas", name="pandas", version="3.0", description="Data frames and tables."),
+        Listed(id="httpx", name="httpx", version="1.0", description="A client of HTTP."),
+    ]
+    Catalogue.build(registry.folder / "catalogue", listed).close()
+
+    def ids(query: str) -> list[str]:
+        found = http.post("/search", json={"query": query, "limit": 5}).json()["results"]
+        return [one["id"] for one in found]
+
+    assert ids("pandas") == ["pandas"]
+    assert ids("acme/rag")[0] == "acme/rag"
