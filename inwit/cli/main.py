@@ -16,6 +16,7 @@ class Inwit(LazyGroup):
     modules: ClassVar[Mapping[str, str]] = {
         "demo": "demo",
         "init": "init",
+        "new": "new",
         "run": "run",
         "serve": "serve",
         "mcp": "mcp",

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from inwit.cli import pkg_install, pkg_publish
+from inwit.cli import pkg_build, pkg_install, pkg_publish
 from inwit.cli.frame import Group
 
 
 @click.group("pkg", cls=Group, example='inwit pkg search "answer questions over documents"')
 def command() -> None:
-    """Find packages: graph templates, node libraries, tools, prompts, checkpointers."""
+    """Find, install and make packages: graph templates, nodes, tools, prompts, checkpointers."""
 
 
 _PLACES = "packages are read from .inwit/packages/ and ~/.inwit/packages/ (NAMESPACE/NAME/)."
@@ -99,5 +99,5 @@ def list_(kind: str | None, as_json: bool) -> None:
         render.table(("PACKAGE", "VERSION", "KIND", "DESCRIPTION"), rows, nothing=nothing)
 
 
-for _more in (*pkg_install.COMMANDS, *pkg_publish.COMMANDS):
+for _more in (*pkg_build.COMMANDS, *pkg_install.COMMANDS, *pkg_publish.COMMANDS):
     command.add_command(_more)

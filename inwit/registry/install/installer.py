@@ -256,10 +256,7 @@ class Installer:
         return lock
 
     def _resolve(self, asked: Mapping[str, Wanted], kept: Mapping[str, str]) -> Resolved:
-        self._tell("resolving", 0, 1)
-        found = resolve(asked, self._sources, inwit_version=self._inwit, kept=kept)
-        self._tell("resolving", 1, 1)
-        return found
+        return resolve(asked, self._sources, inwit_version=self._inwit, kept=kept)
 
     def _change(
         self,
