@@ -19,6 +19,7 @@ from inwit.introspection.inputs import INPUT_EVENTS, digests
 from inwit.introspection.schedule import Task, build
 from inwit.plans import Effect
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.policies import DEFAULT_RETRY
 from inwit.runtime.reconfigured import WHOLE
 from inwit.runtime.views import Execution
 from inwit.self_improve.actions import Changes
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from inwit.runtime.store import Store
 
 EXECUTIONS: Final = 200
+VISITS: Final = 20_000
+"""Of large executions fewer are used, so that looking ends in seconds."""
 ENOUGH: Final = 10
 ARM: Final = 50
 """Executions of one arm that the interval is for."""
@@ -99,7 +102,15 @@ def sample(store: Store, graph: str, most: int = EXECUTIONS) -> list[Execution]:
     """The newest completed executions of a graph's newest version, oldest first."""
     newest = store.newest(most, graph=graph, status="completed")
     version = newest[0].graph_version if newest else None
-    found = [one for one in newest if one.graph_version == version and one.duration_ms is not None]
+    found: list[Execution] = []
+    visits = 0
+    for one in newest:
+        if one.graph_version != version or one.duration_ms is None:
+            continue
+        visits += one.iteration
+        if visits > VISITS and len(found) >= ENOUGH:
+            break
+        found.append(one)
     return sorted(found, key=lambda one: one.position)
 
 
@@ -147,6 +158,8 @@ class _Lasts:
     def __init__(self, store: Store, changes: Changes, executions: Sequence[Execution]) -> None:
         self._configs = changes.configs
         self._spared = spared(store, changes, executions)
+        for node, values in changes.configs.items():
+            _wait_otherwise(store, node, values.get("retry_policy") or {}, executions, self._spared)
 
     def __call__(self, task: Task) -> float:
         visit, values = task.visit, self._configs.get(task.visit.node)
@@ -210,6 +223,31 @@ def _spare_visits(
                 spent_ms = visit.duration_ms or 0.0
                 found[one.execution_id, node, visit.visit] = max(spent_ms - LOOKUP_MS, 0.0)
             seen.add(place)
+
+
+_WAITS: Final = frozenset({"initial_interval", "backoff_factor", "max_interval", "jitter"})
+
+
+def _wait_otherwise(
+    store: Store, node: str, said: Mapping[str, Any], executions: Sequence[Execution],
+    found: dict[Key, float],
+) -> None:  # fmt: skip
+    """Take the waits of a changed policy instead of those that were recorded."""
+    if not _WAITS & said.keys():
+        return
+    values = {name: value for name, value in said.items() if value is not None}
+    policy = DEFAULT_RETRY._replace(**values)
+    for one in executions:
+        if not one.retries:
+            continue
+        for event in store.events(one.execution_id, types=("retry_scheduled",), node=node):
+            said_of: Any = event
+            if event.visit is None or event.attempt is None:
+                continue
+            steady = policy._replace(jitter=False).delay_s(event.attempt)
+            wait_ms = (steady + (0.5 if policy.jitter else 0.0)) * 1000
+            key = (one.execution_id, node, event.visit)
+            found[key] = found.get(key, 0.0) + said_of.delay_ms - wait_ms
 
 
 def _given(
