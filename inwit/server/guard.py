@@ -210,6 +210,7 @@ class Guard:
             raise MalformedInputError(
                 "The body did not come.", hint=f"It is waited for {BODY_TIMEOUT_S:.0f} s."
             ) from None
+        scope["inwit.is_read"] = True
         if body is not None and is_json:
             check_depth(body)
             check_unequivocal(body)

@@ -82,7 +82,12 @@ def surface(host: Host) -> Surface:
         get_prompt=answered(prompts.get, host),
         complete=answered(completion.complete, host),
         changes=RecordBus(host),
+        tool_schema=_no_headers,
     )
+
+
+def _no_headers(_name: str) -> None:
+    """No tool of ours takes arguments as headers."""
 
 
 def create_server(host: Host) -> Protocol:
@@ -96,6 +101,7 @@ def create_server(host: Host) -> Protocol:
         description="What the graphs of this project are, did and could do better.",
         instructions=shown.instructions,
         cache_hints=CACHING,  # type: ignore[arg-type]  # its keys are literals there
+        get_tool_input_schema=shown.tool_schema,
         on_list_tools=shown.list_tools,
         on_call_tool=shown.call_tool,
         on_list_resources=shown.list_resources,

@@ -37,6 +37,11 @@ class Surface:
     get_prompt: Handler
     complete: Handler
     changes: InMemorySubscriptionBus
+    tool_schema: Callable[[str], Mapping[str, Any] | None] | None = None
+    """The input schema of a tool some of whose arguments come as headers too.
+
+    Without it each call lists all tools to find that out.
+    """
     others: Mapping[str, tuple[type[BaseModel], Handler]] = field(default_factory=dict)
     """Further requests, with the models of their params."""
 
