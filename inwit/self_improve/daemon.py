@@ -23,6 +23,7 @@ from inwit.self_improve.alerts import Alert, Alerts, to_file, to_webhook
 from inwit.self_improve.analysis import analyze
 from inwit.self_improve.budget import Budget
 from inwit.self_improve.critique import criticise
+from inwit.self_improve.findings import Thresholds
 from inwit.self_improve.leases import Lease
 from inwit.self_improve.plans import PlanBook
 from inwit.self_improve.reading import graph_names
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from inwit.runtime.store import Store
 
 _CURSOR: Final = "cursor"
+LOOKED_AT: Final = 800
+"""The newest executions of a graph that a look in a row of looks reads: bets need something to win on."""
 POLL_S: Final = 1.0
 
 
@@ -150,7 +153,7 @@ class Daemon:
         )
         report = None
         if trigger and not skipped:
-            report = self._look(cursor, new)
+            report = self._look(cursor, new, Thresholds(is_continuous=True))
         changed = (*settled, *expired, *(report.plans if report is not None else ()))
         self.alerts.tell(changed)
         return self._told(
@@ -192,10 +195,14 @@ class Daemon:
                 settled.append(after)
         return tuple(settled), expired
 
-    def _look(self, cursor: Cursor, graphs: Sequence[str] = ()) -> Report:
+    def _look(
+        self, cursor: Cursor, graphs: Sequence[str] = (), thresholds: Thresholds | None = None
+    ) -> Report:
         """Look at the graphs that have new executions, and note how far that was."""
         began = time.monotonic()
-        report = analyze(self.store, graph=graphs[0] if len(graphs) == 1 else None)
+        graph = graphs[0] if len(graphs) == 1 else None
+        window = LOOKED_AT if thresholds is not None and thresholds.is_continuous else 400
+        report = analyze(self.store, graph=graph, window=window, thresholds=thresholds)
         report = criticise(self.project, report)
         tables.keep(self.store, _CURSOR, cursor)
         budgets.spend(self.store, seconds=time.monotonic() - began, plans=len(report.plans))

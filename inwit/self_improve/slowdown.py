@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -88,6 +89,9 @@ def pairs(
         warm = newer
     if min(len(older), len(warm)) >= limits.blocks_min * size:
         yield Pair(kind="version", node=node, older=older, newer=warm)
+    if limits.is_continuous and newer:
+        yield from _anchored(node, newer, limits.blocks_min * size)
+        return
     blocks = len(newer) // size
     whole = newer[len(newer) - blocks * size :]
     for share, need in _SPLITS:
@@ -102,14 +106,25 @@ def pairs(
             )
 
 
+def _anchored(node: str, calls: list[NodeCall], least: int) -> Iterator[Pair]:
+    """Divide a version's own window at places of the record that stay the same from look to look."""
+    first, last = calls[0].execution.position, calls[-1].execution.position
+    width = 1 << max(((last - first + 1) // 8).bit_length() - 1, 0)
+    for place in range((first // width + 1) * width, last + 1, width):
+        at = bisect_left(calls, place, key=lambda call: call.execution.position)
+        if min(at, len(calls) - at) >= least:
+            yield Pair(
+                kind="time", share=float(place), node=node, older=calls[:at], newer=calls[at:]
+            )
+
+
 def shift_of(pair: Pair, limits: Thresholds, weather: Weather | None = None) -> Shift:
     """Compare two series; with a weather, after what slowed the other nodes is taken out."""
     older, newer = _times(pair.older, weather), _times(pair.newer, weather)
     blocks_older, blocks_newer = blocked(older, newer, limits)
     p = stats.mann_whitney(blocks_newer, blocks_older)
     if limits.is_continuous:
-        # Paired from where the two meet: the blocks of one look come again in the next.
-        p = max(p, min(1.0, 1 / stats.paired_e(blocks_newer, blocks_older[::-1])))
+        p = max(p, _by_bets(older, newer, limits))
     return Shift(
         pair=pair, p=p if weather is None else min(2 * p, 1.0),
         ratio=stats.ratio_interval(blocks_newer, blocks_older),
@@ -118,6 +133,17 @@ def shift_of(pair: Pair, limits: Thresholds, weather: Weather | None = None) -> 
         older_ms=median(call.self_ms for call in pair.older),
         newer_ms=median(call.self_ms for call in pair.newer),
     )  # fmt: skip
+
+
+def _by_bets(older: Sequence[float], newer: Sequence[float], limits: Thresholds) -> float:
+    """The chance that bets allow: blocks are paired from where the two sides meet, outwards.
+
+    So the pairs of one look come again in the next, and the capital goes on from where it was.
+    """
+    size = limits.block_size
+    ahead = [median(newer[at : at + size]) for at in range(0, len(newer) - size + 1, size)]
+    behind = stats.block_medians(older, size)[::-1]
+    return min(1.0, 1 / max(stats.paired_e(ahead, behind), 1e-300))
 
 
 def _times(calls: Sequence[NodeCall], weather: Weather | None) -> list[float]:
