@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inwit import events
-from inwit.introspection.scene import Scene
+from inwit.runtime.store import Store
 from inwit.runtime.views import Execution
 
 SHORT = 80
@@ -42,24 +42,24 @@ _kept: dict[tuple[str, str], Called] = {}
 class Known:
     """What executions were called with, each read once."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def of(self, execution: Execution) -> Called:
         """What one was called with."""
         key = execution.execution_id, execution.started_at
         known = _kept.get(key)
         if known is None:
-            known = _kept[key] = called(self._scene, execution)
+            known = _kept[key] = called(self._store, execution)
             while len(_kept) > KEPT:
                 with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
                     _kept.pop(next(iter(_kept)))
         return known
 
 
-def called(scene: Scene, execution: Execution) -> Called:
+def called(store: Store, execution: Execution) -> Called:
     """What an execution was called with."""
-    found = scene.store.events(execution.execution_id, types=("execution_started",), limit=1)
+    found = store.events(execution.execution_id, types=("execution_started",), limit=1)
     start = found[0] if found else None
     if not isinstance(start, events.ExecutionStarted):
         return Called(execution.uri)

@@ -9,19 +9,17 @@ values themselves is the date. What a shuffle of the blocks explains is no chang
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
-from inwit.introspection.stats import blocks
+from inwit.introspection.stats import blocks, dealt_p
 
 BLOCK = 5
 BLOCKS_LEAST = 3
 """Blocks on either side of a change."""
 ALPHA = 0.01
-ROUNDS = 999
 EFFECT = 1.2
 """The least ratio of medians that is called a change."""
 SHARE = 0.2
@@ -65,19 +63,6 @@ def shifts(values: Sequence[float], *, are_shares: bool = False) -> list[Shift]:
         places.remove(doubtful[0])
 
 
-def _by_chance(one: Sequence[float], other: Sequence[float]) -> float:
-    """How often dealing the blocks anew parts their means as far as they are; the seed is fixed."""
-    pooled, size = [*one, *other], len(other)
-    seen = abs(fmean(other) - fmean(one)) - 1e-12
-    total = sum(pooled)
-    dealer = random.Random(len(pooled))  # noqa: S311 - it deals, it keeps no secret
-    hits = 0
-    for _ in range(ROUNDS):
-        part = sum(dealer.sample(pooled, size))
-        hits += abs(part / size - (total - part) / len(one)) >= seen
-    return (hits + 1) / (ROUNDS + 1)
-
-
 def _shares(values: Sequence[float]) -> list[float]:
     whole = len(values) // BLOCK * BLOCK
     return [fmean(values[start : start + BLOCK]) for start in range(0, whole, BLOCK)]
@@ -100,7 +85,7 @@ def _confirmed(
         one, other = blocks(figures[left:at], BLOCK), blocks(figures[at:right], BLOCK)
     if not is_far or min(len(one), len(other)) < BLOCKS_LEAST - 1:
         return None
-    p = _by_chance(one, other)
+    p = dealt_p(one, other)
     if p > ALPHA:
         return None
     return Shift(at=at, before=before, after=after, p=p, n=right - left)

@@ -74,7 +74,7 @@ _FACTOR = re.compile(
 )
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent)")
 _OFF = re.compile(
-    r"\b(?:off|(?:did|do|does|would)(?:n't| not)|stopp?(?:ed|ing)?|no retr|without retr|disabl|remov|never retr|zero retr|drop)"
+    r"\b(?:off|(?:did|do|does|would)(?:n't| not)|stopp?(?:ed|ing)?|no retr|without retr|disabl|remov|never retr|zero retr|drop|not (?:be )?(?:re-?tried|tried again|repeated))"
 )
 _TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tries|try)\b")
 _TIMES = re.compile(
@@ -94,6 +94,8 @@ class Change:
     max_attempts: int | None = None
     hit_rate: float | None = None
     number: int | None = None
+    within: bool = False
+    """Whether a number at once is meant within each execution, not of a node in all of them."""
     """How many at once: executions under load, nodes of one with another concurrency."""
     model: str = ""
 
@@ -113,7 +115,7 @@ class Change:
             case "concurrency":
                 whose = f" of {what}" if self.nodes else ""
                 calls = "call" if self.number == 1 else "calls"
-                return f"at most {self.number} {calls}{whose} ran at once"
+                return f"at most {self.number} {calls}{whose} ran at once{' in an execution' if self.within else ''}"
             case "load":
                 return f"{self.number} executions ran at once"
             case "model":
@@ -149,7 +151,8 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
         case "faster":
             return _speed(said, chosen)
         case "concurrency" | "load":
-            return Change(kind=kind, nodes=chosen, number=_how_many(said))
+            within = not re.search(r"concurrency|max[_ -]?parallel", said)
+            return Change(kind=kind, nodes=chosen, number=_how_many(said), within=within)
         case _:
             return Change(kind=kind, nodes=chosen)
 

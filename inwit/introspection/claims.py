@@ -7,11 +7,13 @@ is said by a `limit`, which claims nothing and needs no evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+T = TypeVar("T")
 _WORD = re.compile(r"[\w.:@/+%-]{1,80}")
 
 
@@ -92,6 +94,11 @@ def platform_uri(topic: str, name: str | None = None) -> str:
 
 def _part(name: str) -> str:
     return quote(name, safe="~@:")
+
+
+def alike(items: Sequence[T], key: Callable[[T], object]) -> list[list[T]]:
+    """Neighbours of which the same would be said, together."""
+    return [list(same) for _, same in groupby(items, key)]
 
 
 def listed(names: Iterable[str], *, last: str = "and", most: int = 12) -> str:

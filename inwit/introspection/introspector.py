@@ -43,7 +43,7 @@ from inwit.introspection.claims import Draft
 from inwit.introspection.conversations import Conversation
 from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups
-from inwit.introspection.joining import EVIDENCE_MOST, joined
+from inwit.introspection.joining import EVIDENCE_MOST, joined, leaning
 from inwit.introspection.network import package_ids
 from inwit.introspection.readings import level_of, read, readings_of
 from inwit.introspection.refusals import named_wrongly, outside, unknown
@@ -60,6 +60,10 @@ QUESTION_LIMIT = 16 * 1024
 THREADS_TRIED = 16
 """Words of a question that are looked up as the id of a thread."""
 Analysis = Callable[[Scene], Draft]
+READ_MOST = 2_000
+"""Characters of a question that are read."""
+READ_LAST = 600
+"""Characters of a longer one that are read of its end."""
 _EMPTY: dict[str, dict[str, Any]] = {
     "why": {"causes": (), "execution_id": None},
     "howcan": {"interventions": ()},
@@ -129,6 +133,8 @@ class Introspector:
     ) -> Answer:
         """Answer a question from the record, the manifests and the installed package.
 
+        Of a question over 2,000 characters the beginning and the end are read.
+
         `level`, `graph` and `execution_id` narrow it; none is needed. What was recorded before
         the call is seen. With `verify` a what-if is tried too: nodes that are declared pure run
         again on recorded inputs, with the change and without it; no other node runs. Questions of
@@ -141,7 +147,7 @@ class Introspector:
             UnknownExecutionError: `execution_id` names none.
             MalformedIdError: `execution_id` or `conversation_id` is no id.
         """
-        asked = question = checked(question)
+        asked = question = shortened(checked(question))
         wanted = level_of(level)
         self._flush()
         if graph is not None:
@@ -162,10 +168,10 @@ class Introspector:
             )
             for one in readings
         ]  # fmt: skip
-        answers = [
-            self.answer(query, reading.probability)
-            for query, reading in zip(queries, readings, strict=True)
-        ]
+        answers: list[Answer] = []
+        for query, reading in zip(queries, readings, strict=True):
+            queries[len(answers)] = leaning(query, answers)
+            answers.append(self.answer(queries[len(answers)], reading.probability))
         answer = joined(answers, queries, routing)
         asked_questions.note(self.store, question, answer, graph or self.graph)
         return answer if talk is None else talk.keep(asked, question, routing, answer)
@@ -282,9 +288,13 @@ def checked(question: str) -> str:
     """Refuse what is no question.
 
     Raises:
-        MalformedInputError: It is empty.
+        MalformedInputError: It is empty, or no text.
         TooLargeError: It is over 16 KiB.
     """
+    given: object = question
+    if not isinstance(given, str):
+        kind = type(given).__name__
+        raise MalformedInputError(f"The question is {kind}, no text.", hint="Ask with a str.")
     size = len(question.encode("utf-8", "surrogatepass"))
     if size > QUESTION_LIMIT:
         raise TooLargeError("question", size, QUESTION_LIMIT)
@@ -292,6 +302,13 @@ def checked(question: str) -> str:
     if not text:
         raise MalformedInputError("The question is empty.", hint="Ask in your own words.")
     return text
+
+
+def shortened(question: str) -> str:
+    """Leave the middle of a long question out: what is asked stands before or after what is pasted."""
+    if len(question) <= READ_MOST:
+        return question
+    return f"{question[: READ_MOST - READ_LAST - 3]} … {question[-READ_LAST:]}"
 
 
 def analysis(level: Level, intent: Intent) -> Analysis:

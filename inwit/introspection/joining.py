@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
 from inwit.answers import Answer
-from inwit.introspection.router import Routing
+from inwit.introspection.router import Entity, Routing
 from inwit.introspection.scene import Query
 
 EVIDENCE_MOST = 24
+_IT = re.compile(r"\b(?:it|that|this|them)\b", re.IGNORECASE)
+
+
+def leaning(query: Query, before: Sequence[Answer]) -> Query:
+    """The second part of a question with the node that "it" means: the one that the first part named."""
+    if not query.part or not before or query.intent not in ("whatif", "howcan", "whatis"):
+        return query
+    start = query.text.find(query.part)
+    within = [one for one in query.entities if start <= one.start < start + len(query.part)]
+    found = _IT.search(query.part)
+    node = _node_of(before[0]) if found and not any(one.kind == "node" for one in within) else None
+    if node is None or found is None:
+        return query
+    at = start + found.start()
+    one = Entity(kind="node", value=node, text=found[0], start=at, end=start + found.end())
+    kept = tuple(each for each in query.entities if each.kind != "node")
+    return replace(query, entities=(*kept, one))
+
+
+def _node_of(answer: Answer) -> str | None:
+    """The node that an answer names first: a cause, something to change, or what a list begins with."""
+    for key in ("causes", "interventions"):
+        for one in answer.data.get(key) or ():
+            if one.get("node"):
+                return str(one["node"])
+    uris = [one.uri for one in answer.evidence if "/nodes/" in one.uri]
+    values = answer.data.get("values")
+    if isinstance(values, dict) and "off_path" in answer.data and values:
+        return str(next(iter(values)))
+    return uris[0].rpartition("/nodes/")[2] if len(uris) == 1 else None
 
 
 def joined(answers: Sequence[Answer], queries: Sequence[Query], routing: Routing) -> Answer:

@@ -82,6 +82,15 @@ def _consume(open_leads: list[Lead]) -> list[Lead]:
     return used
 
 
+def is_sent(visits: Iterable[Visit], node: str) -> bool:
+    """Whether a decision led to a node several times at once: by `Send`, each with an input of its own.
+
+    The record holds what a decision read, not what it sent, so what such a visit was given is not
+    known.
+    """
+    return any(sum(edge.get("target") == node for edge in visit.edges) > 1 for visit in visits)
+
+
 def decision_before(lead: Lead, led: Mapping[Place, list[Lead]]) -> Lead | None:
     """The last decision on the way to an edge: the edge itself where a condition chose it."""
     seen = set[Place]()

@@ -33,9 +33,9 @@ class Objective:
     def share(self) -> float | None:
         """The share of executions that may not keep it: the error budget."""
         if self.metric == "success":
-            return 1 - self.target
+            return round(1 - self.target, 12)
         found = _PERCENTILE.fullmatch(self.metric)
-        return None if found is None else 1 - int(found[1]) / 100
+        return None if found is None else round(1 - int(found[1]) / 100, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

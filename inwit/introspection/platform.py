@@ -190,13 +190,18 @@ def _examples() -> tuple[dict[str, Any], ...]:
 @cache
 def _commands() -> tuple[dict[str, Any], ...]:
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted((PACKAGE / "cli").glob("**/*.py")):
+    paths = sorted((PACKAGE / "cli").glob("**/*.py"))
+    stems = {path.stem for path in paths}
+    for path in paths:
+        # `pkg_publish.py` holds commands of the group that `pkg.py` makes.
+        around, _, rest = path.stem.partition("_")
+        outer = f"{around} " if rest and around in stems else ""
         group = ""
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 name, kind, is_inner = _command_name(node)
                 if name and name != "inwit":
-                    full = f"{group} {name}".strip() if is_inner else name
+                    full = outer + (f"{group} {name}".strip() if is_inner else name)
                     group = name if kind == "group" and not is_inner else group
                     doc = (ast.get_docstring(node) or "").partition("\n")[0]
                     found.setdefault(full, {"name": full, "description": doc})

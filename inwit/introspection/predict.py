@@ -11,7 +11,7 @@ from typing import Any
 
 from inwit.introspection import independence
 from inwit.introspection.changes import Change
-from inwit.introspection.lineage import Place
+from inwit.introspection.lineage import Place, is_sent
 from inwit.introspection.schedule import Schedule, Task
 from inwit.introspection.stats import Estimate, estimate, foretold
 from inwit.runtime.manifest import GraphManifest
@@ -204,6 +204,11 @@ def cached(
         facts = manifest.node(node)
         if facts is not None and facts.policies.get("side_effects"):
             return refused(f"{node} is declared to have side effects, so it may not be cached")
+        if any(is_sent((task.visit for task in one.tasks), node) for one in schedules):
+            return refused(
+                f"{node} is sent inputs of its own by Send, which are not in the record, so how "
+                f"often they repeat is not known"
+            )
         repeats = _repeats(schedules, node, inputs)
         hits |= repeats.hits
         looked += repeats.looked

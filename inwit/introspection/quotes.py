@@ -8,6 +8,7 @@ from inwit import events
 from inwit.events import Event, Failure
 from inwit.introspection.claims import duration, quoted, short, told_value
 from inwit.introspection.lineage import COMMAND
+from inwit.runtime.serial import Delta
 from inwit.runtime.views import Execution
 
 
@@ -35,6 +36,13 @@ def being(found: Execution) -> str:
         "paused": "is paused",
         "waiting_for_input": "waits for input",
     }[found.status]
+
+
+def returned(update: Any) -> Any:
+    """What a node returned, as it wrote it: of a list that grew, the items that it added."""
+    if not isinstance(update, dict):
+        return update
+    return {k: list(v.items) if isinstance(v, Delta) else v for k, v in update.items()}
 
 
 def execution(found: Execution) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from inwit.answers import LEVELS, Intent, Level
 from inwit.errors import MalformedInputError
 from inwit.introspection import platform
-from inwit.introspection.analyses import node_facts, recorded
+from inwit.introspection.analyses import node_facts, recorded, unused
 from inwit.introspection.claims import short
 from inwit.introspection.feature_names import features_in
 from inwit.introspection.router import Reading, Routing
@@ -42,6 +42,23 @@ _LOOKED_FOR = re.compile(
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
+_NOT_SO = re.compile(r"^\W*(?:why|what if|when|how often|what would)\b", re.IGNORECASE)
+_TIME_GOES = r"^\W*where (?:does|did|do|is|has) (?:\w+ )*time (?:go|gone|spent)\b"
+_CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
+    (unused.ASKED + r"(?!.*\bexecutions?\b)", "app", "whatis"),
+    (r"^\W*where (?:can|does|do|may|will|could|might) .*\b(?:end|start|begin|finish)s?\b", "app", "whatis"),
+    ((r"^\W*(?:what|which)\b(?:(?!\bnow\b).)*\b(?:runs?|can run|may run|execute)\b(?:(?!\bnow\b).)*\b"
+     r"(?:parallel|at the same time|concurrently|simultaneously|side by side)"), "app", "whatis"),
+    (r"^\W*who (?:decides|chooses|routes)\b", "app", "whatis"),
+    (r"\berror budgets?\b|\bslos?\b|\bservice levels?\b|\b(?:my|our|its|the|declared) objectives?\b", "live", "ami"),
+    (r"\bdrift(?:ed|ing|s)?\b", "live", "ami"),
+    (_TIME_GOES, "live", "when"),
+    ((r"^\W*what (?:has |have |is |was )?(?:changed|different|new)(?: (?:lately|recently|today|since \w+"
+     r"|since then|here|now))?\W*$"), "live", "when"),
+)  # fmt: skip
+_ASKS_FOR = re.compile(r"^\W*(?:can|could|does|do|is|are|may|will)\b", re.IGNORECASE)
+
+
 def read(question: str, route: Callable[[str], Routing], project: Project) -> Routing:
     """Read a question; one that is about "it" alone is read with the last package in its place."""
     routing = route(question)
@@ -60,10 +77,11 @@ def readings_of(question: str, routing: Routing, wanted: Level | None) -> list[R
     found = _of_nodes(found, question, routing)
     found = [_within_project(one, question, routing) for one in found]
     found = [_of_plans(one, question, routing) for one in found]
+    found = _certain(found, question, routing)
     about = _of_terms(question) or _of_errors(question) or _of_features(found, question, routing)
     if about and not any(one.part for one in found):
         return [next((one for one in found if _same(one, about)), about)]
-    return _one_prediction(_of_record(found, question, routing))
+    return _of_own(_one_prediction(_of_record(found, question, routing)), routing)
 
 
 def level_of(level: str | None) -> Level | None:
@@ -147,6 +165,31 @@ def _of_features(found: list[Reading], question: str, routing: Routing) -> Readi
     if _LOOKED_FOR.search(question):
         return None
     return _ABOUT if features_in(said[1]) else None
+
+
+def _certain(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
+    """A question whose words leave no doubt of what it is about is read so."""
+    if any(one.part for one in found):
+        return found
+    words = blanked(question, routing.entities).lower()
+    if _NOT_SO.search(words) is None:
+        for said, level, intent in _CERTAIN:
+            if re.search(said, words):
+                kept = next(
+                    (one for one in found if (one.level, one.intent) == (level, intent)), None
+                )
+                return [kept or Reading(level=level, intent=intent, probability=_SURE)]
+    if found and found[0].level == "none" and _ASKS_FOR.search(words) and features_in(question):
+        return [_ABOUT]
+    return found
+
+
+def _of_own(found: list[Reading], routing: Routing) -> list[Reading]:
+    """A question that names a part of a graph, and is read so first, is not about the platform too."""
+    names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
+    if not names_own or any(one.part for one in found) or found[0].level == "platform":
+        return found
+    return [one for one in found if one.level != "platform"]
 
 
 def _same(one: Reading, other: Reading) -> bool:

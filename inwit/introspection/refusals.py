@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from inwit.answers import Answer
 from inwit.errors import InwitError
+from inwit.introspection.analyses import tool_calls
 from inwit.introspection.changes import parse
 from inwit.introspection.claims import Draft, graph_uri, listed, platform_uri, short
 from inwit.introspection.follow_ups import starters
 from inwit.introspection.scene import Scene
+from inwit.introspection.which import with_value
 from inwit.runtime.capture.prices import priced_models
 from inwit.runtime.policies import Limits, NodePolicy, RetryPolicy
 
@@ -39,6 +41,7 @@ def named_wrongly(scene: Scene) -> Draft | None:
         scene.named(kind) for kind in ("node", "graph", "key", "tool", "exec", "package")
     )
     wrong = [name for name in query.unknown if not _is_of_platform(name)]
+    wrong = [name for name in wrong if not _is_recorded(scene, name)]
     if not wrong or names_any or query.level not in ("app", "live") or _of_model(scene):
         return None
     graph = scene.graph_or_none
@@ -68,6 +71,14 @@ def named_wrongly(scene: Scene) -> Draft | None:
 def _is_of_platform(name: str) -> bool:
     """Whether a word that names nothing of the project is a setting's, or a priced model's."""
     return name in _SETTINGS or name.lower() in priced_models()
+
+
+def _is_recorded(scene: Scene, name: str) -> bool:
+    """Whether a word is a value that executions were called with, or a tool that was called."""
+    if scene.query.level != "live":
+        return False
+    said = with_value(scene)
+    return (said is not None and name.lower() in said.words) or name in tool_calls.names(scene)
 
 
 def _of_model(scene: Scene) -> bool:

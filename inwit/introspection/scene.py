@@ -81,6 +81,8 @@ class Scene:
         self.project = project
         self.resolver = resolver
         self.words = (query.part or query.text).lower()
+        self.picked: tuple[Any] | None = None
+        """What `which` found of values that the question names, once it has looked."""
         self._visits: dict[str, list[Visit]] = {}
         self._events: dict[str, list[Event]] = {}
         self._inputs: dict[str, dict[Place, str]] = {}

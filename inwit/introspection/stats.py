@@ -138,6 +138,21 @@ def permutation_p(before: Sequence[float], after: Sequence[float], rounds: int =
     return (hits + 1) / (rounds + 1)
 
 
+def dealt_p(before: Sequence[float], after: Sequence[float], rounds: int = 999) -> float:
+    """How often dealing the values anew parts the two means as far as they are; the seed is fixed.
+
+    Of medians of blocks this tells few far ones apart, where a test of their medians could not.
+    """
+    pooled, size = [*before, *after], len(after)
+    seen, total = abs(sum(after) / size - sum(before) / len(before)) - 1e-12, sum(pooled)
+    dealer = random.Random(len(pooled))  # noqa: S311 - it deals, it keeps no secret
+    hits = 0
+    for _ in range(rounds):
+        part = sum(dealer.sample(pooled, size))
+        hits += abs(part / size - (total - part) / len(before)) >= seen
+    return (hits + 1) / (rounds + 1)
+
+
 def blocks(values: Sequence[float], size: int = 5) -> list[float]:
     """Medians of consecutive blocks, which neighbours in a burst cannot dominate."""
     whole = len(values) // size * size

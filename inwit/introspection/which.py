@@ -9,14 +9,28 @@ from typing import get_args
 
 from inwit.errors import UnknownExecutionError
 from inwit.events import OPEN_STATUSES, Status
+from inwit.introspection.attributes import Called, Known
 from inwit.introspection.claims import count
-from inwit.introspection.scene import Scene
+from inwit.introspection.router.words import COMMON
+from inwit.introspection.scene import Scene, blanked
 from inwit.runtime.views import Execution
 
 LOOKED_AT = 200
 """Executions that are looked through for one that fits what the question takes for granted."""
 WORDS_TRIED = 5
 """Words of a question that are looked up as the id of a thread."""
+Fits = Callable[[Execution], bool]
+_BEFORE_VALUE = r"\b(?:with|for|of|about|where|whose|by|on|containing|from)\s+(?:the\s+|an?\s+)?"
+_WORD = r"['\"`“]?([\w-]{3,})['\"`”]?"
+_VALUES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_BEFORE_VALUE}{_WORD}",
+        rf"{_BEFORE_VALUE}\w+\s+(?:is\s+|=\s*|was\s+|of\s+)?{_WORD}",
+        r"\b([\w-]{3,})\s+(?:run|runs|execution|executions|case|call|question|request)\b",
+    )
+)
+"""Where a question may name a value that executions were called with: "with the task bad"."""
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _RUN = r"(?:execution|run|invocation|call|time|one)"
 _PREVIOUS = re.compile(
@@ -56,7 +70,7 @@ def choose(
     scene: Scene,
     *,
     status: Status | None = None,
-    fits: Callable[[Execution], bool] | None = None,
+    fits: Fits | None = None,
     fitting: str = "",
 ) -> Choice | None:
     """Take the execution that is meant, or None where none fits.
@@ -70,6 +84,74 @@ def choose(
     named = _named(scene)
     if named is not None:
         return named
+    said = with_value(scene)
+    if said is not None:
+        words = f"called with {said.words}"
+        chosen = choose_of(scene, status=status, fits=_both(fits, said.holds), fitting=words)
+        if chosen is not None and said.holds(chosen.execution):
+            return chosen
+    return choose_of(scene, status=status, fits=fits, fitting=fitting)
+
+
+def _both(one: Fits | None, other: Fits) -> Fits:
+    return other if one is None else (lambda execution: one(execution) and other(execution))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A value of inputs that a question names: which executions were called with it."""
+
+    words: str
+    holds: Fits
+
+
+def with_value(scene: Scene) -> Said | None:
+    """The value by which a question picks executions: "the Berlin run", "with the task bad"."""
+    if scene.picked is None:
+        scene.picked = (_said_value(scene),)
+    return scene.picked[0]
+
+
+def _said_value(scene: Scene) -> Said | None:
+    # The name of a key stays: a value stands behind it.
+    others = [one for one in scene.query.entities if one.kind != "key"]
+    text = blanked(scene.query.part or scene.query.text, others)
+    words = {match[1].lower() for pattern in _VALUES for match in pattern.finditer(text)}
+    words -= {one.value.lower() for one in scene.query.entities}
+    if not words:
+        return None
+    known = Known(scene.store)
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    shown = {one.execution_id: _values(known.of(one)) for one in page.items}
+    whole = {
+        value.lower() for one in page.items for value in known.of(one).attributes.values()
+        if isinstance(value, str)
+    }  # fmt: skip
+    words = {word for word in words if word in whole or word not in COMMON}
+    held = {word for word in words if any(word in values for values in shown.values())}
+    rare = [word for word in held if not all(word in values for values in shown.values())]
+    if not rare:
+        return None
+    word = max(rare, key=len)
+    ids = {name for name, values in shown.items() if word in values}
+    return Said(words=repr(word), holds=lambda one: one.execution_id in ids)
+
+
+def _values(called: Called) -> set[str]:
+    """The plain texts that an execution was called with, and their words."""
+    found: set[str] = set()
+    for name, value in called.attributes.items():
+        if isinstance(value, str) and name.startswith(
+            ("input", "metadata", "context", "configurable")
+        ):
+            found |= {value.lower(), *re.findall(r"[^\W_][\w-]+", value.lower())}
+    return found
+
+
+def choose_of(
+    scene: Scene, *, status: Status | None = None, fits: Fits | None = None, fitting: str = ""
+) -> Choice | None:
+    """The same without regard to values of inputs."""
     if status is not None and _PREVIOUS.search(scene.words) and not _said(scene):
         before = _listed(scene, None, None, "")
         if before is not None and before.execution.status == status:
@@ -172,7 +254,11 @@ def thread_of(scene: Scene) -> str | None:
         return named
     said = scene.query.part or scene.query.text
     after = _THREAD.search(said)
-    names = {one.text for one in scene.query.entities if one.kind not in ("exec", "thread", "time")}
+    # A word that is only like a name (order-3 like orders) may be the id of a thread.
+    names = {
+        one.text for one in scene.query.entities
+        if one.kind == "time" or (one.kind not in ("exec", "thread") and one.text == one.value)
+    }  # fmt: skip
     likely = [match[0] for match in _WORD_LIKE_ID.finditer(said) if match[0] not in names]
     for word in ([after[1]] if after else []) + likely[:WORDS_TRIED]:
         if scene.store.executions(thread_id=word, limit=1).items:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
 
+from inwit.runtime.destinations import destinations
 from inwit.runtime.manifest import (
     EdgeFacts,
     FeatureFacts,
@@ -22,6 +23,9 @@ from inwit.runtime.program import END, START, Node, Program, Router
 from inwit.runtime.serial import pack, plain
 from inwit.runtime.source import read, tools_of, unwrap
 
+COMMAND = "Command"
+"""The condition of edges that a node's own command takes."""
+
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph, Options
     from inwit.runtime.state import Channel, StateSchema
@@ -30,12 +34,15 @@ if TYPE_CHECKING:
 def describe(graph: CompiledGraph[Any]) -> GraphManifest:
     """Build the manifest of a compiled graph."""
     program, schema = graph.program, graph.schema
-    edges = tuple(_edges(program))
+    commanded = {name: destinations(one) for name, one in graph.builder.nodes.items()}
+    edges = tuple(_edges(graph, commanded))
     entries = tuple(dict.fromkeys(edge.target for edge in edges if edge.source == START))
     terminal = tuple(dict.fromkeys(edge.source for edge in edges if edge.target == END))
     nodes = tuple(_node(node, entries, terminal, schema) for node in program.nodes)
     nodes = tuple(
-        _as_subgraph(facts, node, schema.names)
+        msgspec.structs.replace(
+            _as_subgraph(facts, node, schema.names), ways_known=commanded.get(node.name) is not None
+        )
         for facts, node in zip(nodes, program.nodes, strict=True)
     )
     fields = tuple(_field(channel) for channel in schema.channels.values())
@@ -131,10 +138,25 @@ def _node_type(node: Node) -> str:
     return "async function" if node.is_async else "function"
 
 
-def _edges(program: Program) -> Iterator[EdgeFacts]:
+def _edges(
+    graph: CompiledGraph[Any], commanded: Mapping[str, tuple[str, ...] | None]
+) -> Iterator[EdgeFacts]:
+    program = graph.program
+    drawn = {name for sources, _ in graph.builder.edges for name in sources}
     yield from _edges_of(START, program.entry_edges, program.entry_routers, program, ())
     for node in program.nodes:
-        yield from _edges_of(node.name, node.edges, node.routers, program, node.joins)
+        led = commanded.get(node.name) or ()
+        # A node without edges ends the execution, unless it commands where to go on.
+        plain = () if led and node.name not in drawn else node.edges
+        yield from _edges_of(node.name, plain, node.routers, program, node.joins)
+        for target in led:
+            yield EdgeFacts(
+                source=node.name,
+                target=target,
+                is_conditional=True,
+                condition=COMMAND,
+                label=target,
+            )
 
 
 def _edges_of(

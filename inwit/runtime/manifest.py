@@ -21,8 +21,9 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node. `reads` and `writes` are state keys found in its source.
 
     `reads_known` and `writes_known` are False when the source hides some of them (the state is
-    handed on whole, or there is no source). `version` is a hash of the function's code. A
-    subgraph's `graph` is the name of the graph that it runs.
+    handed on whole, or there is no source), `ways_known` when it may command a way that is declared
+    nowhere. `version` is a hash of the function's code. A subgraph's `graph` is the name of the
+    graph that it runs.
     """
 
     name: str
@@ -37,6 +38,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     writes: tuple[str, ...] = ()
     reads_known: bool = True
     writes_known: bool = True
+    ways_known: bool = True
     tools: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     graph: str = ""
@@ -47,6 +49,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class EdgeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One possible way on. `source` and `target` may be ``__start__`` and ``__end__``.
+
+    One that a node's own command takes has ``Command`` as its condition.
 
     A conditional edge has its router's name in `condition` and the value that takes it in
     `label`; `reads` are the keys that the router's source reads.

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import comb
+from math import comb, log
 from statistics import median
 from typing import Any
 
@@ -14,7 +14,7 @@ from inwit import events
 from inwit.events import OPEN_STATUSES
 from inwit.introspection.analyses import drift, figures, slo
 from inwit.introspection.analyses.why_cost import price
-from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.baseline import FLOOR
 from inwit.introspection.claims import (
     Draft,
@@ -29,9 +29,9 @@ from inwit.introspection.claims import (
     times,
 )
 from inwit.introspection.lineage import decisions
-from inwit.introspection.quotes import decision
+from inwit.introspection.quotes import being
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.stats import BASELINE_MIN, blocks, permutation_p, spread
+from inwit.introspection.stats import BASELINE_MIN, blocks, dealt_p, spread
 from inwit.introspection.which import choose
 from inwit.runtime.views import Execution, Visit
 
@@ -62,10 +62,18 @@ def answer(scene: Scene) -> Draft:
             f"No execution of {graph.name} is on record.", graph_uri(graph.name, "executions")
         )
         return draft
+    if scene.says(rf".*\b(?:{slo.ASKED})"):
+        slo.judge(scene, draft, graph)
+        _sum_up(draft, graph.name, list(page.items)[:1])
+        return draft
     recent, past = _split(scene, list(page.items))
     if not recent and scene.window is not None:
         return nothing_recorded(scene, draft)
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
+    if scene.says(rf".*\b(?:{drift.ASKED})"):
+        drift.judge(scene, draft, recent, past)
+        _sum_up(draft, graph.name, recent)
+        return draft
     asks_loop, asks_cost = scene.says(_LOOP), scene.says(_COST)
     if asks_loop:
         _judge_loop(scene, draft)
@@ -223,10 +231,15 @@ def compare(now: Sequence[float], was: Sequence[float]) -> str:
     if 1 / EFFECT < ratio < EFFECT:
         return "usual"
     if len(now) >= 15 and len(was) >= 15:
-        is_far = permutation_p(blocks(was), blocks(now)) <= max(ALPHA, 0.05 / 2)
+        is_far = dealt_p(_logs(blocks(was)), _logs(blocks(now))) <= max(ALPHA, 0.05 / 2)
     else:
         is_far = abs(after - before) > max(3 * spread(was), FLOOR * before)
     return ("worse" if ratio > 1 else "better") if is_far else "usual"
+
+
+def _logs(values: Sequence[float]) -> list[float]:
+    """Logarithms, so that a burst among them weighs no more than what is as much faster."""
+    return [log(max(one, 1e-9)) for one in values]
 
 
 def _judge_retries(draft: Draft, recent: Sequence[Execution], past: Sequence[Execution]) -> None:
@@ -258,7 +271,12 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     ran = Counter(visit.node for visit in visits)
     looping = [node for node, number in ran.items() if number >= LOOP_VISITS]
     still = [node for node in looping if _without_progress(visits, node)]
-    verdict = "stuck" if still else "looping" if looping else "ok"
+    is_over = execution.status in ("completed", "cancelled")
+    verdict = (
+        "looped" if looping and is_over else "stuck" if still else "looping" if looping else "ok"
+    )
+    if is_over:
+        draft.say(f"Not stuck: {choice.words} {being(execution)}.", execution.uri)
     _add(draft, "loop", verdict, max(ran.values(), default=0), None, n=len(visits), unit="visits")
     refs = [Ref(uri=execution_uri(execution.execution_id, "history"), why="every visit")]
     if not looping:
@@ -269,10 +287,7 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
         draft.say(f"In {choice.words} {told}, {how}.", *refs)
         taken = decisions(visits)
         if taken:
-            read = decision(taken[-1].edge) or "values that are not known"
-            draft.say(
-                f"The last decision, after {taken[-1].source.node}, read {read}.", taken[-1].uri
-            )
+            draft.say(f"The last decision: {lead_words(taken[-1], visits)}.", taken[-1].uri)
     _add(
         draft, "repeated_calls", "repeating" if repeats else "ok", len(repeats), None, n=len(visits)
     )
@@ -326,7 +341,9 @@ def _sum_up(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
     unknown = [one for one in draft.data["verdicts"] if one["verdict"] == "unknown"]
     draft.data["healthy"] = None if unknown and not bad and len(unknown) > 1 else not bad
     told = f"{graph} is not well: {listed(bad)}" if bad else f"Nothing about {graph} is unusual"
-    if not bad and unknown:
+    if not bad and all(one["metric"].startswith("slo_") for one in draft.data["verdicts"]):
+        told = f"{graph} keeps its objectives, as far as they can be judged"
+    elif not bad and unknown:
         told = f"Nothing that can be judged about {graph} is unusual"
     first = recent[0].uri if recent else graph_uri(graph, "executions")
     draft.claims.insert(0, claim(f"{told}.", graph_uri(graph, "metrics"), first))

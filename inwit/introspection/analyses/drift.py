@@ -16,7 +16,7 @@ from typing import Any
 from inwit import events
 from inwit.introspection.analyses import differences
 from inwit.introspection.attributes import Called, Known
-from inwit.introspection.claims import Draft, Ref, short, told_value
+from inwit.introspection.claims import Draft, Ref, graph_uri, listed, short, told_value
 from inwit.introspection.lineage import decisions
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import permutation_p
@@ -28,7 +28,8 @@ LEAST = 15
 PAST_MOST = 120
 EFFECT = 1.2
 KEPT = 2048
-ASKED = r"drift|shift|distribution|inputs?\b|routes?\b|quality|outputs?\b|different|changed"
+ASKED = r"drift\w*|shift\w*|distribution|inputs?\b|routes?\b|quality|outputs?\b|different|changed"
+METRICS = ("inputs", "routes", "quality")
 _TIMES = ("hour", "version")
 
 
@@ -56,11 +57,19 @@ def judge(
                 f"{len(was)} and {len(now)}."
             )
         return
-    known = Known(scene)
+    known = Known(scene.store)
     _inputs(draft, [known.of(one) for one in now], [known.of(one) for one in was])
     seen_now, seen_was = [_seen(scene, one) for one in now], [_seen(scene, one) for one in was]
     _routes(draft, [one.ways for one in seen_now], [one.ways for one in seen_was])
     _outputs(draft, now, seen_now=seen_now, seen_was=seen_was)
+    usual = [one["metric"] for one in draft.data["verdicts"]
+             if one["metric"] in METRICS and one["verdict"] == "usual"]  # fmt: skip
+    if usual and scene.says(rf".*\b(?:{ASKED})"):
+        verb = "is" if len(usual) == 1 else "are"
+        draft.say(
+            f"As before {verb} {listed(usual)}: {len(now)} executions of late beside {len(was)}.",
+            graph_uri(now[0].graph_name, "executions"),
+        )
 
 
 def _inputs(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:

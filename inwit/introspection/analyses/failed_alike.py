@@ -17,7 +17,7 @@ def say(scene: Scene, draft: Draft, execution: Execution) -> None:
     if min(len(bad), len(good)) < differences.BAD_LEAST:
         draft.data["differences"] = []
         return
-    known = Known(scene)
+    known = Known(scene.store)
     differences.say(
         draft,
         {one.execution_id: known.of(one) for one in bad},

@@ -13,6 +13,8 @@ from inwit.runtime.views import Execution
 
 DEEPEST = 5
 """Levels of inner executions that a failure is followed into."""
+CUT_OFF = "CancelledError"
+"""The error of a branch that was cut off because another one failed."""
 _KINDS = (
     ("Recursion", "recursion_limit"),
     ("Budget", "budget"),
@@ -37,7 +39,12 @@ def failures(scene: Scene, execution: Execution) -> list[Event]:
     own = scene.events(execution.execution_id)
     node = execution.error_node
     failed = [event for event in own if isinstance(event, events.NodeFailed)]
-    last = next((event for event in failed[::-1] if node in (None, event.node)), None)
+    mine = [event for event in failed if node in (None, event.node)]
+    # Branches beside the one that failed are cut off, and end with an error of their own.
+    told = execution.error.type if execution.error is not None else ""
+    last = next((event for event in mine[::-1] if event.error.type == told), None)
+    last = last or next((event for event in mine[::-1] if event.error.type != CUT_OFF), None)
+    last = last or (mine[-1] if mine else None)
     chain = [event for event in own if _belongs(event, last)]
     return chain + [
         event

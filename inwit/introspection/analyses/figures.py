@@ -15,6 +15,7 @@ from statistics import median
 from inwit.events import timestamp
 from inwit.introspection import schedule
 from inwit.introspection.analyses import runs, threads
+from inwit.introspection.analyses.failure_chain import CUT_OFF
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.claims import (
     Draft,
@@ -30,7 +31,7 @@ from inwit.introspection.claims import (
 )
 from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import Choice, choose, names_one, thread_of
+from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
 from inwit.runtime.views import Execution, Visit
 
 TOLD = 5
@@ -161,7 +162,8 @@ def _often(scene: Scene) -> Draft:
     )
     for visit in mine[:TOLD]:
         _time(draft, visit)
-    if not names_one(scene) and thread_of(scene) is None and not scene.says(r"last|latest"):
+    is_one = names_one(scene) or thread_of(scene) is not None or with_value(scene) is not None
+    if not is_one and not scene.says(r"last|latest"):
         _say_altogether(scene, draft, node)
     return draft
 
@@ -287,7 +289,8 @@ def _failures(scene: Scene) -> Draft:
         *(Ref(uri=visit.uri, why="a visit that failed") for visit in bad[:TOLD]),
         node_uri(graph.name, node),
     )
-    kinds = Counter(failed_with(visit.error) for visit in bad)
+    own = [visit for visit in bad if visit.error is None or visit.error.type != CUT_OFF]
+    kinds = Counter(failed_with(visit.error) for visit in own)
     if kinds:
         draft.data["errors"] = dict(kinds)
         told = listed(

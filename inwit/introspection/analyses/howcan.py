@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from statistics import mean
@@ -9,17 +10,19 @@ from typing import Any
 
 from inwit.introspection import plan_rows
 from inwit.introspection.analyses import whatif, why_cost
-from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.changes import Change
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri, short
+from inwit.introspection.lineage import decisions
 from inwit.introspection.predict import Prediction
 from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.schedule import Schedule
 from inwit.introspection.stats import estimate, exactly, holds_for_next
-from inwit.runtime.views import RegisteredGraph, Visit
+from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 TOLD = 5
+_LIMITS = re.compile(r"Recursion|Budget|Deadline|ExecutionTimeout")
 LEAST_SHARE = 0.01
 """Gains whose lower bound is under this part of the duration are not worth telling."""
 COST_LOOKS_AT = 50
@@ -223,10 +226,14 @@ def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
     if not visits:
         nothing_recorded(scene, draft)
         return
+    if _unended(scene, graph, draft, wanted) and wanted:
+        return
     bad = [one for one in visits if one.status == "failed" or one.attempts > 1]
     bad = [one for one in bad if not wanted or one.node in wanted]
     looked = len({one.execution_id for one in visits})
     draft.data["n"] = looked
+    if not bad and draft.data["interventions"]:
+        return
     if not bad:
         who = " and ".join(wanted)
         said = f"{who} neither failed nor was" if who else f"no node of {graph.name} failed or was"
@@ -240,6 +247,43 @@ def _steadier(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
         by_node[one.node].append(one)
     for node, mine in sorted(by_node.items(), key=lambda item: -_affected(item[1]))[:TOLD]:
         _steady(draft, graph, node, mine, looked)
+
+
+def _unended(scene: Scene, graph: RegisteredGraph, draft: Draft, wanted: set[str]) -> bool:
+    """Tell of executions that no node failed: they went round, or spent all they had."""
+    found = [
+        one for one in scene.store.newest(HISTORY, graph=graph.name, status="failed")
+        if one.error is not None and _LIMITS.search(one.error.type)
+    ]  # fmt: skip
+    by_type: dict[str, list[Execution]] = defaultdict(list)
+    for one in found:
+        by_type[one.error.type if one.error else ""].append(one)
+    for kind, mine in by_type.items():
+        taken = decisions(scene.visits(mine[0].execution_id))
+        node = taken[-1].source.node if taken else ""
+        if wanted and node not in wanted:
+            continue
+        loops = "Recursion" in kind
+        action = (
+            f"let {node or 'its loop'} come to an end, or raise recursion_limit"
+            if loops
+            else f"raise what {kind.removesuffix('Error')} bounds, or spend less"
+        )
+        draft.data["interventions"].append(
+            {"action": action, "kind": "reliability", "node": node, "n": len(mine)}
+            | {"gain": exactly(len(mine), "executions")}
+        )
+        last = (
+            f" The last decision: {lead_words(taken[-1], scene.visits(mine[0].execution_id))}."
+            if taken
+            else ""
+        )
+        draft.say(
+            f"{action[0].upper()}{action[1:]}: {count(len(mine), 'execution')} ended with {kind}.{last}",
+            *(Ref(uri=one.uri, why="it ended so") for one in mine[:3]),
+            taken[-1].uri if taken else None,
+        )
+    return bool(draft.data["interventions"])
 
 
 def _affected(bad: list[Visit]) -> int:

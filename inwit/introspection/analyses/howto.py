@@ -18,7 +18,7 @@ MIXED_FROM = 0.12
 """The score under which no example is near enough to be quoted."""
 SURE_FROM = 0.45
 """The score from which on an example is quoted though it does not name what is asked for."""
-_OFF = r"turn(?:ing)? off|disabl|switch(?:ing)? off|opt(?:ing)? out|deactivat|without\b|get rid|stop\b|remove\b"
+_OFF = r"turn(?:ing)? (?:\w+ ){0,3}off|disabl|switch(?:ing)? (?:\w+ ){0,3}off|opt(?:ing)? out|deactivat|without\b|get rid|stop\b|remove\b"
 _ASKING = re.compile(
     r"\b(?:how|do|does|can|could|would|should|to|i|one|you|we|please|is|are|the|a|an|show|me|give"
     r"|steps|guide|syntax|code|sample|example|examples|of|for|it|that|written|where|my)\b"

@@ -65,6 +65,12 @@ def questions(scene: Scene, execution_id: str) -> list[Question]:
     return [Question(raised=one, resumed=answers.get(key)) for key, one in raised.items()]
 
 
+def asks_any(scene: Scene) -> bool:
+    """Whether the execution that is meant asked a person anything."""
+    choice = _choose_asked(scene)
+    return choice is not None and bool(questions(scene, choice.execution.execution_id))
+
+
 def waiting(scene: Scene) -> Draft:
     """List the executions that wait for a person, with what each asks."""
     draft = Draft(data={"values": {}})

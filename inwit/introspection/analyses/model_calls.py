@@ -13,10 +13,12 @@ from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
     Ref,
+    alike,
     count,
     graph_uri,
     listed,
     platform_uri,
+    quoted,
     short,
     times,
 )
@@ -60,9 +62,16 @@ def answer(scene: Scene) -> Draft:
             spent[call.model, str(call.node)].add(end)
     draft.data["values"] = _sums(started)
     _say_models(draft, choice.words, started, spent)
-    for call in started[:TOLD]:
-        _say_end(draft, call, ended.get((call.execution_id, call.call_id)))
+    ends = [(call, ended.get((call.execution_id, call.call_id))) for call in started]
+    for same in alike(ends, key=_ended)[:TOLD]:
+        _say_end(draft, *same[0], times_more=len(same) - 1)
     return draft
+
+
+def _ended(call: tuple[LlmStarted, LlmCompleted | None]) -> object:
+    """How a call ended, by which like ones are told together."""
+    end = call[1]
+    return call[0].call_id if end is None else (end.model, repr(end.output), repr(end.error))
 
 
 def named(scene: Scene) -> str | None:
@@ -173,19 +182,22 @@ def _say_models(
         )
 
 
-def _say_end(draft: Draft, call: LlmStarted, end: LlmCompleted | None) -> None:
+def _say_end(
+    draft: Draft, call: LlmStarted, end: LlmCompleted | None, *, times_more: int = 0
+) -> None:
     if end is None:
         draft.say(f"Its call of {call.model} has not ended on record.", call.uri)
     else:
-        _say_end_of(draft, end)
+        _say_end_of(draft, end, times_more=times_more)
 
 
-def _say_end_of(draft: Draft, end: LlmCompleted) -> None:
+def _say_end_of(draft: Draft, end: LlmCompleted, *, times_more: int = 0) -> None:
+    again = f", and {times(times_more)} more so" if times_more else ""
     if end.error is not None:
         draft.say(f"It failed: {failed_with(end.error)}.", end.uri)
     elif end.output is not None:
         draft.say(
-            f"{end.model} answered {short(_text(end.output), 160)!r}.",
+            f"{end.model} answered {quoted(short(_text(end.output), 160))}{again}.",
             Ref(uri=end.uri, why="how it ended"),
         )
 

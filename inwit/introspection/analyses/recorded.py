@@ -17,6 +17,7 @@ from inwit.introspection.analyses import (
     interrupts,
     model_calls,
     tool_calls,
+    why_branch,
     why_failed,
 )
 from inwit.introspection.claims import Draft
@@ -64,7 +65,7 @@ _INSIDE = (
 _TOOLS = (
     r"\b(?:which|what|how many|list|did|was|were|has|have|how often|show)\b.*\btools?\b.*"
     r"\b(?:called|used|invoked|ran\b|(?:did|has|have)\b.*\b(?:call|use|run|invoke))"
-    r"|\b(?:which|what|how many)\b.*\b(?:tools?|tool calls?)\b.*\b(?:did|were|was)\b"
+    r"|\b(?:which|what|how many)\b.*\b(?:tools?|tool calls?)\b.*\b(?:did|were|was|fail\w*|broke|raised)\b"
 )
 _MODELS = (
     r"\b(?:which|what|list|how many|did|was|were|has|have|show)\b.*\b(?:models?|llms?|embeddings?)\b.*"
@@ -73,8 +74,8 @@ _MODELS = (
 )
 _CALLED = r"\b(?:who|which|what|when|how (?:often|many)|did|was|were)\b.*\b(?:call|use|invoke|ran|run|g[ai]ve|return)\w*"
 _BUDGETS = (
-    r"\bbudgets?\b.*\b(?:ran out|run out|exceed|over|used up|exhaust|hit|left|spent|reach)"
-    r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*\bbudgets?\b"
+    r"(?<!error )\bbudgets?\b.*\b(?:ran out|run out|exceed|over|used up|exhaust|hit|left|spent|reach)"
+    r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*(?<!error )\bbudgets?\b"
 )
 
 _COMPARED = (
@@ -89,6 +90,10 @@ _SPENDERS = (
     r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*)\b"
     r".*\b(?:tokens?|money|most|least)\b|\bhow (?:expensive|costly) (?:is|was|are)\b"
     r"|\bmost expensive (?:node|step|model)\b"
+)
+_DECIDED = (
+    r"\b(?:what|which|how) (?:was|did|has|does|were|way|branch|path|route)\b.*\b(?:decid|chose\b|choose|chosen|pick"
+    r"|route[sd]?\b|go\b|went\b|take\b|taken\b|took\b)\w*"
 )
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _AFTER, interrupts.after),
@@ -105,6 +110,7 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _TOOLS, tool_calls.answer),
     ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),
+    ("state", _DECIDED, why_branch.decided),
 )
 _OTHERS = re.compile(
     r"\bshould\b|\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"
@@ -134,7 +140,9 @@ def answer(scene: Scene) -> Draft | None:
         return compared
     if (model := model_calls.named(scene)) is not None:
         return model_calls.of_model(scene, model)
-    if scene.named("tool") and scene.says(_CALLED):
+    if scene.says(_CALLED) and (
+        scene.named("tool") or (scene.query.unknown and tool_calls.names(scene))
+    ):
         return tool_calls.answer(scene)
     _, analysis = _kind(scene.plain_words)
     return analysis(scene) if analysis is not None else None

@@ -77,7 +77,8 @@ def _tell(scene: Scene, draft: Draft, node: str, bad: list[Visit], visits: list[
         *(Ref(uri=event.uri, why=event.type) for event in chain[:4]),
         None if chain else last.uri,
     )
-    draft.say(f"{_gone_on(scene, last)}; the execution {being(execution)}.", execution.uri)
+    said = f"{_gone_on(scene, last)}; the" if execution.status != "failed" else "The"
+    draft.say(f"{said} execution {being(execution)}.", execution.uri)
     draft.data["causes"] = [_cause(last, first, error)]
     kinds = Counter(failed_with(one.error) for one in bad if one.error)
     if len(bad) > 1:

@@ -10,7 +10,7 @@ from inwit.events import epoch_ns
 from inwit.introspection import changepoint
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changepoint import Shift
-from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
 from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution, RegisteredGraph
@@ -24,6 +24,7 @@ ASKED = (
     r"|began|begun|turn\w*|stop\w* working|regress\w*|degrad\w*|slow\w* down|speed up|deteriorat\w*"
     r"|increas\w*|decreas\w*|chang\w*|shift\w*|jump\w*|ris\w+|rose|drop\w*|worsen\w*|improv\w*)\b"
 )
+CHANGES = r"what (?:has |have |is |was )?(?:changed|different|new)\b"
 _FAILS = r"fail|error|break|broke|crash|unreliable|reliab|stop\w* working"
 _COSTS = r"cost|expensive|cheap|money|spend|spent|dollar"
 _TOKENS = r"token"
@@ -72,6 +73,48 @@ def answer(scene: Scene, graph: RegisteredGraph) -> Draft:
         _say(scene, draft, points, shift, what)
     draft.certainty = 1 - found[-1].p
     return draft
+
+
+def changes(scene: Scene, graph: RegisteredGraph) -> Draft:
+    """Tell what of a graph changed: its figures, its configuration, its last version."""
+    draft = Draft(data={"times": [], "shifts": []})
+    every = scene.store.newest(LOOKED_AT, graph=graph.name, status="completed")[::-1]
+    series = {
+        "failures": _failures(scene, graph),
+        "latency": _figures(every, "duration_ms"),
+        "tokens": [one for one in _figures(every, "tokens") if one.execution.llm_calls],
+    }
+    uri = graph_uri(graph.name, "executions")
+    still: list[str] = []
+    for metric, points in series.items():
+        draft.data |= {"metric": metric, "n": len(points)}
+        found = changepoint.shifts([one.value for one in points], are_shares=metric == "failures")
+        for shift in found[-1:]:
+            _say(scene, draft, points, shift, f"{metric} of {graph.name}")
+        if len(points) >= LEAST and not found:
+            still.append(metric)
+    if still:
+        draft.say(f"No change of its {listed(still)} is confirmed.", uri)
+    if len(every) < LEAST:
+        draft.say(f"{graph.name} has {count(len(every), 'completed execution')} on record.", uri)
+        draft.admit(f"A change of a figure can be dated by {LEAST} or more.")
+    _say_versions(scene, draft, graph)
+    return draft
+
+
+def _say_versions(scene: Scene, draft: Draft, graph: RegisteredGraph) -> None:
+    found = scene.store.graphs(graph.name, all_versions=True)
+    found = sorted(found, key=lambda one: one.registered_at)
+    told = f"{graph.name} has {count(len(found), 'version')}"
+    last = found[-1] if found else graph
+    draft.data["times"].append(
+        {"what": f"version {last.version} registered", "ts": last.registered_at,
+         "uri": graph_uri(graph.name, "versions")}
+    )  # fmt: skip
+    draft.say(
+        f"{told}, the last, {last.version}, compiled first at {last.registered_at}.",
+        graph_uri(graph.name, "versions"),
+    )
 
 
 def _series(scene: Scene, graph: RegisteredGraph) -> tuple[str, list[_Point]]:

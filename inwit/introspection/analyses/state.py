@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from statistics import median
+from typing import Any, get_args
 
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
@@ -34,11 +35,12 @@ from inwit.introspection.claims import (
     told_value,
 )
 from inwit.introspection.keys_alike import keys_alike
-from inwit.introspection.lineage import writer
+from inwit.introspection.lineage import is_sent, writer
 from inwit.introspection.ordinals import visit_number
-from inwit.introspection.quotes import being, failed_with
+from inwit.introspection.quotes import being, failed_with, returned
+from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import choose, names_one, thread_of
+from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
 from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
@@ -52,6 +54,7 @@ _RATE = (
     r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
+_EACH = r".*\b(?:an?|one|each|every|per|single|average|usual\w*|typical\w*|median) (?:\w+ )?(?:execution|run|call|invocation|question|request)\b|on average|usually"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
 _CALLED_WITH = r"inputs?\b|(?:call|start|invok)(?:ed)? with|arguments?\b"
 _RETURNED = r"outputs?\b|return(?:s|ed)?\b|(?:final )?results?\b"
@@ -109,6 +112,10 @@ def _of_others(scene: Scene) -> Draft | None:
 
 
 def _figures(scene: Scene, draft: Draft) -> Draft:
+    several = parse_selection(scene.words)
+    if several is not None and several.count > 1 and several.order != "first":
+        known = {one for one in get_args(Status) if one == several.status}
+        return _recent(scene, draft, next(iter(known), None), several.count)
     if scene.says(_LIST_FAILED):
         return _recent(scene, draft, "failed")
     if scene.says(_RATE):
@@ -231,7 +238,7 @@ def _exchanged(scene: Scene, draft: Draft) -> Draft:
 
 
 def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
-    choice = choose(scene)
+    choice = _visited(scene) if scene.node is not None else choose(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
@@ -239,7 +246,7 @@ def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
     draft.data["execution_id"] = one.execution_id
     number = visit_number(scene.words)
     for key in keys:
-        moment = None if number is None else _after(scene, visits, key, number)
+        moment = _after(scene, visits, key, number)
         if number is not None and moment is None:
             draft.say(f"No node that writes {key} had a visit {number} in {choice.words}.", one.uri)
             continue
@@ -247,7 +254,7 @@ def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
         state = scene.store.state_at(one.execution_id, _settled(visits, moment))
         draft.data["values"][key] = state.get(key)
         by = writer(visits, key, None if seq is None else seq + 1)
-        when = f" after visit {number} of {moment.node}" if moment else ""
+        when = f" after visit {moment.visit} of {moment.node}" if moment else ""
         if key not in state:
             draft.say(
                 f"{key} holds nothing in {choice.words}.", execution_uri(one.execution_id, "state")
@@ -255,7 +262,7 @@ def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
             continue
         source = f"written by {by.node} (visit {by.visit})" if by else "given as input"
         draft.say(
-            f"{key} {'was' if when else 'is'} {short(state[key], 200)}{when} in {choice.words}, "
+            f"{key} {'was' if when else 'is'} {told_value(state[key], 200)}{when} in {choice.words}, "
             f"{source}.",
             Ref(uri=execution_uri(one.execution_id, "state"), why=f"the value of {key}"),
             Ref(uri=by.uri, why=f"the visit that wrote {key}") if by else None,
@@ -263,8 +270,14 @@ def _keys(scene: Scene, draft: Draft, keys: Sequence[str]) -> Draft:
     return draft
 
 
-def _after(scene: Scene, visits: list[Visit], key: str, number: int) -> Visit | None:
-    """The visit with a number: of the node that is named, else of the last one that wrote a key."""
+def _after(scene: Scene, visits: list[Visit], key: str, number: int | None) -> Visit | None:
+    """The visit after which a value is asked for: the numbered or last one of the node that is named.
+
+    Without a node it is the numbered one of the last that wrote the key; None for the end.
+    """
+    if number is None:
+        mine = [one for one in visits if one.node == scene.node]
+        return mine[-1] if mine and scene.says(r".*\b(?:after|following|once)\b") else None
     by = writer(visits, key)
     node = scene.node or (by.node if by else None)
     return next((v for v in visits if v.node == node and v.visit == number), None)
@@ -283,11 +296,7 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     node = scene.node
     if node is None or scene.graph is None:
         return nothing_recorded(scene, draft)
-    recent = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
-    holders = {visit.execution_id for visit in recent}
-    choice = choose(
-        scene, fits=lambda one: one.execution_id in holders, fitting=f"that visited {node}"
-    )
+    choice = _visited(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
@@ -305,9 +314,13 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     facts = scene.store.graph(one.graph_name, one.graph_version).manifest.node(node)
     state = scene.store.state_at(one.execution_id, last.entry_seq)
     given = {key: state.get(key) for key in facts.reads} if facts and facts.reads else state
-    draft.data["values"] = {"input": given, "output": last.update, "status": last.status}
+    sent = is_sent(scene.visits(one.execution_id), node)
+    draft.data["values"] = {
+        "input": None if sent else given, "output": returned(last.update), "status": last.status,
+    }  # fmt: skip
+    what = "what Send gave it, which is not in the record" if sent else short(given, 200)
     draft.say(
-        f"At visit {last.visit} in {choice.words}, {node} was given {short(given, 200)}.",
+        f"At visit {last.visit} in {choice.words}, {node} was given {what}.",
         Ref(
             uri=f"execution://{one.execution_id}/events/{last.entry_seq}", why="when it was entered"
         ),
@@ -319,8 +332,19 @@ def _given(scene: Scene, draft: Draft) -> Draft:
     else:
         took = duration(last.duration_ms)
         tried = f" and {last.attempts} attempts" if last.attempts > 1 else ""
-        draft.say(f"It returned {short(last.update, 200)} after {took}{tried}.", last.uri)
+        draft.say(f"It returned {short(returned(last.update), 200)} after {took}{tried}.", last.uri)
     return draft
+
+
+def _visited(scene: Scene) -> Choice | None:
+    """The execution that is meant, among those that visited the node that is named."""
+    if scene.graph is None or scene.node is None:
+        return choose(scene)
+    recent = scene.store.recent_visits(scene.graph.name, node=scene.node, executions=HISTORY)
+    holders = {visit.execution_id for visit in recent}
+    return choose(
+        scene, fits=lambda one: one.execution_id in holders, fitting=f"that visited {scene.node}"
+    )
 
 
 def _rates(scene: Scene, draft: Draft) -> Draft:
@@ -357,7 +381,12 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
 
 def _tokens(scene: Scene, draft: Draft) -> Draft:
     thread = thread_of(scene)
-    if names_one(scene) or scene.says(r"last|current"):
+    said = with_value(scene)
+    if said is not None:
+        page = scene.store.executions(graph=scene.scope, thread_id=thread, limit=HISTORY)
+        found = [one for one in page.items if said.holds(one)]
+        draft.data["with"] = said.words
+    elif names_one(scene) or scene.says(r"last|current"):
         choice = choose(scene)
         found = [choice.execution] if choice else []
     else:
@@ -391,17 +420,34 @@ def _tokens(scene: Scene, draft: Draft) -> Draft:
     if not sums["llm_calls"]:
         draft.say(f"No model call is recorded in {count(len(found), 'execution')}.", *refs)
         return draft
+    if scene.says(_EACH):
+        _say_each(draft, found, refs)
     draft.say(
-        f"{count(len(found), 'execution')}{f' in thread {thread}' if thread else ''} used {used[0]:,} input and {used[1]:,} output tokens in "
+        f"{count(len(found), 'execution')}{f' in thread {thread}' if thread else ''}"
+        f"{f' called with {said.words}' if said else ''} used {used[0]:,} input and {used[1]:,} output tokens in "
         f"{count(int(sums['llm_calls'] or 0), 'model call')}, {money}.",
         *refs,
     )
     return draft
 
 
-def _recent(scene: Scene, draft: Draft, status: Status | None = None) -> Draft:
+def _say_each(draft: Draft, found: Sequence[Execution], refs: list[Ref]) -> None:
+    """What one execution uses and costs at the median, of those with model calls."""
+    paid = [one for one in found if one.llm_calls]
+    tokens = median(one.input_tokens + one.output_tokens for one in paid) if paid else 0
+    costs = [one.cost_usd for one in paid if one.cost_usd is not None and not one.unpriced_calls]
+    draft.data["each"] = {"tokens": tokens, "cost_usd": median(costs) if costs else None}
+    money = price(median(costs), 0) if costs else "at a cost that is not known"
+    if paid:
+        draft.say(f"An execution uses {tokens:,.0f} tokens at the median, {money}.", *refs)
+
+
+def _recent(
+    scene: Scene, draft: Draft, status: Status | None = None, number: int | None = None
+) -> Draft:
     found = _COUNT.search(scene.plain_words)
-    number = int(_WORDS.get(found[1], 0) or found[1]) if found else LISTED
+    if number is None:
+        number = int(_WORDS.get(found[1], 0) or found[1]) if found else LISTED
     span = scene.window
     page = scene.store.executions(
         graph=scene.scope,

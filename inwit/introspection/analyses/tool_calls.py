@@ -16,7 +16,8 @@ from inwit.runtime.views import Execution
 
 TOLD = 8
 LOOKED_AT = 100
-_COUNTED = r".*\b(?:most|least|often|altogether|in all|in total|how many times|so far)\b"
+_COUNTED = r".*\b(?:most|least|how often|often|altogether|in all|in total|how many times|so far)\b"
+_FAILED = r".*\b(?:fail\w*|broke|crash\w*|raised?|error\w*)\b"
 DEEPEST = 5
 _TYPES = ("tool_started", "tool_completed", "tool_failed")
 
@@ -26,20 +27,27 @@ def answer(scene: Scene) -> Draft:
     if scene.says(_COUNTED) and not names_one(scene) and thread_of(scene) is None:
         return _counted(scene)
     draft = Draft(data={"values": {}, "calls": []})
+    fails = scene.says(_FAILED)
     choice = choose(
         scene,
-        fits=lambda one: one.tool_calls > 0 or _inner_calls(scene, one),
-        fitting="with tool calls",
+        fits=lambda one: bool(_failures(scene, one)) if fails else _calls_any(scene, one),
+        fitting="in which a tool failed" if fails else "with tool calls",
     )
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
-    named = set(scene.named("tool"))
+    named = names(scene)
     events = [
         event
         for event in children.events(scene, one, _TYPES, DEEPEST)
         if scene.node in (None, event.node) and (not named or getattr(event, "tool", None) in named)
     ]
+    if fails:
+        broken = {(e.execution_id, e.call_id) for e in events if isinstance(e, ToolFailed)}
+        if not broken:
+            draft.say(f"No tool failed in {choice.words}, nor in the others looked at.", one.uri)
+            return draft
+        events = [e for e in events if (e.execution_id, getattr(e, "call_id", "")) in broken]
     started = [event for event in events if isinstance(event, ToolStarted)]
     ends = {
         (event.execution_id, event.call_id): event
@@ -55,7 +63,7 @@ def answer(scene: Scene) -> Draft:
     draft.data["values"] = dict(ran)
     told = listed(f"{tool} {times(number)}" for tool, number in ran.most_common())
     draft.say(
-        f"In {choice.words} these tools were called: {told}.",
+        f"In {choice.words} these tools {'failed' if fails else 'were called'}: {told}.",
         *(Ref(uri=event.uri, why=f"a call of {event.tool}") for event in started[:TOLD]),
     )
     for event in started:
@@ -68,6 +76,35 @@ def answer(scene: Scene) -> Draft:
     return draft
 
 
+def names(scene: Scene) -> set[str]:
+    """The tools that a question names: of manifests, and those that the record alone knows."""
+    known = set(scene.named("tool"))
+    if known:
+        return known
+    words = set(scene.query.unknown) | {one.strip("?.,!'\"`") for one in scene.words.split()}
+    words = {one for one in words if "_" in one or one in scene.query.unknown}
+    if not words:
+        return set()
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    called = {
+        event.tool
+        for one in page.items
+        if one.tool_calls
+        for event in scene.store.events(one.execution_id, types=("tool_started",))
+        if isinstance(event, ToolStarted)
+    }
+    return {tool for tool in called if tool in words or tool.lower() in words}
+
+
+def _failures(scene: Scene, one: Execution) -> list[ToolFailed]:
+    found = scene.store.events(one.execution_id, types=("tool_failed",))
+    return [event for event in found if isinstance(event, ToolFailed)]
+
+
+def _calls_any(scene: Scene, one: Execution) -> bool:
+    return one.tool_calls > 0 or _inner_calls(scene, one)
+
+
 def _counted(scene: Scene) -> Draft:
     """Count the tool calls of the last executions, tool by tool."""
     draft = Draft(data={"values": {}, "calls": []})
@@ -75,7 +112,7 @@ def _counted(scene: Scene) -> Draft:
     if not page.items:
         return nothing_recorded(scene, draft)
     held = [one for one in page.items if one.tool_calls]
-    named = set(scene.named("tool"))
+    named = names(scene)
     calls = [
         event
         for one in held

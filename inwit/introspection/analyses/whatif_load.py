@@ -24,7 +24,7 @@ def concurrency(scene: Scene, schedules: Sequence[Schedule], change: Change) -> 
     """Predict another number of calls at once, of a node in all executions or within each."""
     if change.number is None:
         return refused("how many at once is not said")
-    if change.nodes:
+    if change.nodes and not change.within:
         return turns.gated(schedules, change.nodes[0], change.number, lambda one: waits(scene, one))
     return turns.narrowed(schedules, change.number)
 

@@ -9,6 +9,7 @@ from inwit.introspection.analyses import (
     comparing,
     figures,
     node_facts,
+    unused,
     whatis_node,
     whatis_platform,
 )
@@ -25,17 +26,21 @@ from inwit.introspection.claims import (
     short,
 )
 from inwit.introspection.scene import Scene
-from inwit.runtime.manifest import EdgeFacts, NodeFacts
+from inwit.runtime.describe import COMMAND
+from inwit.runtime.manifest import EdgeFacts, FieldFacts, NodeFacts
 from inwit.runtime.views import RegisteredGraph
 
 _COMPARES = r"diff|compar|versus|vs\b|share|in common|have in|unlike"
 _SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
 _VERSIONS = r"versions?\b|changed|history"
+_MERGES = r"reduc|merg"
 _EDGES = r"edges?\b|connections?|transitions?|links?\b|routes?\b|branch|decision"
 _DRAW = r"draw|mermaid|diagram|picture|visuali[sz]|structure|architecture|shape|look like|flow\b|overview"
 _ENDS = r"entry|start|begin|end\b|ends\b|finish|terminal|exit|last node|first node|(?:comes?|is|are|runs?|goes) (?:the )?(?:very )?(?:last|first)"
 _DEPENDS = r"dep(?:s|endenc)|librar|import|distributions?|requirements?"
 _PACKAGES = r"packages?\b"
+_DECIDES = r"(?:who|what|which (?:node|step)s?)\b.*\b(?:decid|choos|route|pick|select|branch)\w*|decision points?"
+_BESIDE = r"(?:parallel|at the same time|concurrent\w*|simultaneous\w*|side by side)"
 _NODES = r"nodes?\b|steps?\b|stages?\b"
 _LOOPS = r"loop|cycl|dead (?:code|end|node)|unreachable|parallel"
 _GRAPHS = r"graphs?\b|workflows?|pipelines?|agents?\b|apps?\b|projects?"
@@ -88,8 +93,12 @@ def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         return _graphs(scene, draft)
     if scene.says(_VERSIONS):
         return _versions(scene, graph, draft)
+    if scene.says(unused.ASKED):
+        return unused.answer(scene, graph, draft)
+    if scene.says(_BESIDE):
+        return unused.beside(scene, graph, draft)
     known: tuple[tuple[str, Callable[[RegisteredGraph, Draft], Draft]], ...] = (
-        (whatis_node.TOOLS, _tools), (_DEPENDS, _dependencies), (_EDGES, _edges),
+        (_DECIDES, _deciders), (whatis_node.TOOLS, _tools), (_DEPENDS, _dependencies), (_EDGES, _edges),
         (_LOOPS, _loops), (_ENDS, _ends), (_DRAW, _architecture), (_SCHEMA, _schema),
         (_NODES, _nodes), (_FEATURES, _features),
     )  # fmt: skip
@@ -165,10 +174,33 @@ def _edges(graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
+def _deciders(graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Name where the way on is decided, by what, and between which nodes."""
+    uri = graph_uri(graph.name, "edges")
+    draft.data["decision_points"] = list(graph.manifest.decision_points)
+    for name in graph.manifest.decision_points:
+        taken = [e for e in graph.manifest.edges if e.is_conditional and e.source == name]
+        rules = listed(dict.fromkeys(e.condition or "a decision" for e in taken))
+        by = "its own Command" if rules == COMMAND else rules
+        reads = listed(dict.fromkeys(key for e in taken for key in e.reads))
+        ways = listed(dict.fromkeys(label_of(e.target) for e in taken), last="or")
+        draft.say(
+            f"After {label_of(name)} {by} decides{', by ' + reads if reads else ''}: {ways}.", uri
+        )
+    if not graph.manifest.decision_points:
+        draft.say(f"No decision is taken in {graph.name}: its edges are all plain.", uri)
+    hidden = [one.name for one in graph.manifest.nodes if not one.ways_known]
+    if hidden:
+        draft.admit(f"{listed(hidden)} may command where to go on, which no annotation declares.")
+    return draft
+
+
 def _edge_words(edge: EdgeFacts) -> str:
     words = f"{label_of(edge.source)} → {label_of(edge.target)}"
     if not edge.is_conditional:
         return words
+    if edge.condition == COMMAND:
+        return f"{words} (by its Command)"
     return f"{words} (if {edge.condition or 'a decision'} gives {edge.label!r})"
 
 
@@ -321,6 +353,9 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         "field_type": facts.field_type if facts else None,
     }
     asks_writes, asks_reads = scene.says(whatis_node.WRITES), scene.says(whatis_node.READS)
+    if facts is not None and scene.says(_MERGES) and not (asks_writes or asks_reads):
+        _say_merged(draft, graph, key, facts)
+        return draft
     if asks_writes or not asks_reads:
         _say_users(draft, graph, key, writers, "write")
     if asks_reads or not asks_writes:
@@ -330,13 +365,22 @@ def _key(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
                 f"The decision {edge[1]} after {edge[0]} reads {key}.".replace("  ", " "),
                 Ref(uri=graph_uri(graph.name, "edges"), why="a decision that reads it"),
             )
-    if facts is not None and (scene.says(r"reduc|merg") or not (asks_writes or asks_reads)):
+    if facts is not None and scene.says(_MERGES):
+        _say_merged(draft, graph, key, facts)
+    elif facts is not None and not (asks_writes or asks_reads):
         merged = f" with reducer {facts.reducer}" if facts.reducer else ""
-        if not merged and scene.says(r"reduc|merg"):
-            merged = " without a reducer: the last value that is written stays"
         draft.say(f"{key} is a {facts.field_type}{merged}.", graph_uri(graph.name, "state-schema"))
     _say_unknown(draft, graph, asks_reads and not asks_writes)
     return draft
+
+
+def _say_merged(draft: Draft, graph: RegisteredGraph, key: str, facts: FieldFacts) -> None:
+    merged = (
+        f"with reducer {facts.reducer}"
+        if facts.reducer
+        else "without a reducer: the last value that is written stays"
+    )
+    draft.say(f"{key} is a {facts.field_type} {merged}.", graph_uri(graph.name, "state-schema"))
 
 
 def _say_elsewhere(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from inwit.introspection import app
 from inwit.introspection.analyses import node_facts
-from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, graph_uri, listed, node_uri, quoted
+from inwit.introspection.app import END, label_of
+from inwit.introspection.claims import Draft, graph_uri, listed, node_uri, quoted, times
 from inwit.introspection.independence import paths_between, runs_beside
-from inwit.introspection.scene import Scene
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.runtime.describe import COMMAND
 from inwit.runtime.manifest import EdgeFacts
-from inwit.runtime.views import RegisteredGraph
+from inwit.runtime.views import RegisteredGraph, Visit
 
-WRITES = (
-    r"writ|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
-)
+WRITES = r"writ|wrote\b|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
 READS = r"read|use[sd]?\b|consum|need|depend|take"
 TOOLS = r"tools?\b|functions?\b|may call|can call|invoke"
 _AFTER = (
@@ -52,6 +52,8 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
     policy = node_facts.of_node(scene, graph, app.node_facts(graph.manifest, name))
     if policy is not None:
         return policy
+    if scene.says(_REACHES) and scene.says(r".*\b(?:itself|again|back)\b"):
+        return _reaching(scene, graph, draft)
     if scene.says(_WAITS):
         joins = " to have all ended" if any(edge.joins for edge in before) else ""
         draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
@@ -60,7 +62,7 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
         draft.say(f"Before {name} comes {_ways(before, lambda one: one.source)}.", uri)
         asked = True
     if scene.says(_AFTER):
-        draft.say(f"After {name} comes {_ways(after, lambda one: one.target)}.", uri)
+        _say_after(scene, draft, graph, name, after)
         asked = True
     if scene.says(TOOLS):
         tools = listed(facts["tools"]) or "no tool"
@@ -72,6 +74,32 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
     if not asked:
         _say_node(draft, graph, facts, before, after)
     return draft
+
+
+def _say_after(
+    scene: Scene, draft: Draft, graph: RegisteredGraph, name: str, after: list[EdgeFacts]
+) -> None:
+    """Say what the edges lead to, and where a node's commands went on record, if nothing declares that."""
+    facts = graph.manifest.node(name)
+    uri = node_uri(graph.name, name)
+    if facts is None or facts.ways_known:
+        draft.say(f"After {name} comes {_ways(after, lambda one: one.target)}.", uri)
+        return
+    visits = scene.store.recent_visits(graph.name, node=name, executions=HISTORY)
+    went = Counter(label_of(target) for visit in visits for target in _went(visit))
+    draft.data["next"] = list(dict.fromkeys([*went, *draft.data["next"]]))
+    if went:
+        told = listed(f"{target} {times(number)}" for target, number in went.most_common())
+        draft.say(f"After {name} came {told} on record.", *(one.uri for one in visits[-3:]), uri)
+    else:
+        draft.say(f"After {name} comes {_ways(after, lambda one: one.target)} by its edges.", uri)
+    draft.admit(f"{name} commands its way on, and no annotation says where it may lead.")
+
+
+def _went(visit: Visit) -> list[str]:
+    """Where a visit led to: the end counts where nothing else was commanded."""
+    targets = [str(edge.get("target")) for edge in visit.edges]
+    return [one for one in targets if one != END] or targets
 
 
 def _dependents(draft: Draft, graph: RegisteredGraph, name: str) -> Draft:
@@ -118,9 +146,11 @@ def _ways(edges: list[EdgeFacts], end: Callable[[EdgeFacts], str]) -> str:
     told = []
     for edge in edges:
         how = (
-            f" (if {edge.condition or 'a decision'} gives {edge.label!r})"
-            if edge.is_conditional
-            else ""
+            ""
+            if not edge.is_conditional
+            else " (by its Command)"
+            if edge.condition == COMMAND
+            else f" (if {edge.condition or 'a decision'} gives {edge.label!r})"
         )
         told.append(f"{label_of(end(edge))}{how}")
     joined = "or" if any(edge.is_conditional for edge in edges) else "and"
@@ -188,7 +218,7 @@ def of_several(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft | No
 
 def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     """Say whether the edges lead from one node to another, and by which way."""
-    first, last = scene.nodes[:2]
+    first, last = scene.nodes[0], scene.nodes[:2][-1]
     ways: dict[str, list[str]] = {}
     waiting = [[first]]
     while waiting:

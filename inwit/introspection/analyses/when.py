@@ -47,6 +47,8 @@ def answer(scene: Scene) -> Draft:
         return _eta(scene, draft)
     if scene.graph is not None and since.is_asked(scene) and not names_one(scene):
         return since.answer(scene, scene.graph)
+    if scene.graph is not None and scene.says(since.CHANGES):
+        return since.changes(scene, scene.graph)
     figure = figures.asked(scene)
     if figure is not None:
         return figure

@@ -55,6 +55,8 @@ def answer(scene: Scene) -> Draft:
         return why_failed.not_compiling(scene)
     if scene.says(_RETRY):
         return why_retried.explain(scene)
+    if scene.says(_STOP) and not scene.says(_FAIL) and (ended := why_branch.stopped(scene)):
+        return ended
     if scene.says(_FAIL) or (scene.says(_STOP) and _was_cut_short(scene)):
         return why_failed.explain(scene)
     if scene.says(_COUNT):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
+from inwit.introspection.analyses import interrupts
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
-from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri, times
+from inwit.introspection.app import END, label_of
+from inwit.introspection.claims import Draft, Ref, alike, count, graph_uri, listed, node_uri, times
 from inwit.introspection.lineage import Lead, decisions, writer
 from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being
@@ -49,6 +51,34 @@ def explain(scene: Scene, *, skipped: bool) -> Draft:
     if not taken or not counted:
         return _no_decision(draft, choice, source, target, visits)
     _say(draft, choice, counted, visits, "")
+    return draft
+
+
+def decided(scene: Scene) -> Draft | None:
+    """Tell what was decided after the node that is named, or by the person who was asked."""
+    if scene.node is None:
+        return interrupts.answered(scene) if interrupts.asks_any(scene) else None
+    draft = explain(scene, skipped=False)
+    draft.data.setdefault("values", {})
+    return draft
+
+
+def stopped(scene: Scene) -> Draft | None:
+    """Say what led an execution that is completed to its end; None for another one."""
+    choice = choose(scene)
+    if choice is None or choice.execution.status != "completed":
+        return None
+    visits = scene.visits(choice.execution.execution_id)
+    ended = [lead for lead in decisions(visits) if lead.edge.get("target") == END]
+    draft = Draft(data={"causes": [], "execution_id": choice.execution.execution_id})
+    draft.say(
+        f"{choice.words[:1].upper()}{choice.words[1:]} came to its end.", choice.execution.uri
+    )
+    if ended:
+        _say(draft, choice, ended[-1:], visits, "")
+    elif visits:
+        draft.say(f"A plain edge leads from {visits[-1].node} to the end.", visits[-1].uri,
+                  graph_uri(choice.execution.graph_name, "edges"))  # fmt: skip
     return draft
 
 
@@ -142,17 +172,24 @@ def _no_decision(
 def _say(
     draft: Draft, choice: Choice, taken: list[Lead], visits: list[Visit], besides: str
 ) -> None:
-    for lead in taken[:DECISIONS_TOLD]:
+    told = alike(taken, key=lambda lead: _plain(lead_words(lead, visits)))
+    for same in told[:DECISIONS_TOLD]:
+        lead = same[0]
         target = label_of(str(lead.edge.get("target")))
-        refs = [Ref(uri=lead.uri or choice.execution.uri, why="the decision")]
+        refs = [Ref(uri=one.uri or choice.execution.uri, why="the decision") for one in same[:4]]
         for key in lead.edge.get("read") or {}:
             by = writer(visits, key, lead.seq)
             if by is not None:
                 refs.append(Ref(uri=by.uri, why=f"the visit that wrote {key}"))
         words = lead_words(lead, visits)
-        draft.say(f"It went to {target}{besides}: {words}.", *refs)
-    if len(taken) > DECISIONS_TOLD:
-        draft.admit(f"{len(taken) - DECISIONS_TOLD} more decisions are in the data.")
+        again = (
+            f", and {count(len(same) - 1, 'time')} more for the same reason"
+            if len(same) > 1
+            else ""
+        )
+        draft.say(f"It went to {target}{besides}: {words}{again}.", *refs)
+    if len(told) > DECISIONS_TOLD:
+        draft.admit(f"{sum(map(len, told[DECISIONS_TOLD:]))} more decisions are in the data.")
     draft.data["decisions"] = [_shown(lead, visits) for lead in taken]
     chosen = Counter(_way(lead) for lead in taken)
     draft.data["causes"] = [
@@ -160,6 +197,11 @@ def _say(
         | {"effect": exactly(number, "decisions")}
         for (node, label, kind), number in chosen.most_common()
     ]
+
+
+def _plain(words: str) -> str:
+    """A reason without the numbers of the visits in it."""
+    return re.sub(r"\(visit \d+\)", "", words)
 
 
 def _way(lead: Lead) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from inwit import events
 from inwit.events import Event
-from inwit.introspection.analyses import failed_alike, recovered
+from inwit.introspection.analyses import failed_alike, interrupts, recovered
 from inwit.introspection.analyses.budgets import ran_out, say_spent
 from inwit.introspection.analyses.failure_chain import (
     cause,
@@ -15,12 +15,12 @@ from inwit.introspection.analyses.failure_chain import (
     innermost,
     link,
 )
-from inwit.introspection.analyses.why_visits import nothing_recorded
+from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
 from inwit.introspection.lineage import decisions
-from inwit.introspection.quotes import being, decision, failed_with
+from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import Choice, choose, names_one, thread_of
+from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
 from inwit.runtime.views import Execution
 
 CHAIN_TOLD = 8
@@ -120,7 +120,7 @@ def _choose(scene: Scene) -> Choice | None:
     return choose(
         scene,
         status="failed",
-        fits=lambda one: one.error_node == node,
+        fits=lambda one: node in (one.error_node, failed_at(scene, one)),
         fitting=f"in which {node} failed",
     )
 
@@ -129,6 +129,8 @@ def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
     choice = choose(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
+    if choice.execution.status in interrupts.WAITING and (waits := interrupts.why(scene)):
+        return waits
     number = choice.others + 1
     about = f" of {scene.scope}" if scene.scope else ""
     draft.say(
@@ -165,7 +167,7 @@ def _say_recovered(scene: Scene, draft: Draft, execution: Execution) -> None:
 
 
 def _say_newer(scene: Scene, draft: Draft, choice: Choice) -> None:
-    if names_one(scene) or thread_of(scene) is not None:
+    if names_one(scene) or thread_of(scene) is not None or with_value(scene) is not None:
         return
     newest = scene.store.last_execution(graph=scene.scope)
     if newest is not None and newest.parent_execution_id == choice.execution.execution_id:
@@ -256,13 +258,7 @@ def _say_loop(scene: Scene, draft: Draft, root: Execution) -> None:
         draft.say(f"{text}.", visits[-1].uri)
         return
     last = taken[-1]
-    read = decision(last.edge)
-    draft.say(
-        f"{text}. The last decision, after {last.source.node}, was "
-        f"{str(last.edge.get('label') or last.edge.get('target'))!r}"
-        + (f", having read {read}." if read else "."),
-        last.uri,
-    )
+    draft.say(f"{text}. The last decision: {lead_words(last, visits)}.", last.uri)
     draft.data["causes"][0]["node"] = last.source.node
 
 

@@ -8,6 +8,7 @@ effect. What a larger input or a limit explains is told as that.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 from statistics import median
@@ -53,7 +54,7 @@ def explain(scene: Scene) -> Draft:
     _say_total(draft, choice, shape, usual)
     if not usual.n:
         return _shares(draft, shape)
-    known = Known(scene)
+    known = Known(scene.store)
     found = _causes(scene, shape, usual, known)
     if not found:
         _say_nothing(draft, choice, shape, usual)
@@ -96,7 +97,10 @@ def _choose(scene: Scene) -> Choice | None:
         if running is not None:
             return running
     if scene.node is None or scene.graph is None:
-        return choose(scene, fits=lambda one: one.duration_ms is not None)
+        # Who asks of no certain execution means one that did its work, not one that was cut short.
+        is_general = not names_one(scene) and re.search(_ONE, scene.words) is None
+        over = choose(scene, status="completed") if is_general else None
+        return over or choose(scene, fits=lambda one: one.duration_ms is not None)
     visits = scene.store.recent_visits(scene.graph.name, node=scene.node)
     holders = {visit.execution_id for visit in visits}
     return choose(

@@ -11,6 +11,7 @@ from inwit.introspection.app import START
 from inwit.introspection.claims import (
     Draft,
     Ref,
+    alike,
     count,
     event_uri,
     graph_uri,
@@ -26,6 +27,8 @@ from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose, names_one
 from inwit.runtime.views import Visit
 
+ALIKE_LEAST = 3
+"""Neighbouring visits with the same reason that are told together."""
 VISITS_TOLD = 12
 """Visits that the text tells one by one; all are in the data."""
 _WORDS = {
@@ -94,13 +97,7 @@ def explain(scene: Scene) -> Draft:
     _tell(draft, choice, node, visits, asked)
     mine = [visit for visit in visits if visit.node == node]
     led = leads(visits)
-    for visit in mine[:VISITS_TOLD]:
-        if led[place(visit)]:
-            _say_visit(draft, visit, led, visits)
-        else:
-            _say_unled(scene, draft, visit)
-    if len(mine) > VISITS_TOLD:
-        draft.admit(f"The other {count(len(mine) - VISITS_TOLD, 'visit')} are in the data.")
+    _say_visits(scene, draft, mine, led, visits=visits)
     draft.data["decisions"] = [_told(visit, led, visits) for visit in mine]
     draft.data["causes"] = causes(mine, led)
     return draft
@@ -277,19 +274,61 @@ def _resumed(scene: Scene, visit: Visit) -> Event | None:
     return answers[-1] if answers else again[-1]
 
 
-def _say_visit(
-    draft: Draft,
-    visit: Visit,
-    led: dict[Place, list[Lead]],
+def _say_visits(
+    scene: Scene, draft: Draft, mine: list[Visit], led: dict[Place, list[Lead]], *,
     visits: list[Visit],
-) -> None:
+) -> None:  # fmt: skip
+    """Tell what led to each visit; neighbours that were led to for the same reason together."""
+    told = 0
+    for same in alike(mine, key=lambda visit: _reason(visit, led, visits)):
+        if told >= VISITS_TOLD:
+            draft.admit(f"The other {count(len(mine) - told, 'visit')} are in the data.")
+            return
+        if not led[place(same[0])]:
+            for visit in same:
+                _say_unled(scene, draft, visit)
+        else:
+            _say_led(draft, same, led, visits)
+        told += len(same) if len(same) < ALIKE_LEAST else 1
+
+
+def _reason(visit: Visit, led: dict[Place, list[Lead]], visits: list[Visit]) -> object:
+    """What led to a visit, without the numbers of visits in it; a visit that nothing led to is alone."""
+    if not led[place(visit)]:
+        return visit.visit
+    return [re.sub(r"\(visit \d+\)", "", words) for words, _ in _led_by(visit, led, visits)]
+
+
+def _led_by(
+    visit: Visit, led: dict[Place, list[Lead]], visits: list[Visit]
+) -> list[tuple[str, list[str]]]:
+    found = []
     for lead in led[place(visit)]:
         words, uris = lead_words(lead, visits), [lead.uri or visit.uri]
         chosen = decision_before(lead, led)
         if chosen is not None and chosen is not lead:
             words += f", since {lead_words(chosen, visits)}"
             uris.append(chosen.uri or visit.uri)
-        draft.say(f"Visit {visit.visit}: {words}.", *(Ref(uri=uri) for uri in uris))
+        found.append((words, uris))
+    return found
+
+
+def _say_led(
+    draft: Draft, same: list[Visit], led: dict[Place, list[Lead]], visits: list[Visit]
+) -> None:
+    if len(same) < ALIKE_LEAST:
+        for visit in same:
+            for words, uris in _led_by(visit, led, visits):
+                draft.say(f"Visit {visit.visit}: {words}.", *(Ref(uri=uri) for uri in uris))
+        return
+    refs = [
+        Ref(uri=uri) for visit in same for _, uris in _led_by(visit, led, visits) for uri in uris
+    ]
+    for words, _ in _led_by(same[0], led, visits):
+        draft.say(
+            f"Visits {same[0].visit} to {same[-1].visit}, each for the same reason: {words}.",
+            *refs[:VISITS_TOLD],
+        )
 
 
 def lead_words(lead: Lead, visits: list[Visit]) -> str:

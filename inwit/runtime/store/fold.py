@@ -113,6 +113,9 @@ class Folder:
             one = self._visits[node, visit] = _Open(node, visit, seq, t0, self._anchor_ns)
         elif attempt > one.attempts:
             one.attempt_t = t0 + self._anchor_ns
+        elif t0 + self._anchor_ns < one.t0:
+            # What a node wrote stands before its own row, which tells when it began.
+            one.t0 = one.attempt_t = t0 + self._anchor_ns
         if one.status == "failed" and not is_exit:
             one.status, one.end_t, one.exit_seq = "running", None, None
         one.entry_seq = min(one.entry_seq, seq)
