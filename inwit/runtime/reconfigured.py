@@ -38,7 +38,8 @@ WHOLE: Final = "*"
 RETRY_FIELDS: Final = frozenset(
     {"max_attempts", "initial_interval", "backoff_factor", "max_interval", "jitter"}
 )
-SCOPES: Final = ("execution", "thread", "process")
+SCOPES: Final = ("execution", "thread", "process", "graph")
+"""Within what a kept result counts; the last two are all executions of this process."""
 _logger = logging.getLogger("inwit")
 
 

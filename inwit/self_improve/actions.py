@@ -62,13 +62,13 @@ def changes_of(plan: Plan) -> Changes:
             raise _odd(plan, f"an action is about another graph, {action.get('graph')!r}")
         match action:
             case {"type": "node_config", "node": str(node), "set": dict(values)} if values:
-                configs.setdefault(node, {}).update(values)
-            case {"type": "parallel", "nodes": [str(one), str(other)]}:
+                configs.setdefault(node, {}).update(_settings(values))
+            case {"type": "parallel" | "edges", "nodes": [str(one), str(other)]}:
                 pairs = configs.setdefault(WHOLE, {}).setdefault("parallel", [])
                 pairs.append([one, other])
             case {"type": "prompt", "node": str(node), "prompt": str(prompt)}:
                 configs.setdefault(node, {})["prompt"] = prompt
-            case {"type": "diff" | "manifest_patch"}:
+            case {"type": "diff" | "manifest_patch" | "code"}:
                 patches.append(action)
             case {"type": "package", "package": str(package)}:
                 packages.append(package)
@@ -79,6 +79,15 @@ def changes_of(plan: Plan) -> Changes:
     return Changes(
         graph=plan.graph_name, configs=configs, patches=tuple(patches), packages=tuple(packages)
     )
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names that the runtime has for them."""
+    found = dict(values)
+    if "max_attempts" in found:
+        retry = dict(found.get("retry_policy") or {})
+        found["retry_policy"] = {**retry, "max_attempts": found.pop("max_attempts")}
+    return found
 
 
 def check_against(plan: Plan, changes: Changes, manifest: GraphManifest) -> None:

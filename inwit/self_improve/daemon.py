@@ -18,7 +18,7 @@ import msgspec
 from inwit.errors import InwitError
 from inwit.plans import Plan
 from inwit.self_improve import budget as budgets
-from inwit.self_improve import hypotheses, life, tables, trials
+from inwit.self_improve import hypotheses, life, tables, trials, validating
 from inwit.self_improve.alerts import Alert, Alerts, to_file, to_webhook
 from inwit.self_improve.analysis import analyze
 from inwit.self_improve.budget import Budget
@@ -188,7 +188,11 @@ class Daemon:
 
     def _see_to_plans(self) -> tuple[tuple[Plan, ...], tuple[Plan, ...]]:
         expired = tuple(life.expire(self.book))
-        settled = []
+        settled: list[Plan] = []
+        for plan in self.book.list(status="proposed"):
+            if plan.replay is None:  # proposed by hand, or by an answer: nobody has looked yet
+                after = validating.validate(self.book, plan.id)
+                settled += [after] if after.status != plan.status else []
         for plan in self.book.list(status="in_progress"):
             after, _ = trials.settle(self.book, plan.id)
             if after.status != plan.status:

@@ -224,3 +224,14 @@ def test_a_host_improves_beside_answering(world: World) -> None:
 
     assert len(book().list(status="validated")) == 1
     assert Lease(Store.of(Project.find())).leader() is None
+
+
+def test_a_plan_that_somebody_else_proposed_is_looked_at_too(world: World) -> None:
+    from tests.self_improve.test_shadow import configure, plan_of
+
+    run(searcher(world), 12, world)
+    book().enter(plan_of("searcher", configure("searcher", "search", timeout_s=5), name="by-hand"))
+
+    tick = daemon().tick()
+
+    assert [(one.id, one.status) for one in tick.settled] == [("by-hand", "validated")]

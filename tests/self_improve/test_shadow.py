@@ -79,7 +79,7 @@ def two(charges: list[str], *, pure: bool = False, handler: bool = False) -> Any
     for number in range(12):
         app.invoke({"query": f"q{number}"})
     app.ran = ran
-    app.flush_now = Journal.of(app.project).flush()
+    Journal.of(app.project).flush()
     return app
 
 
@@ -248,3 +248,28 @@ def test_two_plans_are_not_tried_at_one_node_at_a_time(world: World) -> None:
         decide(Project.find(), "plan-two", "apply", ADA)
 
     assert book().get("plan-two").status == "approved"
+
+
+@pytest.mark.usefixtures("project")
+def test_what_an_answer_proposes_is_a_plan_that_can_be_proved_and_applied() -> None:
+    from inwit.introspection.proposing import propose
+
+    app = two([])
+    answer = app.ask("How can I make it faster?")
+    kinds = [one["kind"] for one in answer.data["interventions"]]
+
+    kept = propose(answer, 1 + kinds.index("parallel"), book(), actor="client")
+    found = validate(book(), kept.id)
+    decide(Project.find(), found.id, "approve", ADA)
+    applied = decide(Project.find(), found.id, "apply", ADA, share=1)
+
+    assert found.status == "validated"
+    assert applied.status == "in_progress"
+    app.invoke({"query": "once more"})
+    [left, right, _] = Store.of(Project.find()).visits(_last(app))
+    assert abs(left.started_ns - right.started_ns) < (left.duration_ms or 0) * 1e6
+
+
+def _last(app: Any) -> str:
+    Journal.of(app.project).flush()
+    return str(app.last_execution_id)
