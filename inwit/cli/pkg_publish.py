@@ -10,28 +10,32 @@ import click
 from inwit.cli import pkg_contrib
 from inwit.cli.frame import Command
 
-
-@click.command("publish", cls=Command, example="inwit pkg publish ./my-package")
-@click.argument(
-    "folder", type=click.Path(path_type=Path, exists=True), default=Path()
-)  # fmt: skip
-@click.option("--owner", help="The name under which the key is listed; by default the user's.")
-@click.option(
+_KEYS = click.option(
     "--key", "keys", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Sign by this key instead of your own; repeated, by each.",
 )  # fmt: skip
-def publish(folder: Path, owner: str | None, keys: tuple[Path, ...], as_json: bool) -> None:
+
+
+@click.command("publish", cls=Command, example="inwit pkg publish ./my-package")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True), default=Path())
+@click.option("--owner", help="The name under which the key is listed; by default the user's.")
+@_KEYS
+@click.option(
+    "--envelope", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Publish under these signatures, which `inwit pkg sign` made, instead of signing now.",
+)  # fmt: skip
+def publish(
+    folder: Path, owner: str | None, keys: tuple[Path, ...], envelope: Path | None, as_json: bool
+) -> None:
     """Build a package, sign it by your key, and publish it at INWIT_REGISTRY_URL.
 
     The first to publish in a namespace claims it.
     """
     from inwit.cli import render
-    from inwit.registry.archive import build_archive, read_archive
-    from inwit.registry.trust_keys import read_key
 
-    archive = build_archive(folder) if folder.is_dir() else read_archive(folder.read_bytes())
-    signers = [read_key(path) for path in keys]
-    found = _client().publish(archive, owner=owner or user_name(), signers=signers)
+    archive, signers = _archive(folder), _signers(keys)
+    signed = envelope.read_bytes() if envelope else None
+    found = _client().publish(archive, owner=owner or user_name(), signers=signers, envelope=signed)
     if as_json:
         render.json(found)
         return
@@ -41,6 +45,45 @@ def publish(folder: Path, owner: str | None, keys: tuple[Path, ...], as_json: bo
     click.echo(f"  sha256 {render.plain(made['hash'])}, level {render.plain(made['level'])}")
     for warning in found["warnings"]:
         click.echo(f"warning: {render.plain(warning)}", err=True)
+
+
+@click.command("sign", cls=Command, example="inwit pkg sign acme.rag-1.0.0.tar.gz")
+@click.argument("archive", type=click.Path(path_type=Path, exists=True))
+@_KEYS
+@click.option(
+    "--envelope", type=click.Path(path_type=Path, dir_okay=False),
+    help="The file of signatures; by default beside the archive. What is in it stays.",
+)  # fmt: skip
+def sign(archive: Path, keys: tuple[Path, ...], envelope: Path | None, as_json: bool) -> None:
+    """Sign a package without publishing it: one of several people whose signatures it needs.
+
+    Each signs the same archive in turn; who is last publishes it with --envelope.
+    """
+    from inwit.cli import render
+    from inwit.registry.serve_client import signed_by
+
+    built = _archive(archive)
+    about = built.manifest.package
+    name = f"{about.namespace}.{about.name}-{about.version}.dsse.json"
+    place = envelope or (archive if archive.is_dir() else archive.parent) / name
+    before = place.read_bytes() if place.exists() else None
+    place.write_bytes(signed_by(built, user_name(), _signers(keys), before))
+    if as_json:
+        render.json({"envelope": str(place), "id": built.manifest.id, "sha256": built.sha256})
+    else:
+        click.echo(str(place))
+
+
+def _archive(place: Path) -> Any:
+    from inwit.registry.archive import build_archive, read_archive
+
+    return build_archive(place) if place.is_dir() else read_archive(place.read_bytes())
+
+
+def _signers(keys: tuple[Path, ...]) -> list[Any]:
+    from inwit.registry.trust_keys import own_key, read_key
+
+    return [read_key(path) for path in keys] or [own_key()]
 
 
 @click.command("yank", cls=Command, example='inwit pkg yank acme/rag 1.2.0 --why "loses answers"')
@@ -124,4 +167,4 @@ def _client() -> Any:
     return RegistryClient.of(Project.find())
 
 
-COMMANDS = (publish, yank, advise, key, pkg_contrib.command)
+COMMANDS = (publish, sign, yank, advise, key, pkg_contrib.command)

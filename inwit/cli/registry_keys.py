@@ -9,11 +9,7 @@ import click
 
 from inwit.cli.frame import Group
 from inwit.cli.pkg_publish import user_name
-
-_data = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True,
-    help="The folder of the registry.",
-)  # fmt: skip
+from inwit.cli.registry_folder import data_option, opened
 
 
 @click.group("keys", cls=Group, example="inwit registry keys list --data ./packages")
@@ -22,13 +18,13 @@ def command() -> None:
 
 
 @command.command("list", example="inwit registry keys list --data ./packages")
-@_data
-def list_(data: Path, as_json: bool) -> None:
+@data_option
+def list_(data: Path | None, as_json: bool) -> None:
     """List the keys and the namespaces that they sign for."""
     from inwit.cli import render
     from inwit.registry.trust_keys import ring_json
 
-    registry = _registry(data)
+    registry = opened(data)
     ring = registry.ring()
     if as_json:
         render.json({**ring_json(ring), "fingerprint": registry.trust.fingerprint()})
@@ -52,8 +48,8 @@ def list_(data: Path, as_json: bool) -> None:
 @click.argument("public")
 @click.option("--owner", required=True, help="Whose key it is.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=365, show_default=True)
-@_data
-def add(public: str, owner: str, days: float, data: Path, as_json: bool) -> None:
+@data_option
+def add(public: str, owner: str, days: float, data: Path | None, as_json: bool) -> None:
     """Add a publisher's ed25519 key, of 64 hexadecimal digits; `inwit pkg key` shows it."""
     from datetime import UTC, datetime, timedelta
 
@@ -65,7 +61,7 @@ def add(public: str, owner: str, days: float, data: Path, as_json: bool) -> None
         id=public_key(public).keyid, public=public, owner=owner, valid_from=now,
         expires=now + timedelta(days=days),
     )  # fmt: skip
-    registry = _registry(data)
+    registry = opened(data)
     registry.set_ring(registry.ring().with_key(key), user_name())
     if as_json:
         render.json({"key": key})
@@ -80,16 +76,21 @@ def add(public: str, owner: str, days: float, data: Path, as_json: bool) -> None
 @click.option("--level", type=click.Choice(["community", "verified", "official"]), required=True)
 @click.option("--key", "keys", multiple=True, help="The beginning of a key's id; may be repeated.")
 @click.option("--threshold", type=click.IntRange(1, 16), default=1, show_default=True)
-@_data
+@data_option
 def grant(
-    namespace: str, level: str, keys: tuple[str, ...], threshold: int, data: Path, as_json: bool
+    namespace: str,
+    level: str,
+    keys: tuple[str, ...],
+    threshold: int,
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Say whose keys sign for a namespace, how many must, and what that is worth."""
     from inwit.cli import render
     from inwit.registry.trust import check_level
     from inwit.registry.trust_keys import Namespace
 
-    registry = _registry(data)
+    registry = opened(data)
     ring = registry.ring()
     held = ring.namespaces.get(namespace)
     chosen = tuple(_whole(ring.keys, key) for key in keys) or (held.keys if held else ())
@@ -106,12 +107,12 @@ def grant(
 @command.command("revoke", example='inwit registry keys revoke 4f53cd --why "stolen" --data D')
 @click.argument("key")
 @click.option("--why", required=True)
-@_data
-def revoke(key: str, why: str, data: Path, as_json: bool) -> None:
+@data_option
+def revoke(key: str, why: str, data: Path | None, as_json: bool) -> None:
     """Let a key count for nothing, not for what it signed before either."""
     from inwit.cli import render
 
-    registry = _registry(data)
+    registry = opened(data)
     ring = registry.ring()
     whole = _whole(ring.keys, key)
     registry.set_ring(ring.revoked(whole, why), user_name())
@@ -123,23 +124,17 @@ def revoke(key: str, why: str, data: Path, as_json: bool) -> None:
 
 @command.command("rotate", example="inwit registry keys rotate online --data ./packages")
 @click.argument("role", type=click.Choice(["root", "online"]))
-@_data
-def rotate(role: str, data: Path, as_json: bool) -> None:
+@data_option
+def rotate(role: str, data: Path | None, as_json: bool) -> None:
     """Replace the registry's own keys; clients follow, since the old ones sign for the new."""
     from inwit.cli import render
 
-    registry = _registry(data)
+    registry = opened(data)
     registry.rotate(role, user_name())
     if as_json:
         render.json({"rotated": role})
     else:
         click.echo(f"The {role} keys are new.", err=True)
-
-
-def _registry(data: Path) -> Any:
-    from inwit.registry.serve import Registry
-
-    return Registry(data.resolve())
 
 
 def _whole(keys: Any, beginning: str) -> str:

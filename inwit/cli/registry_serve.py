@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from inwit.cli.frame import Command
+from inwit.cli.registry_folder import data_option, opened
 
 
 @click.command(
@@ -15,10 +17,7 @@ from inwit.cli.frame import Command
     example="inwit registry serve --data ./packages --port 8799\n"
     "inwit registry token add ada --data ./packages --scope publish:ada --scope contribute",
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), required=True,
-    help="The folder of the registry; it is made when it is not there.",
-)  # fmt: skip
+@data_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8799, show_default=True,
@@ -30,7 +29,7 @@ from inwit.cli.frame import Command
 @click.option("--root-threshold", type=click.IntRange(1, 16), default=1, help="How many must sign.")
 @click.option("--closed", is_flag=True, help="Namespaces are granted, never claimed by publishing.")
 def command(
-    data: Path,
+    data: Path | None,
     host: str,
     port: int,
     storage: str | None,
@@ -42,15 +41,19 @@ def command(
 ) -> None:
     """Serve packages to be found, proved and installed, until it is interrupted."""
     from inwit.cli import render
-    from inwit.registry.serve import Registry
     from inwit.server.registry_lifecycle import serve_registry
 
     if root_threshold > root_keys:
         raise click.UsageError(f"{root_threshold} of {root_keys} root keys cannot sign.")
-    registry = Registry(
-        data.resolve(), storage=storage, metadata=metadata, open_namespaces=not closed
-    )
+    registry = opened(data, metadata, storage=storage, open_namespaces=not closed)
     registry.initialise(root_keys=root_keys, root_threshold=root_threshold)
+
+    left = registry.trust.root_lasts()
+    if left < timedelta(days=30):
+        click.echo(
+            f"warning: the root expires in {left.days} days; `inwit registry keys rotate root`",
+            err=True,
+        )
 
     def say(url: str) -> None:
         fingerprint = registry.trust.fingerprint()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from inwit.cli.frame import Group
+from inwit.cli.pkg_publish import user_name
+from inwit.cli.registry_folder import data_option, opened
 
-_data = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True,
-    help="The folder of the registry.",
-)  # fmt: skip
 _metadata = click.option("--metadata", help="Where its rows are, if not in the folder.")
 
 
@@ -27,7 +24,7 @@ def command() -> None:
     "add", example="inwit registry token add ada --data ./packages --scope publish:ada"
 )
 @click.argument("name")
-@_data
+@data_option
 @_metadata
 @click.option(
     "--scope", "scopes", multiple=True, required=True,
@@ -36,7 +33,7 @@ def command() -> None:
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it lasts.")
 def add(
     name: str,
-    data: Path,
+    data: Path | None,
     metadata: str | None,
     scopes: tuple[str, ...],
     days: float | None,
@@ -46,7 +43,9 @@ def add(
     from inwit.cli import render
     from inwit.registry.serve_tokens import make_token
 
-    token = make_token(_registry(data, metadata).rows, name, scopes, days=days)
+    registry = opened(data, metadata)
+    token = make_token(registry.rows, name, scopes, days=days)
+    registry.note(user_name(), "token.make", name, {"scopes": list(scopes)})
     if as_json:
         render.json({"name": name, "scopes": list(scopes), "token": token})
     else:
@@ -54,14 +53,14 @@ def add(
 
 
 @command.command("list", example="inwit registry token list --data ./packages")
-@_data
+@data_option
 @_metadata
-def list_(data: Path, metadata: str | None, as_json: bool) -> None:
+def list_(data: Path | None, metadata: str | None, as_json: bool) -> None:
     """List the tokens, never what they are."""
     from inwit.cli import render
     from inwit.registry.serve_tokens import tokens
 
-    found = tokens(_registry(data, metadata).rows)
+    found = tokens(opened(data, metadata).rows)
     if as_json:
         render.json({"tokens": found, "total_count": len(found)})
         return
@@ -71,21 +70,17 @@ def list_(data: Path, metadata: str | None, as_json: bool) -> None:
 
 @command.command("revoke", example="inwit registry token revoke ada --data ./packages")
 @click.argument("name")
-@_data
+@data_option
 @_metadata
-def revoke(name: str, data: Path, metadata: str | None, as_json: bool) -> None:
+def revoke(name: str, data: Path | None, metadata: str | None, as_json: bool) -> None:
     """Take a token back."""
     from inwit.cli import render
     from inwit.registry.serve_tokens import revoke_token
 
-    revoke_token(_registry(data, metadata).rows, name)
+    registry = opened(data, metadata)
+    revoke_token(registry.rows, name)
+    registry.note(user_name(), "token.revoke", name, {})
     if as_json:
         render.json({"revoked": name})
     else:
         click.echo(f"{name} may write no longer.", err=True)
-
-
-def _registry(data: Path, metadata: str | None) -> Any:
-    from inwit.registry.serve import Registry
-
-    return Registry(data.resolve(), metadata=metadata)

@@ -97,6 +97,11 @@ class Registry:
         with self._lock, self.rows.transaction():
             self.trust.initialise(root_keys=root_keys, root_threshold=root_threshold)
 
+    def note(self, actor: str, action: str, target: str, details: dict[str, Any]) -> None:
+        """Enter into the registry's audit log what was done at its terminal."""
+        self.project.ensure()
+        self._audit(Caller(name=actor), action, target, details)
+
     def keep_fresh(self) -> None:
         """Sign anew what will expire; call it before metadata is served."""
         if self.exists and self.trust.is_due():

@@ -35,7 +35,15 @@ from inwit.registry.package import PackageManifest
 from inwit.registry.sources.base import Level, Origin, Release
 from inwit.registry.store_releases import Advisory, archive_path
 from inwit.registry.trust import Policy, Verdict, enforce, policy_of
-from inwit.registry.trust_envelope import digest_of, sign, statement, verify
+from inwit.registry.trust_envelope import (
+    add_signature,
+    digest_of,
+    is_about,
+    sign,
+    statement,
+    subject,
+    verify,
+)
 from inwit.registry.trust_keys import RING_PATH, KeyRing, entry, own_key, read_ring
 from inwit.registry.trust_repository import ADVISORIES_PATH, NAMES_PATH
 from inwit.registry.trust_update import Updates
@@ -258,24 +266,21 @@ class RegistryClient:
         return cls(place, fetcher_for(project, place.url))
 
     def publish(
-        self, archive: Archive, *, owner: str, signers: Sequence[CryptoSigner] = ()
+        self,
+        archive: Archive,
+        *,
+        owner: str,
+        signers: Sequence[CryptoSigner] = (),
+        envelope: bytes | None = None,
     ) -> dict[str, Any]:
-        """Sign an archive by the user's own key, or the given ones, and publish it."""
+        """Publish an archive, signed by the user's own key, or the given ones, or as it is already."""
         keys = list(signers) or [own_key()]
-        about, lineage = archive.manifest.package, archive.manifest.lineage
-        made_from = []
-        if lineage.repository and lineage.commit:
-            digest = {"gitCommit": lineage.commit}
-            made_from.append({"uri": lineage.repository, "digest": digest})
-        said = statement(
-            archive.manifest.id, about.version, archive.sha256, builder=f"inwit pkg publish by {owner}",
-            materials=made_from,
-        )  # fmt: skip
+        signed = signed_by(archive, owner, keys) if envelope is None else envelope
         return self.post(
             "/packages",
             {
                 "content_base64": base64.b64encode(archive.content).decode(),
-                "envelope": sign(said, keys).decode(),
+                "envelope": signed.decode(),
                 "key": msgspec.to_builtins(entry(keys[0], owner)),
             },
         )
@@ -306,6 +311,35 @@ class RegistryClient:
         except FetchError as exc:
             raise RegistryUnreachableError(self._place.url, exc.message) from exc
         return _answer(self._place.url, found)
+
+
+def signed_by(
+    archive: Archive, builder: str, signers: Sequence[CryptoSigner], before: bytes | None = None
+) -> bytes:
+    """The envelope of an archive, signed by each key, beside the signatures that it had `before`.
+
+    Raises:
+        BadSignatureError: What was there before is of another archive.
+    """
+    about, lineage = archive.manifest.package, archive.manifest.lineage
+    name = subject(archive.manifest.id, about.version)
+    if before is not None:
+        if not is_about(before, name, archive.sha256):
+            raise BadSignatureError(name, "the file holds signatures of another archive")
+        for signer in signers:
+            before = add_signature(before, signer)
+        return before
+    made_from = []
+    if lineage.repository and lineage.commit:
+        made_from.append({"uri": lineage.repository, "digest": {"gitCommit": lineage.commit}})
+    said = statement(
+        archive.manifest.id,
+        about.version,
+        archive.sha256,
+        builder=f"inwit pkg publish by {builder}",
+        materials=made_from,
+    )
+    return sign(said, signers)
 
 
 def fetcher_for(project: Project, url: str) -> Fetcher:

@@ -127,7 +127,9 @@ def verify(
     namespace = ring.namespaces.get(package_id.partition("/")[0])
     if namespace is None:
         raise BadSignatureError(what, "the registry has no keys for its namespace")
-    said = _statement_of(envelope, what, digest)
+    named, predicate = _statement_of(envelope, what)
+    if named.get(what) != digest:
+        raise BadSignatureError(what, "the statement is about another archive")
     counted, faults = _count(envelope, ring, namespace.keys, published)
     if len(counted) < namespace.threshold:
         raise TooFewSignaturesError(what, len(counted), namespace.threshold, faults)
@@ -139,8 +141,17 @@ def verify(
         signers=counted,
         owners=owners(ring, counted),
         faults=tuple(faults),
-        provenance=said["predicate"],
+        provenance=predicate,
     )
+
+
+def is_about(data: bytes, what: str, digest: str) -> bool:
+    """Whether an envelope's statement names that archive; its signatures are not looked at.
+
+    Raises:
+        BadSignatureError: It is no envelope of a statement.
+    """
+    return _statement_of(read_envelope(data), what)[0].get(what) == digest
 
 
 def _count(
@@ -169,7 +180,8 @@ def _count(
     return tuple(counted), faults
 
 
-def _statement_of(envelope: Envelope, what: str, digest: str) -> dict[str, Any]:
+def _statement_of(envelope: Envelope, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The digests that a statement names, by their subjects, and what it says of them."""
     try:
         said = msgspec.json.decode(envelope.payload)
         named = {one["name"]: one["digest"]["sha256"] for one in said["subject"]}
@@ -179,6 +191,4 @@ def _statement_of(envelope: Envelope, what: str, digest: str) -> dict[str, Any]:
         raise BadSignatureError(what, "its statement cannot be read") from exc
     if not is_ours or not isinstance(predicate, dict):
         raise BadSignatureError(what, "it is no statement of provenance")
-    if named.get(what) != digest:
-        raise BadSignatureError(what, "the statement is about another archive")
-    return {"predicate": predicate}
+    return named, predicate

@@ -90,6 +90,11 @@ class TrustRepository:
         """The ids of the keys that sign the root."""
         return list(cast("Root", self._open("root").signed).roles["root"].keyids)
 
+    def root_lasts(self) -> timedelta:
+        """How long the current root is valid still. It is never renewed by itself."""
+        left: timedelta = self._open("root").signed.expires - self._clock()
+        return left
+
     def ring(self) -> KeyRing:
         """The keys and namespaces that the targets role vouches for."""
         data = self.target(RING_PATH)

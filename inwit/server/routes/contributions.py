@@ -6,6 +6,8 @@ from typing import Any
 
 from inwit.errors import MalformedInputError, UnauthorizedError
 from inwit.registry.contributions import KINDS, STATUSES, read_report
+from inwit.registry.serve_tokens import Caller
+from inwit.runtime.store import audit
 from inwit.server.asked import Asked
 from inwit.server.endpoint import Endpoint
 from inwit.server.host import Host
@@ -17,7 +19,8 @@ _SHOWN = {"id": STRING, "kind": STRING, "package": STRING, "title": STRING, "sta
 
 def _add(kind: str) -> Answer:
     def answer(host: Host, asked: Asked) -> dict[str, Any]:
-        writer(host).need("contribute")
+        who = writer(host)
+        who.need("contribute")
         given = {
             name: value for name, value in asked.body.items() if name not in ("envelope", "key")
         }
@@ -25,7 +28,9 @@ def _add(kind: str) -> Answer:
         envelope, key = asked.body.get("envelope") or "", asked.body.get("key") or ""
         if not isinstance(envelope, str) or not isinstance(key, str):
             raise MalformedInputError("The signature is no text.", hint="Send envelope and key.")
-        return host.contributions.add(report, envelope=envelope, key=key).to_json()
+        made = host.contributions.add(report, envelope=envelope, key=key)
+        _note(host, who, f"contribution.{kind}", made.id)
+        return made.to_json()
 
     return answer
 
@@ -48,9 +53,15 @@ def _review(host: Host, asked: Asked) -> dict[str, Any]:
     if not isinstance(comment, str):
         raise MalformedInputError("The comment is no text.", hint="Send verdict and comment.")
     number = asked.id("contribution")
-    return host.contributions.review(
-        number, by=who.name, verdict=verdict, comment=comment
-    ).to_json()
+    made = host.contributions.review(number, by=who.name, verdict=verdict, comment=comment)
+    _note(host, who, "contribution.review", made.id)
+    return made.to_json()
+
+
+def _note(host: Host, who: Caller, action: str, target: str) -> None:
+    audit.append(
+        host.project, actor=who.name, action=action, target=target, outcome="done", details={}
+    )
 
 
 _TAKES = record(
