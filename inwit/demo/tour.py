@@ -14,8 +14,8 @@ import click
 
 from inwit import answers
 from inwit.cli import render
+from inwit.cli.clients import CLIENTS, configuration, file_of, over_stdio
 from inwit.cli.load import load_module
-from inwit.cli.mcp import CLIENTS, configuration, over_stdio
 from inwit.cli.progress import progress
 from inwit.demo.questions import questions
 from inwit.errors import AddressInUseError, InwitError
@@ -168,7 +168,8 @@ def _connect(told: Told, url: str) -> dict[str, Any]:
     root = Project.find().root
     told.line(f"claude mcp add --transport http inwit {url}/mcp")
     configured = {name: configuration(name, over_stdio(root, name)) for name in CLIENTS}
-    for name, (file, _) in CLIENTS.items():
+    for name in CLIENTS:
+        file = file_of(name, root, is_user=False)
         told.line(f"{file} for {name} (inwit mcp config {name}):")
         told.line(f"  {json.dumps(configured[name])}")
     return configured
