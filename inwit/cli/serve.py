@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,9 +80,11 @@ def _loaded(targets: tuple[str, ...]) -> dict[str, Any]:
 @click.option(
     "--improve", is_flag=True, help="Also look for improvements, as `self-improve daemon` does."
 )
+@click.option("--legacy-sse", is_flag=True, help="Serve MCP at /sse too, for clients of 2024.")
 def command(
     targets: tuple[str, ...], host: str, port: int, token: str | None, graph: str | None,
-    allow_write: bool, tools: str | None, no_confirm: bool, improve: bool, as_json: bool,
+    allow_write: bool, tools: str | None, no_confirm: bool, improve: bool, legacy_sse: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Answer over MCP, HTTP and server-sent events, until it is interrupted.
 
@@ -93,7 +96,9 @@ def command(
     from inwit.server import lifecycle
 
     project = Project.find()
-    offered = offers(targets, graph, allow_write, tools, no_confirm)
+    offered = replace(
+        offers(targets, graph, allow_write, tools, no_confirm), legacy_sse=legacy_sse
+    )
 
     def say(url: str) -> None:
         if as_json:

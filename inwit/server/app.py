@@ -24,7 +24,7 @@ from inwit.registry.peers import PeerBook
 from inwit.registry.peers_client import PeerClient
 from inwit.registry.peers_queue import Courier, Outbox
 from inwit.runtime.project import Project
-from inwit.server import health, mcp, metrics, openapi, sse
+from inwit.server import health, legacy, mcp, metrics, openapi, sse
 from inwit.server.auth_setup import Entrance, entrance
 from inwit.server.drain import Drain
 from inwit.server.guard import LOOPBACK, METADATA, Guard, Policy
@@ -92,6 +92,8 @@ def create_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
 
+    transports = [*spliced.routes, *(legacy.routes(server.lowlevel) if offers.legacy_sse else ())]
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         courier = Courier(Outbox(PeerClient(PeerBook(project))))
@@ -111,7 +113,7 @@ def create_app(
     known = None if hosts is None else frozenset(name.lower() for name in hosts)
     posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
     app = Starlette(
-        routes=[*_routes(host, spliced.routes, door), *_metadata(door)],
+        routes=[*_routes(host, transports, door), *_metadata(door)],
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
@@ -120,7 +122,7 @@ def create_app(
                 policy=Policy(
                     hosts=known, metadata_url=door.metadata_url, cursor_key=door.cursor_key
                 ),
-                takes_body=partial(_takes_body, (*posted, *spliced.routes)),
+                takes_body=partial(_takes_body, (*posted, *transports)),
                 authenticator=door.authenticator,
                 meter=door.meter,
             ),
@@ -143,7 +145,7 @@ def _routes(host: Host, spliced: list[BaseRoute], door: Entrance) -> list[BaseRo
         *packages_files.routes(host),
         *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
         Route("/metrics", partial(_metrics, host), methods=["GET"]),
-        Route("/openapi.json", _document(door), methods=["GET"]),
+        Route("/openapi.json", _document(host, door), methods=["GET"]),
         *spliced,
         *later.routes(),
     ]
@@ -173,12 +175,13 @@ async def _metrics(host: Host, _request: Request) -> Response:
     return Response(written, media_type=metrics.MEDIA_TYPE)
 
 
-def _document(door: Entrance) -> Callable[[Request], Response]:
+def _document(host: Host, door: Entrance) -> Callable[[Request], Response]:
     issuing = {
         path: {"get": openapi.operation("Who issues tokens for this host.", "application/json")}
         for path in (METADATA_PATHS if door.metadata else ())
     }
-    described = openapi.document(ALL, {**OTHERS, **issuing}, installed_version())
+    older = legacy.DESCRIBED if host.offers.legacy_sse else {}
+    described = openapi.document(ALL, {**OTHERS, **older, **issuing}, installed_version())
     body = msgspec.json.encode(described)
 
     def document(_request: Request) -> Response:

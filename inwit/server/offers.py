@@ -24,6 +24,8 @@ class Offers:
     """Whether each graph that can run here is a tool; else only those compiled with `expose`."""
     confirms: bool = True
     """Whether what changes something is confirmed by a person, or by asking twice."""
+    legacy_sse: bool = False
+    """Whether MCP is also served over the transport before streamable HTTP."""
     graphs: Mapping[str, CompiledGraph[Any]] = field(default_factory=dict)
     """Graphs that run in this process, by name; others are loaded from where they are written."""
     surface: Callable[[Host], Surface] | None = None

@@ -15,7 +15,7 @@ from tests.server.conftest import Ran
 from tests.server.frames import frames
 from tests.server.fuzzed import OverHttp, no_tracebacks, over_stdio
 
-COUNT = 400
+COUNT = 250
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ class Later:
 
 
 LEGACY = Later(
-    name="The legacy SSE transport of MCP", instead="Connect by streamable HTTP, at /mcp."
+    name="The legacy SSE transport of MCP",
+    instead="Start the host with --legacy-sse, or connect by streamable HTTP, at /mcp.",
 )
 PAGES = Later(
     name="A page for browsers",
