@@ -49,6 +49,7 @@ from inwit.introspection.readings import level_of, read, readings_of
 from inwit.introspection.refusals import named_wrongly, outside, unknown
 from inwit.introspection.resolve import Resolved, Resolver
 from inwit.introspection.router import Catalogue, Router, Routing
+from inwit.introspection.router.routing import PASTED
 from inwit.introspection.router.selecting import thread_words
 from inwit.introspection.scene import Query, Scene
 from inwit.registry.encoder import default_encoder
@@ -298,7 +299,10 @@ def checked(question: str) -> str:
     size = len(question.encode("utf-8", "surrogatepass"))
     if size > QUESTION_LIMIT:
         raise TooLargeError("question", size, QUESTION_LIMIT)
-    text = "".join(one if one.isprintable() else " " for one in question).strip()
+    # Lines of what is pasted stay apart, since the question is one of them.
+    lines = question.splitlines() if len(question) > PASTED else [question]
+    plain = ("".join(one if one.isprintable() else " " for one in line).strip() for line in lines)
+    text = " … ".join(line for line in plain if line)
     if not text:
         raise MalformedInputError("The question is empty.", hint="Ask in your own words.")
     return text

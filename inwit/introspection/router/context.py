@@ -36,7 +36,7 @@ _PREDICATES = word_set(
     stops stopped begin began start end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds have lead leads reach reaches doing connected visited configured expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
+    hold holds have lead leads reach reaches doing connected visited configured implemented defined located gone filled expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
     """
 )
 _FINITE = word_set(
@@ -57,7 +57,7 @@ _BEFORE_OBJECT = word_set(
     picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
     called use uses execute executing run running with like
     of in for to from by on at against inside via has had w o suppress suppresses leave let give
-    gives only throw chuck kill kills nuke
+    improve improving tame fix sent dropping about gives only throw chuck kill kills nuke
     """
 )
 _AFTER_OBJECT = word_set(
@@ -246,7 +246,9 @@ def _is_subject(left: str, right: str) -> bool:
     if left in ("did", "does") and right and right not in COMMON:
         return True
     if left in _AUXILIARIES or left in _ARTICLES:
-        return right in _PREDICATES
+        return right in _PREDICATES or (left == "that" and right in _AUXILIARIES)
+    if not left and right.endswith("ed") and right not in COMMON:
+        return True
     return left not in ("i", "we", "you", "it", "to") and right in _FINITE
 
 

@@ -28,6 +28,13 @@ LONGEST = 2_000
 SURE = 0.5
 """How likely the readings of two parts must be for a question to count as two."""
 
+PASTED = 240
+"""A longer text that is no question as a whole may hold one."""
+
+SENTENCES = 6
+"""Sentences of a long text that are read on their own."""
+
+_SENTENCE = re.compile(r"[^\n\r.?!…]+[?!.]*")
 _OPENERS = r"(?:how|why|what|when|who|which|where|is|are|am|can|could|should|would|tell|show|list)"
 _SPLIT = re.compile(
     rf"\s*(?:[?;.!]+\s+(?:and\s+|also\s+|then\s+)?(?=\S)"
@@ -85,7 +92,31 @@ class Router:
         choices = [choose(one, self._model.calibration) for one in ranked]
         parts = [text[start:end] for start, end in spans]
         both = _both(parts, choices[1:])
-        return (both, False) if both else choices[0]
+        if both:
+            return both, False
+        is_pasted = choices[0][1] and len(text) > PASTED
+        return (self._within(text, entities, unknown) if is_pasted else None) or choices[0]
+
+    def _within(
+        self, text: str, entities: tuple[Entity, ...], unknown: tuple[str, ...]
+    ) -> tuple[tuple[Reading, ...], bool] | None:
+        """The one sentence of a long text that is surely a question, such as one below a log."""
+        spans = sentences(text)
+        if not spans:
+            return None
+        asked = [_part(text, start, end, entities, unknown) for start, end in spans]
+        ranked = [decode(row, self._model.calibration) for row in self._model.score(asked)]
+        found = [
+            (readings[0], text[start:end].strip())
+            for (readings, abstained), (start, end) in zip(
+                (choose(one, self._model.calibration) for one in ranked), spans, strict=True
+            )
+            if not abstained and readings[0].probability >= SURE
+        ]
+        if not found:
+            return None
+        best, part = max(found, key=lambda one: one[0].probability)
+        return (msgspec.structs.replace(best, part=part),), False
 
     def _index_of(self, catalogue: Catalogue) -> Index:
         if catalogue != self._catalogue:
@@ -110,6 +141,20 @@ def split(text: str) -> list[tuple[int, int]]:
         return []
     spans = [(0, match.start()), (match.end(), len(text))]
     return spans if all(len(text[start:end].split()) > 1 for start, end in spans) else []
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """The spans that may be what a long text asks: those with a question mark, the first, the last.
+
+    At most `SENTENCES`, each of at most `PASTED` characters.
+    """
+    spans = [
+        match.span()
+        for match in _SENTENCE.finditer(text)
+        if len(match[0].split()) > 2 and len(match[0]) <= PASTED
+    ]
+    asking = [one for one in spans if text[one[0] : one[1]].rstrip().endswith("?")]
+    return list(dict.fromkeys([*asking[:2], *asking[-2:], *spans[:1], *spans[-1:]]))[:SENTENCES]
 
 
 def _part(

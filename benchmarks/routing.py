@@ -1,0 +1,178 @@
+"""How questions are read: level, intent, what they name, how sure, how fast.
+
+Two sets are measured. The questions kept aside (`tests/introspection/router/aside`) were written in
+eight voices before the router was changed, and are never trained on; the weights that ship read
+them. The questions that are trained on are read by fits that have heard neither their meaning nor
+their voice, which takes some minutes and gives the reliability table enough to stand on.
+
+Run:  python benchmarks/routing.py [--aside-only] [--json] [--markdown FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+from report import write_between
+
+from inwit.introspection.router import Router
+from inwit.introspection.router.examples import load_examples, load_worlds
+from inwit.introspection.router.measure import Measured, count, measure
+from inwit.introspection.router.models import WORDS_WEIGHT
+from inwit.introspection.train import encode_all, prepare_all, spread, train
+from inwit.registry.encoder import default_encoder
+
+ASIDE = Path(__file__).parent.parent / "tests/introspection/router/aside"
+GOALS: tuple[tuple[str, str, float], ...] = (
+    ("both", "level and intent both right", 0.80),
+    ("level", "level right", 0.90),
+    ("outside_precision", "out of scope, precision", 0.85),
+    ("outside_recall", "out of scope, recall", 0.85),
+    ("intent_when_sure", "intent right on the surest 80 %", 0.90),
+    ("linking_f1", "entities linked, F1", 0.95),
+)
+LIMITS_MS = {"with the encoder": 10.0, "by words alone": 2.0}
+Sets = dict[str, dict[str, Measured]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print or write the tables."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/routing.py")
+    parser.add_argument("--aside-only", action="store_true", help="without the unheard voices")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--markdown", type=Path, help="also write the figures into this page")
+    options = parser.parse_args(arguments)
+    encoder = default_encoder()
+    routers = {"with the encoder": Router.load(encoder), "by words alone": Router.load(None)}
+    aside, worlds = load_examples(ASIDE), load_worlds(ASIDE)
+    sets: Sets = {
+        "kept aside": {name: measure(one, aside, worlds) for name, one in routers.items()}
+    }
+    took = {name: _milliseconds(one) for name, one in routers.items()}
+    if not options.aside_only:
+        sets["voices not heard"] = _unheard(encoder)
+    text = page(sets, took)
+    if options.markdown:
+        write_between(options.markdown, "routing", text)
+    if options.json:
+        found = {name: msgspec.to_builtins(_plain(one)) for name, one in sets.items()}
+        sys.stdout.write(json.dumps({"sets": found, "median_ms": took}) + "\n")
+    else:
+        sys.stdout.write(text + "\n")
+    return 0
+
+
+def page(sets: Sets, took: dict[str, float]) -> str:
+    """All of it, as Markdown."""
+    with_encoder = sets["kept aside"]["with the encoder"]
+    parts = [_goals(sets), _speed(took)]
+    parts.append(_reliability({name: one["with the encoder"] for name, one in sets.items()}))
+    parts.append(_by("level", with_encoder) + "\n\n" + _by("intent", with_encoder))
+    parts.append(_matrix(with_encoder))
+    return "\n\n".join(parts)
+
+
+def _goals(sets: Sets) -> str:
+    columns = [(name, way) for name, ways in sets.items() for way in ways]
+    lines = ["| figure | goal | " + " | ".join(f"{n}, {w}" for n, w in columns) + " |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for field, title, goal in GOALS:
+        cells = []
+        for name, way in columns:
+            value = getattr(sets[name][way], field)
+            is_asked = way == "with the encoder"
+            cells.append(f"**{value:.3f}**" if is_asked and value < goal else f"{value:.3f}")
+        lines.append(f"| {title} | {goal:.2f} | " + " | ".join(cells) + " |")
+    counts = " | ".join(str(sets[name][way].questions) for name, way in columns)
+    lines.append(f"| questions | | {counts} |")
+    return "\n".join(lines) + "\n\nBold: with the encoder, and below the goal."
+
+
+def _speed(took: dict[str, float]) -> str:
+    lines = ["| reading a question | median | goal | reached |", "|---|---|---|---|"]
+    for name, milliseconds in took.items():
+        limit = LIMITS_MS[name]
+        reached = "yes" if milliseconds <= limit else "**no**"
+        lines.append(f"| {name} | {milliseconds:.2f} ms | {limit:.0f} ms | {reached} |")
+    return "\n".join(lines)
+
+
+def _reliability(sets: dict[str, Measured]) -> str:
+    """Stated probability beside the share that was right, a tenth at a time."""
+    head = " | ".join(f"{name}: right | questions" for name in sets)
+    lines = [f"| stated probability | {head} |", "|---" * (1 + 2 * len(sets)) + "|"]
+    for tenth in range(2, 10):
+        cells = []
+        for one in sets.values():
+            share = one.calibration.get(tenth)
+            cells += [f"{share.right:.2f}", str(share.questions)] if share else ["–", "0"]
+        lines.append(f"| {tenth / 10:.1f}–{tenth / 10 + 0.1:.1f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _by(kind: str, measured: Measured) -> str:
+    groups = measured.levels if kind == "level" else measured.intents
+    cells = [f"{name} {one.right:.2f} ({one.questions})" for name, one in sorted(groups.items())]
+    return f"Right by {kind}, kept aside, with the encoder: {', '.join(cells)}."
+
+
+def _matrix(measured: Measured) -> str:
+    """The confusion matrix; a row is what a question is, a column what it was read as."""
+    names = sorted({name for pair in measured.matrix for name in pair})
+    head = " | ".join(_short(name) for name in names)
+    lines = [f"| is, read as | {head} |", "|---" * (len(names) + 1) + "|"]
+    for truth in names:
+        counts = [measured.matrix.get((truth, read), 0) for read in names]
+        cells = [str(many) if many else "" for many in counts]
+        lines.append(f"| {truth} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    level, _, intent = name.partition("/")
+    return "none" if level == "none" else f"{level[0]}/{intent}"
+
+
+def _unheard(encoder: object) -> dict[str, Measured]:
+    examples = load_examples()
+    asked = prepare_all(examples)
+    words = spread(asked) * WORDS_WEIGHT
+    by_words = train(words, examples, _say)
+    vectors = encode_all(encoder, asked, _say)  # type: ignore[arg-type]
+    by_all = train(np.hstack([vectors, words]), examples, _say)
+    return {
+        "with the encoder": count(examples, by_all.routings(asked)),
+        "by words alone": count(examples, by_words.routings(asked)),
+    }
+
+
+def _milliseconds(router: Router) -> float:
+    """The median time of reading a question, warm; each question is new to every cache."""
+    aside, worlds = load_examples(ASIDE), load_worlds(ASIDE)
+    took = []
+    for one in sorted(aside, key=lambda example: example.world):
+        router.route("warm up", worlds[one.world])
+        began = time.perf_counter()
+        router.route(one.question, worlds[one.world])
+        took.append((time.perf_counter() - began) * 1000)
+    return median(took)
+
+
+def _plain(ways: dict[str, Measured]) -> dict[str, object]:
+    fields = [field for field, _, _ in GOALS]
+    return {way: {field: getattr(one, field) for field in fields} for way, one in ways.items()}
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"[{time.process_time():5.0f} s] {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
