@@ -44,6 +44,7 @@ bundle: .conformance/.installed  ## dist/inwit.mcpb, which clients install by on
 bench: .venv-bench/.installed  ## the runtime beside other libraries, and answers beside the truth, into docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/routing.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/answers.py --stored 100000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/improve.py --visits 1000000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/context.py --markdown docs/benchmarks.md
