@@ -91,6 +91,8 @@ def _findings(report: Report) -> Iterator[str]:
         )
         for evidence in finding.evidence:
             yield f"  - {escape(evidence.uri)}: {escape(evidence.quote)}"
+        if not finding.draft.actions:
+            yield f"  - a hypothesis, nothing is proposed: {escape(finding.draft.hypothesis)}"
         for symptom in finding.symptoms:
             yield f"  - follows from it: {escape(symptom.statement)} ({escape(symptom.reason)})"
         for limit in finding.limits:

@@ -27,6 +27,8 @@ NEARLY_ALL = 0.8
 WEATHER_MOST = 20_000
 OTHERS_LEAST = 2
 """Other nodes of an execution that tell what slowed it as a whole."""
+GROWING = 0.9
+"""The rank correlation with time from which on a size is no other cause than time."""
 AROUND = 8
 """Executions before and after one whose beginnings tell the traffic that it met."""
 TRAFFIC_GROWTH = 1.5
@@ -278,6 +280,11 @@ def _explained_by(
     if growth < 1.1:
         return "", ""
     slope = stats.theil_sen(_centred(older) + _centred(newer))
+    if (
+        _grows_with_time((*values[0], *values[1]))
+        and shift.ratio[0] <= growth * limits.slowdown_floor
+    ):
+        slope = None  # what grows call after call cannot be told from time
     if slope is None:
         reason = (
             f"slower ×{shift.ratio[0]:.2f}, but {what} grew ×{growth:.2f} at the same time, and "
@@ -298,6 +305,11 @@ def _explained_by(
         "",
         f"{what.capitalize()} grew ×{growth:.2f}; for {what} of equal size the ratio is still ×{point:.2f}.",
     )
+
+
+def _grows_with_time(values: Sequence[float]) -> bool:
+    places = [(float(at), value) for at, value in enumerate(values)]
+    return stats.spearman(places[:: max(len(places) // 400, 1)]) >= GROWING
 
 
 def _sizes(calls: Sequence[NodeCall]) -> list[float]:

@@ -37,11 +37,12 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         saved = [min(a.self_ms, b.self_ms) for a, b in calls]
         if len(saved) < limits.parallel_min or not _is_worth(window, saved, limits):
             continue
+        if _needs(window, first, second):
+            continue  # the order is what the graph is for
         reason = _refusal(window, first, second) or why_not_parallel(manifest, first, second, seen)
         if reason:
-            refused.append(
-                held(window, DETECTOR, second, f"{first} and {second} stay serial: {reason}")
-            )
+            said = f"{first} and {second} stay serial: {reason}"
+            refused.append(held(window, DETECTOR, second, said))
             continue
         if {first, second} & taken:
             continue
@@ -54,6 +55,13 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
             )
         )  # fmt: skip
     return Seen(looks=tuple(looks), held=tuple(refused))
+
+
+def _needs(window: Window, first: str, second: str) -> bool:
+    """Whether the second reads what the first is seen to write."""
+    one, two = window.facts(first), window.facts(second)
+    written = set(window.writes.get(first, ())) | set(one.writes if one else ())
+    return two is not None and bool(written & set(two.reads))
 
 
 def serial_pairs(manifest: GraphManifest) -> Iterator[tuple[str, str]]:
