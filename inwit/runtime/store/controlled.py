@@ -11,7 +11,7 @@ from weakref import ref
 
 import msgspec
 
-from inwit.errors import InwitError, NotControllableError
+from inwit.errors import InwitError, NotControllableError, StoreError
 from inwit.runtime.commands import Command
 from inwit.runtime.store.codec import Encoder
 from inwit.runtime.store.connection import query
@@ -52,6 +52,7 @@ class Controls:
         self._seen = -1
         self._due = 0.0
         self._has_table = False
+        self._under_way: set[int] = set()
 
     @property
     def patience_s(self) -> float | None:
@@ -71,7 +72,8 @@ class Controls:
         if _waiting:
             self._journal.database.read(_forget_over)
         for number, *asked in self._journal.database.read(self._open):
-            self._say(number, self._obey(*asked))
+            if number not in self._under_way:
+                self._obey(number, *asked)
 
     def _say(self, number: int, refusal: str) -> None:
         said = "UPDATE controls SET refusal = ? WHERE number = ?"
@@ -90,25 +92,40 @@ class Controls:
             self._has_table = bool(query(connection, named))
         return open_for(connection, self._journal.process) if self._has_table else []
 
-    def _obey(self, execution_id: str, action: str, value: bytes, reason: str) -> str:
-        """Do what is asked, and say why not where it cannot be done here."""
+    def _obey(self, number: int, execution_id: str, action: str, value: bytes, reason: str) -> None:
+        """Steer what runs. What waits needs its checkpoints, for which this thread may not wait."""
         from inwit.runtime.engine import Execution as Running
 
+        running = self._journal.running(execution_id)
+        if running is None:
+            self._under_way.add(number)
+            asked = (number, execution_id, action, value, reason)
+            threading.Thread(target=self._on_waiting, args=asked, daemon=True).start()
+        elif isinstance(running, Running):
+            _steer(running, action, reason)
+            self._say(number, "")
+        else:
+            self._say(number, "it is run by another library")
+
+    def _on_waiting(
+        self, number: int, execution_id: str, action: str, value: bytes, reason: str
+    ) -> None:
+        """Do what is asked of an execution that waits, and say why not where it cannot be done."""
+        refusal = ""
         try:
-            running = self._journal.running(execution_id)
-            if running is not None:
-                if not isinstance(running, Running):
-                    return "it is run by another library"
-                _steer(running, action, reason)
-                return ""
             graph = _graph_of(execution_id)
             if graph is None:
-                return "it has not the graph any more"
-            _on_waiting(graph, execution_id, action, msgspec.msgpack.decode(value), reason)
+                refusal = "it has not the graph any more"
+            else:
+                _answer(graph, execution_id, action, msgspec.msgpack.decode(value), reason)
         except Exception as exc:
             _logger.warning("inwit: warning: %s could not be done: %s", reason, exc, exc_info=True)
-            return str(exc) or type(exc).__name__
-        return ""
+            refusal = str(exc) or type(exc).__name__
+        try:
+            self._say(number, refusal)
+        except StoreError as exc:
+            _logger.warning("inwit: warning: %s", exc)
+        self._under_way.discard(number)
 
 
 def _graph_of(execution_id: str) -> CompiledGraph[Any] | None:
@@ -145,7 +162,7 @@ def _steer(running: Running, action: str, reason: str) -> None:
             holding.let_go(one)
 
 
-def _on_waiting(
+def _answer(
     graph: CompiledGraph[Any], execution_id: str, action: str, answer: Any, reason: str
 ) -> None:
     from inwit.runtime.store.reader import Store

@@ -231,6 +231,65 @@ def test_an_answer_from_outside_is_checked_and_lets_an_execution_go_on(project: 
     }
 
 
+def test_what_waits_goes_on_where_the_record_holds_its_checkpoints(project: Path) -> None:
+    checkpointer = SqliteCheckpointer()
+    app = asking(checkpointer)
+    app.invoke({}, execution_id="asked", thread_id="t1")
+    app.invoke({}, execution_id="other", thread_id="t2")
+
+    ask("other", "cancel")
+    ask("asked", "resume", value=True)
+
+    wait_for("asked", "completed")
+    assert app.get_state({"configurable": {"thread_id": "t1"}}).values == {"approved": True}
+    checkpointer.close()
+
+
+@pytest.mark.parametrize("scheduling", ["steps", "dataflow"])
+def test_a_step_of_several_nodes_is_over_before_an_execution_is_paused(
+    project: Path, scheduling: Literal["steps", "dataflow"]
+) -> None:
+    begun, is_let_on, calls = threading.Event(), threading.Event(), list[str]()
+
+    async def one(state: State) -> State:
+        calls.append("one")
+        begun.set()
+        await asyncio.to_thread(is_let_on.wait, 10)
+        return {"n": 1}
+
+    async def other(state: State) -> State:
+        calls.append("other")
+        return {"approved": True}
+
+    async def last(state: State) -> State:
+        calls.append("last")
+        return {}
+
+    graph = StateGraph(State)
+    for node in (one, other, last):
+        graph.add_node(node.__name__, node)
+    graph.add_parallel_edges(START, ["one", "other"])
+    graph.add_edge(["one", "other"], "last")
+    graph.add_edge("last", END)
+    app = graph.compile(name="wide", scheduling=scheduling)
+    thread = threading.Thread(target=lambda: app.invoke({}, execution_id="wide"))
+    thread.start()
+    assert begun.wait(5)
+
+    early = ask("wide", "pause", wait_s=0.3)
+    before = list(calls)
+    is_let_on.set()
+    paused = wait_for("wide", "paused")
+    resumed = ask("wide", "resume")
+    Counter.join(thread)
+
+    assert (early.outcome, early.status) == ("requested", "running")
+    assert sorted(before) == ["one", "other"]
+    assert paused.status == "paused"
+    assert resumed.outcome == "done"
+    assert sorted(calls) == ["last", "one", "other"]
+
+
 def test_what_waits_is_cancelled(project: Path) -> None:
     app = asking()
     app.invoke({}, execution_id="asked", thread_id="t1")
