@@ -48,6 +48,7 @@ class Beginning:
     _input_names: Any
     _limit_of: Any
     programs: Programs | None
+    is_looked_up: bool
     look_up_configs: Any
 
     def _begin(  # noqa: PLR0917 - for speed
@@ -239,14 +240,15 @@ class Beginning:
         self, execution_id: str, thread_id: str, config: Config, values: dict[str, Any]
     ) -> Execution:
         """Make an execution with the graph's limits, and with its nodes as they are configured."""
-        programs = self.programs or self.look_up_configs()
+        if not self.is_looked_up:
+            self.look_up_configs()
         execution = Execution(self, execution_id, thread_id, config, values, monotonic_ns())  # type: ignore[arg-type]
         execution.limit = self._limit_of(config)
         self._limit_time(execution, config)
         if self.journal is None:
             execution.rows = Unrecorded.no_rows()
-        if programs.trials:
-            programs.take(execution)
+        if self.programs is not None and self.programs.trials:
+            self.programs.take(execution)
         return execution
 
 

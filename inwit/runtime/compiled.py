@@ -20,7 +20,7 @@ from inwit.runtime.delivery import OnSlow
 from inwit.runtime.engine import Execution
 from inwit.runtime.facade import Facade, check_keys
 from inwit.runtime.manifest import GraphManifest
-from inwit.runtime.node_config import NodeConfigs
+from inwit.runtime.node_config import NodeConfigs, watch_of
 from inwit.runtime.options import OptingOut, Options
 from inwit.runtime.program import Program
 from inwit.runtime.project import Project
@@ -106,7 +106,9 @@ class CompiledGraph(
         if options.introspection and not Project.is_off():
             from inwit.runtime.store.journal import Journal
 
+            self._had_record = self.project.database.exists()
             self.journal = Journal.of(self.project)
+            watch_of(self.journal).add(self)
             self._registration = self.journal.register(self.manifest, self._rename)
             at_hand.note(self)
 
@@ -117,6 +119,7 @@ class CompiledGraph(
         if name != self.name:
             self.name = name
             self._manifest = None
+            self._is_simple = self.is_looked_up = False
 
     @property
     def checkpointer(self) -> Checkpointer | bool | None:

@@ -7,7 +7,9 @@ too, so that nothing is ever lost. An execution reads the versions that were the
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from inwit.runtime.program import Program
     from inwit.runtime.project import Project
     from inwit.runtime.reconfigured import Programs
+    from inwit.runtime.store.journal import Journal
 
 ROOM: Final = "node_config"
 _TABLE = (
@@ -44,6 +47,9 @@ _TRIALS = """
 """
 MIGRATIONS: Final = (_TABLE, _TRIALS)
 _COLUMNS = "node, version, at_ns, who, why, hash, config, parent, share, plan"
+
+
+_logger = logging.getLogger("inwit")
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,28 +207,34 @@ class NodeConfigs:
     program: Program
     _book: Book | None = None
     programs: Programs | None = None
-    """What its nodes' configuration makes of its program; None until it was looked up."""
+    """What its nodes' configuration makes of its program; None while nothing is configured."""
+    is_looked_up = False
+    """Whether it is known what is configured, and followed."""
+    _had_record = True
+    """Whether there was a record when it was compiled: without one nothing is configured."""
     _is_simple: bool
     _is_simple_written: bool = False
 
-    def look_up_configs(self) -> Programs:
+    def look_up_configs(self) -> None:
         """Before the first execution: see what is configured, and follow it from now on."""
-        from inwit.runtime.reconfigured import Programs, watch_of
-
-        self.programs = Programs(self, self.program)  # type: ignore[arg-type]
+        self.is_looked_up = True
         rows: Sequence[Row] = ()
         if self.journal is not None:
-            watch_of(self.journal).add(self)
-            if self.project.database.exists():
+            if watch_of(self.journal).may_know(otherwise=self._had_record):
                 rows = self.config_book.rows(self.name)
         elif isinstance(self._book, MemoryBook):
             rows = self._book.rows(self.name)
         self.follow_configs(rows)
-        return self.programs
 
     def follow_configs(self, rows: Sequence[Row]) -> None:
         """Give executions that begin from now on what these versions say."""
-        assert self.programs is not None
+        self._is_simple = self._is_simple_written
+        if self.programs is None:
+            if not rows:
+                return
+            from inwit.runtime.reconfigured import Programs
+
+            self.programs = Programs(self, self.program)  # type: ignore[arg-type]
         self.program = self.programs.read(rows)
         self._is_simple = self._is_simple_written and not self.programs.trials
 
@@ -305,8 +317,8 @@ class NodeConfigs:
             if undoes:
                 change["undoes"] = undoes[0]
             self.journal.emit("node_config_changed", graph_name=self.name, node=node, change=change)
-        if self.programs is not None:
-            self.follow_configs(self.config_book.rows(self.name))
+        self.is_looked_up = True
+        self.follow_configs(self.config_book.rows(self.name))
         return made
 
 
@@ -327,6 +339,50 @@ def row_of(  # noqa: PLR0917 - the columns in their order
 ) -> Row:  # fmt: skip
     """Make a node's next version; `trial` is the share of the threads and the plan, if it is on one."""
     return (*_row(node, known, said, dict(values), parent)[:-2], *trial)
+
+
+class Watch:
+    """The graphs of a process that are open in one project; they follow its rows."""
+
+    def __init__(self) -> None:
+        self._graphs: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._seen: int | None = None
+        self._has_looked = False
+
+    def may_know(self, *, otherwise: bool) -> bool:
+        """Whether anything was configured at the last commit; `otherwise` while there was none."""
+        return self._seen is not None if self._has_looked else otherwise
+
+    def add(self, graph: Any) -> None:
+        """Let a graph follow."""
+        self._graphs.add(graph)
+
+    def graphs(self) -> list[Any]:
+        """The graphs that are open."""
+        return list(self._graphs)
+
+    def look(self, connection: apsw.Connection) -> None:
+        """At a commit: see whether any process has changed a configuration, and follow."""
+        try:
+            self._look(connection)
+        except Exception:  # a border: what cannot be read must not stop the record
+            _logger.exception("inwit: the configuration of nodes could not be read.")
+
+    def _look(self, connection: apsw.Connection) -> None:
+        number = number_of(connection)
+        self._has_looked = True
+        if number == self._seen:
+            return
+        for graph in list(self._graphs):
+            graph.follow_configs(rows_of(connection, graph.name))
+        self._seen = number
+
+
+def watch_of(journal: Journal) -> Watch:
+    """The watch of a journal, which looks at each of its commits."""
+    if journal.config_watch is None:
+        journal.config_watch = Watch()
+    return journal.config_watch
 
 
 def config_for(ctx: Context) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import weakref
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
@@ -22,13 +21,10 @@ from inwit.runtime.policies.retry import as_policies
 from inwit.runtime.serial import unpack
 
 if TYPE_CHECKING:
-    import apsw
-
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.engine import Execution
     from inwit.runtime.graph import StateGraph, Written
     from inwit.runtime.program import Program
-    from inwit.runtime.store.journal import Journal
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -242,44 +238,4 @@ def parallel_edges(
     ]
 
 
-class Watch:
-    """The graphs of a process that are open in one project; they follow its rows."""
-
-    def __init__(self) -> None:
-        self._graphs: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._seen: int | None = None
-
-    def add(self, graph: Any) -> None:
-        """Let a graph follow."""
-        self._graphs.add(graph)
-
-    def graphs(self) -> list[Any]:
-        """The graphs that are open."""
-        return list(self._graphs)
-
-    def look(self, connection: apsw.Connection) -> None:
-        """At a commit: see whether any process has changed a configuration, and follow."""
-        try:
-            self._look(connection)
-        except Exception:  # a border: what cannot be read must not stop the record
-            _logger.exception("inwit: the configuration of nodes could not be read.")
-
-    def _look(self, connection: apsw.Connection) -> None:
-        from inwit.runtime.node_config import number_of, rows_of
-
-        number = number_of(connection)
-        if number == self._seen:
-            return
-        for graph in list(self._graphs):
-            graph.follow_configs(rows_of(connection, graph.name))
-        self._seen = number
-
-
-def watch_of(journal: Journal) -> Watch:
-    """The watch of a journal, which looks at each of its commits."""
-    if journal.config_watch is None:
-        journal.config_watch = Watch()
-    return journal.config_watch
-
-
-__all__ = ["POLICIES", "WHOLE", "Programs", "Watch", "applies", "is_in_trial", "watch_of"]
+__all__ = ["POLICIES", "WHOLE", "Programs", "applies", "is_in_trial"]

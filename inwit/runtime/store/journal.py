@@ -37,7 +37,7 @@ from inwit.runtime.store.registrar import Registrar, Registration
 from inwit.runtime.store.retention import Keeper
 
 if TYPE_CHECKING:
-    from inwit.runtime.reconfigured import Watch
+    from inwit.runtime.node_config import Watch
 
 T = TypeVar("T")
 POLL_S: Final = 0.02
