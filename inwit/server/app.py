@@ -39,6 +39,8 @@ EXECUTION_EVENTS = "/mcp/live/executions/{id}/events"
 ALL = (*ENDPOINTS, *health.ENDPOINTS)
 STREAM = "text/event-stream"
 ANSWERS = Offers()
+SESSIONS = 2_000
+"""How many clients of 2025 may have a session; one takes some 45 KB."""
 METADATA_PATHS = (METADATA, METADATA + "/mcp")
 RETRY_MS = 500
 """How soon a client of 2025 asks again for a stream that broke off."""
@@ -93,6 +95,8 @@ def create_app(
     )
 
     transports = [*spliced.routes, *(legacy.routes(server.lowlevel) if offers.legacy_sse else ())]
+
+    server.lowlevel.session_manager.max_sessions = SESSIONS
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -87,6 +87,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # whoever asks could name any address as their own
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
