@@ -7,23 +7,21 @@ a peer by their hash, and checked as if they had come from the registry itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from inwit.errors import (
-    PeerError,
-    RegistryUnreachableError,
-    TrustError,
-    UnsignedPackageError,
-)
+from inwit.errors import PeerError, RegistryError, RegistryUnreachableError
+from inwit.registry.archive import build_archive
 from inwit.registry.fetch import Fetcher
+from inwit.registry.install.lock import installed_folder, read_lock
 from inwit.registry.peers import Peer, PeerBook, installs_from_peers
 from inwit.registry.peers_client import PeerClient
-from inwit.registry.serve_client import Place, RegistrySource
+from inwit.registry.serve_client import Nearby, Place, RegistrySource
 from inwit.registry.sources.base import Origin, Release
-from inwit.registry.trust import Policy, enforce, policy_of
+from inwit.registry.trust import Policy, policy_of
 from inwit.registry.trust_keys import KeyRing
 from inwit.registry.trust_update import Updates
 from inwit.runtime.project import Project
+
+MOST_TRIED = 8
+MEET_S = 1.0
 
 
 class PeerSource(RegistrySource):
@@ -62,33 +60,36 @@ def peer_sources(project: Project) -> list[PeerSource]:
     return [PeerSource(client, peer, policy) for peer in client.book.every()]
 
 
-def transfer(
-    client: PeerClient,
-    peers: Sequence[Peer],
-    release: Release,
-    source: RegistrySource,
-    *,
-    policy: Policy,
-    max_bytes: int,
-) -> bytes:
-    """Take the archive of a release from whichever peer has it, proved as `source` proves its own.
+def nearby_of(project: Project) -> Nearby:
+    """Takes archives from whichever peer has them, by their hash.
 
-    A peer that hands over something else is passed by.
-
-    Raises:
-        RegistryUnreachableError: No peer has it.
+    A peer that is away, has none or hands over other bytes is passed by: what it hands over is
+    proved by the caller as if the registry had sent it.
     """
-    tried: list[str] = []
-    for peer in peers:
-        try:
-            content = client.archive(peer, str(release.sha256), max_bytes=max_bytes)
-            verdict = source.verify(release, content)
-        except UnsignedPackageError:
-            raise
-        except (PeerError, TrustError) as exc:
-            tried.append(exc.message)
-            continue
-        enforce(verdict, policy)
-        return content
-    why = "; ".join(tried) or "there are no peers"
-    raise RegistryUnreachableError(source.name, f"no peer has {release.id} either ({why})")
+    client = PeerClient(PeerBook(project))
+
+    def take(release: Release, max_bytes: int) -> bytes | None:
+        for peer in client.book.every()[:MOST_TRIED]:
+            try:
+                client.meet(peer, MEET_S)
+                return client.archive(peer, str(release.sha256), max_bytes=max_bytes)
+            except PeerError:
+                continue
+        return None
+
+    return take
+
+
+def installed_archive(project: Project, digest: str) -> bytes | None:
+    """The archive of a package that is installed here from a registry or a peer, made again.
+
+    None where there is none: what came from a folder or a repository is not handed on.
+    """
+    for one in read_lock(project).packages:
+        if one.sha256 == digest and one.origin in ("registry", "peer"):
+            try:
+                made = build_archive(installed_folder(project) / one.place)
+            except RegistryError:
+                return None
+            return made.content if made.sha256 == digest else None
+    return None

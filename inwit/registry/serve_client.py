@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from inwit.registry.addresses import checked_url, is_loopback
 from inwit.registry.archive import Archive
 from inwit.registry.fetch import Fetched, Fetcher
 from inwit.registry.package import PackageManifest
+from inwit.registry.peers import installs_from_peers
 from inwit.registry.sources.base import Level, Origin, Release
 from inwit.registry.store_releases import Advisory, archive_path
 from inwit.registry.trust import Policy, Verdict, enforce, policy_of
@@ -57,6 +58,10 @@ FRESH_S = 60.0
 """How long what a registry said is taken for its present word within one process."""
 ANSWER_LIMIT = 16 << 20
 RING_KEPT = "keys.json"
+
+
+Nearby = Callable[[Release, int], bytes | None]
+"""Gives the archive of a release, at most that many bytes, from where it is nearer; it is proved all the same."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +100,10 @@ class RegistrySource:
         fetcher: Fetcher,
         policy: Policy | None = None,
         folder: Path | None = None,
+        nearby: Nearby | None = None,
     ) -> None:
         self.name = place.url
+        self._nearby = nearby
         self.namespaces: frozenset[str] | None = None
         self._place = place
         self._fetcher = fetcher
@@ -112,8 +119,13 @@ class RegistrySource:
         place = Place.configured(project)
         if place is None:
             return None
-        policy = policy_of(project.settings())
-        return cls(place, fetcher=fetcher_for(project, place.url), policy=policy)
+        policy, fetcher = policy_of(project.settings()), fetcher_for(project, place.url)
+        nearby = None
+        if installs_from_peers(project):
+            from inwit.registry.peers_source import nearby_of
+
+            nearby = nearby_of(project)
+        return cls(place, fetcher=fetcher, policy=policy, nearby=nearby)
 
     def owns(self, namespace: str) -> bool:
         """Whether the registry vouches for keys of the namespace."""
@@ -144,7 +156,9 @@ class RegistrySource:
                 raise MetadataError(self.name, f"{release.id} {release.version} is not what it was")
             if found.length > max_bytes:
                 raise FetchTooLargeError(f"{self.name}/{path}", max_bytes)
-            content = updates.download(found, Path(folder) / "archive").read_bytes()
+            content = self._nearby(release, max_bytes) if self._nearby else None
+            if content is None:
+                content = updates.download(found, Path(folder) / "archive").read_bytes()
             envelope = updates.read(f"{path}.dsse.json")
         enforce(self._verdict(release, content, envelope, ring), self._policy)
         return content

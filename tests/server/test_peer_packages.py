@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from inwit.errors import (
-    RefusedMessageError,
-    RegistryUnreachableError,
-    WrongRootError,
-)
+from inwit.errors import BadSignatureError, RefusedMessageError, WrongRootError
+from inwit.registry.fetch import Fetcher
+from inwit.registry.install.installer import Installer
+from inwit.registry.install.lock import Wanted
 from inwit.registry.peers_client import PeerClient
-from inwit.registry.peers_source import PeerSource, peer_sources, transfer
+from inwit.registry.peers_source import PeerSource, installed_archive, nearby_of, peer_sources
 from inwit.registry.serve import Registry
+from inwit.registry.serve_client import Place, RegistrySource
+from inwit.registry.sources.configured import Sources
+from inwit.registry.sources.local import PathSource
 from inwit.registry.trust import Policy
 from inwit.runtime.project import Project
 from tests.registry.mirror import Mirror
-from tests.registry.shelf import package, publish, served, source
+from tests.registry.shelf import LOCAL, package, publish, served
 from tests.server.test_peers import Hosts
 
 MIB = 1 << 20
@@ -65,6 +67,28 @@ def test_a_peers_packages_are_proved_by_its_own_registry(hosts: Hosts, tmp_path:
     shelf.close()
 
 
+def test_a_package_is_installed_from_a_peer_and_another_is_not_taken_from_it(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    hosts.start("ada")
+    hosts.start("ben")
+    hosts.introduce("ada", "ben")
+    shelf = shelf_of(hosts, "ben")
+    publish(shelf, package(tmp_path))
+    publish(shelf, package(tmp_path, name="inwit/rag", version="99.0.0"))
+    project = opted_in(hosts, "ada")
+    sources = Sources.of(project)
+
+    done = Installer(project, sources, inwit_version="0.1.0").install({"acme/rag": Wanted()})
+
+    assert [(one.id, one.origin, one.level) for one in done.added] == [
+        ("acme/rag", "peer", "community")
+    ]
+    # The namespace of what is shipped is not the peer's, however high its version is.
+    assert [one.origin for one in sources.releases("inwit/rag")] == ["local"]
+    shelf.close()
+
+
 def test_a_peer_whose_registry_is_another_than_its_card_names_is_refused(
     hosts: Hosts, tmp_path: Path
 ) -> None:
@@ -86,7 +110,14 @@ def test_a_peer_whose_registry_is_another_than_its_card_names_is_refused(
     shelf.close()
 
 
-def test_an_archive_is_taken_from_a_peer_by_its_hash_and_proved_by_its_registry(
+def installed_from(url: str, hosts: Hosts, name: str) -> None:
+    """Let a host's project install acme/rag from a registry."""
+    project = hosts.clients[name].book.project
+    central = RegistrySource(Place(url=url), fetcher=Fetcher(allow=LOCAL))
+    Installer(project, Sources([central]), inwit_version="0.1.0").install({"acme/rag": Wanted()})
+
+
+def test_an_archive_is_taken_from_a_peer_that_has_it_installed_and_proved_by_its_registry(
     hosts: Hosts, tmp_path: Path
 ) -> None:
     hosts.start("ada")
@@ -94,22 +125,34 @@ def test_an_archive_is_taken_from_a_peer_by_its_hash_and_proved_by_its_registry(
     hosts.introduce("ada", "ben")
     archive = package(tmp_path)
     central = Registry(tmp_path / "central")
-    shelf = shelf_of(hosts, "ben")
-    publish(shelf, archive)
-    ada = hosts.clients["ada"]
     with served(central) as url:
         publish(central, archive)
-        trusted = source(url, tmp_path / "trusted")
+        installed_from(url, hosts, "ben")
+        nearby = nearby_of(hosts.clients["ada"].book.project)
+        place, fetcher = Place(url=url), Fetcher(allow=LOCAL)
+        trusted = RegistrySource(place, fetcher=fetcher, folder=tmp_path / "t", nearby=nearby)
         (release,) = trusted.releases("acme/rag")
 
-        found = transfer(ada, ada.book.every(), release, trusted, policy=Policy(), max_bytes=MIB)
+        assert trusted.fetch(release, max_bytes=MIB) == archive.content
+        assert central.releases.by_digest(archive.sha256).installs == 1  # Ben's alone
 
-        assert found == archive.content
         hosts.stop("ben")
-        with pytest.raises(RegistryUnreachableError, match="no peer has"):
-            transfer(ada, ada.book.every(), release, trusted, policy=Policy(), max_bytes=MIB)
+        assert trusted.fetch(release, max_bytes=MIB) == archive.content
+        assert central.releases.by_digest(archive.sha256).installs == 2
     central.close()
-    shelf.close()
+
+
+def test_what_came_from_a_folder_is_not_handed_on(hosts: Hosts, tmp_path: Path) -> None:
+    hosts.start("ben")
+    project = hosts.clients["ben"].book.project
+    archive = package(tmp_path)
+    mine = PathSource(tmp_path / "acme-rag-1.0.0")
+    Installer(project, Sources([], named=[mine]), inwit_version="0.1.0").install(
+        {"acme/rag": Wanted()}
+    )
+
+    assert (project.folder / "installed").is_dir()
+    assert installed_archive(project, archive.sha256) is None
 
 
 def test_a_peer_that_hands_over_other_bytes_is_passed_by(hosts: Hosts, tmp_path: Path) -> None:
@@ -117,11 +160,35 @@ def test_a_peer_that_hands_over_other_bytes_is_passed_by(hosts: Hosts, tmp_path:
     ada = hosts.clients["ada"]
     archive = package(tmp_path)
     evil = Mirror(files={f"/api/v1/packages/{archive.sha256}/archive": b"other bytes"})
-    with evil.served() as url:
+    central = Registry(tmp_path / "central")
+    with evil.served() as url, served(central) as trusted_url:
+        publish(central, archive)
         ada.book.add("mallory", url, key=ada.book.signer().public_key.keyval["public"])
+        place, fetcher = Place(url=trusted_url), Fetcher(allow=LOCAL)
+        trusted = RegistrySource(
+            place, fetcher=fetcher, folder=tmp_path / "t", nearby=nearby_of(ada.book.project)
+        )
+        (release,) = trusted.releases("acme/rag")
 
         with pytest.raises(RefusedMessageError, match="other bytes"):
             ada.archive(ada.book.get("mallory"), archive.sha256, max_bytes=MIB)
+        assert trusted.fetch(release, max_bytes=MIB) == archive.content
+    central.close()
+
+
+def test_bytes_that_a_source_nearby_gives_are_proved_like_any(tmp_path: Path) -> None:
+    central = Registry(tmp_path / "central")
+    with served(central) as url:
+        publish(central, package(tmp_path))
+        lying = RegistrySource(
+            Place(url=url), fetcher=Fetcher(allow=LOCAL), folder=tmp_path / "t",
+            nearby=lambda _release, _most: b"other bytes",
+        )  # fmt: skip
+        (release,) = lying.releases("acme/rag")
+
+        with pytest.raises(BadSignatureError, match="not those that were announced"):
+            lying.fetch(release, max_bytes=MIB)
+    central.close()
 
 
 def test_a_peer_without_a_registry_owns_nothing(hosts: Hosts) -> None:

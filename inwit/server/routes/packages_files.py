@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from inwit.errors import UnknownPackageError, UnknownRouteError
+from inwit.registry.peers_source import installed_archive
 from inwit.registry.store_blobs import checked_name
 from inwit.registry.store_releases import Published
 from inwit.registry.trust_repository import METADATA, TARGETS
@@ -32,7 +33,14 @@ Give = Callable[[Host, Request], tuple[bytes, str, str]]
 
 
 def _archive(host: Host, request: Request) -> tuple[bytes, str, str]:
-    return host.registry.content(digest(request.path_params["hash"])), GZIP, FOREVER
+    wanted = digest(request.path_params["hash"])
+    try:
+        return host.registry.content(wanted), GZIP, FOREVER
+    except UnknownPackageError:
+        found = installed_archive(host.project, wanted)
+        if found is None:
+            raise
+        return found, GZIP, FOREVER
 
 
 def _metadata(host: Host, request: Request) -> tuple[bytes, str, str]:
