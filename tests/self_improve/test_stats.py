@@ -159,3 +159,44 @@ def test_enough_blocks_are_those_with_which_a_clear_shift_passes() -> None:
 
         assert stats.mann_whitney(newer, older) * tests <= 0.05
         assert stats.mann_whitney(newer[1:], older[1:]) * tests > 0.05
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 20), (10, 10), (57, 240)])
+def test_the_score_interval_of_a_share_is_scipys(hits: int, n: int) -> None:
+    expected = scipy_stats.binomtest(hits, n).proportion_ci(method="wilson")
+
+    assert stats.wilson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_interval_of_a_difference_is_newcombes_published_example() -> None:
+    # Newcombe (1998), Table II: 56 of 70 against 48 of 80, method 10.
+    found = stats.difference_interval(56, 70, 48, 80)
+
+    assert found == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_the_rank_correlation_with_ties_is_scipys() -> None:
+    draw = random.Random(4)
+    pairs = [(round(draw.gauss(0, 2)), draw.gauss(0, 1)) for _ in range(50)]
+    pairs += [(value, 2 * value + 1.0) for value in range(5)]
+
+    expected = scipy_stats.spearmanr(*zip(*pairs, strict=True)).statistic
+
+    assert stats.spearman([(float(a), b) for a, b in pairs]) == pytest.approx(expected, abs=1e-12)
+    assert stats.spearman([(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)]) == 0.0
+
+
+def test_bets_on_fair_pairs_seldom_win_however_often_one_looks() -> None:
+    draw = random.Random(6)
+    won = 0
+    for _ in range(400):
+        newer = [draw.gauss(0, 1) for _ in range(60)]
+        older = [draw.gauss(0, 1) for _ in range(60)]
+        won += any(stats.paired_e(newer[:n], older[:n]) >= 20 for n in range(1, 61))
+
+    assert won / 400 <= 0.05
+
+
+def test_bets_on_what_lies_higher_win_soon() -> None:
+    assert stats.paired_e([2.0] * 12, [1.0] * 12) > 700
+    assert stats.paired_e([2.0] * 4, [1.0] * 4) < 20
