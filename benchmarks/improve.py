@@ -111,7 +111,7 @@ def campaign(only: str, seed: int, part: int) -> tuple[list[Outcome], list[dict[
         gc.collect()
     stories = []
     if "plans".startswith(only):
-        for kind in ("serial", "repeated", "stormy"):
+        for kind in ("serial", "repeated", "contended"):
             for one in range(max(STORIES // part, 2)):
                 with project():
                     stories.append(improve_plans.story(kind, seed + one))

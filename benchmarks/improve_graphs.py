@@ -50,6 +50,9 @@ class Plan:
     """By node, the tools that it calls."""
     ways: dict[str, str] = field(default_factory=dict)
     tool_ms: dict[str, float] = field(default_factory=dict)
+    contending: tuple[str, ...] = ()
+    """Nodes that wait for one thing, so that two at a time take six times as long."""
+    running: int = 0
     ask: dict[str, Any] = field(default_factory=dict)
     """By node, what it has a model do."""
 
@@ -75,6 +78,11 @@ async def act(node: str) -> None:
     next(acted)
     now = plan.get()
     await asyncio.sleep(now.lasts(node) / 1e3)
+    if node in now.contending:
+        now.running += 1
+        await asyncio.sleep(0)
+        await asyncio.sleep(now.lasts(node) / 1e3 * 5 * (now.running > 1))
+        now.running -= 1
     now.fail(node)
 
 

@@ -53,8 +53,8 @@ def figures(
     """The figures that have a goal; None where nothing was measured."""
     faults = [one for one in outcomes if one.is_fault]
     right, wrong = sum(one.right for one in faults), sum(len(one.wrong) for one in outcomes)
-    gains = [one for one in stories if one["kind"] != "stormy"]
-    harms = [one for one in stories if one["kind"] == "stormy"]
+    gains = [one for one in stories if one["kind"] != "contended"]
+    harms = [one for one in stories if one["kind"] == "contended"]
     uris = sum(one.uris for one in outcomes)
     return {
         "recall": _share(one.right > 0 for one in faults),
@@ -131,12 +131,12 @@ def _stories(stories: Sequence[dict[str, Any]]) -> str:
     for kind, words in (
         ("serial", "nodes at once"),
         ("repeated", "results kept"),
-        ("stormy", "longer waits, which harm"),
+        ("contended", "nodes at once, which then harm"),
     ):
         mine = [one for one in stories if one["kind"] == kind]
         if mine:
             ended = [one.get("ended") for one in mine]
-            held = "–" if kind == "stormy" else str(sum(one.get("held") is True for one in mine))
+            held = "–" if kind == "contended" else str(sum(one.get("held") is True for one in mine))
             most = max(one.get("executions", 0) for one in mine)
             lines.append(
                 f"| {words} | {sum(one is not None for one in ended)} of {len(mine)} | "
