@@ -11,11 +11,12 @@ import logging
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from inwit.errors import NothingToUndoError, UnknownNodeError
+from inwit.errors import NothingToUndoError, StoreError, UnknownNodeError
 from inwit.events import timestamp
 from inwit.runtime.serial import pack, plain, unpack
 
@@ -221,7 +222,8 @@ class NodeConfigs:
         rows: Sequence[Row] = ()
         if self.journal is not None:
             if watch_of(self.journal).may_know(otherwise=self._had_record):
-                rows = self.config_book.rows(self.name)
+                with suppress(StoreError):  # a graph runs on where nothing can be read
+                    rows = self.config_book.rows(self.name)
         elif isinstance(self._book, MemoryBook):
             rows = self._book.rows(self.name)
         self.follow_configs(rows)
@@ -380,9 +382,10 @@ class Watch:
 
 def watch_of(journal: Journal) -> Watch:
     """The watch of a journal, which looks at each of its commits."""
-    if journal.config_watch is None:
-        journal.config_watch = Watch()
-    return journal.config_watch
+    found: Watch | None = getattr(journal, "config_watch", None)
+    if found is None:
+        found = journal.config_watch = Watch()
+    return found
 
 
 def config_for(ctx: Context) -> Mapping[str, Any]:
