@@ -135,6 +135,8 @@ class Inbox:
         """
         peer = self._book.by_key_id(sender_of(envelope))
         message = opened(envelope, peer.key, recipient=self._book.signer().public_key.keyid)
+        if message.kind in ("response", "ack"):
+            raise RefusedMessageError("it answers what was never asked")
         is_new = self._take(peer, message)
         if not is_new and message.kind == "query":
             raise RefusedMessageError("it came before")

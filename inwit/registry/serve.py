@@ -48,6 +48,8 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import audit
 
 REASON_LIMIT = 300
+RESERVED = frozenset({"inwit"})
+"""Namespaces that are never claimed by publishing: that of what is shipped."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,8 +285,8 @@ class Registry:
         ring = self.trust.ring()
         if namespace in ring.namespaces:
             return ring
-        if not self._open_namespaces and not caller.may("admin"):
-            raise NamespaceError(namespace, "nobody yet", caller.name)
+        if not caller.may("admin") and (namespace in RESERVED or not self._open_namespaces):
+            raise NamespaceError(namespace, "nobody yet, and is granted", caller.name)
         if key is None:
             raise PublishError(
                 f"Nobody has the namespace {namespace!r}.", hint="Send your public key to claim it."

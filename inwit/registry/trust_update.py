@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
     from tuf.api.metadata import TargetFile
     from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+logger = logging.getLogger("inwit")
+
 ROOT_LIMIT = 512_000
+SNAPSHOT_LIMIT = 16 << 20
+"""A hundred bytes for each namespace."""
+TARGETS_LIMIT = 32 << 20
+"""A few hundred bytes for each namespace, in the top-level role, or for each release, in its own."""
 MAX_ROOT_ROTATIONS = 256
 MAX_DELEGATIONS = 64
 LARGEST = 64 << 20
@@ -99,6 +106,11 @@ class Updates:
         else:
             root = self._first_root()
             found = hashlib.sha256(root).hexdigest()
+            if fingerprint is None:
+                logger.warning(
+                    "inwit: note: %s is trusted from now on, as it showed itself: fingerprint %s",
+                    self._metadata_url, found,
+                )  # fmt: skip
             if fingerprint is None or found == fingerprint:
                 self.initialise(root)
                 kept.write_text(found)
@@ -205,6 +217,8 @@ def _config() -> UpdaterConfig:
         max_root_rotations=MAX_ROOT_ROTATIONS,
         max_delegations=MAX_DELEGATIONS,
         root_max_length=ROOT_LIMIT,
+        snapshot_max_length=SNAPSHOT_LIMIT,
+        targets_max_length=TARGETS_LIMIT,
     )
 
 

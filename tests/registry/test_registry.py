@@ -135,6 +135,16 @@ def test_a_namespace_that_looks_like_another_cannot_be_claimed(
         publish(registry, package(tmp_path, name="rnodern/rag"))
 
 
+def test_the_namespace_of_what_is_shipped_is_granted_and_never_claimed(
+    registry: Registry, tmp_path: Path
+) -> None:
+    archive = package(tmp_path, name="inwit/rag")
+
+    with pytest.raises(NamespaceError):
+        publish(registry, archive)
+    assert publish(registry, archive, caller=Caller(name="keeper", scopes=("admin",))).is_new
+
+
 def test_a_closed_registry_lets_nobody_claim(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "closed", open_namespaces=False)
     registry.initialise()

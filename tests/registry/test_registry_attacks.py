@@ -25,6 +25,7 @@ from inwit.errors import (
 )
 from inwit.registry.serve import Registry
 from inwit.registry.serve_client import Place, RegistryClient, RegistrySource
+from inwit.registry.trust import Policy
 from inwit.registry.trust_repository import EXPIRY, TrustRepository
 from inwit.runtime.project import Project
 from tests.registry.mirror import Mirror
@@ -247,6 +248,8 @@ def test_an_archive_whose_envelope_was_left_out(
 
     with pytest.raises(UnsignedPackageError, match=r"acme/rag 6\.6\.6"):
         source(url, trusted).fetch(release, max_bytes=MIB)
+    by_name = source(url, trusted, policy=Policy(allow_unsigned=("acme/rag",)))
+    assert by_name.fetch(release, max_bytes=MIB) == evil.content
 
 
 def test_a_namespace_speaking_for_another(

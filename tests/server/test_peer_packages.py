@@ -15,6 +15,7 @@ from inwit.registry.peers_client import PeerClient
 from inwit.registry.peers_source import PeerSource, installed_archive, nearby_of, peer_sources
 from inwit.registry.serve import Registry
 from inwit.registry.serve_client import Place, RegistrySource
+from inwit.registry.serve_tokens import Caller
 from inwit.registry.sources.configured import Sources
 from inwit.registry.sources.local import PathSource
 from inwit.registry.trust import Policy
@@ -75,7 +76,8 @@ def test_a_package_is_installed_from_a_peer_and_another_is_not_taken_from_it(
     hosts.introduce("ada", "ben")
     shelf = shelf_of(hosts, "ben")
     publish(shelf, package(tmp_path))
-    publish(shelf, package(tmp_path, name="inwit/rag", version="99.0.0"))
+    keeper = Caller(name="ben", scopes=("admin",))
+    publish(shelf, package(tmp_path, name="inwit/rag", version="99.0.0"), caller=keeper)
     project = opted_in(hosts, "ada")
     sources = Sources.of(project)
 

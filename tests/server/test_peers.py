@@ -361,6 +361,10 @@ FORGERIES: dict[str, tuple[Callable[[Hosts], str], str]] = {
         lambda pair: by(pair.clients["ada"].book.signer(), pair, admin=True),
         "no message",
     ),
+    "an answer that nobody asked for": (
+        lambda pair: by(pair.clients["ada"].book.signer(), pair, kind="response"),
+        "never asked",
+    ),
     "nothing": (lambda _pair: "", "cannot be read"),
     "no signature": (
         lambda pair: msgspec.json.encode(
