@@ -35,7 +35,13 @@ SENTENCES = 6
 """Sentences of a long text that are read on their own."""
 
 _SENTENCE = re.compile(r"[^\n\r.?!…]+[?!.]*")
-_OPENERS = r"(?:how|why|what|when|who|which|where|is|are|am|can|could|should|would|tell|show|list)"
+VERY_SURE = 0.8
+"""How likely a part must be to be answered alone where the question as a whole is outside."""
+
+_OPENERS = (
+    r"(?:how|why|what|when|who|which|where|is|are|am|did|does|has|have|can|could|should|would|tell"
+    r"|show|list|explain|describe|find|compare|suggest|recommend|give)"
+)
 _SPLIT = re.compile(
     rf"\s*(?:[?;.!]+\s+(?:and\s+|also\s+|then\s+)?(?=\S)"
     rf"|,?\s+(?:and|also|then|plus|but)\s+(?:also\s+)?(?={_OPENERS}\b)"
@@ -94,6 +100,9 @@ class Router:
         both = _both(parts, choices[1:])
         if both:
             return both, False
+        alone = _alone(parts, choices[1:]) if choices[0][1] else ()
+        if alone:
+            return alone, False
         is_pasted = choices[0][1] and len(text) > PASTED
         return (self._within(text, entities, unknown) if is_pasted else None) or choices[0]
 
@@ -167,6 +176,18 @@ def _part(
         if start <= one.start and one.end <= end
     ]
     return prepare(text[start:end], own, unknown)
+
+
+def _alone(
+    parts: Sequence[str], choices: Sequence[tuple[tuple[Reading, ...], bool]]
+) -> tuple[Reading, ...]:
+    """The one part that can be answered, beside another that is about something else."""
+    inside = [
+        msgspec.structs.replace(readings[0], part=part.strip())
+        for (readings, abstained), part in zip(choices, parts, strict=True)
+        if not abstained and readings[0].probability >= VERY_SURE
+    ]
+    return tuple(inside) if len(inside) == 1 else ()
 
 
 def _both(

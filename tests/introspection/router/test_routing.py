@@ -93,6 +93,35 @@ def test_two_questions_in_one_get_a_reading_each(router: Router, catalogue: Cata
     ]
 
 
+@pytest.mark.parametrize(
+    ("question", "intents"),
+    [
+        ("what does rerank do and when did it last run?", ["whatis", "when"]),
+        ("how long does search take, and is that normal?", ["when", "ami"]),
+        ("Why was search called 3 times? What if it was only called once?", ["why", "whatif"]),
+        ("what is running now, also how do I cancel it?", ["state", "howto"]),
+    ],
+)
+def test_each_of_two_questions_is_read(
+    router: Router, catalogue: Catalogue, question: str, intents: list[str]
+) -> None:
+    routing = router.route(question, catalogue)
+
+    assert [one.intent for one in routing.readings] == intents
+    assert all(one.part and one.part in question for one in routing.readings)
+
+
+def test_a_part_from_outside_does_not_hide_the_other(
+    semantic: Router, catalogue: Catalogue
+) -> None:
+    routing = semantic.route("tell me a joke and what is running now", catalogue)
+
+    assert not routing.abstained
+    assert [(one.intent, one.part) for one in routing.readings] == [
+        ("state", "what is running now")
+    ]
+
+
 def test_one_question_with_an_and_stays_one(router: Router, catalogue: Catalogue) -> None:
     routing = router.route("what if search and rerank ran in parallel?", catalogue)
 
