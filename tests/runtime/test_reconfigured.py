@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, TypedDict
@@ -261,3 +262,36 @@ def test_a_graph_that_nobody_configured_runs_its_own_program() -> None:
 
     assert app.program is written
     assert app.programs is None
+
+
+def test_an_execution_that_runs_keeps_what_it_began_with() -> None:
+    is_in, may_go = threading.Event(), threading.Event()
+
+    def first(state: State) -> dict[str, Any]:
+        is_in.set()
+        assert may_go.wait(10)
+        return {"left": state["query"]}
+
+    def second(state: State) -> dict[str, Any]:
+        time.sleep(0.05)
+        return {"right": state["query"]}
+
+    graph = StateGraph(State)
+    graph.add_node("first", first)
+    graph.add_node("second", second)
+    graph.add_edge(START, "first")
+    graph.add_edge("first", "second")
+    graph.add_edge("second", END)
+    app = graph.compile(name="keeps")
+    found: list[Any] = []
+    running = threading.Thread(target=lambda: found.append(app.invoke({"query": "owls"})))
+    running.start()
+    assert is_in.wait(10)
+
+    app.configure_node("second", who="ada", timeout_s=0.005, retry_policy={"max_attempts": 1})
+    may_go.set()
+    running.join(10)
+
+    assert found == [{"query": "owls", "left": "owls", "right": "owls"}]
+    with pytest.raises(NodeTimeoutError):
+        app.invoke({"query": "owls"})
