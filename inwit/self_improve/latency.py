@@ -48,14 +48,17 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
         shifts.extend(found)
         if not found:
             lacks.append(_lack(window, node, (len(older), len(newer)), limits))
-    shifts = _cleared(shifts, [one for one in (baseline, window) if one is not None], limits)
+    weather = _weather(shifts, [one for one in (baseline, window) if one is not None], limits)
+    shifts = [_cleared(shift, weather, limits) for shift in shifts]
     general = general_slowdowns(shifts, limits)
     rates = traffic_of((*(baseline.executions if baseline else ()), *window.executions))
     looks: list[Look] = []
     held: list[Held] = []
     for shift in shifts:
         reason, notes = (
-            explain(shift, general, rates, limits) if shift.is_large(limits) else ("", None)
+            explain(shift, (general, rates, weather), limits)
+            if shift.is_large(limits)
+            else ("", None)
         )
         if reason:
             held.append(_held(window, shift, reason))
@@ -66,20 +69,23 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     return Seen(looks=tuple(_with_others(window, looks)), held=tuple(held), lacks=tuple(lacks))
 
 
-def _cleared(shifts: list[Shift], windows: Sequence[Window], limits: Thresholds) -> list[Shift]:
+def _weather(
+    shifts: Sequence[Shift], windows: Sequence[Window], limits: Thresholds
+) -> Weather | None:
+    """What slowed whole executions; read only where a slowdown asks for it."""
+    if any(shift.is_open(limits) or shift.is_large(limits) for shift in shifts):
+        return Weather(windows)
+    return None
+
+
+def _cleared(shift: Shift, weather: Weather | None, limits: Thresholds) -> Shift:
     """Look again at what is large but uncertain, without what slowed the other nodes as well."""
-    in_doubt = [
-        shift.is_open(limits) or (shift.is_large(limits) and shift.p > DOUBT) for shift in shifts
-    ]
-    if not any(in_doubt):
-        return shifts
-    weather = Weather(windows)
-    found = []
-    for shift, is_doubted in zip(shifts, in_doubt, strict=True):
-        again = shift_of(shift.pair, limits, weather) if is_doubted else shift
-        is_clearer = again.is_large(limits) and (again.p < shift.p or shift.is_open(limits))
-        found.append(again if is_clearer else shift)
-    return found
+    is_doubted = shift.is_open(limits) or (shift.is_large(limits) and shift.p > DOUBT)
+    if weather is None or not is_doubted:
+        return shift
+    again = shift_of(shift.pair, limits, weather)
+    is_clearer = again.is_large(limits) and (again.p < shift.p or shift.is_open(limits))
+    return again if is_clearer else shift
 
 
 def _with_others(window: Window, looks: Sequence[Look]) -> Iterator[Look]:

@@ -213,14 +213,13 @@ def general_slowdowns(
     return found
 
 
-def explain(
-    shift: Shift, general: dict[tuple[str, float], float], rates: Mapping[str, float],
-    limits: Thresholds,
-) -> tuple[str, tuple[str, ...]]:  # fmt: skip
-    """Give the reason why a large shift is no regression of its node, or what limits the finding.
+Around = tuple[dict[tuple[str, float], float], Mapping[str, float], "Weather | None"]
+"""General slowdowns, the traffic that each execution met (in executions a second), the weather."""
 
-    `rates` is the traffic that each execution met, in executions a second.
-    """
+
+def explain(shift: Shift, around: Around, limits: Thresholds) -> tuple[str, tuple[str, ...]]:
+    """Give the reason why a large shift is no regression of its node, or what limits the finding."""
+    general, rates, weather = around
     # Load that began elsewhere than where the window is divided shows best in another division.
     alike = [ratio for (kind, _), ratio in general.items() if kind == shift.pair.kind]
     common = max(alike, default=None)
@@ -230,6 +229,14 @@ def explain(
             f"×{common:.2f}): the machine or its load, not this node"
         )
         return reason, ()
+    if weather is not None:
+        alone = shift_of(shift.pair, limits, weather)
+        if alone.ratio[0] < limits.slowdown_floor:
+            reason = (
+                f"slower ×{shift.ratio[0]:.2f}, but without what slowed the other nodes of the same "
+                f"executions ×{alone.ratio[0]:.2f}"
+            )
+            return reason, ()
     notes = []
     traffic = [_traffic(side, rates) for side in (shift.pair.older, shift.pair.newer)]
     sizes = [_sizes(side) for side in (shift.pair.older, shift.pair.newer)]
