@@ -205,19 +205,25 @@ class Issuer:
 
     def _key(self, kid: object, algorithm: str) -> dict[str, Any]:
         """The issuer's key of that name; where it is unknown, the issuer is asked, now and then."""
-        with self._lock:
-            keys, now = self._keys, self._elapsed()
-            found = _pick(keys.by_id, kid, algorithm)
-            is_fresh = now - keys.fetched < KEYS_FRESH_S
-            if (found is None or not is_fresh) and now - keys.asked >= KEYS_AGAIN_S:
-                keys.asked = now
-                self._refresh(keys, now)
-                found = _pick(keys.by_id, kid, algorithm)
+        now = self._elapsed()
+        found = _pick(self._keys.by_id, kid, algorithm)
+        if found is None or now - self._keys.fetched >= KEYS_FRESH_S:
+            # One caller asks the issuer; others wait for it only where there are no keys at all.
+            if self._lock.acquire(blocking=not self._keys.by_id):
+                try:
+                    self._refresh(now)
+                finally:
+                    self._lock.release()
+            found = _pick(self._keys.by_id, kid, algorithm)
         if found is None:
             raise InvalidTokenError("no key of the issuer signed it")
         return found
 
-    def _refresh(self, keys: _Keys, now: float) -> None:
+    def _refresh(self, now: float) -> None:
+        keys = self._keys
+        if now - keys.asked < KEYS_AGAIN_S:
+            return
+        keys.asked = now
         try:
             keys.by_id = _signing_keys(self._fetcher, self._settings)
             keys.fetched = now

@@ -41,6 +41,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
 HEAD_LIMIT = 64 * 1024
 DEPTH_LIMIT = 64
+AT_ONCE_BYTES = 64 * 1024
+"""Bodies up to this are looked at between two requests, larger ones beside them."""
 DISCARD_S, DISCARD_IDLE_S = 3.0, 0.25
 """How long the rest of a refused body is read, and how long one waits for more of it."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -212,8 +214,10 @@ class Guard:
             ) from None
         scope["inwit.is_read"] = True
         if body is not None and is_json:
-            check_depth(body)
-            check_unequivocal(body)
+            if len(body) > AT_ONCE_BYTES:  # others are not to wait for it
+                await anyio.to_thread.run_sync(_check_form, body)
+            else:
+                _check_form(body)
         return body
 
 
@@ -266,6 +270,11 @@ def _known_to_sdk(caller: Caller, scope: Scope) -> Iterator[None]:
         auth_context_var.reset(before)
 
 
+def _check_form(body: bytes) -> None:
+    check_depth(body)
+    check_unequivocal(body)
+
+
 def check_depth(body: bytes) -> None:
     """Refuse JSON that is nested deeper than any request needs.
 
@@ -313,7 +322,11 @@ class _RepeatedKey(Exception):  # noqa: N818 - it never leaves this module
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _RepeatedKey(next(key for key in found if [one for one, _ in pairs].count(key) > 1))
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _RepeatedKey(key)
+            seen.add(key)
     return found
 
 

@@ -133,7 +133,8 @@ class Host:
         caller = self.caller
         if not caller.is_tenant:
             return wants
-        return lambda event: wants(event) and self._tenants.sees(caller, event)
+        sees = self._tenants.sees(caller)
+        return lambda event: wants(event) and sees(event)
 
     def sees_uri(self) -> Callable[[str], bool]:
         """Tells of uris whether the caller sees what they name; it may be asked later on."""

@@ -8,8 +8,9 @@ names is empty. So are writes, unless `Tenants.require` allowed one in the same 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -23,6 +24,7 @@ from inwit.events import Event
 from inwit.runtime.project import Project
 from inwit.runtime.store import Database, Store
 from inwit.runtime.store.connection import query
+from inwit.server import auth
 from inwit.server.auth import Caller
 from inwit.server.tenants_policy import Policies
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 KEPT: Final = 64
 """Of how many tenants the stores stay open; the one that was used longest ago goes."""
+ANEW_S: Final = 1.0
+"""How often rights to what is streamed are asked anew."""
+MayRun = Callable[[str], bool]
 ROOM: Final = "tenants"
 MIGRATIONS: Final = (
     """
@@ -201,17 +206,24 @@ class SeenStore(Store):
 class View:
     """What one kind of caller works with."""
 
-    def __init__(self, project: Project, store: Store, graph: str | None) -> None:
+    def __init__(
+        self, project: Project, store: Store, graph: str | None, may_run: MayRun | None = None
+    ) -> None:
         self._project = project
         self.store = store
         self._graph = graph
+        self._may_run = may_run
 
     @cached_property
     def introspector(self) -> Introspector:
         """Answers questions; it is loaded with the first one."""
         from inwit.introspection import Introspector
 
-        return Introspector(self.store, project=self._project, graph=self._graph)
+        found = Introspector(self.store, project=self._project, graph=self._graph)
+        code, may_run = found.code, self._may_run
+        if may_run is not None:  # a change is tried on nodes of graphs that the caller may run
+            found.code = lambda name: code(name) if may_run(name) else None
+        return found
 
     @cached_property
     def plans(self) -> PlanBook:
@@ -240,15 +252,18 @@ class Tenants:
             found = self._views.get(key)
             if found is None:
                 store = SeenStore(self._store, graphs, caller.organisation)
-                found = self._views[key] = View(self._store.project, store, self._default(graphs))
+                graph = self._graph if self._graph in graphs else None
+                found = View(self._store.project, store, graph, self._may_run)
+                self._views[key] = found
             self._views.move_to_end(key)
             gone = self._views.popitem(last=False)[1] if len(self._views) > KEPT else None
         if gone is not None:
             gone.store.database.close()
         return found
 
-    def _default(self, graphs: frozenset[str]) -> str | None:
-        return self._graph if self._graph in graphs else None
+    def _may_run(self, graph: str) -> bool:
+        caller = auth.current(auth.NOBODY)
+        return auth.RUN in caller.scopes and graph in self.allowed(caller, auth.RUN)
 
     def allowed(self, caller: Caller, action: str) -> frozenset[str]:
         """The graphs to which a caller may do something."""
@@ -298,13 +313,9 @@ class Tenants:
         sql = "INSERT OR IGNORE INTO execution_owners VALUES (?, ?, ?)"
         database.write(lambda connection: connection.execute(sql, row).fetchall())
 
-    def sees(self, caller: Caller, event: Event) -> bool:
-        """Whether a caller sees an event that is being streamed."""
-        if event.graph_name and event.graph_name not in self.allowed(caller, "read"):
-            return False
-        if not event.execution_id:
-            return bool(event.graph_name)
-        return self._has(caller, "SELECT 1 FROM executions WHERE id = ?", event.execution_id)
+    def sees(self, caller: Caller) -> Callable[[Event], bool]:
+        """Tells of events that are streamed whether a caller sees them; rights are asked anew."""
+        return _Watch(self, caller)
 
     def sees_uri(self, caller: Caller, uri: str) -> bool:
         """Whether a caller sees what a uri names."""
@@ -320,3 +331,30 @@ class Tenants:
 
     def _has(self, caller: Caller, sql: str, value: str) -> bool:
         return bool(self.view(caller).store.read(sql, (value,)))
+
+
+class _Watch:
+    """What a caller sees of a stream, as of a moment ago."""
+
+    def __init__(self, tenants: Tenants, caller: Caller) -> None:
+        self._tenants = tenants
+        self._caller = caller
+        self._at = float("-inf")
+        self._graphs: frozenset[str] = frozenset()
+        self._executions: dict[str, bool] = {}
+
+    def __call__(self, event: Event) -> bool:
+        now = time.monotonic()
+        if now - self._at > ANEW_S or len(self._executions) > KEPT * 64:
+            self._at, self._executions = now, {}
+            self._graphs = self._tenants.allowed(self._caller, auth.READ)
+        if event.graph_name not in self._graphs:
+            return False
+        if not event.execution_id:
+            return True
+        seen = self._executions.get(event.execution_id)
+        if seen is None:
+            seen = self._executions[event.execution_id] = self._tenants.sees_uri(
+                self._caller, f"execution://{event.execution_id}"
+            )
+        return seen

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from inwit.errors import RateLimitedError, ScopeError, UnauthorizedError
+from inwit.errors import MalformedInputError, RateLimitedError, ScopeError, UnauthorizedError
 from inwit.runtime.project import Project
 from inwit.server import auth, hostfile, lifecycle
 from inwit.server.auth import ANONYMOUS, HOLDER, Authenticator, Caller, scope_needed
-from inwit.server.guard import Guard, Policy
+from inwit.server.guard import Guard, Policy, check_unequivocal
 from inwit.server.limits import Limits, Meter
 
 WRITES = [
@@ -244,3 +245,13 @@ async def _asked(guard: Guard, times: int, *headers: tuple[str, str]) -> list[tu
     for _ in range(times):
         await guard(_scope(*headers), _receive, send)
     return told
+
+
+def test_a_body_with_many_keys_is_looked_at_in_time_in_proportion() -> None:
+    keys = ",".join(f'"{number}": 1' for number in range(200_000))
+    began = time.monotonic()
+
+    with pytest.raises(MalformedInputError, match="'7' twice"):
+        check_unequivocal(f'{{{keys}, "7": 2}}'.encode())
+
+    assert time.monotonic() - began < 3

@@ -282,6 +282,17 @@ def test_a_conversation_is_its_callers_alone_and_a_thread_its_organisations(two:
         assert host.own("c1") == "c1"
 
 
+def test_nodes_are_tried_for_those_alone_who_may_run_their_graph(tenants: Tenants) -> None:
+    alive = seeker(A)
+
+    def code(caller: Caller) -> Any:
+        with auth.acting(caller):
+            return tenants.view(caller).introspector.code(A)
+
+    assert code(ADA) is None
+    assert code(CI) is alive
+
+
 # Over the wire
 
 
