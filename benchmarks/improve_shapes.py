@@ -29,7 +29,7 @@ class State(TypedDict, total=False):
 
 
 def _usual(dice: random.Random, nodes: list[str]) -> dict[str, float]:
-    return {node: dice.uniform(4, 9) for node in nodes}
+    return {node: dice.uniform(6, 13) for node in nodes}
 
 
 def chain(
@@ -46,9 +46,10 @@ def chain(
         graph.add_node(node, made, **(policies or {}).get(at, {}))
     for one, two in zip([START, *nodes], [*nodes, END], strict=True):
         graph.add_edge(one, two)
-    return Shape(
-        graph=graph, name=graph_name(dice), usual=_usual(dice, nodes), nodes=nodes, is_sync=is_sync
-    )
+    usual = _usual(dice, nodes)
+    if is_sync:  # one execution after another
+        usual = {node: ms / 2 for node, ms in usual.items()}
+    return Shape(graph=graph, name=graph_name(dice), usual=usual, nodes=nodes, is_sync=is_sync)
 
 
 def sync_chain(dice: random.Random) -> Shape:

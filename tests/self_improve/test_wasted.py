@@ -55,15 +55,13 @@ def asked(at: int, number: int, messages: Sequence[Any], **more: Any) -> list[Ev
     }  # fmt: skip
     names = [str(hash(str(one))) for one in messages]
     size = sum(len(str(one)) for one in messages) // 4
-    end = {
-        "output": f"answer {at}",
-        "input_tokens": size,
-        "output_tokens": 20,
-        "duration_ms": 5.0,
-    } | more
+    end: dict[str, Any] = {
+        "output": f"answer {at}", "input_tokens": size, "output_tokens": 20, "duration_ms": 5.0,
+        **place, **more,
+    }  # fmt: skip
     return [
         LlmStarted(seq=60 + 2 * number, messages=names, new_messages=dict(zip(names, messages, strict=True)), **place),
-        LlmCompleted(seq=61 + 2 * number, **place, **end),
+        LlmCompleted(seq=61 + 2 * number, **end),
     ]  # fmt: skip
 
 
