@@ -72,6 +72,10 @@ def _approve(  # noqa: PLR0917 - what a decision says
     plan = book.get(plan_id)
     life.ensure_alive(book, plan)
     fields: dict[str, Any] = {} if assignee is None else {"assignee": assignee[:200]}
+    if plan.status == "proposed" and by.kind == "person" and _is_patch(plan):
+        why = "a patch changes nothing by itself: a person reviews it"
+        plan = life.move(book, plan.id, "validated", by, reason=why, expected_revision=revision)
+        revision = plan.revision
     return life.move(
         book, plan.id, "approved", by, reason=reason, expected_revision=revision, **fields
     )
@@ -91,6 +95,7 @@ def _apply(  # noqa: PLR0917 - what a decision says
     outcome: dict[str, Any] = {"share": share if changes.configs else 1.0}
     if changes.patches:
         outcome["patch"] = str(write_patch(book.store, plan, changes))
+        outcome["version"] = book.store.graph(plan.graph_name).version
 
     def also(connection: apsw.Connection, moved: Plan) -> Plan:
         applied.begin(connection, changes, share, reason or plan.title)
@@ -101,6 +106,15 @@ def _apply(  # noqa: PLR0917 - what a decision says
     )
     applied.tell()
     return moved
+
+
+def _is_patch(plan: Plan) -> bool:
+    """Whether all that a plan does is to write a patch for review, which no replay can prove."""
+    try:
+        changes = changes_of(plan)
+    except InapplicableError:
+        return False
+    return bool(changes.patches) and not changes.configs and not changes.packages
 
 
 def _check_packages(plan: Plan, changes: Changes) -> None:

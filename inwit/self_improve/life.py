@@ -88,14 +88,18 @@ def check(plan: Plan, target: PlanStatus, by: Principal, expected_revision: int 
     Raises:
         PlanError: As `move` says.
     """
+    if target == "approved":
+        _check_approver(plan, by)
     if expected_revision is not None and expected_revision != plan.revision:
         last = plan.history[-1]
         told = f"{last.actor} made it {last.target}" if plan.history else "it was seen again"
         raise PlanChangedError(plan.id, expected_revision, plan.revision, told)
     if target not in MOVES[plan.status]:
-        raise IllegalMoveError(plan.id, plan.status, target, MOVES[plan.status])
-    if target == "approved":
-        _check_approver(plan, by)
+        error = IllegalMoveError(plan.id, plan.status, target, MOVES[plan.status])
+        why = (plan.replay or {}).get("reason")
+        if plan.status == "proposed" and why:
+            error.hint = f"It stays a hypothesis: {why}. {error.hint}"
+        raise error
 
 
 def _check_approver(plan: Plan, by: Principal) -> None:

@@ -79,6 +79,9 @@ def replay(
         except InwitError as exc:
             refused = str(exc)
             continue
+        except Exception as exc:  # noqa: BLE001 - the replayed program's border
+            refused = f"{type(exc).__name__}: {exc}"
+            continue
         done.append(one.execution_id)
         divergences += found[:1]
     if len(done) < PASSED_MIN:

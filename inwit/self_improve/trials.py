@@ -93,6 +93,14 @@ def arms(store: Store, plan: Plan, since: str, until: str = "") -> tuple[list[Ru
     ]
     control: list[Run] = []
     candidate: list[Run] = []
+    patched = (plan.outcome or {}).get("version")
+    if patched is not None:
+        # A patch counts from the first execution of another version than the one it was made for.
+        everything = _executions(store, plan.graph_name)
+        before = [one for one in everything if one.graph_version == patched]
+        after = [one for one in after if one.graph_version != patched]
+        before = before[-len(after) :] if after else []
+        return [_run(store, one) for one in before], [_run(store, one) for one in after]
     if _is_for_all(plan):
         before = _executions(store, plan.graph_name, until_ns=since_ns)[-len(after) or None :]
         return [_run(store, one) for one in before], [_run(store, one) for one in after]

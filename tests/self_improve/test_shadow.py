@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 import pytest
 
 from inwit import END, START, StateGraph
-from inwit.errors import IllegalMoveError, InapplicableError
-from inwit.plans import Effect, Plan, Validation
+from inwit.errors import IllegalMoveError, InapplicableError, PrincipalError
+from inwit.plans import Effect, Plan, Principal, Validation
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 from inwit.self_improve.deciding import decide
@@ -211,28 +211,48 @@ def test_an_action_of_another_form_or_about_another_graph_changes_nothing(world:
     assert Store.of(Project.find()).graph("searcher").node_configs == {}
 
 
-def test_a_diff_is_written_for_review_and_never_applied(world: World) -> None:
-    import msgspec
-
-    run(searcher(world), 12, world)
+def test_a_diff_is_written_for_review_and_counts_from_the_version_that_it_makes(
+    world: World,
+) -> None:
+    app = searcher(world)
+    run(app, 40, world)
     diff = "--- a/app.py\n+++ b/app.py\n@@ -1 +1 @@\n-x\n+y; import os\n"
+
     found = proposed({"type": "diff", "graph": "searcher", "file": "app.py", "diff": diff})
-
-    # As if a person had reviewed it and it had been proved otherwise.
-    from inwit.self_improve import life, tables
-
-    book().store.write(
-        lambda connection: tables.save_plan(
-            connection, msgspec.structs.replace(life.read(connection, found.id), status="approved")
-        )
-    )
+    with pytest.raises(PrincipalError):
+        decide(Project.find(), found.id, "approve", Principal("client", "claude"))
+    approved = decide(Project.find(), found.id, "approve", ADA)
     applied = decide(Project.find(), found.id, "apply", ADA)
+    run(app, 5, world)
+    nothing_yet = decide(Project.find(), found.id, "evaluate", ADA)
+    world.seconds = 0.0
+    run(another_version(world), 40, world)
+    done = decide(Project.find(), found.id, "evaluate", ADA)
 
     assert found.status == "proposed"
+    assert found.replay is not None
+    assert "review the patch" in found.replay["reason"]
+    assert [one.target for one in approved.history] == ["proposed", "validated", "approved"]
     assert applied.outcome is not None
     path = Project.find().folder / "patches" / f"{found.id}.patch"
     assert applied.outcome["patch"] == str(path)
     assert path.read_text() == diff
+    assert nothing_yet.status == "in_progress"
+    assert done.status == "implemented"
+    assert done.outcome is not None
+    assert done.outcome["executions"] == {"control": 40, "candidate": 40}
+    assert done.outcome["measured"]["low"] > 1
+
+
+def another_version(world: World) -> Any:
+    """The same graph with another structure."""
+    app = searcher(world)
+    builder = app.builder
+    builder.add_node("thank", lambda state: {"turns": state["turns"]})
+    builder.edges = [edge for edge in builder.edges if edge != (("charge",), END)]
+    builder.add_edge("charge", "thank")
+    builder.add_edge("thank", END)
+    return builder.compile(name="searcher")
 
 
 def test_two_plans_are_not_tried_at_one_node_at_a_time(world: World) -> None:
