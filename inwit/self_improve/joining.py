@@ -248,7 +248,7 @@ def one_tool_for_several(look: Look, cause: Look) -> str:
     one, other = _both(look, cause)
     if {one.detector, other.detector} != {latency.DETECTOR} or one.graph_name != other.graph_name:
         return ""
-    if not one.subject or one.subject != other.subject or _excess(one) > _excess(other):
+    if not one.subject or one.subject != other.subject or not _is_earlier(cause, look):
         return ""
     kind, _, name = one.subject.partition(":")
     return f"{kind} {shown(name)} became slower, which node {shown(other.node)} calls too"
