@@ -49,8 +49,16 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("notifications/cancelled", {"requestId": 1}),
     ("logging/setLevel", {"level": "info"}),
     *(("tools/call", {"name": name, "arguments": given}) for name, given in CALLS),
+    *(
+        ("tools/call", {
+            "name": "run_graph", "arguments": {"graph": "seeker", "input": {}},
+            "inputResponses": {"confirm": {"action": "accept", "content": {"yes": True}}},
+            "requestState": state,
+        })
+        for state in ("v1.AAAA", "", "{}")
+    ),
     ("no/such/method", {}),
-)
+)  # fmt: skip
 
 
 class Raw(str):

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import anyio
 import pytest
+from mcp import Client
 from mcp_types import ElicitResult
 
 from inwit import END, START, CompiledGraph, StateGraph, interrupt
@@ -182,19 +183,25 @@ async def test_an_exposed_graph_is_a_tool_with_its_inputs_schema(serve: Any, era
     assert {exposed.name, app.name} == {"letters", "plain"}
 
 
+async def until_one_is(status: str) -> None:
+    store = Store.of(Project.find())
+    with anyio.fail_after(20):
+        while not store.executions(status=status).items:
+            await anyio.to_thread.run_sync(store.wait_change, 0.1, store.data_version())
+
+
 async def test_a_client_that_leaves_ends_the_graph(serve: Any, era: str) -> None:
     app = endless()
-    store = Store.of(Project.find())
-    async with connected(serve(confirms=False), era) as client:
-        with anyio.move_on_after(1.5):
-            await client.call_tool("run_graph", {"graph": app.name, "input": {}})
+    async with (
+        connected(serve(confirms=False), era) as client,
+        anyio.create_task_group() as calling,
+    ):
+        call = {"graph": app.name, "input": {}}
+        calling.start_soon(client.call_tool, "run_graph", call)
+        await until_one_is("running")
+        calling.cancel_scope.cancel()
 
-    with anyio.fail_after(10):
-        while True:
-            (found,) = store.executions().items
-            if found.status == "cancelled":
-                break
-            await anyio.to_thread.run_sync(store.wait_change, 0.1, store.data_version())
+    await until_one_is("cancelled")
 
 
 async def test_what_clients_change_is_in_the_audit_log(serve: Any) -> None:
@@ -226,6 +233,16 @@ async def test_a_host_that_only_answers_offers_no_tool_that_changes_anything(
 
     assert len(names) == 7
     assert not names & {"run_graph", "control_execution", "decide_plan", "graph_letters"}
+
+
+async def test_who_holds_no_token_is_offered_nothing_that_changes_anything(serve: Any) -> None:
+    app = letters(expose=True)
+    async with Client(serve(), cache=None) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        refused = await client.call_tool("run_graph", {"graph": app.name, "input": {}})
+
+    assert len(names) == 7
+    assert said(refused)["error"]["code"] == "request.unauthorized"
 
 
 async def test_a_graph_of_another_file_is_loaded_from_it(serve: Any, project: Path) -> None:

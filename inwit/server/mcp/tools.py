@@ -23,6 +23,7 @@ from mcp_types import (
 )
 
 from inwit.errors import InwitError, UnknownMcpNameError
+from inwit.server import auth
 from inwit.server.cursor import page
 from inwit.server.host import Host
 from inwit.server.mcp import answering, graph_tools, listing, reply, writing
@@ -59,6 +60,8 @@ class Writing:
     gives: dict[str, Any]
     call: Callable[[Call, Any], Awaitable[CallToolResult | InputRequiredResult]]
     annotations: ToolAnnotations
+    scope: str
+    """Without which a caller is not offered it."""
 
 
 _ANSWER = record(
@@ -156,6 +159,7 @@ WRITING: tuple[Writing, ...] = (
         takes=args.RunGraph,
         gives=graph_tools.GIVES,
         call=writing.run_graph,
+        scope=auth.RUN,
         annotations=graph_tools.RUNS,
     ),
     Writing(
@@ -165,6 +169,7 @@ WRITING: tuple[Writing, ...] = (
         takes=args.ControlExecution,
         gives=_STEERED,
         call=writing.control_execution,
+        scope=auth.RUN,
         annotations=ToolAnnotations(
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
         ),
@@ -176,6 +181,7 @@ WRITING: tuple[Writing, ...] = (
         takes=args.DecidePlan,
         gives=_STEERED,
         call=writing.decide_plan,
+        scope=auth.PLAN,
         annotations=ToolAnnotations(
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
         ),
@@ -190,7 +196,7 @@ async def offered(
     """List the tools, in pages where graphs are tools."""
     every = [_tool(offer) for offer in OFFERS]
     if host.offers.allow_write:
-        every += [_tool(offer) for offer in WRITING]
+        every += [_tool(offer) for offer in WRITING if offer.scope in host.caller.scopes]
         every += await anyio.to_thread.run_sync(graph_tools.tools, host)
     try:
         shown, cursor = page(every, PAGE, params.cursor if params else None)

@@ -245,6 +245,20 @@ def test_what_waits_goes_on_where_the_record_holds_its_checkpoints(project: Path
     checkpointer.close()
 
 
+def test_an_execution_at_a_break_point_is_let_on_from_outside(project: Path) -> None:
+    app = asking()
+    app.invoke({}, execution_id="broken", thread_id="t1", interrupt_before=["approve"])
+    wait_for_any("paused")
+
+    with pytest.raises(AnswerNeededError):
+        ask("broken", "resume", value=True)
+    resumed = ask("broken", "resume")
+
+    assert resumed.outcome == "done"
+    assert wait_for("broken", "waiting_for_input").thread_id == "t1"
+    assert app.name == "asking"
+
+
 @pytest.mark.parametrize("scheduling", ["steps", "dataflow"])
 def test_a_step_of_several_nodes_is_over_before_an_execution_is_paused(
     project: Path, scheduling: Literal["steps", "dataflow"]
