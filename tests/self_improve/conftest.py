@@ -60,6 +60,17 @@ def searcher(world: World, **policy: Any) -> Any:
     return graph.compile(name="searcher")
 
 
+def another_version(world: World) -> Any:
+    """The same graph with another structure."""
+    app = searcher(world)
+    builder = app.builder
+    builder.add_node("thank", lambda state: {"turns": state["turns"]})
+    builder.edges = [edge for edge in builder.edges if edge != (("charge",), END)]
+    builder.add_edge("charge", "thank")
+    builder.add_edge("thank", END)
+    return builder.compile(name="searcher")
+
+
 def run(app: Any, times: int, world: World) -> None:
     """Executions, each in a thread of its own."""
     for _ in range(times):

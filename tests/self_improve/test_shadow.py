@@ -14,7 +14,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 from inwit.self_improve.deciding import decide
 from inwit.self_improve.validating import validate
-from tests.self_improve.conftest import ADA, World, book, run, searcher
+from tests.self_improve.conftest import ADA, World, another_version, book, run, searcher
 
 
 class State(TypedDict, total=False):
@@ -242,17 +242,6 @@ def test_a_diff_is_written_for_review_and_counts_from_the_version_that_it_makes(
     assert done.outcome is not None
     assert done.outcome["executions"] == {"control": 40, "candidate": 40}
     assert done.outcome["measured"]["low"] > 1
-
-
-def another_version(world: World) -> Any:
-    """The same graph with another structure."""
-    app = searcher(world)
-    builder = app.builder
-    builder.add_node("thank", lambda state: {"turns": state["turns"]})
-    builder.edges = [edge for edge in builder.edges if edge != (("charge",), END)]
-    builder.add_edge("charge", "thank")
-    builder.add_edge("thank", END)
-    return builder.compile(name="searcher")
 
 
 def test_two_plans_are_not_tried_at_one_node_at_a_time(world: World) -> None:
