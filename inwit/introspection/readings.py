@@ -42,13 +42,23 @@ _LOOKED_FOR = re.compile(
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
-_NOT_SO = re.compile(r"^\W*(?:why|what if|when|how often|what would)\b", re.IGNORECASE)
+_NOT_SO = re.compile(r"^\W*(?:why|what if|when(?!.*\b(?:added|removed|introduced)\b)|how often|what would)\b",
+    re.IGNORECASE)
 _TIME_GOES = r"^\W*where (?:does|did|do|is|has) (?:\w+ )*time (?:go|gone|spent)\b"
 _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     (unused.ASKED + r"(?!.*\bexecutions?\b)", "app", "whatis"),
     (r"^\W*where (?:can|does|do|may|will|could|might) .*\b(?:end|start|begin|finish)s?\b", "app", "whatis"),
     ((r"^\W*(?:what|which)\b(?:(?!\bnow\b).)*\b(?:runs?|can run|may run|execute)\b(?:(?!\bnow\b).)*\b"
      r"(?:parallel|at the same time|concurrently|simultaneously|side by side)"), "app", "whatis"),
+    (r"^\W*what(?:'s| is| are|s)? (?:the |my |our )?(?:\w+ )?bottle ?necks?", "live", "when"),
+    (r"^\W*(?:what|who|which \w+) waits? (?:for|on)\b", "app", "whatis"),
+    (r"^\W*what(?:'s| is| was|s) new (?:in|with|about)\b", "app", "whatis"),
+    (r"^\W*what(?:'s| is| are|s)? the (?:time-?out|timeouts?|retry polic\w+|cache|ttl|rate limit|fallback)\b", "app", "whatis"),
+    (r"\bwhich graphs?\b.*\b(?:nodes|edges|keys|versions|tools?|loops?|cycles?|parallel|decisions?|subgraphs?)\b", "app", "whatis"),
+    (r"\bfail\w* more (?:often|frequently|than)\b|\bmore likely to fail\b", "live", "state"),
+    (r"^\W*(?:when|since when)\b.*\b(?:added|removed|introduced|exists?)\b", "live", "when"),
+    (r"^\W*(?:which|what) (?:branch|way|route|path)\b.*\b(?:most|least|often)\b", "live", "when"),
+    (r"^\W*what happens (?:if|when)\b.*\b(?:fails?|crash\w*|raises?|throws?|times? out)\b(?!.*\bnode\b)", "app", "whatis"),
     (r"^\W*who (?:decides|chooses|routes)\b", "app", "whatis"),
     (r"\berror budgets?\b|\bslos?\b|\bservice levels?\b|\b(?:my|our|its|the|declared) objectives?\b", "live", "ami"),
     (r"\bdrift(?:ed|ing|s)?\b", "live", "ami"),
@@ -179,6 +189,9 @@ def _certain(found: list[Reading], question: str, routing: Routing) -> list[Read
                     (one for one in found if (one.level, one.intent) == (level, intent)), None
                 )
                 return [kept or Reading(level=level, intent=intent, probability=_SURE)]
+    has_time = any(one.kind == "time" for one in routing.entities)
+    if has_time and re.search(r"^\W*what (?:ran|happened|went on|was (?:run|executed|done))\b", words):
+        return [Reading(level="live", intent="when", probability=_SURE)]
     if found and found[0].level == "none" and _ASKS_FOR.search(words) and features_in(question):
         return [_ABOUT]
     return found

@@ -72,6 +72,11 @@ def last_package(project: Project) -> str | None:
     return _last_packages.get(project.folder)
 
 
+def _values(entities: Iterable[Entity], kind: str) -> list[str]:
+    ordered = sorted(entities, key=lambda entity: entity.start)
+    return list(dict.fromkeys(one.value for one in ordered if one.kind == kind))
+
+
 class Scene:
     """The record and the manifests as one question needs them."""
 
@@ -94,15 +99,27 @@ class Scene:
     @cached_property
     def plain_words(self) -> str:
         """The question in lower case, each linked name replaced by a blank."""
-        text = blanked(self.query.text, self.query.entities)
+        text = blanked(self.query.text, self.entities)
         begin = max(self.query.text.find(self.query.part), 0)
         end = begin + len(self.query.part) if self.query.part else len(text)
         return text[begin:end].lower()
 
     def named(self, kind: str) -> list[str]:
         """The distinct values of the question's entities of a kind, in the order of the text."""
-        ordered = sorted(self.query.entities, key=lambda entity: entity.start)
-        return list(dict.fromkeys(one.value for one in ordered if one.kind == kind))
+        return _values(self.entities if kind == "key" else self.query.entities, kind)
+
+    @cached_property
+    def entities(self) -> tuple[Entity, ...]:
+        """What the question names, less the keys that the meant graph has not: they are plain words."""
+        keys = {one.value for one in self.query.entities if one.kind == "key"}
+        graph = self.graph_or_none if keys else None
+        if graph is None:
+            return self.query.entities
+        known = {field.name for field in graph.manifest.fields}
+        known |= {key for node in graph.manifest.nodes for key in (*node.reads, *node.writes)}
+        if not keys & known and not self.nodes:
+            return self.query.entities  # Whoever names no other part of a graph means the key.
+        return tuple(one for one in self.query.entities if one.kind != "key" or one.value in known)
 
     @cached_property
     def nodes(self) -> list[str]:
@@ -172,13 +189,13 @@ class Scene:
             return None
 
     def _holder(self) -> str | None:
-        nodes, keys = set(self.named("node")), set(self.named("key"))
+        nodes, keys = (set(_values(self.query.entities, kind)) for kind in ("node", "key"))
         if not nodes and not keys:
             return None
         best: tuple[int, str] | None = None
         order = sorted(self.graphs, key=lambda graph: graph.name != self.query.graph)
         for graph in order:
-            held = 2 * len(nodes & {node.name for node in graph.manifest.nodes})
+            held = 4 * len(nodes & {node.name for node in graph.manifest.nodes})
             held += 2 * len(keys & {field.name for field in graph.manifest.fields})
             used = {key for node in graph.manifest.nodes for key in (*node.reads, *node.writes)}
             held += len(keys & used)

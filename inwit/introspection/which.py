@@ -20,7 +20,9 @@ LOOKED_AT = 200
 WORDS_TRIED = 5
 """Words of a question that are looked up as the id of a thread."""
 Fits = Callable[[Execution], bool]
-_BEFORE_VALUE = r"\b(?:with|for|of|about|where|whose|by|on|containing|from)\s+(?:the\s+|an?\s+)?"
+_BEFORE_VALUE = (
+    r"\b(?:with|for|of|to|in|into|about|where|whose|by|on|containing|from)\s+(?:the\s+|an?\s+)?"
+)
 _WORD = r"['\"`“]?([\w-]{3,})['\"`”]?"
 _VALUES = tuple(
     re.compile(pattern)
@@ -58,12 +60,15 @@ class Choice:
     execution: Execution
     how: str
     others: int
+    names_graph: bool = False
+    """Whether it may be of any graph, so that its own must be told."""
 
     @property
     def words(self) -> str:
         """Which one it is, and how many others there were."""
         fitted = f"; {count(self.others, 'other')} fitted" if self.others else ""
-        return f"execution {self.execution.execution_id} ({self.how}{fitted})"
+        of = f" of {self.execution.graph_name}" if self.names_graph else ""
+        return f"execution {self.execution.execution_id}{of} ({self.how}{fitted})"
 
 
 def choose(
@@ -244,7 +249,7 @@ def _listed(
     parts.append(fitting if narrowed and fits and picked[index] is not found[index] else "")
     how = " ".join(part for part in parts if part)
     others = (len(narrowed) if narrowed and fits else total) - 1
-    return Choice(execution=picked[index], how=how, others=others)
+    return Choice(execution=picked[index], how=how, others=others, names_graph=graph is None)
 
 
 def thread_of(scene: Scene) -> str | None:

@@ -33,7 +33,7 @@ from inwit.introspection.quotes import being
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN, blocks, dealt_p, spread
 from inwit.introspection.which import choose
-from inwit.runtime.views import Execution, Visit
+from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 RECENT = 20
 """Executions that "lately" means where no time is named."""
@@ -44,6 +44,8 @@ LOOP_VISITS = 3
 LATELY_NS = 60 * 10**9
 """A stretch of time that ended longer ago is past: what is asked is how things are since."""
 _LOOP = r"loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
+_SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
+_ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
 _COST = r"token|cost|(?<!error )budget|spend|money|expensive|bill"
 
 
@@ -70,30 +72,51 @@ def answer(scene: Scene) -> Draft:
     if not recent and scene.window is not None:
         return nothing_recorded(scene, draft)
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
-    if scene.says(rf".*\b(?:{drift.ASKED})"):
-        drift.judge(scene, draft, recent, past)
-        _sum_up(draft, graph.name, recent)
-        return draft
-    asks_loop, asks_cost = scene.says(_LOOP), scene.says(_COST)
-    if asks_loop:
-        _judge_loop(scene, draft)
-    if not asks_loop and not asks_cost:
-        _judge_errors(draft, graph.name, recent, past)
-        _judge_latency(draft, graph.name, recent, past)
-        _judge_retries(draft, recent, past)
-    if asks_loop:
-        _say_waiting(scene, draft)
-    else:
-        _judge_tokens(draft, graph.name, recent, past)
-        slo.judge(scene, draft, graph)
-    if not asks_loop and not asks_cost:
-        drift.judge(scene, draft, recent, past)
+    _judge(scene, draft, graph, recent, past)
     _sum_up(draft, graph.name, recent)
     return draft
 
 
+def _judge(
+    scene: Scene, draft: Draft, graph: RegisteredGraph, recent: list[Execution],
+    past: list[Execution],
+) -> None:  # fmt: skip
+    """Judge what is asked about, or everything where nothing certain is."""
+    if scene.says(rf".*\b(?:{drift.ASKED})"):
+        drift.judge(scene, draft, recent, past)
+    elif scene.says(_LOOP):
+        _judge_loop(scene, draft)
+        _say_waiting(scene, draft)
+    elif scene.says(_COST):
+        _judge_tokens(draft, graph.name, recent, past)
+        slo.judge(scene, draft, graph)
+    else:
+        _judge_doing(scene, draft, graph, recent, past)
+
+
+def _judge_doing(
+    scene: Scene, draft: Draft, graph: RegisteredGraph, recent: list[Execution],
+    past: list[Execution],
+) -> None:  # fmt: skip
+    asks_speed, asks_errors = (scene.says(rf".*\b(?:{said})") for said in (_SPEED, _ERRORS))
+    if asks_errors or not asks_speed:
+        _judge_errors(draft, graph.name, recent, past)
+    if asks_speed or not asks_errors:
+        _judge_latency(draft, graph.name, recent, past)
+    if asks_speed or asks_errors:
+        return
+    _judge_retries(draft, recent, past)
+    _judge_tokens(draft, graph.name, recent, past)
+    slo.judge(scene, draft, graph)
+    drift.judge(scene, draft, recent, past)
+
+
 def _split(scene: Scene, found: list[Execution]) -> tuple[list[Execution], list[Execution]]:
     """What is judged and what it is judged against, newest first."""
+    versions = list(dict.fromkeys(one.graph_version for one in found))
+    if scene.says(r".*\bversions?\b") and len(versions) > 1:
+        recent = [one for one in found if one.graph_version == versions[0]]
+        return recent, [one for one in found if one.graph_version == versions[1]]
     span = scene.window
     if span is not None:
         since = events.timestamp(span.since_ns)

@@ -48,7 +48,10 @@ def judge(
     scene: Scene, draft: Draft, recent: Sequence[Execution], past: Sequence[Execution]
 ) -> None:
     """Add verdicts of inputs, routes and outputs; too few executions are said where asked."""
-    now = [one for one in recent if one.status == "completed"]
+    # Another version takes other ways; what drifts is told of one alone.
+    version = recent[0].graph_version if recent else ""
+    past = [one for one in past if one.graph_version == version]
+    now = [one for one in recent if one.status == "completed" and one.graph_version == version]
     was = [one for one in past if one.status == "completed"][:PAST_MOST]
     if min(len(now), len(was)) < LEAST:
         if scene.says(rf".*\b(?:{ASKED})"):

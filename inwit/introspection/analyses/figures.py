@@ -17,6 +17,7 @@ from inwit.introspection import schedule
 from inwit.introspection.analyses import runs, threads
 from inwit.introspection.analyses.failure_chain import CUT_OFF
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -42,7 +43,9 @@ _RANKED_RUNS = rf"(?:{_RUNS}.*{_TOP}|{_TOP}\b.*\b{_RUNS})"
 _WITHIN_RUN = (
     rf"{_TOP}.*\b(?:in|of|during) (?:the |this |that |my )?(?:last |latest |previous )?{_RUNS}"
 )
-_RANKED_GRAPHS = rf"which graphs?\b.*(?:{_TOP}|fail|error|often|most)"
+_RANKED_GRAPHS = (
+    rf"which graphs?\b.*(?:{_TOP}|fail|error|often|most (?:often|executions|runs|failures)|slowest)"
+)
 _THAN = r"(?:fast|slow|quick|long|short|fail|error|reliable|often|more|less)\w*\b.*\b(?:than|or)\b"
 _RANKED_NODES = rf"(?:(?:which|what|where)\b.*{_TOP}|bottle ?necks?|critical path|hot ?spots?)"
 _TIME_GOES = (
@@ -71,6 +74,10 @@ _RUNS_LASTING = (
 _WHAT_RAN = (
     r"what (?:ran|happened|was (?:run|executed|done)|has (?:run|happened)|executed|went on)\b"
 )
+_BRANCHES = (
+    r"(?:which|what) (?:branch|way|route|path|decision)\w*\b.*\b(?:most|least|often|usual\w*|common\w*)"
+    r"|how often\b.*\b(?:decid\w*|branch\w*|chose\w*)|how (?:are|do|is)\b.*\bdecisions?\b"
+)
 _THREADS = r"(?:(?:how many|which|what|list|show)\b.*\bthreads?\b|threads are)"
 _OFTEN = (
     r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
@@ -97,8 +104,8 @@ def asked(scene: Scene) -> Draft | None:
         (_RANKED_GRAPHS, _graphs),
         (_WITHIN_RUN, _longest_nodes),
         (_RANKED_RUNS, runs.longest), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
-        (_RANKED_COSTS, runs.costliest), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_THREADS, threads.listed_of),
-        (_ORDER, _order), (_TRIES, _tries), (_OFTEN, _often),
+        (_RANKED_COSTS, runs.costliest), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_ORDER, _order), (_BRANCHES, _branches), (_THREADS, threads.listed_of),
+        (_TRIES, _tries), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
     if scene.window is not None and scene.node is None and scene.says(_WHAT_RAN):
@@ -352,6 +359,28 @@ def _most_visited(scene: Scene) -> Draft:
     draft.data["values"] = {name: ran[name] for name in ranked}
     told = listed((f"{name} {times(ran[name])}" for name in ranked), most=TOLD * 2)
     draft.say(f"In {where} there were {count(len(found), 'visit')}: {told}.", uri)
+    return draft
+
+
+def _branches(scene: Scene) -> Draft:
+    """Count the ways that decisions took over the last executions."""
+    draft, graph = _draft(), scene.graph
+    if graph is None:
+        return nothing_recorded(scene, draft)
+    visits = scene.store.recent_visits(graph.name, node=scene.node, executions=HISTORY)
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
+    for visit in visits:
+        for edge in visit.edges:
+            if edge.get("conditional"):
+                taken[visit.node][label_of(str(edge.get("target")))] += 1
+    draft.data["values"] = {node: dict(ways) for node, ways in taken.items()}
+    uri = graph_uri(graph.name, "executions")
+    if not taken:
+        draft.say(f"No decision of {graph.name} is on record.", uri)
+    for node, ways in taken.items():
+        whole = sum(ways.values())
+        told = listed(f"{way} {times(n)} ({n / whole:.0%})" for way, n in ways.most_common())
+        draft.say(f"After {node} the way led to {told}.", node_uri(graph.name, node), uri)
     return draft
 
 

@@ -52,7 +52,8 @@ def asked(scene: Scene, graph: RegisteredGraph) -> Draft | None:
 
 def of_node(scene: Scene, graph: RegisteredGraph, node: NodeFacts) -> Draft | None:
     """Answer whether a node has a policy; None where the question names none."""
-    asked_for = [row for row in _POLICY_WORDS if re.search(rf"\b(?:{row[1]})", scene.plain_words)]
+    words = re.sub(r"\bretried\b", "retry", scene.plain_words)
+    asked_for = [row for row in _POLICY_WORDS if re.search(rf"\b(?:{row[1]})", words)]
     if not asked_for or re.search(_NO_POLICY, scene.plain_words):
         return None
     name, _, title = asked_for[0]
@@ -63,6 +64,11 @@ def of_node(scene: Scene, graph: RegisteredGraph, node: NodeFacts) -> Draft | No
         draft.say(f"{node.name} has {title}: {told}.", uri)
         return draft
     draft.say(f"{node.name} declares no {_bare(title)}.", uri)
+    if name == "max_attempts" and node.policies.get("side_effects"):
+        draft.say(
+            "It is declared to have side effects, so by default it is never tried again.", uri
+        )
+        return draft
     feature = {"max_attempts": "retries", "timeout_s": "limits"}.get(name)
     for one in graph.manifest.features:
         if one.name == feature and one.enabled:

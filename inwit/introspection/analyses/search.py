@@ -7,12 +7,12 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from inwit.events import Status
-from inwit.introspection import finding, network, platform
+from inwit.introspection import finding, network, platform, quotes
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, quoted, short
 from inwit.introspection.feature_names import features_in, is_there
 from inwit.introspection.plan_rows import plans
-from inwit.introspection.scene import Scene
-from inwit.introspection.which import thread_of
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.which import Said, thread_of, with_value
 from inwit.plans import OPEN_PLAN_STATUSES, PlanStatus
 
 SHOWN = 8
@@ -102,6 +102,9 @@ def _executions(scene: Scene) -> Draft:
     draft = Draft(data={"results": []})
     status = next((name for said, name in _ENDED if scene.says(said)), None)
     query = " ".join(_SOUGHT.findall(_FILLER.sub(" ", _NO_CONTENT.sub(" ", scene.words))))
+    valued = with_value(scene)
+    if valued is not None:
+        return _valued(scene, draft, valued, status)
     found = finding.executions(
         scene.store, query, SHOWN, graph=scene.scope, status=status, thread_id=thread_of(scene)
     )
@@ -120,6 +123,32 @@ def _executions(scene: Scene) -> Draft:
     draft.say(f"{count(len(found), f'{said} execution'.strip())}{more} {fit}{about}.", uri)
     for hit in found:
         draft.say(f"{short(hit.text, 240)} ({hit.why}).", Ref(uri=hit.uri, why=hit.why))
+    return draft
+
+
+def _valued(scene: Scene, draft: Draft, said: Said, status: Status | None) -> Draft:
+    """List the executions that were called with a value."""
+    page = scene.store.executions(
+        graph=scene.scope, status=status, thread_id=thread_of(scene), limit=HISTORY
+    )
+    mine = [one for one in page.items if said.holds(one)]
+    draft.data |= {"query": said.words, "status": status}
+    draft.data["results"] = [
+        {
+            "uri": one.uri,
+            "title": f"execution {one.execution_id}",
+            "kind": "execution",
+            "score": 1.0,
+        }
+        for one in mine
+    ]
+    draft.say(
+        f"{count(len(mine), 'execution')} of the last {len(page.items)} "
+        f"{'was' if len(mine) == 1 else 'were'} called with {said.words}.",
+        scene.graph_uri("executions") or platform_uri("project"),
+    )
+    for one in mine[:SHOWN]:
+        draft.say(f"{short(quotes.execution(one), 240)}.", Ref(uri=one.uri, why="called with it"))
     return draft
 
 

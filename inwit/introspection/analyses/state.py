@@ -40,7 +40,7 @@ from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being, failed_with, returned
 from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
+from inwit.introspection.which import Choice, Said, choose, names_one, thread_of, with_value
 from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
@@ -50,7 +50,7 @@ _RUNNING = (
 )
 _WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
 _RATE = (
-    r"success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail|(?:share|percentage|percent|proportion|part|how many) of (?:\w+ )*(?:executions|runs)"
+    r"fail\w* more|success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail|(?:share|percentage|percent|proportion|part|how many) of (?:\w+ )*(?:executions|runs)"
     r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
@@ -351,6 +351,11 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
     span = scene.window
     since = span.since_ns if span else None
     until = span.until_ns if span else None
+    if scene.says(r".*\b(?:each|per|every|by) version\b"):
+        return _by_version(scene, draft)
+    said = with_value(scene)
+    if said is not None:
+        return _rates_of(scene, draft, said)
     totals: dict[str, int] = {}
     for status in (None, "completed", "failed", "cancelled"):
         page = scene.store.executions(
@@ -375,6 +380,47 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
         f"Of {count(totals['total'], 'execution')} of {about}{words}, {totals['completed']} completed "
         f"and {totals['failed']} failed{told}.",
         graph_uri(graph, "executions") if graph else platform_uri("project"),
+    )
+    return draft
+
+
+def _rates_of(scene: Scene, draft: Draft, said: Said) -> Draft:
+    """Count the executions that were called with a value, beside the others."""
+    span = scene.window
+    found = scene.store.executions(
+        graph=scene.scope, since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=HISTORY,
+    ).items  # fmt: skip
+    sides = [one for one in found if said.holds(one)], [one for one in found if not said.holds(one)]
+    draft.data["values"] = {"with": said.words}
+    told = []
+    for name, side in zip(("those", "others"), sides, strict=True):
+        bad = sum(one.status == "failed" for one in side)
+        rate = bad / len(side) if side else None
+        draft.data["values"][name] = {"total": len(side), "failed": bad, "error_rate": rate}
+        told.append(
+            f"{count(len(side), 'execution')}, {bad} failed" + (f" ({rate:.1%})" if side else "")
+        )
+    draft.say(
+        f"Called with {said.words}: {told[0]}. Others of the last {len(found)}: {told[1]}.",
+        *(Ref(uri=one.uri, why=f"called with {said.words}") for one in sides[0][:4]),
+        graph_uri(found[0].graph_name, "executions") if found else None,
+    )
+    return draft
+
+
+def _by_version(scene: Scene, draft: Draft) -> Draft:
+    graph = scene.graph
+    if graph is None:
+        return nothing_recorded(scene, draft)
+    found = scene.store.newest(HISTORY * 5, graph=graph.name)
+    ran = Counter(one.graph_version for one in found)
+    draft.data["values"] = dict(ran)
+    told = listed(f"{version} {count(number, 'execution')}" for version, number in ran.items())
+    draft.say(
+        f"Of the last {count(len(found), 'execution')} of {graph.name}: {told or 'none'}.",
+        graph_uri(graph.name, "executions"),
+        graph_uri(graph.name, "versions"),
     )
     return draft
 

@@ -8,6 +8,7 @@ from inwit.introspection import app, network
 from inwit.introspection.analyses import (
     comparing,
     figures,
+    graphs_alike,
     node_facts,
     unused,
     whatis_node,
@@ -89,6 +90,8 @@ def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     asks_all = scene.says(
         r"(?:what|which|list|show|all|my|how many)\b.*(?:graphs|workflows|pipelines)"
     )
+    if scene.says(r"which graphs?\b") and (told := graphs_alike.answer(scene, draft)) is not None:
+        return told
     if asks_all and not scene.named("graph"):
         return _graphs(scene, draft)
     if scene.says(_VERSIONS):

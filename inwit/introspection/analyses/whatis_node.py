@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -31,6 +32,8 @@ _DECIDES = r"(?:decid|choos|chose|route|pick|select|switch)\w*"
 SEVERAL = 3
 """Nodes that one answer describes, where a question names several."""
 _BESIDE = r"parallel|same time|concurrent|simultaneous|alongside|beside"
+_WAITED_FOR = r"(?:what|who|which \w+) waits? (?:for|on)\b"
+_FAILING = r"what happens (?:if|when)\b"
 _WAITS = r"waits? for|wait on|waiting for|blocks? on"
 
 
@@ -54,6 +57,15 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
         return policy
     if scene.says(_REACHES) and scene.says(r".*\b(?:itself|again|back)\b"):
         return _reaching(scene, graph, draft)
+    if scene.says(_WAITED_FOR):
+        joined = listed(label_of(edge.target) for edge in after if edge.joins) or "no join"
+        draft.say(
+            f"{joined} waits for {name}; after it comes {_ways(after, lambda one: one.target)}.",
+            uri,
+        )
+        return draft
+    if scene.says(_FAILING):
+        return _failing(scene, graph, draft, name)
     if scene.says(_WAITS):
         joins = " to have all ended" if any(edge.joins for edge in before) else ""
         draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
@@ -73,6 +85,41 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
         asked = True
     if not asked:
         _say_node(draft, graph, facts, before, after)
+    return draft
+
+
+def _failing(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draft:
+    """Say what follows when a node fails: further attempts, what takes over, or the end."""
+    facts = app.node_facts(graph.manifest, name)
+    uri, policies = node_uri(graph.name, name), facts.policies
+    retried = next((one.enabled for one in graph.manifest.features if one.name == "retries"), False)
+    attempts = policies.get("max_attempts")
+    if attempts:
+        draft.say(f"{name} is called up to {times(int(attempts))} by its own retry policy.", uri)
+    elif policies.get("side_effects"):
+        draft.say(f"{name} is declared to have side effects, so it is not tried again.", uri)
+    elif retried:
+        draft.say(
+            f"{name} has no retry policy of its own: lost connections, time-outs, 429 and 5xx are tried "
+            "again, up to 3 calls in all.",
+            uri, graph_uri(graph.name, "features"),
+        )  # fmt: skip
+    relief = policies.get("error_handler") or policies.get("fallback")
+    then = (
+        f"{relief} takes over"
+        if relief
+        else "the execution fails, and its thread keeps what was done"
+    )
+    draft.say(f"When its last attempt fails, {then}.", uri)
+    visits = scene.store.recent_visits(graph.name, node=name, executions=HISTORY)
+    bad = [one for one in visits if one.status == "failed"]
+    held = len({one.execution_id for one in visits})
+    if visits:
+        draft.say(
+            f"On record it failed for good in {len({one.execution_id for one in bad})} of "
+            f"{held} executions.",
+            graph_uri(graph.name, "executions"), *(one.uri for one in bad[-2:]),
+        )  # fmt: skip
     return draft
 
 
@@ -201,6 +248,10 @@ def of_several(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft | No
         return _reaching(scene, graph, draft)
     if scene.says(_DECIDES):
         return _deciding(scene, graph, draft)
+    if re.search(
+        r"^\W*(?:can|could|may|does|do|will|might)\b.*\b(?:before|after)\b", scene.plain_words
+    ):
+        return _ordering(scene, graph, draft)
     if scene.says(_BETWEEN):
         return _between(scene, graph, draft)
     if scene.named("key") or scene.says(rf"{_BESIDE}|{_WAITS}"):
@@ -237,6 +288,36 @@ def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     )
     draft.say(text, graph_uri(graph.name, "edges"))
     return draft
+
+
+def _ordering(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Say whether one node can run before, or after, another, by what the edges lead to."""
+    asked, other = scene.nodes[:2]
+    first, last = (asked, other) if scene.says(r".*\bbefore\b") else (other, asked)
+    leads, returns = _leads(graph, first, last), _leads(graph, last, first)
+    draft.data |= {"first": first, "last": last, "possible": leads or not returns}
+    uri = graph_uri(graph.name, "edges")
+    if leads:
+        again = f"; {last} can also come before {first}, by a loop" if returns else ""
+        draft.say(f"Yes: the edges lead from {first} to {last}{again}.", uri)
+    elif returns:
+        draft.say(f"No: the edges lead from {last} to {first}, and not back.", uri)
+    else:
+        draft.say(
+            f"Neither of {first} and {last} leads to the other: they may run in any order.", uri
+        )
+    return draft
+
+
+def _leads(graph: RegisteredGraph, first: str, last: str) -> bool:
+    seen, waiting = set[str](), [first]
+    while waiting:
+        at = waiting.pop()
+        for edge in graph.manifest.edges:
+            if edge.source == at and edge.target not in seen:
+                seen.add(edge.target)
+                waiting.append(edge.target)
+    return last in seen
 
 
 def _deciding(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:

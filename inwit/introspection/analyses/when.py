@@ -32,6 +32,7 @@ _FAIL = r"fail|error|crash|exception|broke|blew|died?\b|429|500|timed? ?-?out|wr
 _USUAL = r"usual|typical|average|normal|p\d\d|median|mean|percentile|latenc|on average|generally"
 _LONG = r"how long|how many (?:seconds|minutes|ms|milliseconds)|duration|how much time|took|take\b"
 _TAKES = r"how (?:long|much time|many (?:seconds|ms|minutes)) (?:does|do|is|are)\b(?!.*\b(?:last|latest|running|been)\b)"
+_ADDED = r".*\b(?:added|introduced|exists?|existed|new)\b"
 _REGISTERED = r"compil|register|chang|deploy|new version|version"
 _ETA = r"will .*(?:finish|end|be done|complete)|eta\b|how much longer|remaining|until it"
 _GAP = r"between|gap|passed|elapsed"
@@ -45,10 +46,9 @@ def answer(scene: Scene) -> Draft:
     draft = Draft(data={"times": []})
     if scene.says(_ETA):
         return _eta(scene, draft)
-    if scene.graph is not None and since.is_asked(scene) and not names_one(scene):
-        return since.answer(scene, scene.graph)
-    if scene.graph is not None and scene.says(since.CHANGES):
-        return since.changes(scene, scene.graph)
+    change = _changes(scene, draft)
+    if change is not None:
+        return change
     figure = figures.asked(scene)
     if figure is not None:
         return figure
@@ -70,6 +70,18 @@ def answer(scene: Scene) -> Draft:
     if number is not None and number.count > 1 and number.order != "first":
         return _executions(scene, draft, number.count)
     return _execution(scene, draft)
+
+
+def _changes(scene: Scene, draft: Draft) -> Draft | None:
+    """When something changed, where that is asked: a figure, the graph itself, or anything."""
+    graph = scene.graph
+    if graph is None:
+        return None
+    if since.is_asked(scene) and not names_one(scene):
+        return since.answer(scene, graph)
+    if scene.node is not None and scene.says(_ADDED):
+        return _added(scene, graph, scene.node, draft)
+    return since.changes(scene, graph) if scene.says(since.CHANGES) else None
 
 
 def _executions(scene: Scene, draft: Draft, number: int) -> Draft:
@@ -332,6 +344,23 @@ def _registered(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         _time(draft, f"version {one.version} registered", one.registered_at, uri)
     told = ", ".join(f"{one.version} at {one.registered_at}" for one in found[-ERRORS_TOLD:])
     draft.say(f"{graph.name} has {count(len(found), 'version')}, first compiled: {told}.", uri)
+    return draft
+
+
+def _added(scene: Scene, graph: RegisteredGraph, node: str, draft: Draft) -> Draft:
+    """Tell which version of a graph had a node first."""
+    found = scene.store.graphs(graph.name, all_versions=True)
+    found = sorted(found, key=lambda one: one.registered_at)
+    first = next((one for one in found if one.manifest.node(node) is not None), graph)
+    uri = graph_uri(graph.name, "versions")
+    _time(draft, f"version {first.version} registered", first.registered_at, uri)
+    which = "the first version" if first is found[0] else "version"
+    draft.say(
+        f"{node} is in {graph.name} since {which} {first.version}, compiled first at "
+        f"{first.registered_at}.",
+        uri,
+        node_uri(graph.name, node),
+    )
     return draft
 
 
