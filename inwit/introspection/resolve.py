@@ -78,6 +78,10 @@ class Resolver:
             prometheus.SCHEME: lambda path: prometheus.resolved(project, path),
         }
 
+    def close(self, scheme: str) -> None:
+        """Open no uri of a scheme any more: whoever asks here is not to see what it names."""
+        self._doors.pop(scheme, None)
+
     def resolve(self, uri: str, view: str = "summary") -> Resolved:
         """Give what `uri` names; `view` is summary (long values cut), skeleton or full.
 

@@ -223,6 +223,7 @@ class View:
         code, may_run = found.code, self._may_run
         if may_run is not None:  # a change is tried on nodes of graphs that the caller may run
             found.code = lambda name: code(name) if may_run(name) else None
+            found.resolver.close("prometheus")  # any expression, so everybody's figures
         return found
 
     @cached_property

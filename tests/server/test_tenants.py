@@ -20,7 +20,13 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from inwit.answers import Evidence
-from inwit.errors import ForbiddenError, ScopeError, UnknownExecutionError, UnknownGraphError
+from inwit.errors import (
+    ForbiddenError,
+    ScopeError,
+    UnknownExecutionError,
+    UnknownGraphError,
+    UnknownUriError,
+)
 from inwit.ids import new_id
 from inwit.plans import Effect, Plan, Validation
 from inwit.runtime.project import Project
@@ -280,6 +286,19 @@ def test_a_conversation_is_its_callers_alone_and_a_thread_its_organisations(two:
     assert len(threads) == 2
     with auth.acting(auth.HOLDER):
         assert host.own("c1") == "c1"
+
+
+def test_figures_of_everybody_are_not_opened_by_a_tenant(tenants: Tenants, project: Path) -> None:
+    (project / ".inwit" / "config.toml").write_text('prometheus_url = "http://127.0.0.1:9"\n')
+    uri = "prometheus://sum(inwit_executions_total)@1700000000"
+
+    with pytest.raises(UnknownUriError) as refused:
+        tenants.view(ADA).introspector.resolve(uri)
+    with pytest.raises(UnknownUriError) as asked:
+        Host(Project.find()).introspector.resolve(uri)
+
+    assert "prometheus" not in refused.value.hint
+    assert "does not answer" in asked.value.hint
 
 
 def test_nodes_are_tried_for_those_alone_who_may_run_their_graph(tenants: Tenants) -> None:
