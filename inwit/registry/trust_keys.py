@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,6 +138,7 @@ def entry(signer: CryptoSigner, owner: str, *, days: float = KEY_DAYS) -> Public
     )
 
 
+@lru_cache(maxsize=4096)
 def public_key(hexadecimal: str) -> SSlibKey:
     """The ed25519 key of 64 hexadecimal digits.
 
