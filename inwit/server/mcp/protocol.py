@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.models import InitializationOptions
@@ -55,6 +56,17 @@ class _Server(Server[Any]):
         )
         # Said once; as the server's own it would come with every result that a model reads.
         return made.model_copy(update={"icons": [ICON]})
+
+
+class _Sealing(RequestStateBoundary):
+    """Leaves notifications alone: one that claims to be a call is dropped, not refused aloud."""
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        if ctx.request_id is None:
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +129,6 @@ def create_server(host: Host) -> Protocol:
     for method, (params_type, handler) in shown.others.items():
         server.add_request_handler(method, params_type, handler)
     sealing = RequestStateSecurity(keys=[host.project.secret("seal.key")])
-    server.middleware.append(RequestStateBoundary(sealing, default_audience="inwit"))
+    server.middleware.append(_Sealing(sealing, default_audience="inwit"))
     server.middleware.append(watching.middleware)
     return Protocol(lowlevel=server, listening=listening)
