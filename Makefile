@@ -7,7 +7,7 @@ PIP = -m pip install --quiet --disable-pip-version-check "mcp>=2.3,<3"
 BIN = .venv/bin
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test check lint types layers pytest parity conformance bundle bench soak clean
+.PHONY: demo test test-sandbox check lint types layers pytest parity conformance bundle bench soak clean
 
 demo: .venv/.installed  ## index real text, run a graph on it, ask it everything, serve it
 	@$(BIN)/inwit demo
@@ -28,6 +28,10 @@ layers: .venv/.installed-test
 
 pytest: .venv/.installed-test
 	$(BIN)/python -m pytest
+
+test-sandbox: .venv/.installed-test  ## attacks on the sandbox of packages, which bubblewrap makes
+	@command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -y -qq bubblewrap; }
+	$(BIN)/python -m pytest tests/sandbox/sandbox_*.py
 
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py

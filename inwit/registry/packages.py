@@ -245,14 +245,23 @@ _indexes: dict[tuple[Path, Path], PackageIndex] = {}
 _indexes_lock = threading.Lock()
 
 
-def load(package_id: str, entry_point: str = "default", *, project: Project | None = None) -> Any:
+def load(
+    package_id: str,
+    entry_point: str = "default",
+    *,
+    project: Project | None = None,
+    allow_unsandboxed: bool = False,
+) -> Any:
     """Import a package and return what its entry point names: a graph's factory, a tool pack, ….
 
-    This runs the package's code; listing and searching don't.
+    This runs the package's code; listing and searching don't. Of an installed package that nobody
+    vouches for it runs in a sandbox, and what is returned stands in for what is there. Where no
+    sandbox can be made, `allow_unsandboxed` lets it run in a process without bounds.
 
     Raises:
         UnknownPackageError: No source has the package.
         InvalidPackageError: It cannot be imported, or has no such entry point.
+        SandboxError: It must be sandboxed and cannot be.
 
     Example:
         >>> build = load("inwit/map-reduce")
@@ -260,8 +269,14 @@ def load(package_id: str, entry_point: str = "default", *, project: Project | No
         >>> app.invoke({"items": ["one", "three"]})["result"]
         8
     """
-    index = PackageIndex.of(project or Project.find())
-    return load_entry_point(index.get(package_id), entry_point)
+    found = project or Project.find()
+    package = PackageIndex.of(found).get(package_id)
+    if package.level != "unverified":
+        return load_entry_point(package, entry_point)
+    from inwit.registry.sandbox.loading import load_sandboxed
+
+    consents = allow_unsandboxed or package.allow_unsandboxed
+    return load_sandboxed(package, entry_point, found.root, allow_unsandboxed=consents)
 
 
 def shipped_folder() -> Path:
