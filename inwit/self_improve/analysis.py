@@ -10,6 +10,7 @@ import msgspec
 from inwit.answers import Evidence
 from inwit.errors import UnknownExecutionError, UnknownUriError
 from inwit.introspection import asked_questions, quotes
+from inwit.self_improve.as_of import AsOf, position_of
 from inwit.self_improve.entering import enter, make_plan
 from inwit.self_improve.examining import DETECTORS, Pair, examine
 from inwit.self_improve.filling import with_packages
@@ -37,11 +38,13 @@ def analyze(
     Raises:
         UnknownGraphError: Nothing of that name was ever registered or executed.
     """
-    pairs = windows(store, graph, window)
+    # What comes in meanwhile is for the next look, so that this one can be taken again.
+    until = AsOf(store, position_of(store))
+    pairs = windows(until, graph, window)  # type: ignore[arg-type]
     questions = asked_questions.newest(store) if graph is None else ()
     report = examine(pairs, thresholds or Thresholds(), window=window, questions=questions)
     report = with_packages(store.project, quoted(store, report))
-    return enter(PlanBook.of(store), report)
+    return enter(PlanBook.of(store), report, until.position)
 
 
 def windows(store: Store, graph: str | None, executions: int) -> Iterator[Pair]:

@@ -9,13 +9,28 @@ import msgspec
 
 from inwit.ids import new_id
 from inwit.plans import Plan, Validation
-from inwit.self_improve import validating
-from inwit.self_improve.findings import Finding, Held, check_command
+from inwit.self_improve import tables, validating
+from inwit.self_improve.findings import Finding, Held, Thresholds, check_command
 from inwit.self_improve.plans import PlanBook, rank
 from inwit.self_improve.report import Report
 
 
-def enter(book: PlanBook, report: Report) -> Report:
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan's figures were taken from, so that they can be taken again."""
+
+    position: int
+    """Of the newest execution that was on record."""
+    window: int
+    graphs: tuple[str, ...]
+    thresholds: Thresholds
+
+
+def look_of(book: PlanBook, plan: Plan) -> Look | None:
+    """The look that a plan's figures are from; None of a plan that was proposed otherwise."""
+    return tables.kept(book.store, f"look:{plan.id}", Look)
+
+
+def enter(book: PlanBook, report: Report, position: int = 0) -> Report:
     """Enter a plan for each finding that calls for a change; gives the report with the plans.
 
     Those that promise most come first, since a few may be open at once. A finding that has no plan
@@ -27,6 +42,13 @@ def enter(book: PlanBook, report: Report) -> Report:
     drafts = [(make_plan(one), one) for one in report.findings if one.draft.actions]
     for plan, finding in sorted(drafts, key=lambda pair: rank(pair[0]), reverse=True):
         entry = book.enter(plan, expected_evidence=finding.draft.expected_evidence)
+        if entry.outcome in ("new", "known") and _is_of(entry.plan, plan):
+            seen = report.looked_at
+            taken = Look(
+                position=position, window=seen.window, graphs=seen.graphs,
+                thresholds=seen.thresholds,
+            )  # fmt: skip
+            tables.keep(book.store, f"look:{entry.plan.id}", taken)
         match entry.outcome:
             case "new":
                 new.append(validating.validate(book, entry.plan.id))
@@ -38,6 +60,14 @@ def enter(book: PlanBook, report: Report) -> Report:
         report, plans=_in_order(report, new), known=_in_order(report, known),
         held=(*report.held, *held),
     )  # fmt: skip
+
+
+_FIGURES = ("baseline", "candidate", "effect", "confidence")
+
+
+def _is_of(kept: Plan, drafted: Plan) -> bool:
+    """Whether the figures of a plan in the book are those of this look."""
+    return all(getattr(kept, name) == getattr(drafted, name) for name in _FIGURES)
 
 
 def _looked_at_again(book: PlanBook, plan: Plan) -> Plan:

@@ -11,6 +11,10 @@ from inwit.errors import InwitError
 from inwit.introspection import quotes
 from inwit.plans import Plan
 from inwit.self_improve import trials, validating
+from inwit.self_improve.analysis import windows
+from inwit.self_improve.as_of import AsOf
+from inwit.self_improve.entering import look_of, make_plan
+from inwit.self_improve.examining import examine
 from inwit.self_improve.plans import PlanBook
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ def explain(book: PlanBook, plan: Plan, app: CompiledGraph[Any] | None = None) -
     """Recompute what a plan states, from the executions that it names."""
     numbers = (
         *_evidence(book, plan),
+        *_figures(book, plan),
         *_history(book, plan),
         *_replay(book, plan, app),
         *_outcome(book, plan),
@@ -68,6 +73,29 @@ def _evidence(book: PlanBook, plan: Plan) -> Iterator[Reproduced]:
             what=f"evidence {one.uri}", stated=one.quote, found=found, is_same=found == one.quote,
             how="the event that the uri names",
         )  # fmt: skip
+
+
+def _figures(book: PlanBook, plan: Plan) -> Iterator[Reproduced]:
+    """Take the look again that the finding's figures are from."""
+    look = look_of(book, plan)
+    if look is None:
+        return
+    until = AsOf(book.store, look.position)
+    pairs = [pair for name in look.graphs for pair in windows(until, name, look.window)]  # type: ignore[arg-type]
+    report = examine(pairs, look.thresholds, window=look.window)
+    finding = next((one for one in report.findings if one.fingerprint == plan.fingerprint), None)
+    again = None if finding is None else make_plan(finding)
+    for name in ("baseline", "candidate", "effect", "confidence"):
+        stated = _plain(getattr(plan, name))
+        found = None if again is None else _plain(getattr(again, name))
+        yield Reproduced(
+            what=name, stated=stated, found=found, is_same=stated == found,
+            how=f"the same executions looked at again, of {', '.join(look.graphs)}",
+        )  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=repr))
 
 
 def _history(book: PlanBook, plan: Plan) -> Iterator[Reproduced]:
@@ -101,7 +129,7 @@ def _replay(book: PlanBook, plan: Plan, app: CompiledGraph[Any] | None) -> Itera
             is_same=said.get(name) == found[name], how=how,
         )  # fmt: skip
     if plan.expected_gain is not None and said.get("measured_gain") is not None:
-        stated = msgspec.json.decode(msgspec.json.encode(plan.expected_gain))
+        stated = _plain(plan.expected_gain)
         yield Reproduced(
             what="expected_gain", stated=stated, found=found["measured_gain"],
             is_same=stated == found["measured_gain"], how="the same executions laid out again",
