@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, TypedDict
 
+import apsw
 import pytest
 
 from inwit import StateGraph
@@ -16,6 +17,7 @@ from inwit.runtime import record
 from inwit.runtime.project import Project
 from inwit.runtime.record import Recording, anchor
 from inwit.runtime.store import Journal, Store
+from inwit.runtime.store.schema import APPLICATION_ID, MIGRATIONS
 from tests.introspection.planting import asked, chaining, evidence_holds, looping, settled
 
 QUESTIONS = (
@@ -168,9 +170,7 @@ def test_what_traces_and_graphs_say_is_quoted_and_never_obeyed(project: Path) ->
         assert "execution://1/x" not in [one.uri for one in answer.evidence]
 
 
-@pytest.mark.parametrize(
-    "name", ["why", "what", "fail", "when", "slow", "пошук", "検索", "Ärger"]
-)
+@pytest.mark.parametrize("name", ["why", "what", "fail", "when", "slow", "пошук", "検索", "Ärger"])
 def test_a_node_may_have_any_name(project: Path, name: str) -> None:
     class Page(TypedDict, total=False):
         text: str
@@ -185,3 +185,48 @@ def test_a_node_may_have_any_name(project: Path, name: str) -> None:
         answer = app.ask(question)
         assert answer.evidence and evidence_holds(answer), question
     assert name in app.ask(f"How often did {name} run?").text
+
+
+def as_first_written(found: Path) -> None:
+    """Make a record what the first version of inwit would have written of the same executions."""
+    old = found.with_name("old.db")
+    connection = apsw.Connection(str(old))
+    connection.execute(MIGRATIONS[0])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1")
+    tables = [
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
+    connection.execute("ATTACH ? AS new", (str(found),))
+    for table in tables:
+        if table == "rooms" or table.startswith("sqlite_"):
+            continue
+        columns = ", ".join(
+            row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")
+        )
+        connection.execute(
+            f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}"
+        )
+    connection.execute("DETACH new")
+    connection.close()
+    for suffix in ("", "-wal", "-shm"):
+        found.with_name(found.name + suffix).unlink(missing_ok=True)
+    old.rename(found)
+
+
+def test_a_record_of_the_first_inwit_is_brought_up_to_date_and_answered_from(project: Path) -> None:
+    app = looping()
+    app.invoke(asked())
+    with pytest.raises(ValueError, match="boom"):
+        app.invoke(asked("boom"))
+    journal = Journal.of(app.project)
+    journal.flush()
+    before = app.ask("Why did search run 3 times?").text
+    journal.close()
+    journal.database.close()
+    as_first_written(app.project.database)
+
+    again = Introspector.of(Project.find())
+
+    assert again.ask("Why did search run 3 times?").text == before
+    assert "no words for boom" in again.ask("Why did the last execution fail?").text
+    assert evidence_holds(again.ask("How many executions failed?"))
