@@ -23,6 +23,7 @@ from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from inwit.errors import HostError, MissingLibraryError, shorten
 from inwit.server.auth import Caller
@@ -38,6 +39,7 @@ _ATTRIBUTES: Final = {
     "admins": "admin",
 }
 _GRANTEES: Final = ("user", "service", "group", "organisation")
+_PLAIN: Final = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"
 _SCOPES: Final = ("organisation", "project", "workflow")
 
 logger = logging.getLogger("inwit.server")
@@ -191,7 +193,7 @@ def _people(caller: Caller, holdings: Holdings, graphs: Sequence[str]) -> Iterat
     if caller.organisation:
         names.add(f"organisation:{caller.organisation}")
     held = {(one.role, one.on) for one in holdings.grants if one.to in names}
-    parents = [*_role_ids(held), *({"type": "Group", "id": name} for name in caller.groups)]
+    parents = [*_role_ids(held), *(_reference("Group", name) for name in caller.groups)]
     kind, name = _principal(caller)
     yield _entity(kind, name, parents, {"organisation": caller.organisation})
     yield from (_entity("Group", group, []) for group in dict.fromkeys(caller.groups))
@@ -206,7 +208,7 @@ def _people(caller: Caller, holdings: Holdings, graphs: Sequence[str]) -> Iterat
 
 
 def _role_ids(held: Iterable[tuple[str, str]]) -> Iterator[dict[str, str]]:
-    return ({"type": "Role", "id": f"{role}@{on}"} for role, on in held)
+    return (_reference("Role", f"{role}@{on}") for role, on in held)
 
 
 def _held_by(
@@ -235,11 +237,11 @@ def _places(holdings: Holdings, graphs: Sequence[str]) -> Iterator[dict[str, Any
         if found is not None:
             organisations.add(found[0])
             projects.add(found)
-            parents = [{"type": "Project", "id": "/".join(found)}]
+            parents = [_reference("Project", "/".join(found))]
         yield _place("Workflow", graph, f"workflow:{graph}", parents)
     for organisation, project in sorted(projects):
         name = f"{organisation}/{project}"
-        parents = [{"type": "Organisation", "id": organisation}]
+        parents = [_reference("Organisation", organisation)]
         yield _place("Project", name, f"project:{name}", parents)
     for organisation in sorted(organisations):
         yield _place("Organisation", organisation, f"organisation:{organisation}", [])
@@ -247,7 +249,7 @@ def _places(holdings: Holdings, graphs: Sequence[str]) -> Iterator[dict[str, Any
 
 def _place(kind: str, name: str, on: str, parents: list[dict[str, str]]) -> dict[str, Any]:
     roles = {
-        attribute: {"__entity": {"type": "Role", "id": f"{role}@{on}"}}
+        attribute: {"__entity": _reference("Role", f"{role}@{on}")}
         for attribute, role in _ATTRIBUTES.items()
     }
     return _entity(kind, name, parents, roles)
@@ -256,14 +258,18 @@ def _place(kind: str, name: str, on: str, parents: list[dict[str, str]]) -> dict
 def _entity(
     kind: str, name: str, parents: list[dict[str, str]], attrs: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    return {"uid": {"type": kind, "id": name}, "attrs": dict(attrs or {}), "parents": parents}
+    return {"uid": _reference(kind, name), "attrs": dict(attrs or {}), "parents": parents}
+
+
+def _reference(kind: str, name: str) -> dict[str, str]:
+    return {"type": kind, "id": _id(name)}
 
 
 def _uid(kind: str, name: str) -> str:
-    """An entity's name as Cedar writes it; nothing in it ends the string."""
-    plain = "".join(
-        char if char.isascii() and char.isprintable() and char not in '"\\'
-        else f"\\u{{{ord(char):x}}}"
-        for char in name
-    )  # fmt: skip
-    return f'{kind}::"{plain}"'
+    """An entity's name as a request gives it."""
+    return f'{kind}::"{_id(name)}"'
+
+
+def _id(name: str) -> str:
+    """A name as policies write it: what is no plain ASCII, a quote or a backslash as %XX."""
+    return quote(name.encode("utf-8", "backslashreplace"), safe=_PLAIN)

@@ -259,6 +259,17 @@ def test_no_name_of_a_caller_or_graph_changes_a_policy(tenants: Tenants, name: s
     assert tenants.allowed(Caller(id=f"user:{name}", is_tenant=True), "read") == frozenset()
 
 
+def test_a_name_with_any_character_is_judged_as_itself(tenants: Tenants, project: Path) -> None:
+    file = project / ".inwit" / "tenants.toml"
+    name = 'o"neil\\ é\u202e'
+    grant = {"to": f"user:{name}", "role": "viewer", "on": f"workflow:{A}"}
+    shown = "\n".join(f"{key} = {json.dumps(value)}" for key, value in grant.items())
+    file.write_text(f"{TENANTS}\n[[grants]]\n{shown}\n")
+
+    assert tenants.allowed(Caller(id=f"user:{name}", is_tenant=True), "read") == {A}
+    assert tenants.allowed(Caller(id="user:o", is_tenant=True), "read") == frozenset()
+
+
 def test_a_host_that_does_not_know_who_asks_shows_nothing(two: Two) -> None:
     host = Host(Project.find(), has_tenants=True)
 
