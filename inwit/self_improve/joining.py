@@ -263,7 +263,9 @@ def slowed_together(look: Look, cause: Look) -> str:
     one, other = _both(look, cause)
     if {one.detector, other.detector} != {latency.DETECTOR} or one.graph_name != other.graph_name:
         return ""
-    if one.subject != other.subject or not _is_earlier(cause, look) or _is_own(look):
+    if one.subject and other.subject and one.subject != other.subject:
+        return ""
+    if not _is_earlier(cause, look) or _is_own(look):
         return ""
     shared = look.context["calls"] & cause.context["calls"]
     if shared:

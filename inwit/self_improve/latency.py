@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -30,10 +30,11 @@ from inwit.self_improve.slowdown import (
 from inwit.self_improve.window import Window, has_side_effects
 
 DETECTOR = "latency_regression"
+MOSTLY = 0.6
+"""The share of a slowdown that slower calls of a tool or model have to fill for it to be theirs."""
+Visited = tuple[str, int]
 DOUBT = 0.001
 """A slowdown that is less likely by chance needs no second look."""
-EXPLAINED = 0.8
-"""The share of a slowdown that calls have to fill for it to be theirs."""
 _METHOD = "Hodges-Lehmann ratio of block medians, 95 % order-statistic interval; Mann-Whitney"
 
 
@@ -56,7 +57,7 @@ def detect(window: Window, baseline: Window | None, limits: Thresholds) -> Seen:
     held: list[Held] = []
     for shift in shifts:
         reason, notes = (
-            explain(shift, (general, rates, weather), limits)
+            explain(shift, (general, rates, shifts), limits)
             if shift.is_large(limits)
             else ("", None)
         )
@@ -210,20 +211,23 @@ def _onset(pair: Pair) -> NodeCall:
 
 def outer_cause(window: Window, baseline: Window | None, pair: Pair) -> str:
     """The tool or model whose slower calls fill a node's slowdown, as ``kind:name``; else nothing."""
-    spent: dict[str, list[float]] = {}
+    spent: dict[str, tuple[dict[Visited, list[float]], dict[Visited, list[float]]]] = {}
     for side, calls in enumerate((pair.older, pair.newer)):
         source = baseline if baseline and pair.kind == "version" and side == 0 else window
         visits = {(call.execution_id, call.number) for call in calls}
         for outer in source.outer_by_node.get(pair.node, ()):
-            if (outer.execution_id, outer.number) in visits:
-                sums = spent.setdefault(f"{outer.kind}:{outer.name}", [0.0, 0.0, 0.0, 0.0])
-                sums[side] += outer.duration_ms
-                sums[2 + side] += 1
-    slower = fmean(c.self_ms for c in pair.newer) - fmean(c.self_ms for c in pair.older)
-    for name, (old_ms, new_ms, old_n, new_n) in spent.items():
-        more = new_ms / len(pair.newer) - old_ms / len(pair.older)
-        each = (new_ms / new_n) / (old_ms / old_n) if old_n and new_n and old_ms else 1.0
-        if slower > 0 and more >= EXPLAINED * slower and each >= 1.2:
+            visit = (outer.execution_id, outer.number)
+            if visit in visits:
+                sides = spent.setdefault(f"{outer.kind}:{outer.name}", ({}, {}))
+                sides[side].setdefault(visit, []).append(outer.duration_ms)
+    slower = median(c.self_ms for c in pair.newer) - median(c.self_ms for c in pair.older)
+    for name, (before, now) in spent.items():
+        # Of most visits, in sum and each: a tool that is called more often is not slower.
+        if len(before) < 0.5 * len(pair.older) or len(now) < 0.5 * len(pair.newer):
+            continue
+        sums = [median(map(sum, side.values())) for side in (before, now)]
+        each = [median(ms for all_of in side.values() for ms in all_of) for side in (before, now)]
+        if slower > 0 and sums[1] - sums[0] >= MOSTLY * slower and each[1] >= 1.2 * each[0]:
             return name
     return ""
 

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_low
 from typing import Literal
 
 from inwit.events import epoch_ns
@@ -25,7 +25,7 @@ SUBSTANTIAL_MS = 1.0
 NEARLY_ALL = 0.8
 """The share of nodes that slow together when it is the machine."""
 WEATHER_MOST = 20_000
-OTHERS_LEAST = 2
+OTHERS_LEAST = 3
 """Other nodes of an execution that tell what slowed it as a whole."""
 GROWING = 0.9
 """The rank correlation with time from which on a size is no other cause than time."""
@@ -157,7 +157,8 @@ def _times(calls: Sequence[NodeCall], weather: Weather | None) -> list[float]:
 class Weather:
     """What slowed all nodes of an execution alike: the median of how far the others are off.
 
-    Of graphs with three nodes or more that take their time; of few executions, as a look in doubt.
+    Of graphs with four nodes or more that take their time, so that one that is slow for a reason
+    of its own says nothing of the rest; of few executions, as a look in doubt.
     """
 
     def __init__(self, windows: Sequence[Window]) -> None:
@@ -213,13 +214,13 @@ def general_slowdowns(
     return found
 
 
-Around = tuple[dict[tuple[str, float], float], Mapping[str, float], "Weather | None"]
-"""General slowdowns, the traffic that each execution met (in executions a second), the weather."""
+Around = tuple[dict[tuple[str, float], float], Mapping[str, float], Sequence[Shift]]
+"""General slowdowns, the traffic that each execution met (in executions a second), all shifts."""
 
 
 def explain(shift: Shift, around: Around, limits: Thresholds) -> tuple[str, tuple[str, ...]]:
     """Give the reason why a large shift is no regression of its node, or what limits the finding."""
-    general, rates, weather = around
+    general, rates, shifts = around
     # Load that began elsewhere than where the window is divided shows best in another division.
     alike = [ratio for (kind, _), ratio in general.items() if kind == shift.pair.kind]
     common = max(alike, default=None)
@@ -229,14 +230,13 @@ def explain(shift: Shift, around: Around, limits: Thresholds) -> tuple[str, tupl
             f"×{common:.2f}): the machine or its load, not this node"
         )
         return reason, ()
-    if weather is not None:
-        alone = shift_of(shift.pair, limits, weather)
-        if alone.ratio[0] < limits.slowdown_floor:
-            reason = (
-                f"slower ×{shift.ratio[0]:.2f}, but without what slowed the other nodes of the same "
-                f"executions ×{alone.ratio[0]:.2f}"
-            )
-            return reason, ()
+    beside = common_of(shift, shifts)
+    if shift.ratio[0] < beside * limits.slowdown_floor:
+        reason = (
+            f"slower ×{shift.ratio[0]:.2f}, but the other nodes of the graph are ×{beside:.2f} at the "
+            "same time"
+        )
+        return reason, ()
     notes = []
     traffic = [_traffic(side, rates) for side in (shift.pair.older, shift.pair.newer)]
     sizes = [_sizes(side) for side in (shift.pair.older, shift.pair.newer)]
@@ -252,6 +252,17 @@ def explain(shift: Shift, around: Around, limits: Thresholds) -> tuple[str, tupl
             return reason, ()
         notes += [note] if note else []
     return "", tuple(notes)
+
+
+def common_of(shift: Shift, shifts: Sequence[Shift]) -> float:
+    """By what the other nodes slowed in the same comparison: their lower median, 1 where it is less."""
+    place = (shift.pair.kind, shift.pair.share)
+    others = [
+        one.ratio[0] for one in shifts
+        if one is not shift and (one.pair.kind, one.pair.share) == place
+        and one.older_ms >= SUBSTANTIAL_MS
+    ]  # fmt: skip
+    return max(median_low(others), 1.0) if len(others) >= 2 else 1.0
 
 
 def _traffic(calls: Sequence[NodeCall], rates: Mapping[str, float]) -> list[float]:

@@ -353,7 +353,7 @@ def test_work_that_is_sent_is_no_repeated_call_though_the_state_is_the_same() ->
 
     run(graph.compile(name="sending"), 60)
 
-    assert look().findings == ()
+    assert found(look()) == []
 
 
 def test_questions_asked_again_and_again_in_vain_are_a_gap_whose_words_reach_no_action() -> None:
