@@ -6,6 +6,7 @@ one project one leads; the others wait for its lease to run out.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from inwit.runtime.store import Store
 
 _CURSOR: Final = "cursor"
+_logger = logging.getLogger("inwit")
 LOOKED_AT: Final = 800
 """The newest executions of a graph that a look in a row of looks reads: bets need something to win on."""
 POLL_S: Final = 1.0
@@ -135,6 +137,9 @@ class Daemon:
             return self.tick()
         except InwitError as exc:  # the tick's border: the next one may go better
             return Tick(at=tables.now(), is_leader=False, skipped=str(exc))
+        except Exception as exc:  # a fault of ours must not end the daemon
+            _logger.exception("inwit: a look at the record failed.")
+            return Tick(at=tables.now(), is_leader=False, skipped=repr(exc))
 
     # One look
 

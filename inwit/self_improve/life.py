@@ -169,8 +169,7 @@ def why_gone(store: Store, plan: Plan) -> str | None:
     source = graph.manifest.source
     if source is not None and Path(source.file).suffix == ".py":
         path = Path(source.file)
-        path = path if path.is_absolute() else store.project.root / path
-        if not path.exists():
+        if path.is_absolute() and not path.exists():
             return f"The file of graph {plan.graph_name!r} is gone."
     known = {node.name for node in graph.manifest.nodes}
     for action in plan.actions:
