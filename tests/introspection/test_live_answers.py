@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any, TypedDict
 
 import pytest
 
 from inwit import StateGraph
+from inwit.ids import new_id
+from inwit.runtime import record
+from inwit.runtime.record import Recording, anchor
+from inwit.runtime.store import Journal
 from tests.introspection.planting import (
     Forged,
     Step,
@@ -234,3 +239,25 @@ def test_two_questions_in_one_are_answered_one_by_one(project: Path) -> None:
     parts = {one["intent"]: one for one in answer.data["parts"]}
     assert parts["why"]["data"]["causes"][0]["node"] == "reply"
     assert parts["howcan"]["part"] == "how do I stop that?"
+
+
+def test_how_far_a_running_execution_is_and_what_follows_is_told(project: Path) -> None:
+    app = looping()
+    app.invoke(asked())
+    recording = Recording(new_id(), app.name, app.version, "t9", None, anchor())
+    now = monotonic_ns()
+    recording.add(record.START, now, {"query": "rain", "rounds": 0})
+    row = (record.VISIT, 2, 3, "plan", 1, 1, now, now + 10**6, {"query": "rain"}, ("search",), None)
+    recording.rows.append(row)
+    recording.seq += 4
+    recording.add(record.ENTER, "search", 1, 1, now + 10**6)
+    Journal.of(app.project).begin(recording)
+
+    answer = app.ask("How far along is it?")
+
+    assert answer.data["execution_id"] == recording.execution_id
+    assert answer.data["values"]["at"] == ["search"]
+    assert answer.data["values"]["next"] == {"search": ["judge"]}
+    assert "After search comes judge" in answer.text
+    assert "by now" in app.ask("How long has it been running?").text
+    assert evidence_holds(answer)

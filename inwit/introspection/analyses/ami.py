@@ -12,7 +12,7 @@ from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
-from inwit.introspection.analyses import drift, figures, slo
+from inwit.introspection.analyses import drift, figures, progress, slo
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.baseline import FLOOR
@@ -294,6 +294,10 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     ran = Counter(visit.node for visit in visits)
     looping = [node for node, number in ran.items() if number >= LOOP_VISITS]
     still = [node for node in looping if _without_progress(visits, node)]
+    now = [visit for visit in visits if visit.status == "running"]
+    for visit in now[:LOOP_VISITS]:
+        standing = progress.say_standing(scene, draft, visit)
+        _add(draft, "standing", standing, draft.data["elapsed_ms"], None, n=len(visits), unit="ms")
     is_over = execution.status in ("completed", "cancelled")
     verdict = (
         "looped" if looping and is_over else "stuck" if still else "looping" if looping else "ok"
@@ -359,7 +363,8 @@ def _sum_up(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
     bad = [
         one["metric"].replace("_", " ")
         for one in draft.data["verdicts"]
-        if one["verdict"] in ("worse", "failing", "stuck", "repeating", "broken", "drifted")
+        if one["verdict"]
+        in ("worse", "failing", "stuck", "repeating", "broken", "drifted", "overdue")
     ]
     unknown = [one for one in draft.data["verdicts"] if one["verdict"] == "unknown"]
     draft.data["healthy"] = None if unknown and not bad and len(unknown) > 1 else not bad

@@ -16,6 +16,7 @@ from inwit.introspection.analyses import (
     comparing,
     interrupts,
     model_calls,
+    progress,
     tool_calls,
     why_branch,
     why_failed,
@@ -111,6 +112,7 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),
     ("state", _DECIDED, why_branch.decided),
+    ("state", progress.ASKED, progress.answer),
 )
 _OTHERS = re.compile(
     r"\bshould\b|\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"

@@ -19,7 +19,7 @@ LOOKED_AT = 1000
 """Executions whose own figures are looked at; of a node's visits, `HISTORY`."""
 LEAST = 2 * changepoint.BLOCKS_LEAST * changepoint.BLOCK
 ASKED = (
-    r"(?:since|from) when\b|how long has|when (?:did|was|were|has|have)\b.*\b(?:becom\w*|became|got|get|gets"
+    r"(?:since|from) when\b|how long has\b(?!.*\b(?:running|waiting|taking|going on|active|at)\b)|when (?:did|was|were|has|have)\b.*\b(?:becom\w*|became|got|get|gets"
     r"|getting|started? (?:to )?(?:be|being|fail|tak|cost|us|need|get|return|break|error|tim|retry)\w*|begin"
     r"|began|begun|turn\w*|stop\w* working|regress\w*|degrad\w*|slow\w* down|speed up|deteriorat\w*"
     r"|increas\w*|decreas\w*|chang\w*|shift\w*|jump\w*|ris\w+|rose|drop\w*|worsen\w*|improv\w*)\b"

@@ -148,7 +148,7 @@ def _open(scene: Scene, draft: Draft) -> Draft:
     if not found:
         return none_now(scene, draft, f"Nothing{about} is running now; the last execution")
     draft.say(
-        f"{_by_status(found)}{about} now.",
+        f"{_by_status(found, about)} now.",
         *(Ref(uri=one.uri, why=one.status) for one in found[:LISTED]),
     )
     for one in found[:LISTED]:
@@ -161,11 +161,11 @@ def _open(scene: Scene, draft: Draft) -> Draft:
     return draft
 
 
-def _by_status(found: list[Execution]) -> str:
+def _by_status(found: list[Execution], about: str = "") -> str:
     """Count executions that are not over: those that run apart from those that wait."""
     ran = Counter(one.status for one in found)
     parts = [
-        f"{count(ran[status], 'execution')} {one if ran[status] == 1 else several}"
+        f"{count(ran[status], 'execution')}{about} {one if ran[status] == 1 else several}"
         for status, one, several in _OPEN_WORDS
         if ran[status]
     ]

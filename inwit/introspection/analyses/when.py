@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from statistics import median
+from time import time_ns
 from typing import Any
 
 from inwit import events
@@ -117,7 +118,9 @@ def _execution(scene: Scene, draft: Draft) -> Draft:
     _time(draft, "started", one.started_at, one.uri)
     text = f"{_upper(choice.words)} started at {one.started_at}"
     if one.ended_at is None:
-        draft.say(f"{text} and {being(one)}.", one.uri)
+        elapsed = (time_ns() - epoch_ns(one.started_at)) / 1e6
+        draft.data["elapsed_ms"] = round(elapsed, 3)
+        draft.say(f"{text} and {being(one)}, for {duration(elapsed)} by now.", one.uri)
         return draft
     _time(draft, "ended", one.ended_at, one.uri, one.duration_ms)
     draft.say(
