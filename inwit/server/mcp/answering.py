@@ -7,7 +7,6 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from inwit.answers import Answer
-from inwit.introspection.explain import explain as explained
 from inwit.server.asked import check_question
 from inwit.server.cursor import pack, unpack
 from inwit.server.host import Host
@@ -31,6 +30,8 @@ def ask(host: Host, given: args.Ask) -> CallToolResult:
 
 
 def explain(host: Host, given: args.Explain) -> CallToolResult:
+    from inwit.introspection.explain import explain as explained  # with the first question
+
     name = given.execution_id
     if name == "last":
         last = host.store.last_execution(host.default_graph)

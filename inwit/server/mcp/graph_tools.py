@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types import Tool, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 
 from inwit.errors import GraphError
 from inwit.runtime import at_hand, loading
@@ -16,7 +16,6 @@ from inwit.runtime.manifest import FieldFacts, GraphManifest
 from inwit.runtime.views import RegisteredGraph
 from inwit.server import auth
 from inwit.server.host import Host
-from inwit.server.mcp import writing
 from inwit.server.mcp.asking import Call
 from inwit.server.schema import ANY, ARRAY, INTEGER, OBJECT, STRING, record
 
@@ -130,8 +129,10 @@ def _described(field: FieldFacts) -> dict[str, Any]:
     return shown
 
 
-async def call(one: Call, graph: RegisteredGraph) -> writing.Result:
+async def call(one: Call, graph: RegisteredGraph) -> CallToolResult | InputRequiredResult:
     """Run the graph of a tool."""
+    from inwit.server.mcp import writing
+
     given = dict(one.params.arguments or {})
     token, thread_id = given.pop(CONFIRM, None), given.pop(THREAD, None)
     arguments = {"graph": graph.name, "input": given, "thread_id": thread_id}

@@ -5,7 +5,7 @@ They are described in few words, since every client carries them along.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from inwit.errors import InwitError, UnknownMcpNameError
 from inwit.server import auth
 from inwit.server.cursor import page
 from inwit.server.host import Host
-from inwit.server.mcp import answering, graph_tools, listing, reply, writing
+from inwit.server.mcp import answering, graph_tools, listing, reply
 from inwit.server.mcp import arguments as args
 from inwit.server.mcp.asking import Call
 from inwit.server.mcp.surface import told
@@ -51,14 +51,13 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """One tool that changes something; it may ask before it does."""
+    """One tool that changes something. What it does is in `inwit.server.mcp.writing`."""
 
     name: str
     title: str
     description: str
     takes: type[Any]
     gives: dict[str, Any]
-    call: Callable[[Call, Any], Awaitable[CallToolResult | InputRequiredResult]]
     annotations: ToolAnnotations
     scope: str
     """Without which a caller is not offered it."""
@@ -158,7 +157,6 @@ WRITING: tuple[Writing, ...] = (
         description="Run a graph of the project with an input; what it asks comes back.",
         takes=args.RunGraph,
         gives=graph_tools.GIVES,
-        call=writing.run_graph,
         scope=auth.RUN,
         annotations=graph_tools.RUNS,
     ),
@@ -168,7 +166,6 @@ WRITING: tuple[Writing, ...] = (
         description="Pause, resume (also: answer what it waits for) or cancel an execution.",
         takes=args.ControlExecution,
         gives=_STEERED,
-        call=writing.control_execution,
         scope=auth.RUN,
         annotations=ToolAnnotations(
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
@@ -180,7 +177,6 @@ WRITING: tuple[Writing, ...] = (
         description="Reject, apply, roll back or evaluate a plan; a person alone approves.",
         takes=args.DecidePlan,
         gives=_STEERED,
-        call=writing.decide_plan,
         scope=auth.PLAN,
         annotations=ToolAnnotations(
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
@@ -241,8 +237,10 @@ async def _called(
     known: set[str] = set(BY_NAME)
     if host.offers.allow_write:
         if params.name in WRITES:
-            changing = WRITES[params.name]
-            return await changing.call(one, args.read(changing.takes, params.arguments))
+            from inwit.server.mcp import writing
+
+            given = args.read(WRITES[params.name].takes, params.arguments)
+            return await writing.call(one, given)
         graphs = await anyio.to_thread.run_sync(graph_tools.offered, host)
         if params.name in graphs:
             return await graph_tools.call(one, graphs[params.name])

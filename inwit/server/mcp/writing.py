@@ -50,6 +50,17 @@ def _state(call: Call) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+async def call(one: Call, given: args.RunGraph | args.ControlExecution | args.DecidePlan) -> Result:
+    """Do what a tool does, by what it was given."""
+    match given:
+        case args.RunGraph():
+            return await run_graph(one, given)
+        case args.ControlExecution():
+            return await control_execution(one, given)
+        case args.DecidePlan():
+            return await decide_plan(one, given)
+
+
 # Running
 
 
