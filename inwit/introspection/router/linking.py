@@ -10,7 +10,7 @@ import msgspec
 from inwit.introspection.router.context import are_paired, is_named, prefer
 from inwit.introspection.router.inflecting import stem, stems, windows
 from inwit.introspection.router.records import Catalogue, Entity, EntityKind
-from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts
+from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts, word_set
 
 LONGEST = 5
 """Words that a name may be spelt in, within a question."""
@@ -219,10 +219,14 @@ def _is_meant(span: Span, name: Name) -> bool:
         return True
     if all(word in HARD for word in spelt):
         return is_named(name.kind, span, hard=True)
-    if len(spelt) == len(span.words):
+    others = [*span.words[: span.first], *span.words[span.last + 1 :]]
+    if all(word.text in _LEANING for word in others):  # "and search?", "search"
         return True
     is_word = len(spelt) == 1 and (spelt[0] in COMMON or name.key in COMMON)
     return not is_word or is_named(name.kind, span, hard=False)
+
+
+_LEANING = word_set("and or what how about but also same for with the now ok okay of in then")
 
 
 def _describes_package(span: Span) -> bool:
