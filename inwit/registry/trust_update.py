@@ -101,21 +101,20 @@ class Updates:
             RegistryUnreachableError: It cannot be fetched.
         """
         kept = self._folder / "fingerprint"
-        if self.is_initialised and kept.exists():
-            found = kept.read_text().strip()
-        else:
-            root = self._first_root()
-            found = hashlib.sha256(root).hexdigest()
-            if fingerprint is None:
-                logger.warning(
-                    "inwit: note: %s is trusted from now on, as it showed itself: fingerprint %s",
-                    self._metadata_url, found,
-                )  # fmt: skip
-            if fingerprint is None or found == fingerprint:
-                self.initialise(root)
-                kept.write_text(found)
-        if fingerprint is not None and found != fingerprint:
+        known = kept.read_text().strip() if self.is_initialised and kept.exists() else None
+        if known is not None and fingerprint in (None, known):
+            return known
+        root = self._first_root()
+        found = hashlib.sha256(root).hexdigest()
+        if fingerprint is None:
+            logger.warning(
+                "inwit: note: %s is trusted from now on, as it showed itself: fingerprint %s",
+                self._metadata_url, found,
+            )  # fmt: skip
+        elif found != fingerprint:
             raise WrongRootError(self._metadata_url, found, fingerprint)
+        self.initialise(root)
+        kept.write_text(found)
         return found
 
     def refresh(self) -> None:

@@ -154,6 +154,23 @@ def test_another_registry_at_first_contact_where_a_fingerprint_is_pinned(
 
     with pytest.raises(WrongRootError):
         pinned.releases("acme/rag")
+    assert not (trusted / "root.json").exists()
+
+
+def test_a_fingerprint_that_is_pinned_later_takes_the_place_of_what_was_shown_first(
+    registry: Registry, mirror: Mirror, url: str, trusted: Path, tmp_path: Path
+) -> None:
+    right = dict(mirror.files)
+    evil = Registry(tmp_path / "evil")
+    evil.initialise()
+    publish(evil, package(tmp_path / "evil-package", version="9.0.0"))
+    mirror.copy(evil.folder / "files")
+    assert versions(url, trusted) == ["9.0.0"]
+
+    mirror.files = right
+    pinned = source(url, trusted, fingerprint=registry.trust.fingerprint())
+
+    assert [one.version for one in pinned.releases("acme/rag")] == ["1.0.0"]
 
 
 @pytest.mark.parametrize(

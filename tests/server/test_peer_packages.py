@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
 from inwit.errors import BadSignatureError, RefusedMessageError, WrongRootError
 from inwit.registry.fetch import Fetcher
 from inwit.registry.install.installer import Installer
 from inwit.registry.install.lock import Wanted
+from inwit.registry.peers_card import CARD
 from inwit.registry.peers_client import PeerClient
 from inwit.registry.peers_source import PeerSource, installed_archive, nearby_of, peer_sources
 from inwit.registry.serve import Registry
@@ -91,25 +94,28 @@ def test_a_package_is_installed_from_a_peer_and_another_is_not_taken_from_it(
     shelf.close()
 
 
-def test_a_peer_whose_registry_is_another_than_its_card_names_is_refused(
+def test_a_registry_that_the_peers_card_does_not_name_is_refused(
     hosts: Hosts, tmp_path: Path
 ) -> None:
+    """Whoever sits at Ben's address shows his card, and packages of their own."""
     hosts.start("ada")
     hosts.start("ben")
     hosts.introduce("ada", "ben")
     shelf = shelf_of(hosts, "ben")
-    publish(shelf, package(tmp_path))
-    (ben,) = peer_sources(opted_in(hosts, "ada"))
-    assert ben.releases("acme/rag")
-    (shelf.folder / "files").rename(tmp_path / "files-of-before")
-    (shelf.folder / "keys").rename(tmp_path / "keys-of-before")
-    shelf_of(hosts, "ben")
+    card = httpx.get(hosts.url("ben") + CARD, timeout=20).content
+    evil = Registry(tmp_path / "evil")
+    evil.initialise()
+    publish(evil, package(tmp_path, version="9.0.0"))
+    between = Mirror.of(evil.folder / "files")
+    between.files[CARD] = card
+    client = hosts.clients["ada"]
 
-    (again,) = peer_sources(opted_in(hosts, "ada"))
-
-    with pytest.raises(WrongRootError):
-        again.releases("acme/rag")
+    with between.served() as url:
+        moved = msgspec.structs.replace(client.book.get("ben"), url=url)
+        with pytest.raises(WrongRootError):
+            PeerSource(client, moved, Policy()).releases("acme/rag")
     shelf.close()
+    evil.close()
 
 
 def installed_from(url: str, hosts: Hosts, name: str) -> None:
