@@ -273,10 +273,20 @@ def test_a_namespace_speaking_for_another(
     registry: Registry, mirror: Mirror, url: str, trusted: Path, tmp_path: Path
 ) -> None:
     publish(registry, package(tmp_path, name="evil/rag"))
-    index = msgspec.json.encode({"id": "acme/rag", "releases": []})
-    registry.trust.publish({"ns-evil": {"index/acme/rag.json": index}})
+    evil = package(tmp_path / "evil", name="acme/new", version="9.0.0")
+    listed = {
+        "version": "9.0.0", "sha256": evil.sha256, "size_bytes": 1, "yanked": None,
+        "published_at": datetime.now(UTC).isoformat(),
+        "manifest": msgspec.to_builtins(evil.manifest),
+    }  # fmt: skip
+    false = {
+        "index/acme/rag.json": msgspec.json.encode({"id": "acme/rag", "releases": []}),
+        "index/acme/new.json": msgspec.json.encode({"id": "acme/new", "releases": [listed]}),
+    }
+    registry.trust.publish({"ns-evil": false})
     mirror.copy(registry.folder / "files")
 
+    assert source(url, trusted).releases("acme/new") == ()
     assert versions(url, trusted) == ["1.0.0"]
 
 
