@@ -61,6 +61,8 @@ def _here(asked: Asked) -> dict[str, Any]:
 
 
 def _listed(asked: Asked, folder: Path) -> dict[str, Any]:
+    import msgspec
+
     from inwit.registry.search.catalogue import Catalogue
     from inwit.registry.search.filters import Filters
 
@@ -76,7 +78,7 @@ def _listed(asked: Asked, folder: Path) -> dict[str, Any]:
         hits = catalogue.search(asked.query or "", limit=asked.limit, filters=filters)
     took_ms = (time.perf_counter() - started) * 1000
     catalogue.close()
-    return {"results": hits, "took_ms": round(took_ms, 3)}
+    return {"results": msgspec.to_builtins(hits), "took_ms": round(took_ms, 3)}
 
 
 def _there(asked: Asked, url: str) -> dict[str, Any]:

@@ -16,10 +16,12 @@ def test_a_list_is_imported_and_searched_from_the_terminal(tmp_path: Path, inwit
                   "--json")  # fmt: skip
 
     assert (made.json["entries"], made.json["by_meaning"], made.json["has_usage"]) == (10, 10, True)
+    shown = inwit("pkg", "search", "requets", "--registry", str(tmp_path / "data")).out
     first = found.json["results"][0]
     assert set(first) == {"id", "name", "version", "description", "kind", "score", "why"}
     assert (first["id"], first["version"]) == ("requests", "2.32.0")
     assert 0 < found.json["took_ms"] < 5_000
+    assert "requests" in shown.splitlines()[1] and "one letter from its name" in shown
 
 
 def test_without_waiting_the_vectors_come_behind(tmp_path: Path, inwit: Inwit) -> None:
