@@ -491,7 +491,10 @@ def _say_each(draft: Draft, found: Sequence[Execution], refs: list[Ref]) -> None
 def _recent(
     scene: Scene, draft: Draft, status: Status | None = None, number: int | None = None
 ) -> Draft:
-    found = _COUNT.search(scene.plain_words)
+    words = scene.plain_words
+    for said in scene.named("time"):  # "since 3 days" counts no executions
+        words = words.replace(said, " ")
+    found = _COUNT.search(words)
     if number is None:
         number = int(_WORDS.get(found[1], 0) or found[1]) if found else LISTED
     span = scene.window
