@@ -270,9 +270,12 @@ def test_an_archive_whose_envelope_was_left_out(
 
 
 def test_a_namespace_speaking_for_another(
-    registry: Registry, mirror: Mirror, url: str, trusted: Path, tmp_path: Path
+    mirror: Mirror, url: str, trusted: Path, tmp_path: Path
 ) -> None:
-    publish(registry, package(tmp_path, name="evil/rag"))
+    registry = Registry(tmp_path / "second")
+    registry.initialise()
+    publish(registry, package(tmp_path, name="evil/rag"))  # its role is asked first
+    publish(registry, package(tmp_path))
     evil = package(tmp_path / "evil", name="acme/new", version="9.0.0")
     listed = {
         "version": "9.0.0", "sha256": evil.sha256, "size_bytes": 1, "yanked": None,
@@ -288,6 +291,7 @@ def test_a_namespace_speaking_for_another(
 
     assert source(url, trusted).releases("acme/new") == ()
     assert versions(url, trusted) == ["1.0.0"]
+    registry.close()
 
 
 def test_an_index_about_another_package(
