@@ -114,7 +114,7 @@ def create_app(
         server.close()
         closing.set()
 
-    known = None if hosts is None else frozenset(name.lower() for name in hosts)
+    known = None if hosts is None else frozenset(name.lower() for name in hosts) | door.hosts
     posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
     app = Starlette(
         routes=[*_routes(host, transports, door), *_metadata(door)],

@@ -26,6 +26,7 @@ from inwit.errors import (
 )
 from inwit.registry.fetch import Fetcher
 from inwit.server.auth import SCOPES, Caller
+from inwit.server.guard import is_loopback
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
 """What may sign a token. No shared secret is among them: a public key would pass for one."""
@@ -90,6 +91,12 @@ class IssuerSettings:
                     f"[auth] {name} is {shorten(getattr(self, name))}.",
                     hint="Give the address, as tokens name it.",
                 )
+        keys = urlsplit(self.jwks_uri or self.issuer)
+        if keys.scheme != "https" and not is_loopback(keys.hostname or ""):
+            raise HostError(
+                f"The keys of {shorten(self.issuer)} would come unprotected.",
+                hint="Give an https address.",
+            )
 
     @property
     def metadata_url(self) -> str:

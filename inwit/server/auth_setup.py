@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from inwit.registry.fetch import Fetcher
 from inwit.registry.serve import Registry
@@ -33,6 +34,12 @@ class Entrance:
     def metadata(self) -> dict[str, Any] | None:
         """What clients are told of the issuer."""
         return self.issuer.metadata if self.issuer else None
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The name that tokens give this host, which it answers to behind a proxy."""
+        name = urlsplit(self.issuer.audience).hostname if self.issuer else None
+        return frozenset({name}) if name else frozenset()
 
     @property
     def metadata_url(self) -> str | None:

@@ -194,6 +194,11 @@ def test_settings_that_allow_a_shared_secret_are_refused(algorithms: tuple[str, 
         IssuerSettings.read({"auth": table})
 
 
+def test_an_issuer_whose_keys_would_come_unprotected_is_refused() -> None:
+    with pytest.raises(HostError, match="unprotected"):
+        IssuerSettings.read({"auth": {"issuer": "http://i.example", "audience": AUDIENCE}})
+
+
 def test_an_issuer_without_an_audience_is_refused() -> None:
     with pytest.raises(HostError, match="audience"):
         IssuerSettings.read({"auth": {"issuer": "https://i.example"}})
@@ -245,6 +250,14 @@ def test_a_token_reaches_as_far_as_its_scopes(guarded: str, issuer: IssuerHere) 
     assert (refused.status_code, refused.json()["code"]) == (403, "request.scope")
     assert 'error="insufficient_scope", scope="plan"' in refused.headers["www-authenticate"]
     assert empty.status_code == 403
+
+
+def test_a_host_answers_to_the_name_that_tokens_give_it(guarded: str, issuer: IssuerHere) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token()}", "Host": "inwit.example"}
+
+    assert httpx.get(f"{guarded}/healthz", headers=headers).status_code == 200
+    evil = {**headers, "Host": "evil.example"}
+    assert httpx.get(f"{guarded}/healthz", headers=evil).status_code == 403
 
 
 def test_a_token_in_the_address_is_no_token(guarded: str, issuer: IssuerHere) -> None:

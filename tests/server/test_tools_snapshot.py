@@ -1,7 +1,11 @@
-"""What a host tells clients of its tools, as it was reviewed: a word more is a change to look at."""
+"""What a host tells clients of its tools, as it was reviewed: a word more is a change to look at.
+
+python -m tests.server.test_tools_snapshot     takes what is told now for reviewed
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -44,3 +48,8 @@ async def test_the_tools_say_what_they_said_when_they_were_reviewed(
 
 
 WRITING = ("run_graph", "control_execution", "decide_plan")
+
+
+if __name__ == "__main__":
+    told = asyncio.run(_listed(allow_write=True))
+    SNAPSHOT.write_text(f"{json.dumps(told, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
