@@ -11,6 +11,7 @@ from inwit.plans import Plan, Principal
 from inwit.self_improve import life, trials, validating
 from inwit.self_improve.actions import Changes, changes_of, check_against
 from inwit.self_improve.applying import SHARE, Applied, write_patch
+from inwit.self_improve.as_of import position_of
 from inwit.self_improve.plans import PlanBook
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _apply(  # noqa: PLR0917 - what a decision says
     _check_packages(plan, changes)
     applied = Applied(book.store, plan.id, by)
     applied.declare()
-    outcome: dict[str, Any] = {"share": share if changes.configs else 1.0}
+    outcome: dict[str, Any] = {
+        "share": share if changes.configs else 1.0, "position": position_of(book.store),
+    }  # fmt: skip
     if changes.patches:
         outcome["patch"] = str(write_patch(book.store, plan, changes))
         outcome["version"] = book.store.graph(plan.graph_name).version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -85,24 +84,20 @@ def arms(store: Store, plan: Plan, since: str, until: str = "") -> tuple[list[Ru
     """
     if not since:
         return [], []
-    since_ns = _ns(since)
-    after = [
-        one
-        for one in _executions(store, plan.graph_name, since_ns=since_ns)
-        if not until or (one.ended_at or "") <= until
-    ]
+    said = plan.outcome or {}
+    begun = int(said.get("position", 0))
+    before, after = _around(store, plan.graph_name, begun)
+    if until:
+        after = [one for one in after if (one.ended_at or "") <= until]
     control: list[Run] = []
     candidate: list[Run] = []
-    patched = (plan.outcome or {}).get("version")
+    patched = said.get("version")
     if patched is not None:
         # A patch counts from the first execution of another version than the one it was made for.
-        everything = _executions(store, plan.graph_name)
-        before = [one for one in everything if one.graph_version == patched]
+        before = [one for one in (*before, *after) if one.graph_version == patched]
         after = [one for one in after if one.graph_version != patched]
+    if patched is not None or _is_for_all(plan):
         before = before[-len(after) :] if after else []
-        return [_run(store, one) for one in before], [_run(store, one) for one in after]
-    if _is_for_all(plan):
-        before = _executions(store, plan.graph_name, until_ns=since_ns)[-len(after) or None :]
         return [_run(store, one) for one in before], [_run(store, one) for one in after]
     for one in after:
         told = _told(store, one)
@@ -118,22 +113,26 @@ def _is_for_all(plan: Plan) -> bool:
     return (plan.outcome or {}).get("share") in (None, 1.0)
 
 
-def _executions(store: Store, graph: str, **bounds: Any) -> list[Execution]:
-    found: list[Execution] = []
-    cursor = None
-    while len(found) < 2 * HORIZON:
-        page = store.executions(
-            graph=graph, status=("completed", "failed"), limit=200, cursor=cursor, **bounds
-        )
-        found.extend(page.items)
-        cursor = page.cursor
-        if cursor is None:
+def _around(store: Store, graph: str, position: int) -> tuple[list[Execution], list[Execution]]:
+    """The executions that ended, from before a position and from after it, in their order.
+
+    It is the record's order that counts, whatever clocks did. Of those after it the first are taken:
+    a test that goes on from execution to execution does not begin in the middle.
+    """
+    asked = 4 * HORIZON
+    while True:
+        found = store.newest(asked, graph=graph)
+        oldest = found[-1].position if found else 0
+        if len(found) < asked or oldest <= position or asked > 64 * HORIZON:
             break
-    return sorted(found, key=lambda one: one.position)
-
-
-def _ns(at: str) -> int:
-    return int(datetime.fromisoformat(at).timestamp() * 1e9)
+        asked *= 2
+    ended = sorted(
+        (one for one in found if one.status in ("completed", "failed")),
+        key=lambda one: one.position,
+    )
+    before = [one for one in ended if one.position <= position]
+    after = [one for one in ended if one.position > position]
+    return before[-2 * HORIZON :], after[: 2 * HORIZON]
 
 
 def _run(store: Store, one: Execution) -> Run:

@@ -161,3 +161,52 @@ def test_everything_a_plan_says_is_reproduced_and_what_is_made_up_is_not(
 
     assert found.is_reproduced
     assert [one.what for one in forged.numbers if not one.is_same] == ["expected_gain"]
+
+
+def test_a_change_for_everyone_is_measured_against_what_came_before(
+    world: World, look: Look
+) -> None:
+    app = searcher(world)
+    run(app, 40, world)
+    [plan] = look().plans
+    decide(Project.find(), plan.id, "approve", ADA)
+    decide(Project.find(), plan.id, "apply", ADA, share=1)
+
+    world.searches = 0
+    run(app, 40, world)
+    look()
+
+    kept = book().get(plan.id)
+    assert world.searches == 40
+    assert kept.status == "implemented"
+    assert kept.outcome is not None
+    assert kept.outcome["executions"] == {"control": 40, "candidate": 40}
+
+
+def test_six_people_at_once_make_one_decision(world: World, look: Look) -> None:
+    import threading
+
+    run(searcher(world), 30, world)
+    [plan] = look().plans
+    told: list[str] = []
+    gate = threading.Barrier(6)
+
+    def one(number: int) -> None:
+        gate.wait(10)
+        try:
+            decide(
+                Project.find(), plan.id, "approve", Principal("person", f"p{number}"),
+                expected_revision=plan.revision,
+            )  # fmt: skip
+            told.append("approved")
+        except PlanChangedError:
+            told.append("told")
+
+    people = [threading.Thread(target=one, args=(number,)) for number in range(6)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join(20)
+
+    assert sorted(told) == ["approved"] + ["told"] * 5
+    assert [move.target for move in book().get(plan.id).history].count("approved") == 1
