@@ -54,8 +54,18 @@ def version() -> dict[str, Any]:
         "name": "inwit",
         "version": installed_version(),
         "python": platform.python_version(),
+        "licence": _said_of("license_expression") or _said_of("license"),
+        "requires_python": _said_of("requires_python"),
         "total_count": 1,
     }
+
+
+def _said_of(field: str) -> str:
+    """A field of the installed distribution's metadata; empty without one."""
+    try:
+        return str(metadata.metadata("inwit").json.get(field) or "")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 @cache
@@ -158,9 +168,15 @@ def _api() -> tuple[dict[str, Any], ...]:
             listed += [
                 _documented(f"{name}.{part}", member)
                 for part, member in inspect.getmembers(found)
-                if not part.startswith("_") and callable(member)
+                if not part.startswith("_") and callable(member) and _is_own(found, part)
             ]
     return tuple(listed)
+
+
+def _is_own(cls: type, part: str) -> bool:
+    """Whether a class of inwit has a member, not only what its class inherits from Python."""
+    holder = next((one for one in cls.__mro__ if part in vars(one)), cls)
+    return holder.__module__.startswith("inwit")
 
 
 def api() -> dict[str, Any]:

@@ -42,8 +42,10 @@ _LOOKED_FOR = re.compile(
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
-_NOT_SO = re.compile(r"^\W*(?:why|what if|when(?!.*\b(?:added|removed|introduced)\b)|how often|what would)\b",
-    re.IGNORECASE)
+_NOT_SO = re.compile(
+    r"^\W*(?:how (?:do|can|to|should)|what is an error budget|define\b|why|what if|when(?!.*\b(?:added|removed|introduced)\b)|how often|what would)\b",
+    re.IGNORECASE,
+)
 _TIME_GOES = r"^\W*where (?:does|did|do|is|has) (?:\w+ )*time (?:go|gone|spent)\b"
 _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     (unused.ASKED + r"(?!.*\bexecutions?\b)", "app", "whatis"),
@@ -52,7 +54,7 @@ _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
      r"(?:parallel|at the same time|concurrently|simultaneously|side by side)"), "app", "whatis"),
     (r"^\W*what(?:'s| is| are|s)? (?:the |my |our )?(?:\w+ )?bottle ?necks?", "live", "when"),
     (r"^\W*(?:what|who|which \w+) waits? (?:for|on)\b", "app", "whatis"),
-    (r"^\W*what(?:'s| is| was|s) new (?:in|with|about)\b", "app", "whatis"),
+    (r"^\W*what(?:'s| is| was|s) new (?:in|with|about)\b(?! this version)", "app", "whatis"),
     (r"^\W*what(?:'s| is| are|s)? the (?:time-?out|timeouts?|retry polic\w+|cache|ttl|rate limit|fallback)\b", "app", "whatis"),
     (r"\bwhich graphs?\b.*\b(?:nodes|edges|keys|versions|tools?|loops?|cycles?|parallel|decisions?|subgraphs?)\b", "app", "whatis"),
     (r"\bfail\w* more (?:often|frequently|than)\b|\bmore likely to fail\b", "live", "state"),
@@ -190,9 +192,19 @@ def _certain(found: list[Reading], question: str, routing: Routing) -> list[Read
                 )
                 return [kept or Reading(level=level, intent=intent, probability=_SURE)]
     has_time = any(one.kind == "time" for one in routing.entities)
-    if has_time and re.search(r"^\W*what (?:ran|happened|went on|was (?:run|executed|done))\b", words):
+    if has_time and re.search(
+        r"^\W*what (?:ran|happened|went on|was (?:run|executed|done))\b", words
+    ):
         return [Reading(level="live", intent="when", probability=_SURE)]
-    if found and found[0].level == "none" and _ASKS_FOR.search(words) and features_in(question):
+    is_none = bool(found) and found[0].level == "none"
+    if is_none and _ASKS_FOR.search(words) and features_in(question):
+        return [_ABOUT]
+    said = re.sub(r"[^a-z]+", " ", question.lower())
+    if (
+        is_none
+        and re.search(r"^ ?what (?:is|are) ", said)
+        and any(name.replace("-", " ") in said for name in features_in(question))
+    ):
         return [_ABOUT]
     return found
 

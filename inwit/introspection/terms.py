@@ -27,6 +27,13 @@ TERMS = {
     "evidence": "What an answer rests on: uris that resolve to events, visits, manifests or pages.",
     "manifest": "The description of a registered graph or of a package.",
     "plan": "A concrete change that the self-improvement daemon proposes, with its evidence.",
+    "confidence": "How likely the question was read rightly, times how far the claims follow from the "
+    "record, in 0..1.",
+    "intent": "What a question wants: why, whatif, howcan, ami, whatis, when, state, search or howto.",
+    "level": "What a question is about: platform, app, live or network.",
+    "pure node": "A node declared pure=True: it only computes, so a trial may run it again.",
+    "side effect": "What a node does to the world; declared side_effects=True, it is not repeated.",
+    "error budget": "How many executions may miss an objective before it is broken.",
     "host": "The process that serves a project's graphs and answers.",
 }
 _WORD = "|".join(re.escape(one) for one in sorted(TERMS, key=len, reverse=True))
@@ -37,7 +44,8 @@ _DIFFER = re.compile(
 )
 _NAMED = re.compile(rf"\b({_WORD})s?\b", re.IGNORECASE)
 _MEANT = re.compile(
-    rf"^\W*(?:what(?:'s| is| are)|define|explain|what does) {_ONE}(?: mean| stand for| in inwit)?\W*$",
+    rf"^\W*(?:what(?:'s| is| are)|define|explain|what does) {_ONE}(?: mean| stand for| in inwit)?\W*$"
+    r"|^\W*(?:what|which) (intent|level)s (?:are there|exist)\W*$",
     re.IGNORECASE,
 )
 
@@ -53,7 +61,7 @@ def terms_in(question: str) -> list[str]:
     """
     one = _MEANT.match(question.strip())
     if one is not None:
-        return [one[1].lower()]
+        return [(one[1] or one[2]).lower()]
     if _DIFFER.search(question) is None:
         return []
     named = list(dict.fromkeys(match[1].lower() for match in _NAMED.finditer(question)))

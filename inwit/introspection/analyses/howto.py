@@ -85,13 +85,15 @@ def _about(examples: list[Match], feature: dict[str, Any]) -> list[Match]:
     """The examples that speak of a feature; else those that are near by meaning."""
     words = {str(name).lower().replace("-", " ") for name in (*feature["also"], feature["name"])}
     texts = {one.id: _text(one.id) for one in examples}
-    speak = [one for one in examples if any(word in texts[one.id] for word in words)]
+    said = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words))
+    speak = [one for one in examples if said.search(texts[one.id])]
     return speak or [one for one in examples if one.score >= SURE_FROM]
 
 
 def _text(uri: str) -> str:
     found = platform.entry("examples", uri.rpartition("/")[2]) or {}
-    return f"{found.get('name')} {found.get('description')} {found.get('keywords')}".lower()
+    text = f"{found.get('name')} {found.get('description')} {found.get('keywords')}".lower()
+    return text.replace("command line", "terminal")
 
 
 def _missing(uri: str) -> str | None:

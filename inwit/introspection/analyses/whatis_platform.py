@@ -25,7 +25,8 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("events", r"events? types?|(?:kinds?|types?) of events?"),
 )  # fmt: skip
 _ALL = r"what features|which features|list (?:of |the |all )?features|able to do|what can (?:you|it|inwit|this)|capabilit|features (?:does|do|are)"
-_VERSION = r"version|release\b"
+_VERSION = r"version|release\b|licen[cs]\w*"
+_COMMANDS = r"(?:which|what|list|show|all)\b.{0,20}\bcommands\b"
 _OPEN = r"(?:\w+\W+){0,2}?(?:what|which|how|who|where|why|when|explain|describe|help)\b"
 _SELF = r"who are you|what are you|introduce yourself|what is (?:inwit|this)|your name"
 _IS_ON = r"(?:on )?by default|enabled\b|(?:switched|turned) on"
@@ -60,6 +61,8 @@ def answer(scene: Scene) -> Draft:
             ],
             says_yes=_is_yes_or_no(scene),
         )
+    if re.search(rf"\b(?:{_COMMANDS})", scene.words):
+        return _topic(scene, draft, "cli")
     named = features_in(scene.query.part or scene.query.text)
     if named:
         several = scene.says(r"difference|versus|vs\b|compare|differ")
@@ -89,8 +92,11 @@ def _terms(draft: Draft, names: list[str]) -> Draft:
 def _version(draft: Draft) -> Draft:
     facts = platform.version()
     draft.data |= {"available": True, **facts}
+    under = f", under {facts['licence']}" if facts["licence"] else ""
+    needs = f" (it needs {facts['requires_python']})" if facts["requires_python"] else ""
     draft.say(
-        f"This is inwit {facts['version']}, on Python {facts['python']}.", platform_uri("version")
+        f"This is inwit {facts['version']}{under}, on Python {facts['python']}{needs}.",
+        platform_uri("version"),
     )
     return draft
 
