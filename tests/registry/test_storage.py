@@ -49,7 +49,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         elsewhere["metadata"] = request.getfixturevalue("postgres").place(name)
 
     def made(folder: Path) -> Registry:
-        found = Registry(folder, **elsewhere)
+        found = Registry(
+            folder, storage=elsewhere.get("storage"), metadata=elsewhere.get("metadata")
+        )
         found.initialise()
         opened.append(found)
         return found
