@@ -57,7 +57,7 @@ _IT = re.compile(
     r"\b(?P<run>(?:that|this|the same) (?:run|execution|one|time))\b"
     r"|\b(?P<place>(?:that|this|the same) (?:node|step|graph|tool|key))\b|\b(?P<its>its)\b"
     r"|\b(?P<it>it|they|them)\b|\b(?P<then>then|there)(?=\W*$)"
-    r"|(?<=did )(?P<that>that)\b|(?<=was )(?P<was>that)\b",
+    r"|(?<=did )(?P<that>that)\b|(?<=was )(?P<was>that)\b|(?<=is )(?P<is>that)\b",
     re.IGNORECASE,
 )
 _ORDER = re.compile(
@@ -66,7 +66,7 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 _ORDERED_RUN = re.compile(
-    r"\b(?:in |of )?(?:the |my )?(?:last|latest|most recent|newest|previous|third to last)"
+    r"\b(in |of )?(?:the |my )?(?:last|latest|most recent|newest|previous|third to last)"
     r"(?: failed)? (?:execution|run|time)\b",
     re.IGNORECASE,
 )
@@ -138,11 +138,16 @@ def completed(question: str, entities: Sequence[Entity], turn: Turn) -> str:
     if _BARE.fullmatch(core):
         return _asked_anew(core, turn)
     others = [one for one in entities if one.kind != "metric"]
-    if others and _only_names(core, question, others):
+    if others and _only_names(_after_same(core, turn), question, others):
         return _with(turn, others)
-    if not any(one.kind in _NAMES for one in entities):
-        return _pronounced(question, turn)
-    return question
+    return _pronounced(question, turn, any(one.kind in _NAMES for one in entities))
+
+
+def _after_same(core: str, turn: Turn) -> str:
+    """A question without the words by which the one before it began: "how many yesterday?"."""
+    said = _ASKING.match(core)
+    is_same = said is not None and turn.question.lower().startswith(said[0].strip().lower())
+    return core[said.end() :] if said is not None and is_same else core
 
 
 def _earlier(question: str) -> str:
@@ -183,38 +188,43 @@ def _with(turn: Turn, entities: Sequence[Entity]) -> str:
     text, tail = turn.question, ""
     spans = list(turn.entities)
     for one in entities:
-        old = [other for other in spans if other.kind == one.kind]
+        alike = sum(other.kind == one.kind for other in entities)
+        old = [other for other in spans if other.kind == one.kind and other.value != _DONE]
         run = _ORDERED_RUN.search(text) if one.kind == "exec" else None
         if old:
-            found = old[-1]
-            spans = [_moved(other, found, len(one.text)) for other in spans if other is not found]
+            found = old[0] if alike == len(old) or alike > 1 else old[-1]
             text = text[: found.start] + one.text + text[found.end :]
+            spans = [_moved(other, found, len(one.text)) for other in spans]
         elif run is not None:
-            text = f"{text[: run.start()]}in execution {one.value}{text[run.end() :]}"
+            text = f"{text[: run.start()]}{run[1] or ''}execution {one.value}{text[run.end() :]}"
             spans = []
         else:
             tail += f" {_BY[one.kind]} {one.text}" if one.kind in _BY else f" {one.text}"
     return f"{text.rstrip(' ?!.')}{tail}?" if tail else text
 
 
+_DONE = ""
+"""The value of a name that another has replaced."""
+
+
 def _moved(one: Entity, replaced: Entity, length: int) -> Entity:
+    if one is replaced:
+        return msgspec.structs.replace(one, value=_DONE)
     shift = length - (replaced.end - replaced.start) if one.start >= replaced.end else 0
     return msgspec.structs.replace(one, start=one.start + shift, end=one.end + shift)
 
 
-def _pronounced(question: str, turn: Turn) -> str:
-    """A question about "it", with the name of what it is."""
+def _pronounced(question: str, turn: Turn, names_some: bool) -> str:
+    """A question about "it", with the name of what it is; about "then", with the execution."""
     said = _IT.search(question)
-    if said is None:
+    is_time = said is not None and bool(said["run"] or said["then"])
+    if said is None or (names_some and not is_time):
         return question
     run = f"execution {turn.execution_id}" if turn.execution_id else None
-    if said["run"] or said["then"]:
-        meant = run or _referent(turn)
-        meant = f"in {meant}" if meant and said["then"] else meant
-    else:
-        meant = _referent(turn)
+    meant = run if is_time and (run or names_some) else _referent(turn)
     if meant is None:
         return question
+    meant = f"in {meant}" if said["then"] else meant
     owner = "'s" if said["its"] else ""
     return f"{question[: said.start()]}{meant}{owner}{question[said.end() :]}"
 
@@ -226,9 +236,10 @@ def _referent(turn: Turn) -> str | None:
         if named:
             prefix = "execution " if kind == "exec" else "thread " if kind == "thread" else ""
             return prefix + named[-1].value
-    if turn.execution_id:
-        return f"execution {turn.execution_id}"
     graphs = turn.of("graph")
+    is_of_run = _ORDERED_RUN.search(turn.question) or _ORDER.search(turn.question)
+    if turn.execution_id and (is_of_run or not graphs):
+        return f"execution {turn.execution_id}"
     return graphs[-1].value if graphs else None
 
 

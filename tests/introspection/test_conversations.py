@@ -47,6 +47,18 @@ def lean(before: str, question: str, run: str | None = None) -> str:
         ("what does write_answer do", "who calls it?", "who calls write_answer?"),
         ("why did search fail in run 7f3a", "how long?", "how long did search take?"),
         ("what is passages", "who writes it", "who writes passages"),
+        ("how long does search take", "is that normal?", "is search normal?"),
+        ("how many runs failed today", "how many yesterday?", "how many runs failed yesterday"),
+        (
+            "what happens between search and rerank",
+            "and between rerank and write_answer?",
+            "what happens between rerank and write_answer",
+        ),
+        (
+            "Why did the last execution fail?",
+            "and in run 7f3a?",
+            "Why did execution 7f3a fail?",
+        ),
     ],
 )
 def test_a_leaning_question_is_completed(before: str, question: str, whole: str) -> None:
