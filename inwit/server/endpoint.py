@@ -32,7 +32,6 @@ PARAMETERS: Mapping[str, tuple[Schema, str]] = {
         schema.STRING,
         'Questions of one conversation may lean on the one before: "and the time before?".',
     ),
-    "conversation_id": (schema.STRING, "A name for questions that lean on the one before."),
     "verify": (schema.BOOLEAN, "Whether a what-if is tried on nodes that are declared pure."),
     "uri": (schema.STRING, "What evidence points at, such as execution://ID/events/SEQ."),
     "view": (schema.STRING, "How much of it: summary, skeleton or full."),

@@ -69,8 +69,10 @@ def list_executions(host: Host, given: args.ListExecutions) -> CallToolResult:
         lines = [f"{len(found.items)} of {found.total_count} executions, newest first."]
         lines += [_execution_line(one) for one in found.items]
         rows = [_execution(one) for one in found.items]
-        return lines, {"executions": rows, "total_count": found.total_count}, (
-            bind(found.cursor) if found.cursor else None
+        return (
+            lines,
+            {"executions": rows, "total_count": found.total_count},
+            (bind(found.cursor) if found.cursor else None),
         )
 
     return _listing(given.limit, listed)
