@@ -96,9 +96,7 @@ def command(
     from inwit.server import lifecycle
 
     project = Project.find()
-    offered = replace(
-        offers(targets, graph, allow_write, tools, no_confirm), legacy_sse=legacy_sse
-    )
+    offered = replace(offers(targets, graph, allow_write, tools, no_confirm), legacy_sse=legacy_sse)
 
     def say(url: str) -> None:
         if as_json:
