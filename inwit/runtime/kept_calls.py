@@ -25,22 +25,26 @@ if TYPE_CHECKING:
 MOST: Final = 4096
 """Results that are kept of one node; the longest unused give way."""
 _MISS: Final = object()
+Shelf = OrderedDict[str, tuple[float, Any]]
 
 
 class Kept:
-    """A bounded store of results. Thread-safe."""
+    """A bounded store of results. Thread-safe.
+
+    What is kept for one execution goes with it; the rest is bounded by number.
+    """
 
     def __init__(self, setting: Mapping[str, Any]) -> None:
         self._scope = setting.get("scope", "execution")
         keys = setting.get("key")
         self._keys = [str(key) for key in keys] if isinstance(keys, list | tuple) else None
         self._ttl_s = setting.get("ttl")
-        self._found: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._found: Shelf = OrderedDict()
         self._lock = threading.Lock()
 
     def key(self, ctx: Context, given: Any) -> str | None:
         """The key of an input; None where nothing tells equal inputs."""
-        place = {"execution": ctx.execution_id, "thread": ctx.thread_id}.get(self._scope, "")
+        place = ctx.thread_id if self._scope == "thread" else ""
         if self._keys is not None:
             given = [[key, _value(given, key)] for key in self._keys]
         try:
@@ -48,26 +52,34 @@ class Kept:
         except UnserialisableError:
             return None
 
-    def get(self, key: str | None) -> Any:
+    def get(self, ctx: Context, key: str | None) -> Any:
         """What is kept under a key, or `_MISS`."""
         with self._lock:
-            found = None if key is None else self._found.get(key)
+            shelf = self._shelf(ctx)
+            found = None if key is None else shelf.get(key)
             if key is None or found is None:
                 return _MISS
             if self._ttl_s is not None and time.monotonic() - found[0] > self._ttl_s:
-                del self._found[key]
+                del shelf[key]
                 return _MISS
-            self._found.move_to_end(key)
+            shelf.move_to_end(key)
             return found[1]
 
-    def put(self, key: str | None, value: Any) -> None:
+    def put(self, ctx: Context, key: str | None, value: Any) -> None:
         """Keep a result."""
         if key is None:
             return
         with self._lock:
-            self._found[key] = (time.monotonic(), value)
-            while len(self._found) > MOST:
-                self._found.popitem(last=False)
+            shelf = self._shelf(ctx)
+            shelf[key] = (time.monotonic(), value)
+            while len(shelf) > MOST:
+                shelf.popitem(last=False)
+
+    def _shelf(self, ctx: Context) -> Shelf:
+        if self._scope != "execution":
+            return self._found
+        shelves: dict[int, Shelf] = ctx.execution.__dict__.setdefault("kept_results", {})
+        return shelves.setdefault(id(self), OrderedDict())
 
 
 def _value(given: Any, key: str) -> Any:
@@ -90,29 +102,29 @@ def with_results(
 
     def known(state: Any, ctx: Context) -> tuple[str | None, Any]:
         key = kept.key(ctx, state)
-        found = kept.get(key)
+        found = kept.get(ctx, key)
         if found is _MISS:
             return key, _MISS
         ctx.is_cached = True
         ctx.emit("cache_hit", key=key)
         return key, unpack_returned(found)
 
-    def keep(key: str | None, result: Any) -> Any:
+    def keep(ctx: Context, key: str | None, result: Any) -> Any:
         with suppress(UnserialisableError):
-            kept.put(key, pack_returned(result))
+            kept.put(ctx, key, pack_returned(result))
         return result
 
     if is_async:
 
         async def arun(state: Any, ctx: Context) -> Any:
             key, found = known(state, ctx)
-            return keep(key, await call(state, ctx)) if found is _MISS else found
+            return keep(ctx, key, await call(state, ctx)) if found is _MISS else found
 
         return arun
 
     def run(state: Any, ctx: Context) -> Any:
         key, found = known(state, ctx)
-        return keep(key, call(state, ctx)) if found is _MISS else found
+        return keep(ctx, key, call(state, ctx)) if found is _MISS else found
 
     return run
 
@@ -131,14 +143,14 @@ def keep_calls(node: Node, kind: str, setting: Mapping[str, Any]) -> None:
                 return real(what, *args, **kwargs)
             said = [called, args, kwargs] if kind == "tool" else [what, args, kwargs]
             key = kept.key(ctx, said)
-            found = kept.get(key)
+            found = kept.get(ctx, key)
             if found is not _MISS:
                 ctx.emit("cache_hit", key=key)
                 return _ready(found[1]) if found[0] else found[1]
             result = real(what, *args, **kwargs)
             if inspect.isawaitable(result):
-                return _later(kept, key, result)
-            kept.put(key, (False, result))
+                return _later(kept, ctx, key, result)
+            kept.put(ctx, key, (False, result))
             return result
 
         return asked
@@ -166,9 +178,9 @@ def keep_calls(node: Node, kind: str, setting: Mapping[str, Any]) -> None:
     node.is_plain = False
 
 
-async def _later(kept: Kept, key: str | None, result: Any) -> Any:
+async def _later(kept: Kept, ctx: Context, key: str | None, result: Any) -> Any:
     found = await result
-    kept.put(key, (True, found))
+    kept.put(ctx, key, (True, found))
     return found
 
 

@@ -9,6 +9,7 @@ results that would have been kept. What cannot be replayed says why, and its pla
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 REPLAYED: Final = 20
 PASSED_MIN: Final = 5
 """Fewer replayed executions prove nothing."""
+BUDGET_S: Final = 20.0
+"""Seconds after which no further execution is replayed, once some were."""
 _DIVERGENCES: Final = 10
 
 
@@ -73,7 +76,10 @@ def replay(
     refused = ""
     pure = _pure(app)
     records = _Records(changes)
+    deadline = time.monotonic() + BUDGET_S
     for one in chosen:
+        if time.monotonic() > deadline and len(done) >= PASSED_MIN:
+            break
         try:
             found = _replayed(store, changes, one, (app, pure, records))
         except InwitError as exc:

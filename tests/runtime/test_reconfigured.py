@@ -295,3 +295,55 @@ def test_an_execution_that_runs_keeps_what_it_began_with() -> None:
     assert found == [{"query": "owls", "left": "owls", "right": "owls"}]
     with pytest.raises(NodeTimeoutError):
         app.invoke({"query": "owls"})
+
+
+def asking(calls: list[str], *, is_async: bool = False) -> Any:
+    """Asks one tool three times for the same page, and another one once."""
+
+    def fetch(url: str) -> str:
+        calls.append(url)
+        return f"page of {url}"
+
+    async def afetch(url: str) -> str:
+        return fetch(url)
+
+    def other(url: str) -> str:
+        calls.append("other")
+        return url
+
+    def read(state: State, ctx: Any) -> dict[str, Any]:
+        pages = [ctx.tool(fetch, url=state["query"]) for _ in range(3)]
+        ctx.tool(other, url=state["query"])
+        ctx.tool(other, url=state["query"])
+        return {"hits": pages}
+
+    async def aread(state: State, ctx: Any) -> dict[str, Any]:
+        return {"hits": [await ctx.tool(afetch, url=state["query"]) for _ in range(3)]}
+
+    graph = StateGraph(State)
+    graph.add_node("read", aread if is_async else read)
+    graph.set_entry_point("read").set_finish_point("read")
+    return graph.compile(name="asking")
+
+
+def test_a_tool_s_reply_is_kept_for_equal_calls_and_another_tool_s_is_not() -> None:
+    calls: list[str] = []
+    app = asking(calls)
+    app.configure_node("read", who="ada", tool_cache={"scope": "execution", "name": "fetch"})
+
+    found = app.invoke({"query": "owls"})
+    app.invoke({"query": "owls"})
+
+    assert found["hits"] == ["page of owls"] * 3
+    assert calls == ["owls", "other", "other"] * 2
+
+
+def test_an_async_tool_s_reply_is_kept_too() -> None:
+    calls: list[str] = []
+    app = asking(calls, is_async=True)
+    app.configure_node("read", who="ada", tool_cache={"scope": "thread", "name": "afetch"})
+
+    for _ in range(2):
+        assert app.invoke({"query": "owls"}, thread_id="one")["hits"] == ["page of owls"] * 3
+
+    assert calls == ["owls"]

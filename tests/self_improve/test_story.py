@@ -77,11 +77,11 @@ def test_a_change_that_harms_is_taken_back_within_a_hundred_executions(
 
     real = kept_calls.Kept.get
 
-    def slow(self: Any, key: str | None) -> Any:
+    def slow(self: Any, ctx: Any, key: str | None) -> Any:
         import time
 
         time.sleep(0.01)
-        return real(self, key)
+        return real(self, ctx, key)
 
     kept_calls.Kept.get = slow  # type: ignore[method-assign]
     try:
