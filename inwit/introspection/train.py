@@ -23,7 +23,7 @@ from inwit.answers import INTENTS, LEVELS
 from inwit.introspection.router.decoding import COLUMNS, PAIRS, Calibration, choose, decode
 from inwit.introspection.router.examples import Example, fraction, load_examples, load_worlds
 from inwit.introspection.router.features import SIZE
-from inwit.introspection.router.linking import Index, unknown_names
+from inwit.introspection.router.linking import Index
 from inwit.introspection.router.masking import link
 from inwit.introspection.router.measure import count, report
 from inwit.introspection.router.models import (
@@ -35,6 +35,7 @@ from inwit.introspection.router.models import (
 )
 from inwit.introspection.router.records import Routing
 from inwit.introspection.router.routing import prepare
+from inwit.introspection.router.unnamed import unknown_names
 from inwit.registry.encoder import Encoder, default_encoder
 
 Matrix = NDArray[np.float64]

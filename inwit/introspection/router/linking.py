@@ -87,7 +87,7 @@ class Index:
 def link_names(question: str, index: Index) -> list[Entity]:
     """Find names in a question; where two overlap, the surer and then the longer one stays."""
     words = cut(question)
-    quotes = _quoted_spans(question)
+    quotes = quoted_spans(question)
     found: list[Entity] = []
     for first in range(len(words)):
         for count in range(min(LONGEST, len(words) - first), 0, -1):
@@ -100,64 +100,6 @@ def link_names(question: str, index: Index) -> list[Entity]:
     found += _inflected(question, words, index, found)
     found += _partly_named(question, words, index, found)
     return _apart(found)
-
-
-def unknown_names(question: str, entities: Iterable[Entity]) -> tuple[str, ...]:
-    """Quoted or code-like words of a question that link to nothing."""
-    taken = [(one.start, one.end) for one in entities]
-    spans = [*_quoted_spans(question)]
-    spans += [match.span() for match in _CODE.finditer(question)]
-    spans += _called(question)
-    free = [
-        (start, end)
-        for start, end in spans
-        if not any(start < right and left < end for left, right in taken)
-    ]
-    return tuple(dict.fromkeys(question[start:end] for start, end in sorted(free)))
-
-
-_CODE = re.compile(r"(?<![\w/.:])(?:[^\W\d_]\w*_\w+|[a-z][a-z0-9]*[A-Z]\w*)(?![\w(])")
-
-
-_CALLED = re.compile(
-    r"\b(?:nodes?|steps?|graphs?|tools?) (?:named|called) (?P<named>[^\W\d_][\w-]{2,59})"
-    r"|\b(?:did|does|do|is|was|has|had) (?:the )?(?:node |step )?(?P<subject>[^\W\d_]\w{2,59})"
-    r" (?:node |step )?(?:fail|crash|run|ran\b|take so|break|loop|retr|time out|throw|raise)",
-    re.IGNORECASE,
-)
-"""What stands where only a name can: "a node called x", "did x fail"."""
-
-_NOBODY = frozenset(
-    [
-        "anybody",
-        "anyone",
-        "anything",
-        "claude",
-        "cursor",
-        "everybody",
-        "everyone",
-        "inwit",
-        "langgraph",
-        "nobody",
-        "none",
-        "nothing",
-        "python",
-        "somebody",
-        "someone",
-        "theirs",
-        "whatever",
-    ]
-)
-
-
-def _called(question: str) -> Iterator[tuple[int, int]]:
-    """The words that are called names, or do what nodes do, and are no ordinary English."""
-    for match in _CALLED.finditer(question):
-        group = "named" if match["named"] else "subject"
-        word = match[group].lower()
-        forms = {word, word.removesuffix("s"), word.removesuffix("es")}
-        if group == "named" or not forms & (COMMON | _NOBODY):
-            yield match.span(group)
 
 
 def _names(catalogue: Catalogue) -> Iterator[Name]:
@@ -246,7 +188,7 @@ def _entity(name: Name, span: Span, score: float) -> Entity:
     )
 
 
-def _quoted_spans(question: str) -> list[tuple[int, int]]:
+def quoted_spans(question: str) -> list[tuple[int, int]]:
     spans = []
     for match in _QUOTED.finditer(question):
         group = match.lastindex or 0

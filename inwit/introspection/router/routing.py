@@ -9,7 +9,7 @@ import msgspec
 
 from inwit.introspection.router.decoding import choose, decode
 from inwit.introspection.router.features import pieces
-from inwit.introspection.router.linking import Index, unknown_names
+from inwit.introspection.router.linking import Index
 from inwit.introspection.router.masking import link, mask
 from inwit.introspection.router.models import (
     Asked,
@@ -21,6 +21,7 @@ from inwit.introspection.router.models import (
 )
 from inwit.introspection.router.records import Catalogue, Entity, Reading, Routing
 from inwit.introspection.router.spelling import mend
+from inwit.introspection.router.unnamed import unknown_names
 
 LONGEST = 2_000
 """Characters of a question that are read; what follows is not, and the routing says so."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from inwit.introspection.router import Catalogue, parse_selection
-from inwit.introspection.router.linking import Index, edits, unknown_names
+from inwit.introspection.router.linking import Index, edits
 from inwit.introspection.router.masking import link, mask
+from inwit.introspection.router.unnamed import unknown_names
 
 
 def found(question: str, catalogue: Catalogue) -> list[str]:
