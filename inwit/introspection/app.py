@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from inwit.errors import UnknownNodeError
+from inwit.registry.origins import package_of
 from inwit.runtime.drawing import flowchart, of_manifest
 from inwit.runtime.manifest import EdgeFacts, GraphManifest, NodeFacts
 from inwit.runtime.views import RegisteredGraph
@@ -144,10 +145,17 @@ def edges(graph: RegisteredGraph) -> dict[str, Any]:
 
 
 def dependencies(graph: RegisteredGraph) -> dict[str, Any]:
-    """List the distributions that the graph's code imports, as they are installed here."""
+    """List the distributions that the graph's code imports, and the packages its nodes come from."""
     listed = [
         {"name": name, "version": _version(name), "purpose": _summary(name)}
         for name in graph.manifest.dependencies
+        if not name.startswith(("inwit_package_", "sandbox:"))
+    ]
+    files = dict.fromkeys(one.source.file for one in graph.manifest.nodes if one.source)
+    packages = {one.id: one.package for file in files if (one := package_of(file)) is not None}
+    listed += [
+        {"name": name, "version": about.version, "purpose": about.description}
+        for name, about in packages.items()
     ]
     return {"dependencies": listed, "total_count": len(listed)}
 

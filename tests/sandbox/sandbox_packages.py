@@ -132,6 +132,11 @@ def test_a_graph_s_nodes_run_over_there_and_its_rules_in_the_interpreter(install
     assert (state["n"], state["steps"], state["top"]) == (3, ["count", "count", "count", "rest"], 2)
     assert state["pid"] < 100
     assert [node.name for node in app.manifest().nodes] == ["count", "rest"]
+    [node, _] = app.manifest().nodes
+    assert node.source is not None and node.source.file.endswith("/code.py")
+    assert node.reads == ("n",) and set(node.writes) == {"n", "steps", "top", "pid"}
+    told = app.introspect().dependencies()["dependencies"]
+    assert {"name": "acme/odd", "version": "1.0.0", "purpose": "Greets people."} in told
 
 
 def test_what_the_package_raises_is_told(install: Install) -> None:

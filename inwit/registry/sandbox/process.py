@@ -55,7 +55,7 @@ class Worker:
         allow_private: Sequence[str] = (),
     ) -> None:
         self.package = package
-        self._folder, self._permissions, self._root = folder, permissions, root
+        self.folder, self._permissions, self._root = folder, permissions, root
         self._timeout_s = timeout_s
         self._is_sandboxed = is_sandboxed
         self._allow_private = tuple(allow_private)
@@ -135,7 +135,7 @@ class Worker:
             os.write(target, calls or b"")
             os.close(target)
             command = bubble.command(
-                self._folder, self._permissions, self._root,
+                self.folder, self._permissions, self._root,
                 filter_fd=source if calls else -1,
                 proxy=self._proxy.path if self._proxy else None,
             )  # fmt: skip
@@ -152,7 +152,7 @@ class Worker:
         """A process of its own without bounds, where the user consented to that."""
         import sys
 
-        command = [sys.executable, "-B", "-m", "inwit.registry.sandbox.worker", str(self._folder)]
+        command = [sys.executable, "-B", "-m", "inwit.registry.sandbox.worker", str(self.folder)]
         return subprocess.Popen(  # noqa: S603 - our own program
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             bufsize=0, start_new_session=True,

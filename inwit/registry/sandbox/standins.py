@@ -9,6 +9,7 @@ from inspect import Parameter
 from typing import Annotated, Any, TypedDict
 
 from inwit.registry.sandbox.process import Worker
+from inwit.registry.sandbox.reading import read_function
 from inwit.registry.sandbox.rules import rule_of
 from inwit.runtime.graph import StateGraph
 
@@ -31,6 +32,12 @@ class Standin:
         self.__doc__ = str(told.get("doc") or "") or None
         self.__module__ = f"sandbox:{worker.package}"
         self.__signature__, self.__annotations__ = _signature(told.get("parameters"))
+        read = read_function(
+            worker.folder, str(told.get("file")), told.get("line") or 0, str(told.get("code")),
+            self.__module__,
+        )  # fmt: skip
+        if read is not None:
+            self.__wrapped__ = read
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the function gives.

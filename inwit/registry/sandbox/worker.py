@@ -151,7 +151,12 @@ def _function(function: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         parameters = None
     name = getattr(function, "__name__", type(function).__name__)
-    return {"name": name, "doc": inspect.getdoc(function) or "", "parameters": parameters}
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    place = {} if code is None else {
+        "file": code.co_filename, "line": code.co_firstlineno, "code": code.co_name,
+    }  # fmt: skip
+    doc = inspect.getdoc(function) or ""
+    return {"name": name, "doc": doc, "parameters": parameters, **place}
 
 
 def _graph(graph: Any) -> dict[str, Any]:
