@@ -53,6 +53,7 @@ bench: .venv-bench/.installed  ## the runtime beside other libraries, and answer
 	.venv-bench/bin/python benchmarks/improve.py --visits 1000000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/context.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/server.py --markdown docs/benchmarks.md
+	test -z "$(LISTS)" || .venv-bench/bin/python benchmarks/search.py $(LISTS) --markdown docs/benchmarks.md
 
 soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten thousand random graphs
 	$(BIN)/python -m pytest tests/soak/soak_*.py
