@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 
 import click
 
-from inwit.errors import InwitError, RequestError
+from inwit.errors import (
+    InwitError,
+    PeerUnreachableError,
+    RegistryUnreachableError,
+    RequestError,
+)
 
 FINE, FAILED, USAGE, NOT_FOUND, UNREACHABLE, EXECUTION_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -145,4 +150,6 @@ def exit_code_of(exc: InwitError) -> int:
         return NOT_FOUND
     if isinstance(exc, RequestError) and exc.status in (400, 413):
         return USAGE
+    if isinstance(exc, RegistryUnreachableError | PeerUnreachableError):
+        return UNREACHABLE
     return FAILED

@@ -57,7 +57,7 @@ class MetadataError(TrustError):
 
     def __init__(self, registry: str, why: str) -> None:
         super().__init__(
-            f"The registry {shorten(registry)} cannot be trusted now: {why}.",
+            f"The registry {shorten(registry)} cannot be trusted now: {why.rstrip('.')}.",
             hint="What was installed stays; try again later, or ask who runs it.",
         )
 
@@ -151,7 +151,7 @@ class RegistryUnreachableError(RegistryError):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
-            f"The registry {shorten(url)} cannot be asked: {why}.",
+            f"The registry {shorten(url)} cannot be asked: {why.rstrip('.')}.",
             hint="See INWIT_REGISTRY_URL; what is installed goes on working.",
         )
 
@@ -196,7 +196,7 @@ class PeerUnreachableError(PeerError):
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
-            f"The peer {shorten(name)} cannot be asked: {why}.",
+            f"The peer {shorten(name)} cannot be asked: {why.rstrip('.')}.",
             hint="`inwit network peers` shows which answer.",
         )
 
@@ -208,7 +208,9 @@ class RefusedMessageError(PeerError):
     status = 403
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The message is refused: {why}.", hint="Sign a new one for this host.")
+        super().__init__(
+            f"The message is refused: {why.rstrip('.')}.", hint="Sign a new one for this host."
+        )
 
 
 class QueueFullError(PeerError):

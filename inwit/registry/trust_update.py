@@ -239,7 +239,7 @@ def _adapted(fetcher: Fetcher) -> FetcherInterface:
                 except FetchTooLargeError as exc:
                     raise DownloadLengthMismatchError(str(exc)) from exc
                 except FetchError as exc:
-                    raise DownloadError(str(exc)) from exc
+                    raise DownloadError(exc.message) from exc
                 if not found.is_success:
                     raise DownloadHTTPError(f"{url} answered {found.status}", found.status)
                 file.seek(0)

@@ -70,7 +70,7 @@ def test_without_a_registry_or_a_token_it_is_said_what_is_missing(
     nobody = inwit("pkg", "publish", str(folder(tmp_path)))
 
     assert "INWIT_REGISTRY_URL" in nowhere.err
-    assert nobody.code != 0
+    assert nobody.code == 4
     assert "cannot be asked" in nobody.err
 
 
