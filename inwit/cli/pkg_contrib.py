@@ -34,11 +34,13 @@ def command() -> None:
 @click.option("--description", default="", help="What is to be said beyond the title.")
 @click.option("--execution", "execution_id", help="The execution of this project that shows it.")
 @click.option(
-    "--severity", type=click.Choice(["low", "moderate", "high", "critical"]), default="moderate"
-)
+    "--severity", type=click.Choice(["low", "moderate", "high", "critical"]), default="moderate",
+    help="How much harm it does.",
+)  # fmt: skip
 @click.option(
-    "--priority", type=click.Choice(["low", "normal", "high", "urgent"]), default="normal"
-)
+    "--priority", type=click.Choice(["low", "normal", "high", "urgent"]), default="normal",
+    help="How soon it should be done.",
+)  # fmt: skip
 @click.option("--package-version", default="", help="The version that it is about.")
 @click.option(
     "--diff", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A fix's change."
@@ -87,9 +89,9 @@ def add(
 
 
 @command.command("list", example="inwit pkg contrib list --kind bug --status open")
-@click.option("--kind", type=click.Choice(KINDS))
-@click.option("--package")
-@click.option("--status", type=click.Choice(VERDICTS))
+@click.option("--kind", type=click.Choice(KINDS), help="Only those of this kind.")
+@click.option("--package", help="Only those of this package.")
+@click.option("--status", type=click.Choice(VERDICTS), help="Only those of this status.")
 @_here
 def list_(
     kind: str | None, package: str | None, status: str | None, here: bool, as_json: bool
@@ -136,7 +138,7 @@ def show(contribution_id: str, as_json: bool) -> None:
 )
 @click.argument("contribution_id")
 @click.argument("verdict", type=click.Choice(VERDICTS))
-@click.option("--comment", default="")
+@click.option("--comment", default="", help="Why, for who reported it.")
 @_here
 def review(contribution_id: str, verdict: str, comment: str, here: bool, as_json: bool) -> None:
     """Say what is made of a contribution; not of one's own."""

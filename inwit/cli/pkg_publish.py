@@ -115,9 +115,10 @@ def yank(package_id: str, version: str, why: str, as_json: bool) -> None:
 @click.argument("package_id")
 @click.argument("affected")
 @click.option(
-    "--severity", type=click.Choice(["low", "moderate", "high", "critical"]), required=True
-)
-@click.option("--summary", required=True)
+    "--severity", type=click.Choice(["low", "moderate", "high", "critical"]), required=True,
+    help="How much harm it does.",
+)  # fmt: skip
+@click.option("--summary", required=True, help="What is wrong, in one line.")
 def advise(package_id: str, affected: str, severity: str, summary: str, as_json: bool) -> None:
     """Warn of versions of a package (a range as PEP 440 writes it); `pkg audit` tells who has them."""
     from inwit.cli import render

@@ -47,7 +47,10 @@ def list_(data: Path | None, as_json: bool) -> None:
 @command.command("add", example="inwit registry keys add 9f86d0… --owner ada --data ./packages")
 @click.argument("public")
 @click.option("--owner", required=True, help="Whose key it is.")
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=365, show_default=True)
+@click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True), default=365, show_default=True,
+    help="How long it may sign.",
+)  # fmt: skip
 @data_option
 def add(public: str, owner: str, days: float, data: Path | None, as_json: bool) -> None:
     """Add a publisher's ed25519 key, of 64 hexadecimal digits; `inwit pkg key` shows it."""
@@ -73,9 +76,15 @@ def add(public: str, owner: str, days: float, data: Path | None, as_json: bool) 
     "grant", example="inwit registry keys grant acme --level verified --key 4f53cd --data D"
 )
 @click.argument("namespace")
-@click.option("--level", type=click.Choice(["community", "verified", "official"]), required=True)
+@click.option(
+    "--level", type=click.Choice(["community", "verified", "official"]), required=True,
+    help="What a signature is worth; official needs two keys or more.",
+)  # fmt: skip
 @click.option("--key", "keys", multiple=True, help="The beginning of a key's id; may be repeated.")
-@click.option("--threshold", type=click.IntRange(1, 16), default=1, show_default=True)
+@click.option(
+    "--threshold", type=click.IntRange(1, 16), default=1, show_default=True,
+    help="How many of the keys must sign.",
+)  # fmt: skip
 @data_option
 def grant(
     namespace: str,
@@ -106,7 +115,7 @@ def grant(
 
 @command.command("revoke", example='inwit registry keys revoke 4f53cd --why "stolen" --data D')
 @click.argument("key")
-@click.option("--why", required=True)
+@click.option("--why", required=True, help="The reason; it is shown to who installs.")
 @data_option
 def revoke(key: str, why: str, data: Path | None, as_json: bool) -> None:
     """Let a key count for nothing, not for what it signed before either."""
