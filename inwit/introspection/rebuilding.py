@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 from inwit.introspection.changes import Change
 from inwit.runtime.caching import CachePolicy, InMemoryCache
 from inwit.runtime.compiled import CompiledGraph
+from inwit.runtime.context import Context
 from inwit.runtime.graph import StateGraph, Written
 from inwit.runtime.options import Options
 from inwit.runtime.policies import NO_RETRY, NodePolicy
@@ -82,7 +83,9 @@ def rebuilt(app: CompiledGraph[Any], change: Change) -> Rebuilt:
         case "concurrency":
             return Rebuilt(builder, {}, options, {"max_concurrency": change.number})
         case "parallel":
-            builder.edges = _beside(builder.edges, *change.nodes[:2])
+            first, second = _ordered(builder.edges, *change.nodes[:2])
+            builder.edges = _beside(builder.edges, first, second)
+            builder._routers = [_led_to_both(one, first, second) for one in builder.routers()]  # noqa: SLF001
         case "removed":
             _remove(builder, change.nodes)
     return Rebuilt(builder, {}, options)
@@ -112,8 +115,8 @@ def _why_no_edges(builder: StateGraph[Any], change: Change) -> str:
     first, second = _ordered(builder.edges, *change.nodes[:2])
     if not first:
         return f"no edge leads from {change.nodes[0]} to {change.nodes[1]} directly"
-    if {first, second} & deciding or second in led or first in led:
-        return "a decision leads to or from them"
+    if {first, second} & deciding or second in led:
+        return "a decision leads from them, or to the second"
     return ""
 
 
@@ -127,9 +130,8 @@ def _after(edges: Sequence[Edge], node: str) -> list[str]:
     return [end for sources, end in edges if node in sources]
 
 
-def _beside(edges: Sequence[Edge], one: str, two: str) -> list[Edge]:
-    """The edges by which `two` starts with `one`, and what followed it waits for both."""
-    first, second = _ordered(edges, one, two)
+def _beside(edges: Sequence[Edge], first: str, second: str) -> list[Edge]:
+    """The edges by which `second` starts with `first`, and what followed it waits for both."""
     found: list[Edge] = []
     for sources, end in edges:
         if (sources, end) == ((first,), second):
@@ -146,6 +148,32 @@ def _beside(edges: Sequence[Edge], one: str, two: str) -> list[Edge]:
         if end == first:
             found.append((sources, second))
     return found
+
+
+def _led_to_both(router: Router, first: str, second: str) -> Router:
+    """A router that leads to `second` too where it led to `first`."""
+    ways = router.path_map
+    if ways is not None and first not in ways.values():
+        return router
+
+    def both(answer: Any) -> list[Any]:
+        found: list[Any] = []
+        for one in answer if isinstance(answer, list | tuple) else [answer]:
+            target = ways.get(one, one) if ways is not None and isinstance(one, Hashable) else one
+            found += [first, second] if target == first else [target]
+        return found
+
+    if router.is_async:
+
+        async def adecide(state: Any, ctx: Context) -> list[Any]:
+            return both(await router.ask(state, ctx))
+
+        return Router(router.source, adecide, None, router.name)
+
+    def decide(state: Any, ctx: Context) -> list[Any]:
+        return both(router.ask(state, ctx))
+
+    return Router(router.source, decide, None, router.name)
 
 
 def _remove(builder: StateGraph[Any], names: Sequence[str]) -> None:

@@ -108,6 +108,25 @@ def test_a_prediction_is_held_against_real_executions(
     assert evidence_holds(answer)
 
 
+def test_nodes_that_a_decision_leads_to_are_tried_beside_each_other(project: Path) -> None:
+    graph = StateGraph(Letter)
+    for node in NODES:
+        graph.add_node(node, pure=True)
+    graph.set_entry_point("clean")
+    graph.add_conditional_edges("clean", lambda state: "go", {"go": "web", "stop": "send"})
+    graph.add_edge("web", "docs").add_edge("docs", "audit").add_edge("audit", "send")
+    graph.set_finish_point("send")
+    app = graph.compile(name="decided")
+    for _ in range(4):
+        app.invoke({"text": "a"})
+
+    answer = app.ask("What if web and docs ran in parallel?", verify=True)
+
+    assert answer.data["feasible"] is True
+    assert tried(answer)["n"] == 4 and tried(answer)["same_state"] == 4
+    assert tried(answer)["real"]["point"] < tried(answer)["unchanged"]["point"]
+
+
 def test_a_time_out_that_is_met_is_tried_until_it_fails(project: Path) -> None:
     app = letters(("a", "b", "a", "long"))
 

@@ -9,7 +9,7 @@ from inwit import events
 from inwit.introspection import turns
 from inwit.introspection.analyses.slow_reasons import LIMITS
 from inwit.introspection.changes import Change
-from inwit.introspection.claims import Draft, Ref, count, duration, listed, node_uri
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
 from inwit.introspection.predict import Prediction, refused
 from inwit.introspection.scene import Scene
 from inwit.introspection.schedule import Schedule
@@ -80,7 +80,7 @@ def _refused(
 ) -> Draft:
     draft.data |= {"reason": reason}
     refs = [Ref(uri=one.execution.uri, why="a recorded execution") for one in schedules[:3]]
-    draft.say(f"That cannot be predicted: {reason}.", f"graph://{graph.name}/executions", *refs)
+    draft.say(f"That cannot be predicted: {reason}.", graph_uri(graph.name, "executions"), *refs)
     return draft
 
 

@@ -10,7 +10,16 @@ from statistics import median
 from inwit.events import LlmCompleted, LlmStarted
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changes import Change
-from inwit.introspection.claims import Draft, Ref, count, duration, listed, node_uri, platform_uri
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    graph_uri,
+    listed,
+    node_uri,
+    platform_uri,
+)
 from inwit.introspection.router.words import word_set
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import Estimate, estimate, foretold, holds_for_next
@@ -113,8 +122,8 @@ _ONE = Usage(input=1, output=1)
 
 def _refused(draft: Draft, graph: RegisteredGraph, reason: str) -> Draft:
     draft.data["reason"] = reason
-    draft.say(f"That cannot be predicted: {reason}.", platform_uri("features", "cost-tracking"),
-              f"graph://{graph.name}/executions")  # fmt: skip
+    draft.say(f"That cannot be predicted: {reason}.", platform_uri("features", "costs"),
+              graph_uri(graph.name, "executions"))  # fmt: skip
     return draft
 
 
