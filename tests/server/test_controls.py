@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from inwit.errors import ForbiddenError, UnknownPlanError
+from inwit.errors import ForbiddenError, TooLargeError, UnknownPlanError
 from inwit.runtime.project import Project
 from inwit.server import auth
+from inwit.server.asked import check_question
 from inwit.server.deciding import decide
 from inwit.server.host import Host
 from inwit.server.offers import Offers
@@ -53,6 +54,11 @@ async def test_an_unexpected_error_leaves_as_an_id(caplog: pytest.LogCaptureFixt
     assert sent[0]["status"] == 500
     assert b"hunter2" not in sent[1]["body"] and b"/home" not in sent[1]["body"]
     assert "hunter2" in caplog.text
+
+
+def test_a_question_over_the_limit_is_refused_at_the_door() -> None:
+    with pytest.raises(TooLargeError):
+        check_question("why " * 4_097)
 
 
 def test_a_plan_is_decided_on_by_editors_of_its_graph_alone(two: Two, project: Path) -> None:
