@@ -120,6 +120,16 @@ def _encoder(_project: Project) -> Iterator[Check]:
         yield Check(name="encoder", found=f"{encoder.name}, {encoder.dimension} dimensions")
 
 
+def _sandbox(_project: Project) -> Iterator[Check]:
+    from inwit.registry.sandbox.bubble import is_available
+
+    if is_available():
+        yield Check(name="sandbox", found="bubblewrap")
+    else:
+        fix = "install bubblewrap; until then code of unverified packages is refused"
+        yield Check(name="sandbox", found="none", fix=fix)
+
+
 def _host(project: Project) -> Iterator[Check]:
     import httpx
 
@@ -181,5 +191,5 @@ def _clients(project: Project) -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[Project], Iterator[Check]], ...] = (
-    _python, _folder, _record, _encoder, _host, _port, _clients,
+    _python, _folder, _record, _encoder, _sandbox, _host, _port, _clients,
 )  # fmt: skip

@@ -74,13 +74,40 @@ def search(
 @command.command("info", example="inwit pkg info inwit/rag --json")
 @click.argument("package_id")
 def info(package_id: str, as_json: bool) -> None:
-    """Show everything that a package's manifest says."""
+    """Show everything that a package's manifest says, and where it is or could be had."""
     import msgspec
 
     from inwit.cli import render
+    from inwit.errors import UnknownPackageError
 
-    found = msgspec.to_builtins(_index().get(package_id))
+    try:
+        found = msgspec.to_builtins(_index().get(package_id))
+    except UnknownPackageError:
+        found = _offered(package_id)
     (render.json if as_json else render.facts)(found)
+
+
+def _offered(package_id: str) -> dict[str, Any]:
+    """The newest version of a package that is not here, as its source tells of it."""
+    import msgspec
+    from packaging.version import Version
+
+    from inwit.errors import UnknownPackageError
+    from inwit.registry.sources.configured import Sources
+    from inwit.runtime.project import Project
+
+    sources = Sources.of(Project.find())
+    releases = sorted(sources.releases(package_id), key=lambda one: Version(one.version))
+    if not releases:
+        raise UnknownPackageError(package_id, sources.ids)
+    newest = next((one for one in reversed(releases) if one.yanked is None), releases[-1])
+    manifest = msgspec.to_builtins(newest.manifest)
+    return {
+        "id": newest.id, **manifest["package"], "versions": [one.version for one in releases],
+        "source": newest.source, "level": newest.level, "sha256": newest.sha256,
+        "permissions": list(newest.manifest.permissions.lines()),
+        **{name: manifest[name] for name in ("provides", "dependencies", "entry_points")},
+    }  # fmt: skip
 
 
 @command.command("list", example="inwit pkg list --kind node-library")

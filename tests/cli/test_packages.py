@@ -8,6 +8,7 @@ import pytest
 
 from inwit.registry.package import KINDS
 from tests.cli.conftest import Inwit
+from tests.registry.test_installing import git, make, settings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,3 +94,29 @@ def test_what_is_not_there_is_not_removed_and_what_is_no_id_is_not_asked_for(
     assert inwit("pkg", "install", "acme/one>>2").code == 2
     assert inwit("pkg", "install", "nobody/one").code == 3
     assert inwit("pkg", "install", "--frozen").code == 1
+
+
+def test_a_team_s_package_is_told_of_installed_and_followed(
+    project: Path, inwit: Inwit, tmp_path: Path
+) -> None:
+    team = tmp_path / "team"
+    make(team, "team/greeter", "1.0.0", '[permissions]\nnetwork = ["a.test"]')
+    git("init", "--quiet", at=team)
+    git("add", ".", at=team)
+    git("commit", "--quiet", "-m", "One", at=team)
+    settings(project, team)
+
+    offered = inwit("pkg", "info", "team/greeter", "--json").json
+    shown = inwit("pkg", "install", "team/greeter>=1").out
+    make(team, "team/greeter", "1.1.0", '[permissions]\nnetwork = ["a.test", "b.test"]')
+    git("commit", "--quiet", "-am", "Two", at=team)
+    newer = inwit("pkg", "outdated", "--json").json["packages"]
+    refused = inwit("pkg", "update")
+    updated = inwit("pkg", "update", "--accept-permissions", "--json").json["changed"]
+
+    assert (offered["versions"], offered["level"]) == (["1.0.0"], "community")
+    assert "may reach: network a.test" in shown and "commit" in shown
+    assert [(one["version"], one["newest"]) for one in newer] == [("1.0.0", "1.1.0")]
+    assert refused.code == 1 and "network b.test" in refused.err
+    assert [(one["from"], one["version"]) for one in updated] == [("1.0.0", "1.1.0")]
+    assert inwit("pkg", "audit", "--json").json["total_count"] == 0
