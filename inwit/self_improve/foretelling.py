@@ -33,7 +33,7 @@ EXECUTIONS: Final = 200
 VISITS: Final = 20_000
 """Of large executions fewer are used, so that looking ends in seconds."""
 ENOUGH: Final = 10
-ARM: Final = 50
+ARM: Final = 25
 """Executions of one arm that the interval is for."""
 BLOCK: Final = 10
 DRAWS: Final = 200

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from inwit.runtime.store import Store
 
+ARM_MIN: Final = 20
+"""Executions of each arm before a change is kept: what ends early is measured too large. Harm ends at once."""
 HORIZON: Final = 400
 """Executions of both arms after which a trial ends whatever it shows."""
 Verdict = Literal["harm", "gain", "even", "open"]
@@ -65,7 +67,8 @@ def _verdict(plan: Plan, found: Standing) -> tuple[Verdict, str]:
         return "harm", (
             f"it harms ({found.harm_by}): e-value {found.e_harm:.1f} after {total} executions"
         )
-    if found.is_gain:
+    is_enough = min(found.n_control, found.n_candidate) >= ARM_MIN or total >= HORIZON
+    if found.is_gain and is_enough:
         return "gain", f"it helps: e-value {found.e_gain:.1f} after {total} executions"
     if total < HORIZON:
         return "open", f"{total} of at most {HORIZON} executions are measured"

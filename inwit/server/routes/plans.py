@@ -25,10 +25,13 @@ def _plans(host: Host, asked: Asked) -> dict[str, Any]:
 
 def _learnt(host: Host) -> dict[str, Any]:
     """How predictions held and detectors fared, for whoever has to decide."""
-    from inwit.self_improve import trials
+    from inwit.self_improve import budget, trials
+    from inwit.self_improve.daemon import Settings
 
     told = trials.calibration(host.plans)
+    limits = Settings.of(host.project).budget
     return {
+        "budget": budget.to_json(limits, budget.spent(host.store)),
         "calibration": {"plans": told.plans, "held": told.held, "share": told.share},
         "precision": [msgspec.to_builtins(one) for one in host.plans.precision()],
     }
