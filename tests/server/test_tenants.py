@@ -30,11 +30,12 @@ from inwit.errors import (
 from inwit.ids import new_id
 from inwit.plans import Effect, Plan, Validation
 from inwit.runtime.project import Project
-from inwit.runtime.store import Journal, Store
+from inwit.runtime.store import Journal, Store, audit
 from inwit.self_improve.plans import PlanBook
 from inwit.server import auth, lifecycle
 from inwit.server.auth import NOBODY, Caller
 from inwit.server.host import Host
+from inwit.server.offers import Offers
 from inwit.server.tenants import Tenants
 from tests.server.conftest import seeker
 from tests.server.issuing import IssuerHere, issuing, settings
@@ -459,6 +460,52 @@ async def test_mcp_shows_a_tenant_its_own_in_tools_resources_and_completion(
     assert two.globex not in shown
     assert "globex-seeker" not in shown
     assert not [one for one in listed.resources if "globex" in str(one.uri)]
+
+
+@pytest.mark.anyio
+async def test_a_tenant_runs_what_it_may_and_what_it_ran_is_its_own(
+    issuer: IssuerHere, two: Two, project: Path, ada: dict[str, str], bob: dict[str, str]
+) -> None:
+    (project / ".inwit" / "config.toml").write_text(settings(issuer))
+    more = [("user:ada", "runner", "organisation:acme"), ("user:bob", "viewer", f"workflow:{A}")]
+    grants = [f'[[grants]]\nto = "{to}"\nrole = "{role}"\non = "{on}"' for to, role, on in more]
+    (project / ".inwit" / "tenants.toml").write_text("\n".join([TENANTS, *grants]))
+    graphs = {name: seeker(name) for name in (A, G)}
+    offers = Offers(allow_write=True, confirms=False, graphs=graphs)
+    running = lifecycle.start(Project.find(), port=0, offers=offers)
+
+    async def ran(headers: dict[str, str], graph: str) -> Any:
+        given = {"graph": graph, "input": {"question": "mine"}, "thread_id": "t"}
+        return (await _called(running.url, headers, "run_graph", given)).structured_content
+
+    try:
+        done, foreign, viewed = await ran(ada, A), await ran(ada, G), await ran(bob, A)
+        listed = {
+            name: str((await _called(running.url, headers, "list_executions", {})).content)
+            for name, headers in (("ada", ada), ("bob", bob))
+        }
+    finally:
+        running.stop()
+
+    assert done["status"] == "completed"
+    assert foreign["error"]["code"] == "graph.unknown"
+    assert viewed["error"]["code"] == "request.forbidden"
+    assert done["execution_id"] in listed["ada"]
+    assert done["execution_id"] not in listed["bob"]
+    (entry,) = audit.rows(Project.find(), limit=10)[-1:]
+    assert (entry.actor, entry.action, entry.target) == (
+        "client:user:ada",
+        "graph.run",
+        f"graph://{A}",
+    )
+
+
+async def _called(url: str, headers: dict[str, str], tool: str, given: dict[str, Any]) -> Any:
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), cache=None) as client,
+    ):
+        return await client.call_tool(tool, given)
 
 
 def test_a_session_is_its_callers_alone(
