@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,34 @@ def test_two_processes_that_index_at_once_make_one_index(tmp_path: Path) -> None
 
     assert [one["by_meaning"] for one in told] == [610, 610]
     assert (tmp_path / "data/catalogue/vectors/vectors.f16").stat().st_size == 610 * 384 * 2
+
+
+def test_an_open_catalogue_sees_what_another_process_goes_on_with(tmp_path: Path) -> None:
+    folder = tmp_path / "data/catalogue"
+    Catalogue.build(folder, entries()).close()
+    opened = Catalogue(folder)
+    before = [hit.why for hit in opened.search("numeric arrays")]
+
+    subprocess.run(
+        [sys.executable, "-m", "inwit", "registry", "index", "--data", str(tmp_path / "data")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    by_meaning = opened.search("numeric arrays")[0].why
+    Catalogue.build(folder, [Listed("django", "django", "6.0", "A web framework")]).close()
+
+    assert not any("meaning" in why for why in before)
+    assert "near in meaning" in by_meaning
+    assert names(opened, "flask") == []
+    assert names(opened, "django") == ["django"]
+
+
+def test_several_threads_search_at_once(tmp_path: Path) -> None:
+    made = Catalogue.build(tmp_path / "list", entries(300))
+    made.make_vectors()
+    asked = ["requets", "parse web pages", "number 77", "redis"] * 15
+    alone = [names(made, query) for query in asked]
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda query: names(made, query), asked))
+
+    assert together == alone

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -59,6 +60,7 @@ class Catalogue:
             )
         self.folder = folder
         self._encoder = encoder or default_encoder()
+        self._opening = threading.RLock()
         self._open()
 
     @classmethod
@@ -92,9 +94,28 @@ class Catalogue:
         shutil.rmtree(old, ignore_errors=True)
         return cls(folder, encoder=encoder)
 
+    def _signature(self) -> tuple[int, ...]:
+        """What changes when another process writes: the files, and which files they are."""
+        found = []
+        for name in ("rows.db", "facts.npy", "vectors/index.faiss"):
+            try:
+                stat = (self.folder / name).stat()
+                found += [stat.st_ino, stat.st_mtime_ns if name != "rows.db" else 0]
+            except OSError:
+                found += [0, 0]
+        return tuple(found)
+
+    def _follow(self) -> None:
+        """Open anew what another process has replaced or gone on with."""
+        if self._signature() != self._seen:
+            with self._opening:
+                if self._signature() != self._seen and (self.folder / "rows.db").exists():
+                    self._open()
+
     def _open(self) -> None:
         import numpy as np
 
+        self._seen = self._signature()
         self.rows = Rows(self.folder / "rows.db")
         self.words = ListWords(self.folder / "words")
         self._gone = self.rows.gone()
@@ -216,6 +237,7 @@ class Catalogue:
 
     def search(self, query: str, *, limit: int = 10, filters: Filters | None = None) -> list[Hit]:
         """What the query names or describes, best first; empty when nothing is near."""
+        self._follow()
         query = printable(query).strip()
         if not query or not len(self) or limit <= 0:
             return []

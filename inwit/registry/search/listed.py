@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Rows:
     """The entries by row. Rows are never reused: what goes leaves a gap."""
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self._lock = threading.Lock()
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(10_000)
         if fresh:
@@ -97,9 +99,9 @@ class Rows:
     @property
     def next_row(self) -> int:
         """How many rows were ever given."""
-        found: Any = self._db.execute(
-            "SELECT first + length FROM blocks ORDER BY first DESC LIMIT 1"
-        ).fetchone()
+        query = "SELECT first + length FROM blocks ORDER BY first DESC LIMIT 1"
+        with self._lock:
+            found: Any = self._db.execute(query).fetchone()
         return int(found[0]) if found else 0
 
     def gone(self) -> frozenset[int]:
@@ -108,7 +110,11 @@ class Rows:
         return frozenset(row for (row,) in found)
 
     def get(self, rows: Iterable[int]) -> dict[int, Listed]:
-        """The entries of some rows."""
+        """The entries of some rows. Safe to call from several threads."""
+        with self._lock:
+            return self._read(rows)
+
+    def _read(self, rows: Iterable[int]) -> dict[int, Listed]:
         found: dict[int, Listed] = {}
         asked = set(rows)
         cursor = self._db.cursor()
