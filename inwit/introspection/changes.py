@@ -11,7 +11,7 @@ from inwit.runtime.capture.prices import priced_models
 
 Kind = Literal[
     "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load",
-    "concurrency", "route", "unknown",
+    "concurrency", "route", "uncached", "reliable", "unknown",
 ]  # fmt: skip
 
 _PEOPLE = (
@@ -26,6 +26,17 @@ _MANY = re.compile(rf"(?<![\w.-])(\d{{1,6}}|one(?! of)|{'|'.join(_COUNTED)})(?![
 _AT_MOST = r"(?:at most|only|up to|no more than|limited to|a limit of|maximum of)"
 _BESIDE = r"(?:at once|at a time|in parallel|side by side|beside each other|concurrently)"
 _KINDS: tuple[tuple[Kind, str], ...] = (
+    (
+        "uncached",
+        (
+            r"(?:no|without (?:the |its |a )?|not |n[o']t (?:be )?|disabl\w* (?:the |its )?|remov\w* (?:the |its )?|drop\w* (?:the |its )?)cach"
+            r"|cach\w*\b.*\b(?:removed|off|disabled|dropped|gone|cleared)"
+        ),
+    ),
+    (
+        "reliable",
+        r"never (?:fail|crash|broke)|(?:did|do|does|would)(?:n['’]t| not) (?:fail|crash)|always (?:succeed|work)",
+    ),
     ("cached", r"cach|memoi[sz]|remember(?:ed|s|ing)? (?:its|the|results?)|hit rate"),
     ("load", rf"(?:{_PEOPLE})\b.*\b(?:at once|at the same time|simultaneous|together|in parallel)"),
     ("load", rf"(?:{_PEOPLE})\b.*\bconcurrently|\bconcurrent (?:{_PEOPLE})\b"),
@@ -106,6 +117,10 @@ class Change:
         match self.kind:
             case "cached":
                 return f"{what} were cached"
+            case "uncached":
+                return f"{what} were not cached"
+            case "reliable":
+                return f"{what} never failed"
             case "parallel":
                 return f"{what} ran in parallel"
             case "removed":

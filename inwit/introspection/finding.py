@@ -137,7 +137,9 @@ def executions(
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"[^\W_]{2,}", text.lower()))
+    """The words of a text, and the parts of names in camel case (GraphRecursionError)."""
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return set(re.findall(r"[^\W_]{2,}", f"{text} {parts}".lower()))
 
 
 def _given(store: Store, one: Execution) -> str:

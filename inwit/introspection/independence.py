@@ -72,6 +72,8 @@ def why_not_parallel(
     one, two = manifest.node(first), manifest.node(second)
     if one is None or two is None:
         return f"{first if one is None else second} is no node of {manifest.name}"
+    if not one.ways_known:
+        return f"{first} commands its way on, and no annotation says where it leads"
     between = paths_between(manifest, first, second)
     return (
         _decided(manifest, first, second, between)
@@ -121,6 +123,8 @@ def why_not_removed(manifest: GraphManifest, name: str, seen: dict[str, set[str]
     facts = manifest.node(name)
     if facts is None:
         return f"{name} is no node of {manifest.name}"
+    if not facts.ways_known:
+        return f"{name} commands its way on, and no annotation says where it leads"
     others = {key for node in manifest.nodes if node.name != name for key in writes_of(node, seen)}
     alone = writes_of(facts, seen) - others
     for node in manifest.nodes:

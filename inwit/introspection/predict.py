@@ -245,6 +245,40 @@ def cached(
     return prediction
 
 
+def uncached(
+    schedules: Sequence[Schedule], change: Change, hits: Callable[[str], set[Place]]
+) -> Prediction:
+    """Let visits that came from a cache last as long as those that did not, drawn by chance."""
+    chosen = set(change.nodes)
+    found = {one.execution.execution_id: hits(one.execution.execution_id) for one in schedules}
+
+    def is_hit(one: Schedule, task: Task) -> bool:
+        return (task.visit.node, task.visit.visit) in found[one.execution.execution_id]
+
+    mine = [(one, task) for one in schedules for task in one.tasks if task.visit.node in chosen]
+    real = [task.duration for one, task in mine if not is_hit(one, task)]
+    number = sum(is_hit(one, task) for one, task in mine)
+    if number and not real:
+        return refused(
+            "no visit on record ran without the cache, so how long one takes is not known"
+        )
+    dice = random.Random(len(mine))  # noqa: S311 - it draws visits, it keeps no secret
+    lasts = {
+        (one.execution.execution_id, task.index): dice.choice(real)
+        for one, task in mine
+        if is_hit(one, task)
+    }
+    after = [one.simulate(partial(_drawn, lasts, one.execution.execution_id)) for one in schedules]
+    prediction = Prediction(feasible=True, before=[one.total for one in schedules], after=after)
+    prediction.extra |= {"visits": len(mine), "hits": number}
+    prediction.notes.append(f"{number} of {len(mine)} recorded visits came from the cache.")
+    return prediction
+
+
+def _drawn(lasts: Mapping[tuple[str, int], float], execution_id: str, task: Task) -> float:
+    return lasts.get((execution_id, task.index), task.duration)
+
+
 @dataclass(slots=True)
 class _Repeats:
     hits: set[tuple[str, int]]

@@ -61,6 +61,8 @@ _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     (r"^\W*(?:when|since when)\b.*\b(?:added|removed|introduced|exists?)\b", "live", "when"),
     (r"^\W*(?:which|what) (?:branch|way|route|path)\b.*\b(?:most|least|often)\b", "live", "when"),
     (r"^\W*what happens (?:if|when)\b.*\b(?:fails?|crash\w*|raises?|throws?|times? out)\b(?!.*\bnode\b)", "app", "whatis"),
+    (r"^\W*how reliable\b", "live", "state"),
+    (r"\b(?:same|equal|identical) (?:\w+ )?(?:tool|call|model|input|argument)\w*\b.*\b(?:twice|again|times|repeat\w*)\b", "live", "ami"),
     (r"^\W*who (?:decides|chooses|routes)\b", "app", "whatis"),
     (r"\berror budgets?\b|\bslos?\b|\bservice levels?\b|\b(?:my|our|its|the|declared) objectives?\b", "live", "ami"),
     (r"\bdrift(?:ed|ing|s)?\b", "live", "ami"),

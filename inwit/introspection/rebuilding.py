@@ -24,6 +24,8 @@ PLAYED = NodePolicy(retry=NO_RETRY)
 _UNTRIED = {
     "faster": "how fast a node is lies in its code, which a trial cannot write",
     "model": "models are never called by a trial",
+    "uncached": "what a cache holds is not on trial",
+    "reliable": "failures cannot be wished away",
     "load": "executions are tried one by one",
     "route": "a way is decided by the graph's own code",
     "unknown": "no change was understood",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from inwit import CompiledGraph, RetryPolicy, Send, StateGraph
+from inwit import CachePolicy, CompiledGraph, InMemoryCache, RetryPolicy, Send, StateGraph
 from inwit.answers import Answer
 from inwit.runtime.context import Context
 from tests.introspection.planting import evidence_holds
@@ -328,3 +328,21 @@ def test_a_model_without_a_price_is_unknown(project: Path) -> None:
 
     assert answer.data["feasible"] is False and answer.data["predicted"] is None
     assert "mega-model-9" in answer.text and "unknown" in answer.text
+
+
+def test_a_cache_that_is_taken_away_costs_what_it_saved(project: Path) -> None:
+    async def load(state: Letter) -> dict[str, Any]:
+        await asyncio.sleep(0.03)
+        return {"web": state["text"]}
+
+    graph = StateGraph(Letter)
+    graph.add_node("load", load, cache_policy=CachePolicy())
+    graph.set_entry_point("load").set_finish_point("load")
+    app = graph.compile(name="kept", cache=InMemoryCache())
+    for index in range(8):
+        app.invoke({"text": "ab"[index % 2]})
+
+    answer = app.ask("What if the cache of load were removed?")
+
+    assert answer.data["hits"] == 6
+    assert answer.data["predicted"]["point"] > 29 > answer.data["baseline"]["point"]

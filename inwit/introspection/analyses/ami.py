@@ -43,7 +43,7 @@ EFFECT = 1.2
 LOOP_VISITS = 3
 LATELY_NS = 60 * 10**9
 """A stretch of time that ended longer ago is past: what is asked is how things are since."""
-_LOOP = r"loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
+_LOOP = r"twice|repeatedly|loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
 _SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
 _ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
 _COST = r"token|cost|(?<!error )budget|spend|money|expensive|bill"

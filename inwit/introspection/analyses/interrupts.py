@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,23 @@ from typing import Any
 from inwit.events import InterruptRaised, InterruptResumed, Status, StatusChanged, epoch_ns
 from inwit.introspection.analyses.why_visits import lead_words, none_now, nothing_recorded
 from inwit.introspection.app import label_of
-from inwit.introspection.claims import Draft, Ref, count, duration, listed, node_uri, short
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    graph_uri,
+    listed,
+    node_uri,
+    quoted,
+    short,
+    times,
+)
 from inwit.introspection.lineage import decisions, leads
 from inwit.introspection.quotes import being
-from inwit.introspection.scene import Scene
+from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import Choice, choose, names_one
+from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
@@ -181,6 +193,30 @@ def answered(scene: Scene) -> Draft:
         _say_answer(draft, one)
     if scene.says(r"who\b") and not any(_names_who(one) for one in asked):
         draft.admit("Who answered is on record only where the answer says it, under `by`.")
+    return draft
+
+
+def counted(scene: Scene) -> Draft | None:
+    """Count the answers that persons gave over the last executions; None where nobody was asked."""
+    page = scene.store.executions(graph=scene.scope, thread_id=thread_of(scene), limit=HISTORY)
+    asked = [one for each in page.items for one in questions(scene, each.execution_id)]
+    given = Counter(short(one.resumed.value, 60) for one in asked if one.resumed is not None)
+    if not asked:
+        return None
+    draft = Draft(data={"values": {"asked": len(asked), "answers": dict(given)}})
+    told = listed(f"{quoted(answer)} {times(number)}" for answer, number in given.most_common())
+    open_ = len(asked) - sum(given.values())
+    draft.say(
+        f"Of {count(len(asked), 'question')} to persons in the last {count(len(page.items), 'execution')}, "
+        f"{sum(given.values())} {'was' if sum(given.values()) == 1 else 'were'} answered"
+        f"{': ' + told if told else ''}; {open_} {'waits' if open_ == 1 else 'wait'}.",
+        *(
+            Ref(uri=one.resumed.uri, why="an answer")
+            for one in asked[:4]
+            if one.resumed is not None
+        ),
+        graph_uri(page.items[0].graph_name, "executions"),
+    )
     return draft
 
 

@@ -17,7 +17,7 @@ from inwit.runtime.views import Execution, Visit
 
 ASKED = (
     r"\bwhat (?:will|does|is|would) (?:it|that|the \w+|this) (?:do|run|be|going to (?:do|run)|execute)\b.*\bnext\b"
-    r"|\bwhat (?:comes|is|runs|happens) next\b|\bhow far\b|\b(?:what|how much) is (?:left|missing|still to do)"
+    r"|^\W*what (?:comes|is|runs|happens) next\b|\bhow far\b|\b(?:what|how much) is (?:left|missing|still to do)"
     r"|\bwhat has (?:it|happened|been done)\b.*\b(?:so far|already|yet)|\bprogress of\b"
 )
 

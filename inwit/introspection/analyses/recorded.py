@@ -14,6 +14,7 @@ from inwit.introspection.analyses import (
     cache_hits,
     children,
     comparing,
+    grouped,
     interrupts,
     model_calls,
     progress,
@@ -101,6 +102,11 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _ASKS, interrupts.question),
     ("state", _WAITED, interrupts.waited),
     ("state", _WAITS_FOR, interrupts.waiting),
+    (
+        "state",
+        r"\bhow many\b.*\b(?:approved|rejected|answered|denied|declined)\b",
+        interrupts.counted,
+    ),
     ("state", _ANSWERED, interrupts.answered),
     ("why", _WHY_WAITS, interrupts.why),
     ("state", _CACHED, cache_hits.answer),
@@ -140,6 +146,12 @@ def answer(scene: Scene) -> Draft | None:
         return None
     if scene.says(_COMPARED) and (compared := comparing.answer(scene)) is not None:
         return compared
+    if scene.query.intent in ("state", "when", "search") and not scene.nodes:
+        by = grouped.answer(scene)
+        if by is not None:
+            return by
+    if scene.query.intent == "when" and not scene.nodes and (tools := tool_calls.names(scene)):
+        return tool_calls.lasting(scene, tools)
     if (model := model_calls.named(scene)) is not None:
         return model_calls.of_model(scene, model)
     if scene.says(_CALLED) and (

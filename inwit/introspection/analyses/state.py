@@ -50,7 +50,7 @@ _RUNNING = (
 )
 _WAITING = r"waiting|pending|approval|approv|blocked|paused|needs? (?:a person|input)"
 _RATE = (
-    r"fail\w* more|success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail|(?:share|percentage|percent|proportion|part|how many) of (?:\w+ )*(?:executions|runs)"
+    r"how reliable|fail\w* more|success rate|error rate|fail(?:ure)? rate|success|errors?\b|failures?|failed|how many fail|(?:share|percentage|percent|proportion|part|how many) of (?:\w+ )*(?:executions|runs)"
     r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
@@ -119,7 +119,7 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     if scene.says(_LIST_FAILED):
         return _recent(scene, draft, "failed")
     if scene.says(_RATE):
-        is_node = scene.node is not None and scene.says(r"rate|fail|error")
+        is_node = scene.node is not None and scene.says(r"rate|fail|error|.*reliable")
         return figures.failure_rate(scene) if is_node else _rates(scene, draft)
     is_one = names_one(scene) or thread_of(scene) is not None
     lists = scene.says(r"(?:list|show|all|which|what)\b.*\b(?:executions|runs|invocations)\b")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import median
 from typing import Any
 
-from inwit.events import ToolCompleted, ToolFailed, ToolStarted
+from inwit.events import ToolCompleted, ToolFailed, ToolStarted, epoch_ns
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_visits import nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, listed, short, times
+from inwit.introspection.claims import Draft, Ref, count, duration, listed, short, times
 from inwit.introspection.quotes import failed_with, failure
 from inwit.introspection.scene import Scene
 from inwit.introspection.which import choose, names_one, thread_of
@@ -94,6 +95,51 @@ def names(scene: Scene) -> set[str]:
         if isinstance(event, ToolStarted)
     }
     return {tool for tool in called if tool in words or tool.lower() in words}
+
+
+def lasting(scene: Scene, tools: set[str]) -> Draft:
+    """Tell how long calls of a tool took, and how often it was called."""
+    draft = Draft(data={"times": [], "values": {}})
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    for tool in sorted(tools):
+        calls = [
+            (begun, end)
+            for one in page.items
+            if one.tool_calls
+            for begun, end in _paired(scene, one, tool)
+        ]
+        took = [ms for begun, end in calls if (ms := _took(begun, end)) is not None]
+        draft.data["values"][tool] = {
+            "calls": len(calls),
+            "median_ms": median(took) if took else None,
+        }
+        told = f" and took {duration(median(took))} at the median" if took else ""
+        draft.say(
+            f"{tool} was called {times(len(calls))} in the last {count(len(page.items), 'execution')}"
+            f"{told}.",
+            *(Ref(uri=end.uri, why="the end of a call") for _, end in calls[:3]),
+        )
+    return draft
+
+
+def _paired(
+    scene: Scene, one: Execution, tool: str
+) -> list[tuple[ToolStarted, ToolCompleted | ToolFailed]]:
+    """The calls of a tool with their ends: by their id, each start with the next end of that id."""
+    open_calls: dict[str, ToolStarted] = {}
+    found: list[tuple[ToolStarted, ToolCompleted | ToolFailed]] = []
+    for event in scene.store.events(one.execution_id, types=_TYPES):
+        if isinstance(event, ToolStarted) and event.tool == tool:
+            open_calls[event.call_id] = event
+        elif isinstance(event, ToolCompleted | ToolFailed) and event.call_id in open_calls:
+            found.append((open_calls.pop(event.call_id), event))
+    return found
+
+
+def _took(begun: ToolStarted, end: ToolCompleted | ToolFailed) -> float | None:
+    if end.duration_ms is not None:
+        return end.duration_ms
+    return max((epoch_ns(end.ts) - epoch_ns(begun.ts)) / 1e6, 0.0)
 
 
 def _failures(scene: Scene, one: Execution) -> list[ToolFailed]:

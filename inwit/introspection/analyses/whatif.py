@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from inwit.introspection import predict, schedule
-from inwit.introspection.analyses import whatif_load, whatif_model, whatif_tried
+from inwit.introspection.analyses import tool_calls, whatif_load, whatif_model, whatif_tried
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.changes import Change, parse
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
 from inwit.introspection.independence import observed_writes, why_not_removed
+from inwit.introspection.lineage import Place
 from inwit.introspection.predict import ENOUGH, Prediction, refused
-from inwit.introspection.scene import Scene
+from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.schedule import Schedule
 from inwit.introspection.stats import Estimate, holds_for_next
 from inwit.introspection.which import choose, names_one
@@ -35,6 +36,8 @@ def answer(scene: Scene) -> Draft:
         return draft
     if scene.query.level == "app" and change.kind in ("removed", "unknown"):
         return breaks(scene, scene.graph)
+    if change.kind == "reliable":
+        return _reliable(scene, scene.graph, change)
     if change.kind == "model":
         return whatif_model.answer(scene, scene.graph, change)
     schedules = _recorded(scene, scene.graph)
@@ -50,6 +53,27 @@ def answer(scene: Scene) -> Draft:
         scene, draft, graph, change, schedules=schedules,
         predict=lambda some: apply(scene, graph.manifest, some, change),
     )  # fmt: skip
+    return draft
+
+
+def _reliable(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
+    """Count the executions that a node's failures ended: they alone would have gone on."""
+    draft = Draft(data={"feasible": False, "baseline": None, "predicted": None, "n": 0})
+    draft.data["change"] = {"kind": change.kind, "nodes": list(change.nodes)}
+    over = [one for one in scene.store.newest(HISTORY, graph=graph.name)
+            if one.status in ("completed", "failed")]  # fmt: skip
+    bad = [one for one in over if one.status == "failed"
+           and (not change.nodes or one.error_node in change.nodes)]  # fmt: skip
+    failed = sum(one.status == "failed" for one in over)
+    draft.data |= {"n": len(over), "reason": "how it would have gone on is in no record"}
+    draft.data["share_changed"] = round(len(bad) / len(over), 4) if over else 0.0
+    draft.say(
+        f"If {change.words}, {len(bad)} of the last {len(over)} executions of {graph.name} would not have "
+        f"failed there; {failed} failed in all.",
+        graph_uri(graph.name, "executions"),
+        *(Ref(uri=one.uri, why="failed there") for one in bad[:3]),
+    )
+    draft.admit("How they would have gone on, and how long that would take, is in no record.")
     return draft
 
 
@@ -88,6 +112,10 @@ def apply(
                 change,
                 scene.inputs_of,
             )
+        case "uncached":
+            return predict.uncached(
+                schedules[:CACHE_LOOKS_AT], change, lambda name: _hits(scene, name)
+            )
         case "parallel":
             return predict.parallel(manifest, schedules, change)
         case "removed":
@@ -104,6 +132,12 @@ def apply(
             return whatif_load.concurrency(scene, schedules, change)
         case _:
             return refused(_NOT_TOLD[change.kind])
+
+
+def _hits(scene: Scene, execution_id: str) -> set[Place]:
+    """The visits of an execution that came from a cache."""
+    found = scene.store.events(execution_id, types=("cache_hit",))
+    return {(str(event.node), event.visit or 0) for event in found}
 
 
 def _attempts(manifest: GraphManifest, change: Change) -> dict[str, int]:
@@ -125,6 +159,9 @@ def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
     unknown = [name for name in scene.named("node") if name not in change.nodes]
     if unknown and not change.nodes:
         return f"{graph.name} has no node {unknown[0]!r}"
+    tools = scene.named("tool") if change.nodes else tool_calls.names(scene)
+    if tools and not change.nodes:
+        return f"{', '.join(sorted(tools))} is a tool; what is changed here are nodes, and one of them calls it"
     if change.kind == "parallel" and len(change.nodes) < 2:
         return "two nodes of the graph must be named to run beside each other"
     if change.kind not in ("retries", "concurrency") and not change.nodes:

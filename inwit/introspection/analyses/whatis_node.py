@@ -50,7 +50,9 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
     if scene.says(_BESIDE):
         _say_beside(draft, graph, name)
         return draft
-    if scene.says(r"(?:which|what) (?:nodes?|steps?|else)\b.*\b(?:depend|rel(?:y|ies)|build)"):
+    if scene.says(
+        r"(?:which|what)\b(?: nodes?| steps?| else)?.*\b(?:depends?|rel(?:y|ies)|builds?) (?:up)?on\b|(?:which|what) (?:nodes?|steps?|else)\b.*\b(?:depend|rel(?:y|ies)|build)"
+    ):
         return _dependents(draft, graph, name)
     policy = node_facts.of_node(scene, graph, app.node_facts(graph.manifest, name))
     if policy is not None:
@@ -270,14 +272,16 @@ def of_several(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft | No
 def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     """Say whether the edges lead from one node to another, and by which way."""
     first, last = scene.nodes[0], scene.nodes[:2][-1]
+    seen = _seen_ways(scene, graph)
     ways: dict[str, list[str]] = {}
     waiting = [[first]]
     while waiting:
         way = waiting.pop(0)
-        for edge in graph.manifest.edges:
-            if edge.source == way[-1] and edge.target not in ways:
-                ways[edge.target] = [*way, edge.target]
-                waiting.append(ways[edge.target])
+        edges = [edge.target for edge in graph.manifest.edges if edge.source == way[-1]]
+        for target in seen.get(way[-1], edges):
+            if target not in ways:
+                ways[target] = [*way, target]
+                waiting.append(ways[target])
     path = ways.get(last, [])
     draft.data |= {"from": first, "to": last, "reached": bool(path), "path": path}
     others = listed(label_of(name) for name in ways) or "nothing"
@@ -287,14 +291,31 @@ def _reaching(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
         else f"No: from {first} the edges lead to {others} alone."
     )
     draft.say(text, graph_uri(graph.name, "edges"))
+    hidden = list(dict.fromkeys(name for name in (first, *ways) if name in seen))
+    if hidden:
+        draft.admit(f"Where {listed(hidden)} may command to go is declared nowhere; what was taken "
+                    "on record counts here.")  # fmt: skip
     return draft
+
+
+def _seen_ways(scene: Scene, graph: RegisteredGraph) -> dict[str, list[str]]:
+    """Where the nodes led on record whose commands are declared nowhere."""
+    found: dict[str, list[str]] = {}
+    for facts in graph.manifest.nodes:
+        if not facts.ways_known:
+            visits = scene.store.recent_visits(graph.name, node=facts.name, executions=HISTORY)
+            went = dict.fromkeys(target for visit in visits for target in _went(visit))
+            if went:
+                found[facts.name] = list(went)
+    return found
 
 
 def _ordering(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     """Say whether one node can run before, or after, another, by what the edges lead to."""
     asked, other = scene.nodes[:2]
     first, last = (asked, other) if scene.says(r".*\bbefore\b") else (other, asked)
-    leads, returns = _leads(graph, first, last), _leads(graph, last, first)
+    seen = _seen_ways(scene, graph)
+    leads, returns = _leads(graph, seen, first, last), _leads(graph, seen, last, first)
     draft.data |= {"first": first, "last": last, "possible": leads or not returns}
     uri = graph_uri(graph.name, "edges")
     if leads:
@@ -309,14 +330,15 @@ def _ordering(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _leads(graph: RegisteredGraph, first: str, last: str) -> bool:
+def _leads(graph: RegisteredGraph, ways: dict[str, list[str]], first: str, last: str) -> bool:
     seen, waiting = set[str](), [first]
     while waiting:
         at = waiting.pop()
-        for edge in graph.manifest.edges:
-            if edge.source == at and edge.target not in seen:
-                seen.add(edge.target)
-                waiting.append(edge.target)
+        edges = [edge.target for edge in graph.manifest.edges if edge.source == at]
+        for target in ways.get(at, edges):
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
     return last in seen
 
 

@@ -300,6 +300,10 @@ def _often(scene: Scene, draft: Draft) -> Draft:
     for ran in page.items:
         _time(draft, "started", ran.started_at, ran.uri, ran.duration_ms)
     about = scene.scope or "The project's graphs"
+    if not scene.says(
+        r".*\b(?:run|runs|ran|execut\w*|invok\w*|call\w*|us(?:e|ed)|start\w*|ask\w*|fail\w*|it)\b"
+    ):
+        draft.admit("What is asked names no node of the graph; this is about whole executions.")
     draft.say(
         f"{about} ran {count(page.total_count, 'time')}{_span(scene)}, last at "
         f"{page.items[0].started_at}.",

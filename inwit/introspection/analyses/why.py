@@ -47,6 +47,8 @@ _SLOW = (
 def answer(scene: Scene) -> Draft:
     """Say why: why it failed, ran so often, took that branch, was slow, cost so much."""
     if scene.query.level == "app":
+        if scene.nodes and scene.says(_SKIP):
+            return why_branch.explain(scene, skipped=True)
         if scene.nodes and scene.graph is not None and not scene.says(_COMPILES):
             draft = Draft(data={"causes": []})
             several = whatis_node.of_several if len(scene.nodes) > 1 else None
@@ -96,9 +98,8 @@ def _open(scene: Scene) -> Draft:
     if scene.nodes:
         return _visits(scene)
     choice = choose(scene)
-    if choice is not None and choice.execution.status == "failed":
-        return why_failed.explain(scene)
-    draft = why_slow.explain(scene)
+    has_failed = choice is not None and choice.execution.status == "failed"
+    draft = why_failed.explain(scene) if has_failed else why_slow.explain(scene)
     if any(word not in COMMON for word in re.findall(r"[a-z]{3,}", scene.plain_words)):
         draft.claims.insert(
             0,

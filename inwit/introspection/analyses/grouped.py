@@ -1,0 +1,114 @@
+"""Executions by what they were called with: which tenant is slowest, the cost per city."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from inwit.introspection.attributes import Known
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, told_value
+from inwit.introspection.scene import HISTORY, Scene
+from inwit.runtime.views import Execution
+
+TOLD = 8
+_BY = re.compile(r"\b(?:per|by|for each|for every|of each|of every)\s+(\w+)")
+_WHICH = re.compile(r"\b(?:which|what)\s+(\w+)")
+_RANKED = (
+    r".*\b(?:slow\w*|fast\w*|long\w*|fail\w*|error\w*|cost\w*|expensive|cheap\w*|tokens?|most|least|often"
+    r"|reliable|crash\w*|runs?|asked|used|executions?)\b"
+)
+_NO_ATTRIBUTE = frozenset(
+    ["node", "nodes", "step", "steps", "version", "execution", "executions", "run", "runs", "graph",
+     "graphs", "tool", "tools", "model", "models", "thread", "threads", "branch", "key", "minute",
+     "hour", "day", "error", "errors"]
+)  # fmt: skip
+Figure = tuple[str, Callable[[Sequence[Execution]], float | None], Callable[[float], str]]
+
+
+def answer(scene: Scene) -> Draft | None:
+    """Rank the values of an attribute; None where the question names none that executions have."""
+    attribute = _attribute(scene)
+    if attribute is None:
+        return None
+    known = Known(scene.store)
+    found = scene.store.executions(graph=scene.scope, limit=HISTORY).items
+    groups: dict[str, list[Execution]] = defaultdict(list)
+    for one in found:
+        value = known.of(one).attributes.get(attribute)
+        if value is not None:
+            groups[str(value)].append(one)
+    title, figure, words = _figure(scene)
+    ranked = [(value, number, mine) for value, mine in groups.items()
+              if (number := figure(mine)) is not None]  # fmt: skip
+    least = scene.says(r".*\b(?:fast\w*|cheap\w*|least|fewest|most reliable)\b")
+    ranked.sort(key=lambda row: (row[1] if least else -row[1], row[0]))
+    draft = Draft(data={"attribute": attribute, "values": {}, "times": []})
+    draft.data["values"] = {value: number for value, number, _ in ranked}
+    if not ranked:
+        draft.say(f"{title[:1].upper()}{title[1:]} by {attribute} is not on record.",
+                  graph_uri(found[0].graph_name, "executions"))  # fmt: skip
+        return draft
+    draft.say(
+        f"By {attribute}, {title}, over the last {count(len(found), 'execution')}:",
+        graph_uri(found[0].graph_name, "executions"),
+    )
+    for value, number, mine in ranked[:TOLD]:
+        draft.say(
+            f"{told_value(value, 60)}: {words(number)}, {count(len(mine), 'execution')}.",
+            *(Ref(uri=one.uri, why=f"{attribute} = {value}"[:80]) for one in mine[:2]),
+        )
+    return draft
+
+
+def _attribute(scene: Scene) -> str | None:
+    """The attribute whose name the question has: ``tenant`` for metadata.tenant or input.tenant."""
+    said = [*_BY.findall(scene.words)]
+    if scene.says(_RANKED):
+        said += _WHICH.findall(scene.words)
+    words = {
+        form for one in said for form in (one, one.removesuffix("s"), re.sub(r"ies$", "y", one))
+    }
+    words -= _NO_ATTRIBUTE
+    if not words:
+        return None
+    known = Known(scene.store)
+    page = scene.store.executions(graph=scene.scope, limit=HISTORY)
+    names = dict.fromkeys(name for one in page.items for name in known.of(one).attributes)
+    return next(
+        (one for one in names if "." in one and one.rpartition(".")[2].lower() in words), None
+    )
+
+
+def _figure(scene: Scene) -> Figure:
+    if scene.says(r".*\b(?:fail\w*|error\w*|crash\w*|reliable)\b"):
+        return "the share that failed", _failed, lambda share: f"{share:.0%} failed"
+    if scene.says(r".*\b(?:cost\w*|expensive|cheap\w*|money|spen\w+)\b"):
+        return "the median cost", _cost, lambda usd: f"${usd:.6f}"
+    if scene.says(r".*\btokens?\b"):
+        return "the median tokens", _tokens, lambda number: f"{number:,.0f} tokens"
+    if scene.says(r".*\b(?:slow\w*|fast\w*|long\w*|latenc\w*|durations?|takes?)\b"):
+        return "the median duration", _took, duration
+    return "how many", lambda mine: float(len(mine)), lambda number: f"{number:.0f}"
+
+
+def _failed(mine: Sequence[Execution]) -> float | None:
+    return sum(one.status == "failed" for one in mine) / len(mine)
+
+
+def _took(mine: Sequence[Execution]) -> float | None:
+    took = [
+        one.duration_ms for one in mine if one.duration_ms is not None and one.status == "completed"
+    ]
+    return median(took) if took else None
+
+
+def _cost(mine: Sequence[Execution]) -> float | None:
+    costs = [one.cost_usd for one in mine if one.cost_usd is not None and not one.unpriced_calls]
+    return median(costs) if costs else None
+
+
+def _tokens(mine: Sequence[Execution]) -> float | None:
+    used = [float(one.input_tokens + one.output_tokens) for one in mine if one.llm_calls]
+    return median(used) if used else None
