@@ -8,7 +8,8 @@ import pytest
 
 from inwit.registry.package import KINDS
 from tests.cli.conftest import Inwit
-from tests.registry.test_installing import git, make, settings
+from tests.registry.test_git_sources import git, settings
+from tests.registry.test_installing import make
 
 
 @pytest.mark.parametrize("kind", KINDS)
