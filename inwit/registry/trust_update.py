@@ -59,6 +59,7 @@ class Updates:
     def __init__(self, metadata_url: str, targets_url: str, folder: Path, fetcher: Fetcher) -> None:
         self._metadata_url = metadata_url.rstrip("/")
         self._targets_url = targets_url.rstrip("/")
+        self._name = self._metadata_url.removesuffix("/api/v1/tuf/metadata")
         self._folder = folder
         self._fetcher = fetcher
         self._held: Updater | None = None
@@ -81,7 +82,7 @@ class Updates:
             held = Metadata[Root].from_bytes(root)
             held.verify_delegate("root", held)
         except (RepositoryError, ValueError, TypeError) as exc:
-            raise MetadataError(self._metadata_url, f"its root does not hold ({exc})") from exc
+            raise MetadataError(self._name, f"its root does not hold ({exc})") from exc
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("timestamp.json", "snapshot.json", "targets.json"):
             (self._folder / name).unlink(missing_ok=True)
@@ -109,10 +110,10 @@ class Updates:
         if fingerprint is None:
             logger.warning(
                 "inwit: note: %s is trusted from now on, as it showed itself: fingerprint %s",
-                self._metadata_url, found,
+                self._name, found,
             )  # fmt: skip
         elif found != fingerprint:
-            raise WrongRootError(self._metadata_url, found, fingerprint)
+            raise WrongRootError(self._name, found, fingerprint)
         self.initialise(root)
         kept.write_text(found)
         return found
@@ -198,15 +199,15 @@ class Updates:
         except InwitError:
             raise
         except exceptions.DownloadLengthMismatchError as exc:
-            raise MetadataError(self._metadata_url, f"more came than may come ({exc})") from exc
+            raise MetadataError(self._name, f"more came than may come ({exc})") from exc
         except exceptions.DownloadError as exc:
             if isinstance(exc.__cause__, PrivateAddressError | FetchUrlError):
                 raise exc.__cause__ from exc
-            raise RegistryUnreachableError(self._metadata_url, str(exc)) from exc
+            raise RegistryUnreachableError(self._name, str(exc)) from exc
         except (exceptions.RepositoryError, ValueError) as exc:
-            raise MetadataError(self._metadata_url, str(exc)) from exc
+            raise MetadataError(self._name, str(exc)) from exc
         except OSError as exc:
-            raise MetadataError(self._metadata_url, f"{self._folder}: {exc}") from exc
+            raise MetadataError(self._name, f"{self._folder}: {exc}") from exc
 
 
 def _config() -> UpdaterConfig:
