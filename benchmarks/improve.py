@@ -134,7 +134,11 @@ def main() -> None:
     """Measure, print, and where asked write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="an eighth of the cases")
-    parser.add_argument("--only", default="", help="families that begin so; `plans` for those")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="families that begin so; `plans` for those; `visits` for none of them",
+    )
     parser.add_argument("--seed", type=int, default=0, help="where the seeds begin")
     parser.add_argument("--wrong", action="store_true", help="show what was missed or said wrongly")
     parser.add_argument("--visits", type=int, default=0, help="also look at so many visits at once")
@@ -150,15 +154,21 @@ def main() -> None:
     outcomes, stories = campaign(options.only, options.seed, QUICK if options.quick else 1)
     if options.wrong:
         show_wrong(outcomes, stories)
-    text = report.page(outcomes, stories, scale, time.perf_counter() - begun)
-    if options.markdown:
-        write_between(options.markdown, "improve", text)
+    parts = {
+        "improve": report.page(outcomes) if outcomes else "",
+        "improve-plans": report.plans_page(stories) if stories else "",
+        "improve-visits": "" if scale is None else report.scale_line(scale),
+    }
+    for name, text in parts.items():
+        if options.markdown and text:
+            write_between(options.markdown, name, text)
+    took = f"{time.perf_counter() - begun:.0f} s in all."
     if options.json:
         shown = [dataclasses.asdict(one) for one in outcomes]
         found = report.figures(outcomes, stories)
         print(json.dumps({"figures": found, "outcomes": shown, "plans": stories, "scale": scale}))
     else:
-        print(text)
+        print("\n\n".join([*filter(None, parts.values()), took]))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Plan:
     contending: tuple[str, ...] = ()
     """Nodes that wait for one thing, so that two at a time take six times as long."""
     running: int = 0
+    """How many of them run now."""
     ask: dict[str, Any] = field(default_factory=dict)
     """By node, what it has a model do."""
 
@@ -77,10 +78,9 @@ async def act(node: str) -> None:
     """Take the planned time, and fail where that is planned."""
     next(acted)
     now = plan.get()
+    now.running += node in now.contending
     await asyncio.sleep(now.lasts(node) / 1e3)
     if node in now.contending:
-        now.running += 1
-        await asyncio.sleep(0)
         await asyncio.sleep(now.lasts(node) / 1e3 * 5 * (now.running > 1))
         now.running -= 1
     now.fail(node)

@@ -73,21 +73,17 @@ def figures(
     }
 
 
-def page(
-    outcomes: Sequence[Outcome], stories: Sequence[dict[str, Any]], scale: dict[str, Any] | None,
-    took_s: float,
-) -> str:  # fmt: skip
-    """All of it."""
-    parts = [_goals(figures(outcomes, stories)), _families(outcomes)]
-    if stories:
-        parts.append(_stories(stories))
-    if scale is not None:
-        parts.append(_scale(scale))
-    parts.append(
-        f"{len(outcomes)} windows of graphs that really ran, {len(stories)} plans that were really "
-        f"applied, in {took_s:.0f} s."
-    )
-    return "\n\n".join(parts)
+def page(outcomes: Sequence[Outcome]) -> str:
+    """What the detectors found."""
+    found = figures(outcomes, ())
+    words = f"{len(outcomes)} windows of graphs that really ran."
+    return "\n\n".join((_goals(found), _families(outcomes), words))
+
+
+def plans_page(stories: Sequence[dict[str, Any]]) -> str:
+    """What became of plans."""
+    words = f"{len(stories)} plans that were really applied."
+    return "\n\n".join((_goals(figures((), stories)), _stories(stories), words))
 
 
 def _goals(found: dict[str, float | None]) -> str:
@@ -145,7 +141,8 @@ def _stories(stories: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _scale(scale: dict[str, Any]) -> str:
+def scale_line(scale: dict[str, Any]) -> str:
+    """The figures of the look at many visits."""
     return (
         f"{scale['visits']:,} visits of nodes, looked at by all detectors ({scale['tests']} tests): "
         f"{scale['seconds']:.0f} s, {scale['processor_s']:.0f} s of the processor (goal 60), "
