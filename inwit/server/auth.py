@@ -86,6 +86,8 @@ ANONYMOUS: Final = Caller(id="anonymous", scopes=frozenset({READ}), is_known=Fal
 """Who asks a host of this machine without a token."""
 NOBODY: Final = Caller(id="nobody", is_tenant=True, is_known=False)
 """Who is meant where a caller should be known and is not: it sees nothing."""
+OPEN: Final = Caller(id="open", is_known=False)
+"""Who asks what is open to everyone: a route that reads nothing of the record."""
 HOLDER: Final = Caller(id="host-token", scopes=frozenset(SCOPES))
 """Who holds the token of `host.json`."""
 

@@ -33,7 +33,15 @@ from inwit.errors import (
     UnauthorizedError,
     shorten,
 )
-from inwit.server.auth import ANONYMOUS, Authenticator, Caller, acting, challenge, scope_needed
+from inwit.server.auth import (
+    ANONYMOUS,
+    OPEN,
+    Authenticator,
+    Caller,
+    acting,
+    challenge,
+    scope_needed,
+)
 from inwit.server.limits import Meter
 from inwit.server.problems import problem
 
@@ -172,7 +180,7 @@ class Guard:
         find = self._authenticator.caller
         try:
             if _is_open(scope) and given is None:
-                return ANONYMOUS
+                return OPEN
             if self._authenticator.is_cheap(given):
                 return find(given)
             return await anyio.to_thread.run_sync(find, given)
@@ -242,7 +250,7 @@ async def _until_expiry(
 
 
 def _is_open(scope: Scope) -> bool:
-    is_open = scope["path"].startswith(METADATA) or scope["path"] == CARD
+    is_open = scope["path"] in (METADATA, f"{METADATA}/mcp", CARD)
     return is_open and scope["method"] in ("GET", "HEAD")
 
 

@@ -40,11 +40,14 @@ class Host:
         self.default_graph = self.offers.graph
         """The graph that is meant where a request names none; None: the last compiled."""
         self._whole = View(project, Store.of(project), self.default_graph)
-        self._tenants = Tenants(self._whole.store, self.default_graph)
         self._has_tenants = has_tenants
         self.hub = Hub(self._whole.store)
         self.known_facts: set[str] = set()
         """The routes of facts that have answered once, so that these are in memory."""
+
+    @cached_property
+    def _tenants(self) -> Tenants:
+        return Tenants(self._whole.store, self.default_graph)
 
     @property
     def caller(self) -> Caller:
@@ -98,7 +101,11 @@ class Host:
         Raises:
             UnauthorizedError, ScopeError, UnknownGraphError, ForbiddenError: It may not.
         """
-        self._tenants.require(self.caller, action, graph)
+        caller = self.caller
+        if caller.is_tenant:
+            self._tenants.require(caller, action, graph)
+        else:
+            caller.require(action)
 
     def may(self, action: str, graph: str) -> bool:
         """Whether the caller may do something to a graph."""
@@ -126,7 +133,9 @@ class Host:
 
     def claim(self, execution_id: str) -> None:
         """Say that an execution was begun for the caller: others' tenants do not see it."""
-        self._tenants.claim(execution_id, self.caller)
+        caller = self.caller
+        if caller.is_tenant:
+            self._tenants.claim(execution_id, caller)
 
     def seeing(self, wants: Callable[[Event], bool]) -> Callable[[Event], bool]:
         """The same wish, of what the caller sees alone."""
