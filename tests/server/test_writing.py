@@ -52,12 +52,12 @@ def letters(**options: Any) -> CompiledGraph[Any]:
     return graph.compile(name="letters", **options)
 
 
-def plain() -> CompiledGraph[Any]:
+def plain(name: str = "plain") -> CompiledGraph[Any]:
     graph = StateGraph(State)
     graph.add_node("write", write)
     graph.add_edge(START, "write")
     graph.add_edge("write", END)
-    return graph.compile(name="plain")
+    return graph.compile(name=name)
 
 
 def endless() -> CompiledGraph[Any]:
@@ -181,6 +181,18 @@ async def test_an_exposed_graph_is_a_tool_with_its_inputs_schema(serve: Any, era
     assert said(result)["output"]["draft"] == "about tea"
     assert told == [(1, "write has ended")]
     assert {exposed.name, app.name} == {"letters", "plain"}
+
+
+async def test_many_tools_come_in_pages_and_each_has_a_name_of_its_own(serve: Any) -> None:
+    graphs = [plain(f"letter:{number}") for number in range(94)] + [plain("a.b"), plain("a_b")]
+    async with connected(serve(graph_tools=True), "2026") as client:
+        first = await client.list_tools()
+        second = await client.list_tools(cursor=first.next_cursor)
+
+    names = [tool.name for tool in (*first.tools, *second.tools)]
+    assert len(first.tools) == 100
+    assert second.next_cursor is None
+    assert len(set(names)) == len(names) == 10 + len(graphs)
 
 
 async def until_one_is(status: str) -> None:
