@@ -361,11 +361,18 @@ def generate_tests(
 
 
 def _variable(app: Any) -> str:
-    """The name under which a file has a graph."""
+    """The name under which a file has a graph, or what makes it."""
     import sys
+
+    from inwit.cli.load import FACTORIES
 
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is app and not name.startswith("_"):
                 return str(name)
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == app.options.source.file:
+            found = next((name for name in FACTORIES if hasattr(module, name)), None)
+            if found is not None:
+                return found
     raise click.UsageError("Say which graph of the file: FILE:GRAPH.")

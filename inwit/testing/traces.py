@@ -8,6 +8,7 @@ gave. Nothing is recorded, saved, retried or asked of the world outside.
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ import zstandard
 from inwit.errors import MalformedInputError, UnknownGraphError, shorten
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.graph import StateGraph
-from inwit.runtime.loading import run_file
+from inwit.runtime.loading import look_in, run_file
 from inwit.runtime.replay import Divergence, Replay, play_past
 from inwit.runtime.replay_record import Past, past_of
 from inwit.runtime.replay_tape import shown
@@ -218,12 +219,21 @@ def _frozen(value: Any) -> Any:
 
 
 def _module(path: Path) -> Any:
-    """Import a file under its own name, once."""
-    known = sys.modules.get(path.stem)
+    """Import a file once: a package's by its dotted name, any other under its own."""
+    if path.is_dir():
+        path = path / "app.py" if (path / "app.py").exists() else path / "__init__.py"
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    known = sys.modules.get(".".join(parts))
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
     try:
-        return run_file(path)
+        if len(parts) == 1:
+            return run_file(path)
+        look_in(folder)
+        return importlib.import_module(".".join(parts).removesuffix(".__init__"))
     except ImportError as exc:
         raise MalformedInputError(f"{shorten(str(path))} cannot be imported: {exc}.") from exc
 
