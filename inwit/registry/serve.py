@@ -7,7 +7,7 @@ the signed metadata is written within it, its timestamp last.
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import audit
 
 REASON_LIMIT = 300
+LONGEST_KEY = timedelta(days=2 * 365)
 RESERVED = frozenset({"inwit"})
 """Namespaces that are never claimed by publishing: that of what is shipped."""
 
@@ -293,13 +294,15 @@ class Registry:
             )
         self._check_claim(namespace, key, ring)
         claimed = Namespace(level="community", keys=(key.id,))
-        ring = ring.with_key(ring.keys.get(key.id, key)).with_namespace(namespace, claimed)
+        known = ring.keys.get(key.id) or _dated(key)
+        ring = ring.with_key(known).with_namespace(namespace, claimed)
         self.trust.set_ring(ring)
         return ring
 
     def _check_claim(self, namespace: str, key: PublicKey, ring: KeyRing) -> None:
         key.load()
-        if key.revoked_at is not None or key.fault(datetime.now(UTC)):
+        known = ring.keys.get(key.id) or _dated(key)
+        if known.fault(datetime.now(UTC)):
             raise ForbiddenError(f"The key {key.id[:12]} is not valid now.", hint="Make another.")
         near = lookalike(f"{namespace}/x", [f"{name}/x" for name in ring.namespaces])
         if near is not None and near.why == "letters that look alike":
@@ -339,6 +342,13 @@ class Registry:
             self.project, actor=caller.name or "nobody", action=action, target=target,
             outcome="done", details=details,
         )  # fmt: skip
+
+
+def _dated(key: PublicKey) -> PublicKey:
+    """A key that is new here: valid from now on by this clock, and not for longer than any."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    expires = min(key.expires, now + LONGEST_KEY)
+    return msgspec.structs.replace(key, valid_from=now, expires=expires)
 
 
 def _release(

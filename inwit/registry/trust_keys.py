@@ -23,6 +23,7 @@ RING_PATH = "trust/keys.json"
 """The target of The Update Framework that holds the ring, signed by the top-level targets role."""
 OFFICIAL_THRESHOLD = 2
 
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -32,9 +33,9 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
     id: _Hex
     public: _Hex
     owner: str
-    valid_from: datetime
-    expires: datetime
-    revoked_at: datetime | None = None
+    valid_from: _Moment
+    expires: _Moment
+    revoked_at: _Moment | None = None
     revoked_why: str = ""
 
     def fault(self, at: datetime) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import pytest
 from securesystemslib.signer import CryptoSigner
 
@@ -124,6 +125,28 @@ def test_a_namespace_belongs_to_who_claimed_it(registry: Registry, tmp_path: Pat
 
     with pytest.raises(TooFewSignaturesError, match="not one of the namespace's"):
         publish(registry, package(tmp_path, version="2.0.0"), [stranger])
+
+
+def test_a_key_is_valid_by_the_registrys_clock_and_not_for_ever(
+    registry: Registry, tmp_path: Path
+) -> None:
+    archive, signer = package(tmp_path), own_key()
+    now = datetime.now(UTC)
+    ahead = msgspec.structs.replace(
+        entry(signer, "ada"),
+        valid_from=now + timedelta(minutes=5),
+        expires=now + timedelta(days=9999),
+    )
+    over = msgspec.structs.replace(ahead, expires=now - timedelta(days=1))
+    signed = envelope(archive, [signer])
+
+    with pytest.raises(ForbiddenError, match="not valid now"):
+        registry.publish(archive.content, signed, ANYONE, key=over)
+    assert registry.publish(archive.content, signed, ANYONE, key=ahead).is_new
+
+    (kept,) = registry.ring().keys.values()
+    assert kept.valid_from <= datetime.now(UTC)
+    assert kept.expires < now + timedelta(days=731)
 
 
 def test_a_namespace_that_looks_like_another_cannot_be_claimed(

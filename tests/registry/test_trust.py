@@ -193,6 +193,13 @@ def test_what_is_no_key_is_refused(public: str) -> None:
         ).load()
 
 
+def test_a_keys_times_have_a_zone() -> None:
+    said = {**msgspec.to_builtins(entry(key(), "x")), "expires": "2030-01-01T00:00:00"}
+
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(said, PublicKey)
+
+
 # The policy
 
 
