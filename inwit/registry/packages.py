@@ -236,9 +236,10 @@ def _package(folder: Path, origin: Origin, locked: Locked | None) -> Package:
     package = read_package(folder, origin, in_place=locked is None)
     if locked is None:
         return package
-    return msgspec.structs.replace(
-        package, level=locked.level, allow_unsandboxed=locked.allow_unsandboxed
-    )
+    # What was copied from the user's own folder is the user's own.
+    is_own = locked.origin == "local" and Path(locked.source) == user_folder() / "packages"
+    level = "" if is_own else locked.level
+    return msgspec.structs.replace(package, level=level, allow_unsandboxed=locked.allow_unsandboxed)
 
 
 _indexes: dict[tuple[Path, Path], PackageIndex] = {}

@@ -322,6 +322,31 @@ def test_other_bytes_under_a_locked_version_are_refused(
         installer(shelf).restore()
 
 
+def test_a_lock_cannot_make_a_package_more_trusted_than_its_source_does(
+    project: Path, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make(tmp_path / "made", "odd/one")
+    installer(named=(PathSource(place),)).install({"odd/one": Wanted()})
+    told = (project / "inwit.lock").read_text()
+    (tmp_path / "other/.inwit").mkdir(parents=True)
+    (tmp_path / "other/inwit.lock").write_text(told.replace("unverified", "official"))
+    monkeypatch.chdir(tmp_path / "other")
+
+    with pytest.raises(LockError, match="is unverified, and not official"):
+        installer(shelf).restore()
+
+
+def test_what_lies_in_the_user_s_own_folder_stays_the_user_s_own(project: Path) -> None:
+    make(Path.home() / ".inwit/packages", "mine/one")
+    here = Project.find()
+    real = Installer(here, Sources.of(here), inwit_version=inwit.__version__)
+
+    real.install({"mine/one": Wanted()})
+
+    assert PackageIndex.of(here).get("mine/one").level == ""
+    assert load("mine/one")("Ada") == "1.0.0 greets Ada"
+
+
 @pytest.mark.parametrize(
     "content",
     [

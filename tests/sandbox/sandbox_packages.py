@@ -358,7 +358,7 @@ def test_a_worker_that_is_taken_over_can_only_be_ended(install: Install, junk: b
         greet(junk)
 
 
-@pytest.mark.parametrize("wide", ["/", "~", ".", "/work/../", ".inwit/inwit.db"])
+@pytest.mark.parametrize("wide", ["/", "~", ".", "/usr/../", ".inwit/inwit.db"])
 def test_a_permission_for_everything_is_refused(project: Path, tmp_path: Path, wide: str) -> None:
     place = make(tmp_path / "made", "acme/odd")
     worker = Worker("acme/odd", place, Permissions(write=(wide,)), project)

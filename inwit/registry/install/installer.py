@@ -45,7 +45,7 @@ from inwit.registry.install.lock import (
 from inwit.registry.install.resolving import Resolved, resolve
 from inwit.registry.sources.base import Release
 from inwit.registry.sources.configured import Sources
-from inwit.registry.trust import policy_of
+from inwit.registry.trust import policy_of, rank
 from inwit.registry.trust_names import Lookalike, lookalike
 from inwit.runtime.project import Project
 from inwit.runtime.store import audit
@@ -153,7 +153,9 @@ class Installer:
             missing = [one for one in lock.packages if not self._is_whole(one)]
             if not dry_run:
                 for one in missing:
-                    self._place(self._release_of(one), one.sha256)
+                    release = self._release_of(one)
+                    _check_claims(one, release)
+                    self._place(release, one.sha256)
                 self._clean(lock)
                 self._audit("pkg.restore", [], missing)
             return Outcome(added=tuple(missing), is_dry=dry_run)
@@ -510,6 +512,18 @@ def missing_python(releases: Iterable[Release]) -> tuple[str, ...]:
             if not wanted.specifier.contains(here, prereleases=True):
                 found[text] = None
     return tuple(found)
+
+
+def _check_claims(one: Locked, release: Release) -> None:
+    """A lock file comes from anywhere: it may not call a package more trusted than its source does.
+
+    Nor may it hide what the package reaches.
+    """
+    hint = "The lock file was changed; install the package anew."
+    if rank(one.level) > rank(release.level):
+        raise LockError(f"{one.id} is {release.level}, and not {one.level}.", hint=hint)
+    if one.permissions != release.manifest.permissions:
+        raise LockError(f"{one.id} asks for other permissions than its lock says.", hint=hint)
 
 
 def _moved(old: Locked, new: Locked) -> bool:

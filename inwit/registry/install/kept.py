@@ -43,7 +43,7 @@ class KeptSource:
         return (
             Release(
                 manifest=manifest, source=self.name, origin="local", sha256=self._locked.sha256,
-                level=self._locked.level, proof=self._locked.proof,
+                proof=self._locked.proof,
             ),
         )  # fmt: skip
 
