@@ -93,6 +93,7 @@ HOLDER: Final = Caller(id="host-token", scopes=frozenset(SCOPES))
 
 _current: ContextVar[Caller | None] = ContextVar("inwit_caller", default=None)
 _cursor_key: ContextVar[bytes] = ContextVar("inwit_cursor_key")
+_permitted: ContextVar[bool] = ContextVar("inwit_permitted", default=False)
 _PROCESS_KEY: Final = secrets.token_bytes(32)
 
 
@@ -106,15 +107,27 @@ def cursor_key() -> bytes:
     return _cursor_key.get(_PROCESS_KEY)
 
 
+def permit() -> None:
+    """Let the current caller write, until its request ends: what it may was looked at."""
+    _permitted.set(True)
+
+
+def is_permitted() -> bool:
+    """Whether the current caller may write."""
+    return _permitted.get()
+
+
 @contextmanager
 def acting(caller: Caller, key: bytes = b"") -> Iterator[None]:
     """Let a caller be the current one; `key` binds the handles that it is given."""
     before = _current.set(caller)
     key_before = _cursor_key.set(key or cursor_key())
+    permitted_before = _permitted.set(False)
     try:
         yield
     finally:
         _current.reset(before)
+        _permitted.reset(permitted_before)
         _cursor_key.reset(key_before)
 
 

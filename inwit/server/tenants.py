@@ -12,7 +12,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -82,8 +81,6 @@ _TOUCHES: Final = (
     apsw.SQLITE_READ, apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE,
 )  # fmt: skip
 
-_permitted: ContextVar[bool] = ContextVar("inwit_permitted", default=False)
-
 
 class SeenDatabase(Database):
     """A project's file as a tenant sees it."""
@@ -99,7 +96,7 @@ class SeenDatabase(Database):
         """Write, where that was allowed in this request; else to the tables of asking alone."""
         try:
             with self._base.transaction(durable=durable) as connection:
-                connection.authorizer = None if _permitted.get() else _asking
+                connection.authorizer = None if auth.is_permitted() else _asking
                 try:
                     yield connection
                 finally:
@@ -302,7 +299,7 @@ class Tenants:
                 raise ForbiddenError(
                     f"Your role at {graph!r} does not allow that.", hint="Ask one of its admins."
                 )
-        _permitted.set(True)
+        auth.permit()
 
     def claim(self, execution_id: str, caller: Caller) -> None:
         """Say for whom an execution was begun: it is that organisation's alone."""
