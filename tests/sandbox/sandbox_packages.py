@@ -308,8 +308,9 @@ def test_what_never_ends_is_killed_with_all_that_it_started(project: Path, tmp_p
         "    while True:\n        os.fork(); time.sleep(0.05); open('/tmp/x', 'w').close()\n",
     )  # fmt: skip
     allowed = Permissions(process=True)
-    worker = Worker("acme/odd", place, allowed, project, timeout_s=0.6)
+    worker = Worker("acme/odd", place, allowed, project)
     greet = fetch(worker, (("entry", "default"),))
+    worker.timeout_s = 0.6
     before = _children()
     started = time.monotonic()
 

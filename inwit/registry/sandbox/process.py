@@ -56,7 +56,7 @@ class Worker:
     ) -> None:
         self.package = package
         self.folder, self._permissions, self._root = folder, permissions, root
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._is_sandboxed = is_sandboxed
         self._allow_private = tuple(allow_private)
         self._lock = threading.RLock()
@@ -76,7 +76,7 @@ class Worker:
             process = self._started()
             assert process.stdin is not None
             assert process.stdout is not None
-            deadline = time.monotonic() + self._timeout_s
+            deadline = time.monotonic() + self.timeout_s
             try:
                 frames.write(process.stdin.fileno(), message, functions=self._handed)
                 answer = self._answer(process, deadline)
