@@ -12,8 +12,8 @@ from inwit import END, START, StateGraph
 from inwit.errors import MalformedInputError, TooLargeError
 from inwit.introspection import Introspector
 
-LONGEST_S = 10.0
-"""On a machine that does other things as well; what grows with the square took minutes."""
+LONGEST_S = 5.0
+"""Of the processor, so that other work does not count; what grows with the square took minutes."""
 
 
 class State(TypedDict, total=False):
@@ -40,11 +40,11 @@ def test_what_is_no_question_is_refused_by_a_typed_error(app: Any, question: Any
 
 
 def test_a_megabyte_is_refused_at_once(app: Any) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(TooLargeError):
         app.ask("why " * 250_000)
 
-    assert time.perf_counter() - began < LONGEST_S
+    assert time.process_time() - began < LONGEST_S
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_a_megabyte_is_refused_at_once(app: Any) -> None:
 def test_repetitions_are_answered_within_moments(app: Any, unit: str) -> None:
     question = unit * (12_000 // len(unit.encode()))
 
-    began = time.perf_counter()
+    began = time.process_time()
     answer = app.ask(question)
 
     assert answer.text
-    assert time.perf_counter() - began < LONGEST_S
+    assert time.process_time() - began < LONGEST_S
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from inwit.introspection.router.unnamed import unknown_names
 LONGEST = 2_000
 """Characters of a question that are read; what follows is not, and the routing says so."""
 
-SURE = 0.5
+SURE = 0.4
 """How likely the readings of two parts must be for a question to count as two."""
 
 PASTED = 240
@@ -36,6 +36,9 @@ SENTENCES = 6
 """Sentences of a long text that are read on their own."""
 
 _SENTENCE = re.compile(r"[^\n\r.?!…]+[?!.]*")
+HALF_SURE = 0.5
+"""How likely a sentence of a long text must be to be what the text asks."""
+
 VERY_SURE = 0.8
 """How likely a part must be to be answered alone where the question as a whole is outside."""
 
@@ -49,6 +52,7 @@ _SPLIT = re.compile(
     rf"|,\s+(?={_OPENERS}\b))",
     re.IGNORECASE,
 )
+_REFERRING = re.compile(r"\b(?:it|that|this|them|these|those)\b", re.IGNORECASE)
 _ITS = re.compile(r"\bits\b", re.IGNORECASE)
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
@@ -121,7 +125,7 @@ class Router:
             for (readings, abstained), (start, end) in zip(
                 (choose(one, self._model.calibration) for one in ranked), spans, strict=True
             )
-            if not abstained and readings[0].probability >= SURE
+            if not abstained and readings[0].probability >= HALF_SURE
         ]
         if not found:
             return None
@@ -195,7 +199,12 @@ def _both(
     parts: Sequence[str], choices: Sequence[tuple[tuple[Reading, ...], bool]]
 ) -> tuple[Reading, ...]:
     """One reading for each part, when each is surely a question of its own."""
-    firsts = [readings[0] for readings, abstained in choices if not abstained]
+    found = [readings for readings, abstained in choices if not abstained]
+    firsts = [readings[0] for readings in found]
+    if len(found) == 2 and _REFERRING.search(parts[1]):
+        # What points back is rather about the same level, where both are close.
+        alike = [one for one in found[1] if one.level == firsts[0].level]
+        firsts[1:] = alike[:1] or firsts[1:]
     if len(firsts) < 2 or any(one.probability < SURE for one in firsts):
         return ()
     if len({(one.level, one.intent) for one in firsts}) < 2:
