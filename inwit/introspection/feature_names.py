@@ -57,7 +57,7 @@ def _nearly(words: str) -> list[str]:
     single = {
         name: feature for name, feature, _ in _patterns() if re.fullmatch(r"[a-z]\w{5,}", name)
     }
-    for word in re.findall(r"[a-z]{6,}", words):
+    for word in dict.fromkeys(re.findall(r"[a-z]{6,}", words)):
         near = get_close_matches(word, list(single), n=1, cutoff=0.85)
         if near:
             return [single[near[0]]]
