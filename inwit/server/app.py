@@ -116,8 +116,9 @@ def create_app(
 
     known = None if hosts is None else frozenset(name.lower() for name in hosts) | door.hosts
     posted = [endpoint.route(host) for endpoint in ALL if endpoint.method == "POST"]
+    routes = [*_routes(host, transports, door), *_metadata(door)]
     app = Starlette(
-        routes=[*_routes(host, transports, door), *_metadata(door)],
+        routes=routes,
         middleware=[
             Middleware(Drain, closing=closing),
             Middleware(Border),
@@ -127,6 +128,7 @@ def create_app(
                     hosts=known, metadata_url=door.metadata_url, cursor_key=door.cursor_key
                 ),
                 takes_body=partial(_takes_body, (*posted, *transports)),
+                is_taken=partial(_is_taken, routes),
                 authenticator=door.authenticator,
                 meter=door.meter,
             ),
@@ -165,6 +167,17 @@ def _metadata(door: Entrance) -> list[Route]:
         return Response(body, media_type="application/json")
 
     return [Route(path, metadata, methods=["GET"]) for path in METADATA_PATHS]
+
+
+def _is_taken(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    """Whether a request is not just of a wrong method, which a known path would tell."""
+    method = scope["method"]
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return True
+    if scope["path"] == "/mcp":  # the SDK's route takes every method, to refuse it
+        return method in ("POST", "DELETE")
+    found = {route.matches(scope)[0] for route in routes}
+    return Match.FULL in found or Match.PARTIAL not in found
 
 
 def _takes_body(posted: Iterable[BaseRoute], scope: Scope) -> bool:

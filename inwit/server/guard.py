@@ -36,6 +36,7 @@ from inwit.errors import (
 from inwit.server.auth import (
     ANONYMOUS,
     OPEN,
+    READ,
     Authenticator,
     Caller,
     acting,
@@ -109,6 +110,7 @@ class Guard:
     """Refuses what the policy forbids and hands on a request whose body is already read.
 
     `takes_body` says whether a route reads the body of a request; without it all are taken to.
+    `is_taken` says whether a request is of a method that its path takes; without it all are.
     Without an `authenticator` the policy's token is the only one there is.
     """
 
@@ -119,10 +121,13 @@ class Guard:
         takes_body: Callable[[Scope], bool] | None = None,
         authenticator: Authenticator | None = None,
         meter: Meter | None = None,
+        *,
+        is_taken: Callable[[Scope], bool] | None = None,
     ) -> None:
         self._app = app
         self._policy = policy
         self._takes_body = takes_body or (lambda _scope: True)
+        self._is_taken = is_taken or (lambda _scope: True)
         self._authenticator = authenticator or Authenticator(
             token=policy.token, asks_everyone=policy.token is not None
         )
@@ -157,7 +162,9 @@ class Guard:
         scope["inwit.is_read"] = True
         if body is None:
             return
-        if not _is_open(scope):
+        if not self._is_taken(scope):  # a wrong method changes nothing, and is told so
+            caller.require(READ)
+        elif not _is_open(scope):
             caller.require(scope_needed(scope["method"], scope["path"]))
         scope["inwit.handed_on"] = True
         with acting(caller, self._policy.cursor_key), _known_to_sdk(caller, scope):
