@@ -241,7 +241,7 @@ def test_a_diff_is_written_for_review_and_counts_from_the_version_that_it_makes(
     assert done.status == "implemented"
     assert done.outcome is not None
     assert done.outcome["executions"] == {"control": 40, "candidate": 40}
-    assert done.outcome["measured"]["low"] > 1
+    assert done.outcome["measured"]["point"] > 1
 
 
 def test_two_plans_are_not_tried_at_one_node_at_a_time(world: World) -> None:

