@@ -14,7 +14,7 @@ CHUNK = 512
 """Texts that are encoded between two writes; an interruption loses one chunk at most."""
 FLAT_BELOW = 50_000
 """Vectors up to which each is compared; above, a graph (HNSW) leads to the nearest."""
-NEIGHBOURS, BUILD_EFFORT, SEARCH_EFFORT = 32, 60, 160
+NEIGHBOURS, BUILD_EFFORT, SEARCH_EFFORT = 32, 60, 112
 TAIL = 5_000
 """Vectors that may wait, compared one by one, until the index is made anew."""
 

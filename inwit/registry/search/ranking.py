@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from inwit.registry.search.catalogue import Catalogue
     from inwit.registry.search.listwords import Term
 
-CANDIDATES = 150
-REFINED = 36
+CANDIDATES = 100
+REFINED = 24
 """The best candidates, whose texts are read to see which words they hold."""
 FEW = 20_000
 """Entries that filters leave up to which each is compared by meaning."""
