@@ -74,6 +74,7 @@ class Resolver:
             "plan": self._plan,
             "package": self._package,
             "platform": self._platform,
+            "peer": _at_peer,
             asked_questions.SCHEME: lambda path: asked_questions.resolved(store, path),
             prometheus.SCHEME: lambda path: prometheus.resolved(project, path),
         }
@@ -323,7 +324,14 @@ def _page_line(topic: str, data: dict[str, Any]) -> str:
         return f"templates: {short(names, 300) or 'none'}"
     host = data["host"]
     here = f"the host of this project is at {host['address']}" if host else "no host runs here"
-    return f"this version of inwit asks no other hosts; {here}"
+    listed = short(", ".join(one["name"] for one in data["peers"]), 300)
+    return f"peers that are listed: {listed or 'none'}; {here}"
+
+
+def _at_peer(path: str) -> tuple[str, str, dict[str, Any]]:
+    """Say where a peer's evidence is opened: the record that it names is on that host."""
+    name, _, uri = path.partition("/")
+    raise UnknownUriError(path, hint=f"It is on the record of the peer {name}: open {uri} there.")
 
 
 def _viewed(data: dict[str, Any], view: str) -> dict[str, Any]:

@@ -139,3 +139,16 @@ def test_search_finds_nodes_executions_pages_and_packages(project: Path) -> None
         == "package://inwit/rag"
     )
     assert finder.search("zzqx wvut", kind="node") == []
+
+
+def test_what_a_peer_showed_is_opened_at_that_peer(project: Path) -> None:
+    with pytest.raises(UnknownUriError) as refused:
+        introspector().resolve("peer://berlin/graph://finder/about")
+
+    assert "record of the peer berlin: open graph://finder/about there" in str(refused.value.hint)
+
+
+def test_the_network_names_the_peers_that_are_listed(project: Path) -> None:
+    found = introspector().resolve("platform://network")
+
+    assert found.quote.startswith("peers that are listed: none;")
