@@ -41,6 +41,23 @@ def test_whatever_changes_something_asks_for_the_token_of_host_json(
     assert right.json()["code"] != "request.scope"
 
 
+@pytest.mark.anyio
+async def test_a_route_that_nobody_named_needs_the_highest_scope() -> None:
+    posted = {**_scope(("content-type", "application/json")), "method": "POST"}
+    reader = Guard(_ok, Policy(), authenticator=Authenticator(token="s3cret"))
+    told: list[int] = []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            told.append(message["status"])
+
+    await reader(posted, _receive, send)
+    headers = [*posted["headers"], (b"authorization", b"Bearer s3cret")]
+    await reader({**posted, "headers": headers}, _receive, send)
+
+    assert told == [401, 200]
+
+
 def test_reading_needs_no_token_on_this_machine(client: httpx.Client) -> None:
     assert client.get("/mcp/live/executions").status_code == 200
     assert client.post("/mcp/introspect", json={"question": "What is inwit?"}).status_code == 200
