@@ -6,8 +6,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median, median_low
-from typing import Literal
+from typing import Literal, overload
 
 from inwit.events import epoch_ns
 from inwit.runtime.views import Execution
@@ -33,6 +34,33 @@ AROUND = 8
 """Executions before and after one whose beginnings tell the traffic that it met."""
 TRAFFIC_GROWTH = 1.5
 """How much more traffic there has to be for it to be looked at as a reason."""
+
+
+class Part(Sequence[NodeCall]):
+    """A stretch of a series, without a copy: a million calls are divided at several places."""
+
+    __slots__ = ("_calls", "_first", "_last")
+
+    def __init__(self, calls: Sequence[NodeCall], first: int, last: int) -> None:
+        self._calls, self._first, self._last = calls, first, last
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def __iter__(self) -> Iterator[NodeCall]:
+        return islice(self._calls, self._first, self._last)
+
+    @overload
+    def __getitem__(self, at: int) -> NodeCall: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[NodeCall]: ...
+
+    def __getitem__(self, at: int | slice) -> NodeCall | Sequence[NodeCall]:
+        places = range(self._first, self._last)[at]
+        if isinstance(places, range):
+            return [self._calls[place] for place in places]
+        return self._calls[places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +131,8 @@ def pairs(
                 kind="time",
                 share=share,
                 node=node,
-                older=whole[: at * size],
-                newer=whole[at * size :],
+                older=Part(whole, 0, at * size),
+                newer=Part(whole, at * size, len(whole)),
             )
 
 

@@ -121,8 +121,9 @@ class WindowBuilder:
     def gatherer(self, execution: Execution) -> Gatherer:
         """What takes the trace of the next execution."""
         text = self._shared.text
+        is_own = execution.thread_id == execution.execution_id
         slim = msgspec.structs.replace(
-            execution, graph_name=text(execution.graph_name),
+            execution, ended_at=None, thread_id=execution.execution_id if is_own else execution.thread_id, graph_name=text(execution.graph_name),
             graph_version=text(execution.graph_version), status=text(execution.status),
         )  # fmt: skip
         return Gatherer(slim, self._shared, self._all)
