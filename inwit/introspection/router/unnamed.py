@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from inwit.introspection.router.linking import quoted_spans
+from inwit.introspection.router.linking import edits, quoted_spans
 from inwit.introspection.router.records import Entity
-from inwit.introspection.router.words import COMMON
+from inwit.introspection.router.words import COMMON, HARD
+
+SHORTEST = 3
+"""Words as short as this are a letter away from too many names."""
 
 
 def unknown_names(question: str, entities: Iterable[Entity]) -> tuple[str, ...]:
@@ -64,5 +67,11 @@ def _called(question: str) -> Iterator[tuple[int, int]]:
         group = "named" if match["named"] else "subject"
         word = match[group].lower()
         forms = {word, word.removesuffix("s"), word.removesuffix("es")}
-        if group == "named" or not forms & (COMMON | _NOBODY):
+        if group == "named" or not (forms & (COMMON | _NOBODY) or _is_slip_of_ours(word)):
             yield match.span(group)
+
+
+def _is_slip_of_ours(word: str) -> bool:
+    """Whether a word is one that questions are made of, with a letter wrong: "the lastt run"."""
+    alike = (one for one in HARD if len(one) > SHORTEST and one[0] == word[0])
+    return any(abs(len(one) - len(word)) <= 1 and edits(one, word) <= 1 for one in alike)

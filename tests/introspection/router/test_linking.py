@@ -226,3 +226,11 @@ def test_numbers_and_places_are_names_where_they_count_nothing(
 )
 def test_names_are_found_in_other_forms(question: str, expected: list[str]) -> None:
     assert found(question, VERBS) == expected
+
+
+def test_a_slip_of_an_ordinary_word_is_no_unknown_name(catalogue: Catalogue) -> None:
+    for question, unknown in (
+        ("why did the lastt run take so long", ()),
+        ("why did ranker run twice", ("ranker",)),
+    ):
+        assert unknown_names(question, link(question, Index(catalogue))) == unknown
