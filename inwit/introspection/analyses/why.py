@@ -22,6 +22,7 @@ from inwit.introspection.which import choose
 UNNAMED = 0.5
 """How far what stands out answers a question whose words are not understood."""
 _COMPILES = r"compil|valid|refus|reject|register|build|error|fail|unreachable"
+_RUNS = r"fail|crash|broken?\b|died?\b|abort"
 _RETRY = r"retr(?:y|ies|ied|ying)|attempts?\b|tried again"
 _FAIL = (
     r"fail|crash|error|exception|break|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
@@ -54,7 +55,8 @@ def answer(scene: Scene) -> Draft:
             several = whatis_node.of_several if len(scene.nodes) > 1 else None
             told = several(scene, scene.graph, draft) if several else None
             return told or whatis_node.of_one(scene, scene.graph, draft, scene.nodes[0])
-        return why_failed.not_compiling(scene)
+        if not scene.says(_RUNS) or scene.says(r"compil|valid|regist|build|built"):
+            return why_failed.not_compiling(scene)
     if scene.says(_RETRY):
         return why_retried.explain(scene)
     if scene.says(_STOP) and not scene.says(_FAIL) and (ended := why_branch.stopped(scene)):

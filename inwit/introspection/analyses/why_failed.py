@@ -6,7 +6,7 @@ from collections import Counter
 
 from inwit import events
 from inwit.events import Event
-from inwit.introspection.analyses import failed_alike, interrupts, recovered
+from inwit.introspection.analyses import failed_alike, failed_many, interrupts, recovered
 from inwit.introspection.analyses.budgets import ran_out, say_spent
 from inwit.introspection.analyses.failure_chain import (
     cause,
@@ -29,6 +29,8 @@ CHAIN_TOLD = 8
 def explain(scene: Scene) -> Draft:
     """Follow the failure of the execution that is meant to where it began."""
     draft = Draft(data={"causes": []})
+    if failed_many.is_meant(scene) and (several := failed_many.tell(scene, draft)):
+        return several
     choice = _choose(scene)
     if scene.node is not None and not _failed_at(scene, choice, scene.node):
         return recovered.answer(scene, draft, choice)
