@@ -13,6 +13,7 @@ import pytest
 
 from inwit import END, START, StateGraph
 from inwit.errors import NodeTimeoutError
+from inwit.events import Custom
 from inwit.runtime.node_config import row_of
 from inwit.runtime.project import Project
 from inwit.runtime.reconfigured import is_in_trial
@@ -210,7 +211,7 @@ def test_a_change_on_trial_counts_for_its_threads_alone_and_each_execution_says_
         execution.thread_id: event.data
         for execution in store.executions(graph="looping").items
         for event in store.events(execution.execution_id, types=("custom",))
-        if event.name == "trial"
+        if isinstance(event, Custom) and event.name == "trial"
     }
     assert told == {t: {"p1": "candidate" if t in inside else "control"} for t in threads}
 

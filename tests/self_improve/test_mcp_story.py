@@ -11,7 +11,7 @@ from inwit.runtime.project import Project
 from inwit.server import lifecycle
 from inwit.server.offers import Offers
 from tests.self_improve.conftest import Look, World, book, run, searcher
-from tests.server.test_writing import Person, connected, said, yes
+from tests.server.talking import Person, connected, said, yes
 
 pytestmark = pytest.mark.anyio
 

@@ -70,12 +70,12 @@ def two(charges: list[str], *, pure: bool = False, handler: bool = False) -> Any
     graph = StateGraph(State)
     graph.add_node("left", left, pure=pure)
     graph.add_node("right", right)
-    graph.add_node("charge", charge, **({"fallback": instead} if handler else {}))
+    graph.add_node("charge", charge, fallback=instead if handler else None)
     graph.add_edge(START, "left")
     graph.add_edge("left", "right")
     graph.add_edge("right", "charge")
     graph.add_edge("charge", END)
-    app = graph.compile(name="two")
+    app: Any = graph.compile(name="two")
     for number in range(12):
         app.invoke({"query": f"q{number}"})
     app.ran = ran

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def hosts(network: None, tmp_path: Path) -> Iterator[Path]:
         )
     try:
         for name in NAMES:
-            wait_until(lambda name=name: answers(name, tmp_path), f"The host {name}")
+            wait_until(partial(answers, name, tmp_path), f"The host {name}")
         yield tmp_path
     finally:
         for process in running:
