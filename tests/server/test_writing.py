@@ -14,7 +14,7 @@ from mcp_types import ElicitResult
 
 from inwit import END, START, CompiledGraph, StateGraph, interrupt
 from inwit.runtime.project import Project
-from inwit.runtime.store import Store, audit
+from inwit.runtime.store import Journal, Store, audit
 from inwit.server import lifecycle
 from inwit.server.offers import Offers
 from tests.server.talking import Person, connected, said, yes
@@ -185,6 +185,7 @@ async def test_an_exposed_graph_is_a_tool_with_its_inputs_schema(serve: Any, era
 
 async def test_many_tools_come_in_pages_and_each_has_a_name_of_its_own(serve: Any) -> None:
     graphs = [plain(f"letter:{number}") for number in range(94)] + [plain("a.b"), plain("a_b")]
+    await anyio.to_thread.run_sync(Journal.of(Project.find()).flush)
     async with connected(serve(graph_tools=True), "2026") as client:
         first = await client.list_tools()
         second = await client.list_tools(cursor=first.next_cursor)
