@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import ref
 
 import msgspec
@@ -32,15 +31,31 @@ WAITING: Final = 10_000
 """How many of its executions that wait a process remembers; of older ones it has no graph."""
 SETTLE_S: Final = 2.0
 """How long after it began to wait an execution is in the record as one that waits."""
-_waiting: OrderedDict[str, tuple[float, ref[Any]]] = OrderedDict()
+TOGETHER_S: Final = 0.1
+"""Executions of a graph that begin to wait within this time share what is remembered of them."""
+
+
+class _Since(NamedTuple):
+    """When executions began to wait, and whose they are."""
+
+    s: float
+    graph: ref[Any]
+
+
+_waiting: dict[str, _Since] = {}
+_newest: list[_Since] = []
 _logger = logging.getLogger("inwit")
 
 
 def note_waiting(execution: Running) -> None:
     """Remember whose an execution is that ends by waiting, so that it can go on here."""
-    _waiting[execution.execution_id] = (time.monotonic(), ref(execution.graph))
+    now, last = time.monotonic(), _newest[-1] if _newest else None
+    if last is None or now - last.s > TOGETHER_S or last.graph() is not execution.graph:
+        last = _Since(now, ref(execution.graph))
+        _newest[:] = [last]
+    _waiting[execution.execution_id] = last
     if len(_waiting) > WAITING:
-        _waiting.popitem(last=False)
+        _waiting.pop(next(iter(_waiting)), None)
 
 
 class Controls:
@@ -129,20 +144,20 @@ class Controls:
 
 
 def _graph_of(execution_id: str) -> CompiledGraph[Any] | None:
-    _, known = _waiting.get(execution_id, (0.0, None))
-    return None if known is None else known()
+    known = _waiting.get(execution_id)
+    return None if known is None else known.graph()
 
 
 def _forget_over(connection: apsw.Connection) -> None:
     """Forget executions that do not wait any more."""
     settled = time.monotonic() - SETTLE_S
-    old = [key for key, (since, known) in list(_waiting.items()) if since < settled]
+    old = [key for key, since in list(_waiting.items()) if since.s < settled]
     for key in old[:100]:
         named = (
             "SELECT 1 FROM executions WHERE id = ? AND status IN ('paused', 'waiting_for_input')"
         )
         if query(connection, named, (key,)):
-            _waiting.move_to_end(key)
+            _waiting[key] = _waiting.pop(key)
         else:
             _waiting.pop(key, None)
 
