@@ -27,13 +27,34 @@ def find(asked: Asked, registry: str | None) -> dict[str, Any]:
     if asked.for_plan is not None:
         asked = asked._replace(query=_lack(asked.for_plan))
     if registry is None:
-        found = _here(asked)
+        found = _with_registry(asked, _here(asked))
     elif registry.startswith(("http://", "https://")):
         found = _there(asked, registry)
     else:
         found = _listed(asked, Path(registry))
     extra = {"query": asked.query} if asked.for_plan is not None else {}
     return {**extra, **found, "total_count": len(found["results"])}
+
+
+def _with_registry(asked: Asked, here: dict[str, Any]) -> dict[str, Any]:
+    """What is here beside what the registry offers that is set; without it where it is away."""
+    from inwit.errors import InwitError
+    from inwit.registry.serve_client import Place
+    from inwit.runtime.project import Project
+
+    place = Place.configured(Project.find())
+    if place is None or asked.query is None:
+        return here
+    try:
+        there = _there(asked, place.url)
+    except InwitError as exc:
+        click.echo(f"note: {place.url} was not asked: {exc}", err=True)
+        return here
+    known = {one["id"] for one in here["results"]}
+    offered = [{**one, "origin": "registry"} for one in there["results"] if one["id"] not in known]
+    every = sorted([*here["results"], *offered], key=lambda one: -one["score"])
+    took_ms = round(here["took_ms"] + there["took_ms"], 3)
+    return {"results": every[: asked.limit], "took_ms": took_ms}
 
 
 def _here(asked: Asked) -> dict[str, Any]:

@@ -165,3 +165,19 @@ def test_a_host_takes_packages_for_its_projects_registry_where_it_may_write(
     assert [one.code for one in found] == [1, 0]
     assert "only answers" in found[0].err
     assert shelf.releases.ids() == ["acme/rag"]
+
+
+def test_a_search_asks_the_registry_that_is_set_beside_what_is_here(
+    shelf: Registry, online: str, inwit: Inwit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(shelf, package(tmp_path))
+    monkeypatch.setenv("INWIT_REGISTRY_URL", online)
+    both = inwit("pkg", "search", "answer questions over documents", "--json").json["results"]
+    monkeypatch.setenv("INWIT_REGISTRY_URL", "http://127.0.0.1:9")
+    away = inwit("pkg", "search", "answer questions over documents", "--json")
+
+    origins = {one["id"]: one["origin"] for one in both}
+    assert origins["acme/rag"] == "registry"
+    assert origins["inwit/rag"] != "registry"
+    assert {one["id"] for one in away.json["results"]} == origins.keys() - {"acme/rag"}
+    assert "was not asked" in away.err
