@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import anyio
 from mcp.server.stdio import stdio_server
 
@@ -12,11 +16,16 @@ from inwit.server.offers import Offers
 
 
 def serve(project: Project, offers: Offers | None = None) -> None:
-    """Answer on standard output until standard input ends.
+    """Answer on standard output until standard input ends, or until nobody reads any more.
 
     While it serves, what anything prints goes to standard error: the protocol has the output alone.
     """
-    anyio.run(_serve, project, offers or Offers())
+    try:
+        anyio.run(_serve, project, offers or Offers())
+    except* (BrokenPipeError, ConnectionResetError):
+        # What is still in the buffer would be written, and fail again, when the interpreter ends.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 async def _serve(project: Project, offers: Offers) -> None:
