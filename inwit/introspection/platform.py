@@ -60,6 +60,7 @@ def version() -> dict[str, Any]:
     }
 
 
+@cache
 def _said_of(field: str) -> str:
     """A field of the installed distribution's metadata; empty without one."""
     try:
