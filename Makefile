@@ -7,7 +7,7 @@ PIP = -m pip install --quiet --disable-pip-version-check "mcp>=2.3,<3"
 BIN = .venv/bin
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test test-sandbox check lint types layers pytest parity conformance bundle bench soak clean
+.PHONY: demo test test-sandbox check lint types layers pytest docs parity conformance bundle bench soak coverage mutants clean
 
 demo: .venv/.installed  ## index real text, run a graph on it, ask it everything, serve it
 	@$(BIN)/inwit demo
@@ -26,12 +26,16 @@ types: .venv/.installed-test
 layers: .venv/.installed-test
 	$(BIN)/lint-imports
 
+# Files are dealt to one process more than there are cores, since tests wait for disks.
 pytest: .venv/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile
 
 test-sandbox: .venv/.installed-test  ## attacks on the sandbox of packages, which bubblewrap makes
 	@command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -y -qq bubblewrap; }
 	$(BIN)/python -m pytest tests/sandbox/sandbox_*.py
+
+docs: .venv/.installed-test  ## the pages that are made from the code: commands, routes, names, errors, llms.txt, the picture
+	$(BIN)/python -m tests.house.docs
 
 parity: .venv-parity/.installed  ## the golden vectors against sentence-transformers itself
 	.venv-parity/bin/python tests/parity/check.py
@@ -49,6 +53,7 @@ bench: .venv-bench/.installed  ## the runtime beside other libraries, and answer
 	.venv-bench/bin/python benchmarks/runtime.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/where.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/routing.py --markdown docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/routing_forms.py --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/answers.py --stored 100000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/improve.py --visits 1000000 --markdown docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/context.py --markdown docs/benchmarks.md
@@ -57,6 +62,13 @@ bench: .venv-bench/.installed  ## the runtime beside other libraries, and answer
 
 soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten thousand random graphs
 	$(BIN)/python -m pytest tests/soak/soak_*.py
+
+coverage: .venv/.installed-mutants  ## how much of lines and branches the whole suite runs
+	$(BIN)/python -m tests.mutants.cover
+
+mutants: .venv/.installed-mutants  ## a seeded sample of changes to the code, which tests must notice
+	@test -e .mutants/coverage.db || $(BIN)/python -m tests.mutants.cover
+	nice $(BIN)/python -m tests.mutants.run --size $(or $(SIZE),400) --seed $(or $(SEED),1) $(if $(AT),--at $(AT))
 
 .venv/bin/python .venv-parity/bin/python .venv-bench/bin/python:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or later is needed" >&2; exit 1; }
@@ -69,6 +81,10 @@ soak: .venv/.installed-test  ## a thousand kills on SQLite and PostgreSQL; ten t
 .venv/.installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python $(PIP) -e ".[semantic,test]"
 	@touch $@ .venv/.installed
+
+.venv/.installed-mutants: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(PIP) -e ".[semantic,test,mutants]"
+	@touch $@ .venv/.installed .venv/.installed-test
 
 # torch comes first and pinned, or CUDA comes by the gigabyte.
 .venv-parity/.installed: pyproject.toml | .venv-parity/bin/python

@@ -12,17 +12,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import gc
 import json
-import os
 import random
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,28 +26,16 @@ import answers_report as report
 import answers_stored as stored
 import answers_whatif as whatif
 from answers_cases import FAMILIES, Asked, Outcome
+from projects import project
 from report import write_between
 
 from inwit.answers import Answer
 from inwit.errors import UnknownUriError
-from inwit.runtime.project import Project
-from inwit.runtime.store import Journal
 
 WORLDS = 16
 """Graphs whose what-ifs are run again in a whole campaign."""
 QUICK = 10
 """A quick campaign is this part of a whole one."""
-
-
-@contextlib.contextmanager
-def project() -> Iterator[None]:
-    """A fresh project for one case, so that no other case is on record."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as home:
-        os.environ["INWIT_HOME"] = home
-        try:
-            yield
-        finally:
-            Journal.of(Project.find()).close()
 
 
 def unresolved(app: Any, answer: Answer) -> list[str]:

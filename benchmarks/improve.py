@@ -10,17 +10,13 @@ has to be taken back. The same seed plants the same faults, but times are the ma
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import gc
 import json
-import os
 import random
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +26,7 @@ import improve_scale
 from improve_cases import FAULTS, TRAPS, Planted, healthy
 from improve_report import Outcome
 from improve_traffic import KINDS
+from projects import project
 from report import write_between
 
 from inwit.errors import InwitError
@@ -44,17 +41,6 @@ EACH, HEALTHY, STORIES = 8, 100, 10
 QUICK = 8
 """A quick campaign is this part of a whole one."""
 WINDOW = 400
-
-
-@contextlib.contextmanager
-def project() -> Iterator[None]:
-    """A fresh project for one case, so that no other case is on record."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as home:
-        os.environ["INWIT_HOME"] = home
-        try:
-            yield
-        finally:
-            Journal.of(Project.find()).close()
 
 
 def run_case(family: str, seed: int) -> Outcome:

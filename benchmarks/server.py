@@ -51,9 +51,9 @@ class Line:
 
 @contextmanager
 def serving(*command: str, folder: Path) -> Iterator[tuple[str, int]]:
-    """Start a server; give the address that it prints, and its process."""
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=folder, stdout=subprocess.PIPE, text=True,
+    """Start a server; give the address that it prints, and its process. Its log is told where it fails."""
+    with tempfile.TemporaryFile("w+") as log, subprocess.Popen(
+        [sys.executable, *command], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -61,7 +61,8 @@ def serving(*command: str, folder: Path) -> Iterator[tuple[str, int]]:
         while found is None:
             line = process.stdout.readline()
             if not line:
-                sys.exit(f"error: {' '.join(command)} ended before it served")
+                log.seek(0)
+                sys.exit(f"error: {' '.join(command)} ended before it served\n{log.read()}")
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
         try:
             yield found[0], process.pid
@@ -150,8 +151,9 @@ def _first_answer(command: list[str]) -> float:
     }  # fmt: skip
     start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(message) + "\n")

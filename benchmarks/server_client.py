@@ -80,56 +80,71 @@ def call(url: str, tool: str, arguments: dict[str, Any]) -> bytes:
 
 @dataclass(slots=True)
 class Heard:
-    """What readers of a stream have heard."""
+    """What readers of a stream have heard; times are parsed once for all readers of an event."""
 
     late_ms: list[float] = field(default_factory=list)
     events: int = 0
     gaps: int = 0
+    times: dict[bytes, float] = field(default_factory=dict)
+
+    def take(self, line: bytes, now: float) -> None:
+        """Count an event, and how late it is."""
+        self.events += 1
+        if b'"type":"gap"' in line:
+            self.gaps += 1
+        elif b'"type":"custom"' in line:
+            at = line.index(b'"ts":"') + 6
+            ts = line[at : line.index(b'"', at)]
+            sent = self.times.get(ts)
+            if sent is None:
+                sent = self.times[ts] = datetime.fromisoformat(ts.decode()).timestamp()
+            self.late_ms.append((now - sent) * 1e3)
 
 
-async def listen(url: str, heard: Heard, ready: asyncio.Semaphore, end: float) -> None:
-    """Read all events until a time of the monotonic clock."""
-    place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1 << 20)
-    writer.write(get(url, "/mcp/live/events"))
-    await reader.readuntil(b"\r\n\r\n")
-    ready.release()
-    try:
-        async with asyncio.timeout_at(end):
-            while line := await reader.readline():
-                if line.startswith(b"data: "):
-                    _hear(line, heard)
-    except TimeoutError:
-        pass
-    finally:
-        writer.close()
+class Listener(asyncio.Protocol):
+    """One reader of the stream, as light as can be: what is measured is the host."""
+
+    def __init__(self, request: bytes, heard: Heard, is_in: asyncio.Future[None]) -> None:
+        self._request = request
+        self._heard = heard
+        self._is_in = is_in
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        if not self._is_in.done():
+            self._is_in.set_result(None)
+        *whole, self._rest = (self._rest + data).split(b"\r\n\r\n")
+        for one in whole:
+            at = one.find(b"data: ")
+            if at >= 0:
+                self._heard.take(one[at:], now)
 
 
-def _hear(line: bytes, heard: Heard) -> None:
-    now = time.time()
-    heard.events += 1
-    if b'"type":"gap"' in line:
-        heard.gaps += 1
-    elif b'"type":"custom"' in line:
-        at = line.index(b'"ts":"') + 6
-        sent = datetime.fromisoformat(line[at : line.index(b'"', at)].decode()).timestamp()
-        heard.late_ms.append((now - sent) * 1e3)
+async def listen(url: str, heard: Heard) -> asyncio.BaseTransport:
+    """Read all events of a host until the transport is closed."""
+    place, loop = urlsplit(url), asyncio.get_running_loop()
+    is_in: asyncio.Future[None] = loop.create_future()
+    request = get(url, "/mcp/live/events")
+    transport, _ = await loop.create_connection(
+        lambda: Listener(request, heard, is_in), str(place.hostname), int(place.port or 80)
+    )
+    await is_in
+    return transport
 
 
 async def read_all(url: str, readers: int, seconds: float) -> Heard:
     """Let many read at once; say on standard error when all of them listen."""
-    heard, ready = Heard(), asyncio.Semaphore(0)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds + 60
-    tasks = []
-    for _ in range(readers):
-        tasks.append(asyncio.create_task(listen(url, heard, ready, end)))
-        await ready.acquire()
+    heard = Heard()
+    open_ = [await listen(url, heard) for _ in range(readers)]
     print("listening", file=sys.stderr, flush=True)
     await asyncio.sleep(seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for transport in open_:
+        transport.close()
     return heard
 
 

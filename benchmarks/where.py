@@ -106,7 +106,7 @@ async def writing(calls: int) -> list[Line]:
     app = graph.compile()
     parts: dict[str, Callable[[], Any]] = {
         "write 10 nodes and 11 edges": lambda: graphs.chain(inwit, 10),
-        "look for faults": lambda: faults(graph),
+        "look for faults": lambda: faults(graph, is_strict=True),
         "make the program": lambda: assemble(graph, graph.schema, Limits()),
         "describe it for the registry (in the background)": lambda: describe(app),
     }

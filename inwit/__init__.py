@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         InMemorySaver,
         MemorySaver,
     )
+    from inwit.runtime.checkpoints.base import Durability
     from inwit.runtime.checkpoints.compressed import CompressedCheckpointer
     from inwit.runtime.checkpoints.dynamodb import DynamoDBCheckpointer
     from inwit.runtime.checkpoints.encrypted import EncryptedCheckpointer
@@ -120,11 +121,13 @@ if TYPE_CHECKING:
         ExecutionInfo,
         RunControl,
         Runtime,
+        StreamWriter,
         get_config,
         get_runtime,
         get_store,
         get_stream_writer,
     )
+    from inwit.runtime.streaming import StreamMode
     from inwit.runtime.time_travel import PregelTask, StateSnapshot, StateUpdate
     from inwit.runtime.watch import watch
 
@@ -248,6 +251,9 @@ _HOMES = {
     "TieredCheckpointer": "runtime.checkpoints.tiered",
     "watch": "runtime.watch",
     "StreamGap": "runtime.delivery",
+    "StreamMode": "runtime.streaming",
+    "StreamWriter": "runtime.runtime",
+    "Durability": "runtime.checkpoints.base",
     "entrypoint": "runtime.functional",
     "task": "runtime.functional",
     "diff": "runtime.diff",
@@ -291,6 +297,7 @@ __all__ = [
     "CompiledGraph",
     "CompressedCheckpointer",
     "Context",
+    "Durability",
     "DynamoDBCheckpointer",
     "EmptyInputError",
     "EncryptedCheckpointer",
@@ -346,6 +353,8 @@ __all__ = [
     "StateSnapshot",
     "StateUpdate",
     "StreamGap",
+    "StreamMode",
+    "StreamWriter",
     "SystemMessage",
     "TieredCheckpointer",
     "TimeoutPolicy",

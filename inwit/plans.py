@@ -44,6 +44,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=False):
 
 
 DAEMON = Principal("daemon", "daemon")
+"""Who acts where nobody asked: what looks at executions while a host runs."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from hypothesis import settings
 
 from inwit.runtime.store.journal import _journals
 
-# Every run tries the same cases; `make soak` tries others each time.
-settings.register_profile("repeatable", derandomize=True)
+# Every run tries the same cases, which may take long on a busy machine; `make soak` tries others each time.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 

@@ -53,13 +53,15 @@ class Catalogue:
         return self.index.by_meaning(query, limit=limit)
 
 
-def open_catalogue(tell: Tell | None = None, folder: Path | None = None) -> Catalogue:
+def open_catalogue(
+    tell: Tell | None = None, folder: Path | None = None, books: list[Passage] | None = None
+) -> Catalogue:
     """Read the books and index them; vectors are kept in `folder` by the hash of their text.
 
-    Without a folder that is the project's ``.inwit/index``. `tell` is called with what is done,
-    how much of it, and how much there is.
+    Without a folder that is the project's ``.inwit/index``; without books those of this Python.
+    `tell` is called with what is done, how much of it, and how much there is.
     """
-    books = passages()
+    books = passages() if books is None else books
     folder = folder or Project.find().ensure() / "index"
     entries = [Entry(p.id, p.name, p.text, p.kind) for p in books]
     whole = default_encoder()

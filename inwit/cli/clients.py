@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from inwit.cli import files
 from inwit.cli.frame import Failure, Unreachable
 
 if TYPE_CHECKING:
@@ -88,17 +86,17 @@ def configuration(client: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {CLIENTS[client].key: {NAME: dict(entry)}}
 
 
-def over_stdio(root: Path, client: str) -> dict[str, Any]:
-    """A client's entry for a server that it starts itself."""
+def over_stdio(root: Path, client: str, options: Sequence[str] = ()) -> dict[str, Any]:
+    """A client's entry for a server that it starts itself, with further `options`."""
     started = {
         "command": sys.executable,
-        "args": ["-m", "inwit", "mcp", "serve", "--project", str(root)],
+        "args": ["-m", "inwit", "mcp", "serve", *options, "--project", str(root)],
     }
     return started if client in ("claude-desktop", "cursor") else {"type": "stdio", **started}
 
 
-def over_http(project: Project, client: str) -> dict[str, Any]:
-    """A client's entry for the host that runs.
+def over_http(project: Project, client: str, *, may_write: bool = False) -> dict[str, Any]:
+    """A client's entry for the host that runs; with its token where the client needs or wants it.
 
     Raises:
         Unreachable: None runs.
@@ -111,7 +109,7 @@ def over_http(project: Project, client: str) -> dict[str, Any]:
     if host is None:
         raise Unreachable("No host runs for this project. Start one: inwit serve.")
     entry: dict[str, Any] = {"url": f"{host.address}/mcp"}
-    if host.token and host.asks_everyone:
+    if host.token and (host.asks_everyone or may_write):
         entry["headers"] = {"Authorization": f"Bearer {host.token}"}
     return entry if client == "cursor" else {"type": "http", **entry}
 
@@ -156,6 +154,8 @@ def entries_of(client: str, file: Path, root: Path) -> Iterator[tuple[str, str]]
     except Failure as exc:
         yield NAME, exc.message
         return
+    import shutil
+
     wanted = _place(over_stdio(root, client))
     for name, entry in servers.items():
         if isinstance(entry, dict) and _place(entry) == wanted:
@@ -168,7 +168,9 @@ def free_name(client: str, file: Path, entry: Mapping[str, Any], root: Path) -> 
     """`NAME`, or one with the project's folder in it where another project has taken that."""
     _, content = _read(file)
     taken = _servers(file, content, CLIENTS[client].key).get(NAME)
-    if taken is None or _place(taken) == _place(entry):
+    own = CLIENTS[client].project
+    is_projects = own is not None and file == root / own  # it is this project's, however reached
+    if taken is None or is_projects or _place(taken) == _place(entry):
         return NAME
     folder = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")
     return f"{NAME}-{folder or 'project'}"
@@ -212,6 +214,8 @@ def _servers(file: Path, content: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _replace(file: Path, before: str, content: dict[str, Any]) -> Path | None:
     """Write a file anew in its own indentation; give the copy of what it was."""
+    from inwit.cli import files
+
     return files.replace(
         file, json.dumps(content, indent=_indent(before), ensure_ascii=False) + "\n"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from pathlib import Path
 
 from inwit.cli.frame import Failure
+from inwit.runtime.files import write_whole
+
+OWN = 0o600
+"""The mode of a file that is made here: a client's may come to hold a token."""
 
 
 def replace(file: Path, text: str) -> Path | None:
@@ -23,14 +26,9 @@ def replace(file: Path, text: str) -> Path | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else None
         backup = _back_up(target, mode) if mode is not None and target.stat().st_size else None
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as made:
-            made.write(text)
-        draft = Path(made.name)
+        write_whole(target, text.encode(), mode=OWN if mode is None else mode)
         if mode is not None:
-            draft.chmod(mode)
-        draft.replace(target)
+            target.chmod(mode)
     except OSError as exc:
         raise Failure(f"{target} cannot be written: {exc.strerror or exc}.") from exc
     return backup

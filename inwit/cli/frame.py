@@ -128,6 +128,10 @@ def answer(run: Callable[[], object]) -> int:
         return FAILED
     except InwitError as exc:
         return say_error(str(exc), exit_code_of(exc))
+    except OSError as exc:
+        if exc.filename is None or exc.strerror is None:
+            raise
+        return say_error(f"{exc.filename}: {exc.strerror}. `inwit doctor` says more.", FAILED)
     return result if isinstance(result, int) else FINE
 
 

@@ -33,6 +33,7 @@ class Inwit(LazyGroup):
         "self-improve": "self_improve",
         "audit": "audit",
         "doctor": "doctor",
+        "backup": "backup",
         "explain": "explain",
         "completion": "completion",
     }

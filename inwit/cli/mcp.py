@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -34,7 +35,9 @@ def serve(
     from inwit.runtime.project import Project
     from inwit.server import stdio
 
-    stdio.serve(Project.find(root), offers((), graph, allow_write, tools, no_confirm))
+    if root is not None:  # clients start it anywhere; graphs are compiled and run in their project
+        os.chdir(root)
+    stdio.serve(Project.find(), offers((), graph, allow_write, tools, no_confirm))
 
 
 for _one in (config, install, uninstall):

@@ -22,35 +22,51 @@ _USER = click.option(
     "--user", "is_user", is_flag=True, help="The user's file of the client, not the project's."
 )
 _DRY = click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, no more.")
+_WRITE = click.option(
+    "--allow-write", is_flag=True,
+    help="Let the client run and steer graphs and decide on plans, each time confirmed.",
+)  # fmt: skip
+_TOOLS = click.option(
+    "--tools", type=click.Choice(["run"]),
+    help="run: offer each graph as a tool too; goes with --allow-write.",
+)  # fmt: skip
 
 
 @click.command("config", cls=Command, example="inwit mcp config cursor > .cursor/mcp.json")
 @_CLIENT
 @_HTTP
-def config(client: str, http: bool, as_json: bool) -> None:
+@_WRITE
+@_TOOLS
+def config(client: str, http: bool, allow_write: bool, tools: str | None, as_json: bool) -> None:
     """Print the configuration that lets a client use this project. It is JSON in any case."""
     from inwit.cli import render
 
     project = _project()
-    render.json(clients.configuration(client, _entry(project, client, http=http)))
+    entry = _entry(project, client, http, allow_write, tools)
+    render.json(clients.configuration(client, entry))
     if not as_json:
         file = clients.file_of(client, project.root, is_user=False)
-        click.echo(f"This belongs into {file}: inwit mcp install {client}", err=True)
+        given = [*(["--http"] if http else []), *_options(allow_write, tools)]
+        command = " ".join(["inwit mcp install", client, *given])
+        click.echo(f"This belongs into {file}: {command}", err=True)
 
 
 @click.command("install", cls=Command, example="inwit mcp install claude-code")
 @_CLIENT
 @_HTTP
+@_WRITE
+@_TOOLS
 @_USER
 @click.option("--name", help="The server's name in the client; inwit by default.")
 @_DRY
 def install(
-    client: str, http: bool, is_user: bool, name: str | None, is_dry: bool, as_json: bool
-) -> None:
+    client: str, http: bool, allow_write: bool, tools: str | None, is_user: bool, name: str | None,
+    is_dry: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Add this project to a client's file; other entries stay, and the old file is kept beside it."""
     project = _project()
     file = clients.file_of(client, project.root, is_user=is_user)
-    entry = _entry(project, client, http=http)
+    entry = _entry(project, client, http, allow_write, tools)
     name = name or clients.free_name(client, file, entry, project.root)
     change = clients.install(client, file, entry, name, is_dry=is_dry)
     _tell(client, change, is_dry=is_dry, as_json=as_json)
@@ -76,10 +92,20 @@ def _project() -> Project:
     return Project.find()
 
 
-def _entry(project: Project, client: str, *, http: bool) -> dict[str, Any]:
-    if http:
-        return clients.over_http(project, client)
-    return clients.over_stdio(project.root, client)
+def _entry(
+    project: Project, client: str, http: bool, allow_write: bool, tools: str | None
+) -> dict[str, Any]:
+    if tools and not allow_write:
+        raise click.UsageError("--tools run lets clients run graphs: add --allow-write.")
+    if not http:
+        return clients.over_stdio(project.root, client, _options(allow_write, tools))
+    if tools:
+        raise click.UsageError("What the host offers is said to it: inwit serve --tools run.")
+    return clients.over_http(project, client, may_write=allow_write)
+
+
+def _options(allow_write: bool, tools: str | None) -> list[str]:
+    return [*(["--allow-write"] if allow_write else []), *(["--tools", tools] if tools else [])]
 
 
 def _tell(client: str, change: clients.Change, *, is_dry: bool, as_json: bool) -> None:

@@ -45,7 +45,7 @@ _dry = click.option("--dry-run", is_flag=True, help="Only show what would be don
 )  # fmt: skip
 @click.option(
     "--allow-unsandboxed", is_flag=True,
-    help="Code of unverified packages may run without a sandbox where bubblewrap is absent.",
+    help="Here, code of unverified packages may run without a sandbox where bubblewrap is absent.",
 )  # fmt: skip
 def install(
     packages: tuple[str, ...],
@@ -74,7 +74,7 @@ def install(
     )
     with _installer(named) as installer:
         if frozen or not packages:
-            outcome = installer.restore(dry_run=dry_run)
+            outcome = installer.restore(consent=consent, dry_run=dry_run)
         else:
             outcome = _consented(
                 lambda consent: installer.install(wanted, consent=consent, dry_run=dry_run), consent
@@ -104,10 +104,17 @@ def update(
 @click.argument("packages", nargs=-1, required=True)
 @_dry
 def uninstall(packages: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Remove packages, and what came with them alone."""
+    """Remove packages, and what came with them alone; say which graphs use them."""
+    from inwit.cli import render
+
     with _installer() as installer:
         outcome = installer.uninstall(packages, dry_run=dry_run)
+        users = {one.id: installer.users(one) for one in outcome.removed}
     _show(outcome, as_json)
+    for package_id, names in users.items():
+        if names:
+            told = f"note: {package_id} is used by {', '.join(names)}, which fails without it."
+            click.echo(render.plain(told), err=True)
 
 
 @click.command("outdated", cls=Command, example="inwit pkg outdated --json")
@@ -153,10 +160,13 @@ def audit(as_json: bool) -> int:
     if as_json:
         render.json({"advisories": found, "total_count": len(found)})
     else:
-        rows = [(one["package"], one["version"], one["id"], one["severity"], one["summary"])
-                for one in found]  # fmt: skip
-        columns = ("PACKAGE", "VERSION", "ADVISORY", "SEVERITY", "WHAT")
+        rows = [(one["package"], one["version"], one["id"], one["severity"], one["summary"],
+                 ", ".join(one["used_by"])) for one in found]  # fmt: skip
+        columns = ("PACKAGE", "VERSION", "ADVISORY", "SEVERITY", "WHAT", "USED BY")
         render.table(columns, rows, nothing="Nothing is known against what is installed.")
+    if found and not as_json:
+        way_out = "note: `inwit pkg update` takes what is mended; `inwit pkg uninstall` removes."
+        click.echo(way_out, err=True)
     return FAILED if found else 0
 
 

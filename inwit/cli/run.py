@@ -13,6 +13,9 @@ import click
 from inwit.cli.frame import Command, ExecutionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inwit.runtime.commands import Interrupt
     from inwit.runtime.compiled import CompiledGraph
 
 
@@ -38,12 +41,40 @@ def command(
     from inwit.cli.load import load_graph
 
     graph = load_graph(target)
-    state = _invoke(graph, value, thread_id)
+    try:
+        state = _invoke(graph, value, thread_id)
+    except ExecutionFailed as exc:
+        if as_json:
+            render.json(_failed(exc))
+        raise
+    asked = state.pop("__interrupt__", ()) if isinstance(state, dict) else ()
     if as_json:
-        render.json({"execution_id": graph.last_execution_id, "state": state})
+        render.json(_ended(graph, state, asked))
         return
     render.facts(state if isinstance(state, dict) else {"state": state})
+    for one in asked:
+        click.echo(f"asks: {json.dumps(one.value, default=str, ensure_ascii=False)}")
     click.echo(f"execution {graph.last_execution_id}", err=True)
+    if asked:
+        again = f"inwit executions resume {graph.last_execution_id} --value ANSWER"
+        click.echo(f"It waits for an answer: {again}", err=True)
+
+
+def _ended(graph: CompiledGraph[Any], state: Any, asked: Sequence[Interrupt]) -> dict[str, Any]:
+    told = {"execution_id": graph.last_execution_id, "status": "completed", "state": state}
+    if asked:
+        told["status"] = "waiting_for_input"
+        told["interrupts"] = [
+            {"id": one.id, "value": one.value, "schema": one.response_schema} for one in asked
+        ]
+    return told
+
+
+def _failed(exc: ExecutionFailed) -> dict[str, Any]:
+    error = exc.__cause__
+    told = {"type": type(error).__name__, "message": str(error)}
+    execution_id = getattr(error, "execution_id", None)
+    return {"execution_id": execution_id, "status": "failed", "error": told}
 
 
 def _input(given: str | None) -> Any:

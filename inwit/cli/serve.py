@@ -13,6 +13,7 @@ from inwit.cli.frame import Command
 
 if TYPE_CHECKING:
     from inwit.runtime.project import Project
+    from inwit.server.logs import Level
     from inwit.server.offers import Offers
 
 
@@ -81,10 +82,15 @@ def _loaded(targets: tuple[str, ...]) -> dict[str, Any]:
     "--improve", is_flag=True, help="Also look for improvements, as `self-improve daemon` does."
 )
 @click.option("--legacy-sse", is_flag=True, help="Serve MCP at /sse too, for clients of 2024.")
+@click.option(
+    "--log-level", type=click.Choice(["error", "warning", "info", "debug"]), default="warning",
+    show_default=True, help="What is logged to stderr; info: each request too.",
+)  # fmt: skip
+@click.option("--log-json", is_flag=True, help="Log each line as JSON.")
 def command(
     targets: tuple[str, ...], host: str, port: int, token: str | None, graph: str | None,
     allow_write: bool, tools: str | None, no_confirm: bool, improve: bool, legacy_sse: bool,
-    as_json: bool,
+    log_level: Level, log_json: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer over MCP, HTTP and server-sent events, until it is interrupted.
 
@@ -93,9 +99,11 @@ def command(
     """
     from inwit.cli import render
     from inwit.runtime.project import Project
-    from inwit.server import lifecycle
+    from inwit.runtime.store import Store
+    from inwit.server import lifecycle, logs
 
     project = Project.find()
+    logs.configure("json" if log_json else "text", log_level, Store.of(project).redactor.text)
     offered = replace(offers(targets, graph, allow_write, tools, no_confirm), legacy_sse=legacy_sse)
 
     def say(url: str) -> None:

@@ -40,11 +40,6 @@
     │   ├── StaleExecutionError
     │   ├── NotControllableError
     │   ├── OpenQuestionsError
-    │   ├── StoreUnreachableError
-    │   ├── MissingLibraryError
-    │   ├── InvalidKeyError
-    │   ├── WrongKeyError
-    │   ├── StateVersionError
     │   ├── GraphRecursionError
     │   ├── NodeTimeoutError
     │   ├── ExecutionCancelledError
@@ -62,6 +57,8 @@
     │   ├── InvalidNamespaceError
     │   ├── EmbeddingError
     │   ├── UnknownExecutionError
+    │   ├── UnknownCheckpointError
+    │   ├── CheckpointingOffError
     │   ├── InvalidJoinError
     │   ├── InvalidMessageError
     │   ├── ChatHistoryError
@@ -132,6 +129,7 @@
     │   │   ├── ConsentError
     │   │   └── LockError
     │   ├── SandboxError
+    │   │   └── PackageCodeError
     │   ├── EncoderError
     │   ├── TrustError             where something comes from is not proved
     │   │   ├── UnsignedPackageError
@@ -263,6 +261,7 @@ from inwit.errors.registries import (
     InstallError,
     InvalidPackageError,
     LockError,
+    PackageCodeError,
     PlanChangedError,
     PlanError,
     PrincipalError,
@@ -429,6 +428,7 @@ __all__ = [
     "NothingToUndoError",
     "OpenQuestionsError",
     "OutsideNodeError",
+    "PackageCodeError",
     "PeerError",
     "PeerUnreachableError",
     "PlanChangedError",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from inwit.errors.base import InwitError, nearest, shorten
 
@@ -101,6 +102,18 @@ class SandboxError(RegistryError):
     status = 503
 
 
+class PackageCodeError(SandboxError):
+    """The package's own code raised; its type, message and trace are told as text."""
+
+    code = "registry.package_code"
+    status = 500
+
+    def __init__(self, package: str, told: Mapping[str, Any]) -> None:
+        self.raised, self.trace = str(told.get("type")), str(told.get("trace", ""))
+        said = str(told.get("message", ""))[:500]
+        super().__init__(f"{package} raised {self.raised}: {said}")
+
+
 class EncoderError(RegistryError):
     """The encoder's library or files are missing or are not the pinned ones."""
 
@@ -134,6 +147,8 @@ class IllegalMoveError(PlanError):
 
     def __init__(self, plan_id: str, source: str, target: str, allowed: Sequence[str]) -> None:
         ways = f"From here it may become {', '.join(allowed)}." if allowed else "It is closed."
+        if (source, target) == ("validated", "in_progress"):
+            ways = f"A person approves it first: inwit self-improve approve {plan_id}"
         super().__init__(f"Plan {plan_id} is {source} and cannot become {target}.", hint=ways)
 
 

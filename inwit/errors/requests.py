@@ -140,10 +140,8 @@ class InvalidTokenError(UnauthorizedError):
 
     code = "request.invalid_token"
 
-    def __init__(self, why: str) -> None:
-        RequestError.__init__(
-            self, f"The token is refused: {why}.", hint="Get another from the issuer."
-        )
+    def __init__(self, why: str, hint: str = "Get another from the issuer.") -> None:
+        RequestError.__init__(self, f"The token is refused: {why}.", hint=hint)
 
 
 class ScopeError(ForbiddenError):

@@ -142,13 +142,19 @@ class UnserialisableError(StoreError):
     code = "store.unserialisable"
     status = 422
 
-    def __init__(self, kind: type | str, reason: str = "") -> None:
+    def __init__(self, kind: type | str, reason: str = "", *, key: str = "") -> None:
+        self.kind, self.reason = kind, reason
         name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
         because = f": {reason}" if reason else ""
+        where = f", at key {key!r}," if key else ""
         super().__init__(
-            f"A value of type {name} cannot be kept{because}.",
+            f"A value of type {name}{where} cannot be kept{because}.",
             hint="Keep plain values, dataclasses or pydantic models in the state.",
         )
+
+    def at(self, key: str) -> UnserialisableError:
+        """The same, told with the state's key that holds the value."""
+        return UnserialisableError(self.kind, self.reason, key=key)
 
 
 class StoreUnreachableError(StoreError):

@@ -14,9 +14,10 @@ from inwit.errors import UnknownNodeError
 from inwit.registry.origins import package_of
 from inwit.runtime.drawing import flowchart, of_manifest
 from inwit.runtime.manifest import EdgeFacts, GraphManifest, NodeFacts
+from inwit.runtime.policies.relief import FALLBACK, HANDLER
+from inwit.runtime.program import END, START
 from inwit.runtime.views import RegisteredGraph
 
-START, END = "__start__", "__end__"
 FLOW_LIMIT = 60
 """Nodes that `execution_flow` walks before it says that there are more."""
 
@@ -237,7 +238,10 @@ TOPICS = {
 
 
 def label_of(name: str) -> str:
-    """Write a node's name, or START and END in place of their internal names."""
+    """Write a node's name, or START, END and what takes over from it in place of internal names."""
+    for prefix, what in ((FALLBACK, "fallback"), (HANDLER, "error handler")):
+        if name.startswith(prefix):
+            return f"the {what} of {name.removeprefix(prefix)}"
     return {START: "START", END: "END"}.get(name, name)
 
 

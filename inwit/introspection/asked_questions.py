@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from inwit.answers import Answer
-from inwit.errors import UnknownUriError
+from inwit.errors import (
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    UnknownUriError,
+)
 
 if TYPE_CHECKING:
     import apsw
@@ -67,7 +72,10 @@ def is_answered(answer: Answer) -> bool:
 
 
 def note(store: Store, question: str, answer: Answer, graph: str | None) -> None:
-    """Keep a question with the journal's next commit; nothing where the project has no folder."""
+    """Keep a question with the journal's next commit; nothing where the project has no folder.
+
+    Nor where nothing can be written: a full disk is no reason not to answer.
+    """
     if not store.project.folder.is_dir():
         return
     from inwit.runtime.store.journal import Journal
@@ -76,7 +84,10 @@ def note(store: Store, question: str, answer: Answer, graph: str | None) -> None
         time.time_ns(), graph or "", store.redactor.text(question[:TEXT_LIMIT]), answer.level,
         answer.intent, answer.confidence, is_answered(answer),
     )  # fmt: skip
-    store.declare(ROOM, MIGRATIONS)
+    try:
+        store.declare(ROOM, MIGRATIONS)
+    except (StoreFullError, StoreReadOnlyError, StoreLockedError):
+        return
     Journal.of(store.project).submit(lambda connection: _insert(connection, row), is_urgent=False)
 
 

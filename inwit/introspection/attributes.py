@@ -8,12 +8,12 @@ of a text or list of the input, or a number in it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from inwit import events
+from inwit.introspection.kept import Kept
 from inwit.runtime.store import Store
 from inwit.runtime.views import Execution
 
@@ -34,9 +34,11 @@ class Called:
     uri: str
     attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+    """The numbers themselves, and how many items lists hold."""
 
 
-_kept: dict[tuple[str, str], Called] = {}
+_kept = Kept[Called](KEPT)
 
 
 class Known:
@@ -47,14 +49,36 @@ class Known:
 
     def of(self, execution: Execution) -> Called:
         """What one was called with."""
-        key = execution.execution_id, execution.started_at
-        known = _kept.get(key)
-        if known is None:
-            known = _kept[key] = called(self._store, execution)
-            while len(_kept) > KEPT:
-                with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
-                    _kept.pop(next(iter(_kept)))
-        return known
+        return _kept.of(execution, lambda: called(self._store, execution))
+
+
+_ended = Kept[Called](KEPT)
+
+
+class Results:
+    """What came of executions, as attributes and counts: of each key that was not given so."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._known = store, Known(store)
+
+    def of(self, execution: Execution) -> Called:
+        """What one ended with, as ``result.outcome``; nothing of one that is not completed."""
+        if execution.status != "completed":
+            return Called(execution.uri)
+        return _ended.of(execution, lambda: self._read(execution))
+
+    def _read(self, execution: Execution) -> Called:
+        after = max(execution.last_seq - 2, 0)
+        found = self._store.events(
+            execution.execution_id, after=after, types=("execution_completed",)
+        )
+        end = found[-1] if found else None
+        if not isinstance(end, events.ExecutionCompleted):
+            return Called(execution.uri)
+        given = self._known.of(execution).attributes
+        shown = [(name, value) for name, value in _plain("result", end.output)
+                 if given.get(f"input.{name.partition('.')[2]}", end) != value]  # fmt: skip
+        return Called(end.uri, dict(shown[:WIDE]), counts=dict(_counts("result", end.output)))
 
 
 def called(store: Store, execution: Execution) -> Called:
@@ -72,7 +96,8 @@ def called(store: Store, execution: Execution) -> Called:
     attributes |= dict(_plain("context", start.context))
     attributes |= dict(_plain("input", start.input))
     attributes |= {"version": execution.graph_version, "hour": execution.started_at[11:13]}
-    return Called(start.uri, dict(list(attributes.items())[:WIDE]), dict(_sizes(start.input)))
+    return Called(start.uri, dict(list(attributes.items())[:WIDE]), dict(_sizes(start.input)),
+                  dict(_counts("input", start.input)))  # fmt: skip
 
 
 def _plain(prefix: str, values: Any) -> Iterator[tuple[str, Any]]:
@@ -92,6 +117,14 @@ def _sizes(given: Any) -> Iterator[tuple[str, float]]:
         size = size_of(value)
         if size is not None:
             yield f"input.{key}" if key else "input", size
+
+
+def _counts(prefix: str, given: Any) -> Iterator[tuple[str, float]]:
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        if isinstance(value, list | tuple | Mapping):
+            yield f"{prefix}.{key}", float(len(value))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{prefix}.{key}", float(value)
 
 
 def size_of(value: Any) -> float | None:

@@ -11,7 +11,7 @@ from inwit.runtime.capture.prices import priced_models
 
 Kind = Literal[
     "cached", "parallel", "retries", "timeout", "removed", "faster", "model", "load",
-    "concurrency", "route", "uncached", "reliable", "unknown",
+    "concurrency", "route", "uncached", "reliable", "visits", "broken", "unknown",
 ]  # fmt: skip
 
 _PEOPLE = (
@@ -25,6 +25,16 @@ _COUNTED = {
 _MANY = re.compile(rf"(?<![\w.-])(\d{{1,6}}|one(?! of)|{'|'.join(_COUNTED)})(?![\w.%]|-\w)")
 _AT_MOST = r"(?:at most|only|up to|no more than|limited to|a limit of|maximum of)"
 _BESIDE = r"(?:at once|at a time|in parallel|side by side|beside each other|concurrently)"
+_OFTEN = (
+    r"(?:(?:once|twice|thrice)|(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|a single)"
+    r" (?:times?|rounds?|visits?|pass(?:es)?|runs?|iterations?|loops?|turns?|go(?:es)?)\b)(?! (?:as|the|slower|faster|quicker|longer|more|less)\b| at once)"
+)
+_BOUND = (
+    r"(?:(?:the )?(?:at (?:the )?most|max(?:imum|imal)?(?: of)?|tops)|(?:no|not|never|n[o']t) (?:\w+ )?more (?:often )?than|up to|only|just"
+    r"|(?:limit|cap|capp|restrict|bound)(?:s|ed|ing)?|stop\w* after)"
+)
+_VISITS = rf"{_BOUND}\W+(?:\w+ ){{0,4}}?{_OFTEN}|{_OFTEN}(?:,? (?:at|as) (?:a|the))? (?:most|max\w*|tops)|max {_OFTEN}"
+"""That a node runs no more than so often in an execution: "at most twice", "limited to 3 rounds"."""
 _KINDS: tuple[tuple[Kind, str], ...] = (
     (
         "uncached",
@@ -60,7 +70,17 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
             r"(?:once|twice|one time|\w+ times)"
         ),
     ),
+    ("visits", _VISITS),
     ("timeout", r"timed? ?-?out|time-?outs?|time limit|deadline|time out"),
+    (
+        "broken",
+        (
+            r"(?:if|when|once|suppos\w+|should|assuming|imagine|with)\b[^,?]*?\b(?:fail(?:s|ed|ing)?|crash(?:es|ed|ing)?|br(?:eaks?|oke|oken)|die[sd]?"
+            r"|dead|raise[sd]?|thr(?:ows?|ew|own)|errors?)\b(?!.* (?:less|more|fewer|half)\b)"
+            r"|(?:is|was|were|be|been|being|goes|go|went|stays?|stayed) (?:\w+ )?(?:down|unavailable|out of (?:service|order)|offline|unreachable|gone for good)\b"
+            r"|(?:outage|failure) of|stop(?:s|ped)? (?:working|answering|responding)|became unavailable"
+        ),
+    ),
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral|embedding"),
     (
         "removed",
@@ -91,7 +111,16 @@ _TRIES = re.compile(rf"\b{_NUMBER} (?:more |extra )?(retr(?:y|ies)|attempts?|tri
 _TIMES = re.compile(
     rf"\b(?:tried|called) (?:only |just |at most )*(?:(once)|(twice)|{_NUMBER} times?)\b"
 )
+_RETRIED = re.compile(
+    rf"\bretried (?:only |just |up to |at most )*(?:(once)|(twice)|{_NUMBER} times?)\b"
+)
+"""Further attempts after the first: "retried 5 times"."""
 _LIMIT = re.compile(rf"\b(?:retr(?:y|ies)|attempts?)\b[^.?]*?\b{_NUMBER}\b")
+
+_DONE = {
+    "cached": "were cached", "uncached": "were not cached", "reliable": "never failed",
+    "broken": "failed", "parallel": "ran in parallel", "removed": "were removed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,16 +144,8 @@ class Change:
         """The change as part of a sentence: ``search were cached``."""
         what = " and ".join(self.nodes) or "all nodes"
         match self.kind:
-            case "cached":
-                return f"{what} were cached"
-            case "uncached":
-                return f"{what} were not cached"
-            case "reliable":
-                return f"{what} never failed"
-            case "parallel":
-                return f"{what} ran in parallel"
-            case "removed":
-                return f"{what} were removed"
+            case "cached" | "uncached" | "reliable" | "broken" | "parallel" | "removed":
+                return f"{what} {_DONE[self.kind]}"
             case "timeout":
                 return f"{what} had a time-out of {self.duration_ms or 0:g} ms"
             case "concurrency":
@@ -135,6 +156,9 @@ class Change:
                 return f"{self.number} executions ran at once"
             case "model":
                 return f"{'' if not self.nodes else what + ' '}used {self.model}".strip()
+            case "visits":
+                often = {1: "once", 2: "twice"}.get(self.number or 0, f"{self.number} times")
+                return f"{what} ran at most {often}"
             case "retries":
                 often = "once" if self.max_attempts == 1 else f"at most {self.max_attempts} times"
                 return f"{what} were called {often}"
@@ -160,11 +184,15 @@ def parse(words: str, nodes: Sequence[str], is_said: str | None = None) -> Chang
             rate = _PERCENT.search(said)
             return Change(kind=kind, nodes=chosen, hit_rate=float(rate[1]) / 100 if rate else None)
         case "retries":
-            return Change(kind=kind, nodes=chosen, max_attempts=_attempts(said))
+            most = _attempts(said)
+            factor = _times_as_many(said) if most is None else None
+            return Change(kind=kind, nodes=chosen, max_attempts=most, factor=factor)
         case "timeout":
             return Change(kind=kind, nodes=chosen, duration_ms=milliseconds(said))
         case "faster":
             return _speed(said, chosen)
+        case "visits":
+            return Change(kind=kind, nodes=chosen, number=_how_often(said))
         case "concurrency" | "load":
             within = not re.search(r"concurrency|max[_ -]?parallel", said)
             return Change(kind=kind, nodes=chosen, number=_how_many(said), within=within)
@@ -183,12 +211,34 @@ def _attempts(said: str) -> int | None:
     often = _TIMES.search(said)
     if often:
         return 1 if often[1] else 2 if often[2] else max(int(_value(often[3])), 1)
+    again = _RETRIED.search(said)
+    if again:
+        return 1 + (1 if again[1] else 2 if again[2] else int(_value(again[3])))
     found = _TRIES.search(said)
     if found:
         number = int(_value(found[1]))
         return number + 1 if found[2].startswith("retr") else max(number, 1)
     found = _LIMIT.search(said)
     return max(int(_value(found[1])), 1) if found else None
+
+
+def _times_as_many(said: str) -> float | None:
+    """How many times as many are meant: "doubled", "three times the retries"."""
+    found = re.search(r"\b(doubl|twice|tripl|thrice|halv|half)", said)
+    if found:
+        return {"dou": 2.0, "twi": 2.0, "tri": 3.0, "thr": 3.0}.get(found[1][:3], 0.5)
+    number = re.search(rf"\b{_NUMBER} ?(?:(?:x|times) (?:as many|the|more|our)|fold)\b", said)
+    return _value(number[1]) if number else None
+
+
+def _how_often(said: str) -> int | None:
+    """How often something may run: the number of the bound."""
+    bound = re.search(rf"\b(?:{_VISITS})", said)
+    found = re.search(_OFTEN, bound[0]) if bound else None
+    if found is None:
+        return None
+    first = found[0].split()[0]
+    return {"once": 1, "twice": 2, "thrice": 3, "a": 1}.get(first) or max(int(_value(first)), 1)
 
 
 def _how_many(said: str) -> int | None:

@@ -7,7 +7,7 @@ is said by a `limit`, which claims nothing and needs no evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeVar
@@ -101,6 +101,14 @@ def alike(items: Sequence[T], key: Callable[[T], object]) -> list[list[T]]:
     return [list(same) for _, same in groupby(items, key)]
 
 
+def by_kind(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """All of which the same would be said, together: the most frequent first, each in its order."""
+    found: dict[Hashable, list[T]] = {}
+    for one in items:
+        found.setdefault(key(one), []).append(one)
+    return sorted(found.values(), key=len, reverse=True)
+
+
 def listed(names: Iterable[str], *, last: str = "and", most: int = 12) -> str:
     """Write names as a list in prose, cut after `most`."""
     shown = list(names)
@@ -114,6 +122,11 @@ def listed(names: Iterable[str], *, last: str = "and", most: int = 12) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Write ``1 visit`` or ``3 visits``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def capitalised(text: str) -> str:
+    """A text as the beginning of a sentence: its first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def times(number: int) -> str:

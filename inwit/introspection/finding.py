@@ -99,7 +99,8 @@ def _index(manifests: list[GraphManifest], folder: Path | None) -> HybridIndex:
         text = f"{manifest.description} nodes {nodes}"
         entries.append(Entry(graph_uri(manifest.name), manifest.name, text, "graph"))
         for node in manifest.nodes:
-            parts = [node.description or node.name.replace("_", " "), f"in {manifest.name}"]
+            said = (node.description or node.name.replace("_", " ")).rstrip(".")
+            parts = [said, f"in {manifest.name}"]
             parts.append(f"reads {', '.join(node.reads)} writes {', '.join(node.writes)}")
             entries.append(
                 Entry(node_uri(manifest.name, node.name), node.name, ". ".join(parts), "node")
@@ -147,7 +148,14 @@ def _given(store: Store, one: Execution) -> str:
     types = ("execution_started", "execution_completed")
     found = store.events(one.execution_id, types=types)
     said = [getattr(event, "input", None) or getattr(event, "output", None) for event in found]
-    return " ".join(short(value, TEXT_TAKEN) for value in said if value is not None)
+    return " ".join(short(_values(value), TEXT_TAKEN) for value in said if value is not None)
+
+
+def _values(value: Any) -> Any:
+    """The values without the names of their keys, which all executions of a graph share."""
+    if isinstance(value, dict):
+        return [_values(one) for one in value.values()]
+    return [_values(one) for one in value] if isinstance(value, list) else value
 
 
 def _text(one: Execution) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from inwit.introspection.app import END, START
 from inwit.introspection.claims import listed
 from inwit.runtime.manifest import GraphManifest, NodeFacts
+from inwit.runtime.program import END, START
 from inwit.runtime.views import Visit
 
 
@@ -29,6 +29,18 @@ def paths_between(manifest: GraphManifest, first: str, second: str) -> set[str]:
     after = _reach(manifest, first, backwards=False, stop=second)
     before = _reach(manifest, second, backwards=True, stop=first)
     return (after & before) - {first, second, START, END}
+
+
+def loop_of(manifest: GraphManifest, name: str) -> set[str]:
+    """The nodes that lie on a loop with a node, itself among them; empty where it is on none."""
+    found = {name}
+    for edge in manifest.edges:
+        if edge.source == name and edge.target not in (START, END):
+            after = _reach(manifest, edge.target, backwards=False, stop=name)
+            if name in after:
+                found |= after & _reach(manifest, name, backwards=True, stop=edge.target)
+    is_on_one = len(found) > 1 or any(edge.source == edge.target == name for edge in manifest.edges)
+    return found - {START, END} if is_on_one else set()
 
 
 def _reach(manifest: GraphManifest, name: str, *, backwards: bool, stop: str) -> set[str]:

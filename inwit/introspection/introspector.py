@@ -10,6 +10,7 @@ score where something was searched for), times the share of claims whose evidenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -29,6 +30,7 @@ from inwit.introspection.analyses import (
     history,
     howcan,
     howto,
+    left_out,
     recorded,
     search,
     state,
@@ -45,6 +47,7 @@ from inwit.introspection.finding import SearchHit
 from inwit.introspection.follow_ups import follow_ups
 from inwit.introspection.joining import EVIDENCE_MOST, joined, leaning
 from inwit.introspection.network import package_ids
+from inwit.introspection.parts import apart
 from inwit.introspection.readings import level_of, read, readings_of
 from inwit.introspection.refusals import named_wrongly, outside, unknown
 from inwit.introspection.resolve import Resolved, Resolver
@@ -160,19 +163,19 @@ class Introspector:
         if talk is not None:
             question = talk.complete(question, self.route)
         routing = read(question, self.route, self.project)
-        readings = readings_of(question, routing, wanted)
-        queries = [
-            Query(
-                text=question, part=one.part, unknown=routing.unknown, level=one.level,
-                intent=one.intent, entities=routing.entities, graph=graph or self.graph,
-                execution_id=execution_id, code=self.code if verify else None,
-            )
-            for one in readings
-        ]  # fmt: skip
+        queries: list[Query] = []
         answers: list[Answer] = []
-        for query, reading in zip(queries, readings, strict=True):
-            queries[len(answers)] = leaning(query, answers)
-            answers.append(self.answer(queries[len(answers)], reading.probability))
+        parts = apart(question, routing, wanted)
+        for text, read_as in parts or [(question, routing)]:
+            scene = self._scene(Query(
+                text=text, part=text if parts else "", unknown=read_as.unknown, level="live",
+                intent="state", entities=read_as.entities, graph=graph or self.graph,
+                execution_id=execution_id, code=self.code if verify else None,
+            ))  # fmt: skip
+            for one in readings_of(scene, read_as, wanted)[: 1 if parts else None]:
+                query = replace(scene.query, level=one.level, intent=one.intent)
+                queries.append(leaning(query, answers))
+                answers.append(self._answer(scene.read_as(queries[-1]), one.probability))
         answer = joined(answers, queries, routing)
         asked_questions.note(self.store, question, answer, graph or self.graph)
         return answer if talk is None else talk.keep(asked, question, routing, answer)
@@ -203,8 +206,13 @@ class Introspector:
 
     def answer(self, query: Query, probability: float = 1.0) -> Answer:
         """Answer one reading of a question."""
-        scene = Scene(query, self.store, self.project, self.resolver)
-        if query.level == "none":
+        return self._answer(self._scene(query), probability)
+
+    def _scene(self, query: Query) -> Scene:
+        return Scene(query, self.store, self.project, self.resolver)
+
+    def _answer(self, scene: Scene, probability: float) -> Answer:
+        if scene.query.level == "none":
             return outside(scene)
         try:
             draft = self._draft(scene)
@@ -214,6 +222,8 @@ class Introspector:
 
     def _draft(self, scene: Scene) -> Draft:
         draft = named_wrongly(scene)
+        if draft is None and scene.query.level in ("app", "live"):
+            draft = left_out.answer(scene)
         if draft is None and scene.query.level == "live":
             draft = recorded.answer(scene)
         draft = draft or analysis(scene.query.level, scene.query.intent)(scene)

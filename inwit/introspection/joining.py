@@ -14,12 +14,24 @@ from inwit.introspection.scene import Query
 
 EVIDENCE_MOST = 24
 _IT = re.compile(r"\b(?:it|that|this|them)\b", re.IGNORECASE)
+_RUN_ONCE = re.compile(
+    r"\b(?:did|was|were|had) (?:it|that|this|\w+ its|its)\b(?!.*\b(?:usually|ever|often)\b)|\b(?:that|this) (?:one|run|execution)\b",
+    re.IGNORECASE,
+)
+"""What is said of one execution that was: "how long did it take", "the input of that run"."""
 
 
 def leaning(query: Query, before: Sequence[Answer]) -> Query:
-    """The second part of a question with the node that "it" means: the one that the first part named."""
-    if not query.part or not before or query.intent not in ("whatif", "howcan", "whatis"):
+    """The second part of a question with what "it" means in the answer to the first part.
+
+    That is a node where a change or a thing is asked for, and an execution where a past one is.
+    """
+    if not query.part or not before:
         return query
+    if query.intent not in ("whatif", "howcan", "whatis"):
+        is_named = any(one.kind not in ("metric", "graph") for one in query.entities)
+        run = None if is_named or not _RUN_ONCE.search(query.part) else _run_of(before[0])
+        return replace(query, execution_id=query.execution_id or run)
     start = query.text.find(query.part)
     within = [one for one in query.entities if start <= one.start < start + len(query.part)]
     found = _IT.search(query.part)
@@ -30,6 +42,14 @@ def leaning(query: Query, before: Sequence[Answer]) -> Query:
     one = Entity(kind="node", value=node, text=found[0], start=at, end=start + found.end())
     kept = tuple(each for each in query.entities if each.kind != "node")
     return replace(query, entities=(*kept, one))
+
+
+def _run_of(answer: Answer) -> str | None:
+    """The execution that an answer tells of, or tells of first."""
+    told = answer.data.get("execution_id")
+    uris = (one.uri for one in answer.evidence if one.uri.startswith("execution://"))
+    first = next((one.removeprefix("execution://").partition("/")[0] for one in uris), None)
+    return str(told) if told else first
 
 
 def _node_of(answer: Answer) -> str | None:

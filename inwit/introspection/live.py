@@ -5,10 +5,12 @@ Every function gives a plain dict with the fields of the HTTP route of the same 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from inwit.errors import UnknownGraphError
 from inwit.events import OPEN_STATUSES, CheckpointCreated, Status, timestamp
 from inwit.runtime.store import Store
 from inwit.runtime.views import Execution, Visit
@@ -57,7 +59,7 @@ def execution(store: Store, execution_id: str) -> dict[str, Any]:
         "reason": found.reason,
         "metrics": _metrics(found),
         "checkpoint": _checkpoint(store, found),
-        "state": store.state_at(found.execution_id),
+        "state": _state(store, found),
         "error": msgspec.to_builtins(found.error) if found.error else None,
         "error_node": found.error_node,
     }
@@ -75,12 +77,22 @@ def node(store: Store, execution_id: str) -> dict[str, Any]:
     }
 
 
+def _state(store: Store, found: Execution, seq: int | None = None) -> dict[str, Any]:
+    """The state after an event, its keys in the order of the graph's schema."""
+    values = store.state_at(found.execution_id, seq)
+    with suppress(UnknownGraphError):
+        fields = store.graph(found.graph_name, found.graph_version).manifest.fields
+        order = [field.name for field in fields if field.name in values]
+        return {key: values[key] for key in (*order, *values)}
+    return values
+
+
 def state(store: Store, execution_id: str, seq: int | None = None) -> dict[str, Any]:
     """Give the state of an execution now, or as it was after event `seq`."""
     found = store.execution(execution_id)
     return {
         "execution_id": found.execution_id,
-        "state": store.state_at(found.execution_id, seq),
+        "state": _state(store, found, seq),
         "at_seq": found.last_seq if seq is None else seq,
     }
 

@@ -10,15 +10,14 @@ import ast
 import importlib
 import inspect
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
 import inwit
-from inwit.errors import InwitError
 from inwit.events import Status, Types
+from inwit.introspection import error_pages
 from inwit.introspection.terms import TERMS
 
 PACKAGE = Path(inwit.__file__).parent
@@ -149,11 +148,10 @@ def terms() -> dict[str, Any]:
 def errors() -> dict[str, Any]:
     """List the errors by their stable code."""
     listed = [
-        {"name": cls.code, "class": cls.__name__, "description": _first_line(cls)}
-        for cls in _subclasses(InwitError)
+        {"name": code, "class": cls.__name__, "description": _first_line(cls)}
+        for code, cls in error_pages.classes().items()
     ]
-    unique = {entry["name"]: entry for entry in listed[::-1]}
-    return _counted("errors", sorted(unique.values(), key=lambda entry: entry["name"]))
+    return _counted("errors", listed)
 
 
 @cache
@@ -235,15 +233,22 @@ def docs() -> dict[str, Any]:
     return _counted("docs", list(_docs()))
 
 
+def docs_folder() -> Path | None:
+    """The folder of the pages that ship with this version, or of the checkout that is imported."""
+    shipped, written = PACKAGE / "_docs", PACKAGE.parent / "docs"
+    return shipped if shipped.is_dir() else written if (written / "guide").is_dir() else None
+
+
 @cache
 def _docs() -> tuple[dict[str, Any], ...]:
-    folders = [PACKAGE / "_docs", PACKAGE.parent / "docs"]
-    folder = next((one for one in folders if one.is_dir()), None)
-    if folder is None or (folder.name == "docs" and not (PACKAGE.parent / "inwit").is_dir()):
+    folder = docs_folder()
+    if folder is None:
         return ()
     listed = []
     for path in sorted(folder.glob("**/*.md")):
         page = path.relative_to(folder).with_suffix("").as_posix()
+        if page.startswith("reference/errors/"):  # they are a topic of their own
+            continue
         text = path.read_text(encoding="utf-8")
         title = next((ln.lstrip("# ") for ln in text.splitlines() if ln.startswith("#")), page)
         listed.append({"name": page, "description": title, "text": text})
@@ -310,12 +315,6 @@ def _documented(name: str, found: Any) -> dict[str, Any]:
         "signature": signature,
         "doc": doc or "",
     }
-
-
-def _subclasses(cls: type[InwitError]) -> Iterator[type[InwitError]]:
-    yield cls
-    for sub in cls.__subclasses__():
-        yield from _subclasses(sub)
 
 
 def _command_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, str, bool]:

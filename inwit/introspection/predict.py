@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -16,6 +16,7 @@ from inwit.introspection.schedule import Schedule, Task
 from inwit.introspection.stats import Estimate, estimate, foretold
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.policies import DEFAULT_RETRY
+from inwit.runtime.views import Execution
 
 ENOUGH = 30
 """Executions that a prediction should stand on; fewer are used, and said."""
@@ -192,7 +193,7 @@ def cached(
     manifest: GraphManifest,
     schedules: Sequence[Schedule],
     change: Change,
-    inputs: Callable[[str], Mapping[Place, str]],
+    inputs: Callable[[Execution], Mapping[Place, str]],
 ) -> Prediction:
     """Let repeats of equal inputs take no time, as often as the record shows them.
 
@@ -289,7 +290,7 @@ class _Repeats:
 def _repeats(
     schedules: Sequence[Schedule],
     node: str,
-    inputs: Callable[[str], Mapping[Place, str]],
+    inputs: Callable[[Execution], Mapping[Place, str]],
 ) -> _Repeats:
     known: dict[str, str] = {}
     found = _Repeats(set(), 0, 0)
@@ -297,7 +298,7 @@ def _repeats(
         tasks = [task for task in schedule.tasks if task.visit.node == node]
         if not tasks:
             continue
-        given = inputs(schedule.execution.execution_id)
+        given = inputs(schedule.execution)
         for task in tasks:
             found.looked += 1
             key = given.get((node, task.visit.visit))
@@ -313,7 +314,7 @@ def _repeats(
 
 def with_timeout(
     schedules: Sequence[Schedule], change: Change, attempts: Mapping[str, int],
-    inputs: Callable[[str], Mapping[Place, str]],
+    inputs: Callable[[Execution], Mapping[Place, str]],
 ) -> Prediction:  # fmt: skip
     """End attempts at a time-out; one that meets it is tried again as often as its node may be.
 
@@ -353,7 +354,7 @@ def with_timeout(
 
 def _alike(
     schedules: Sequence[Schedule], chosen: set[str], limit_ms: float,
-    inputs: Callable[[str], Mapping[Place, str]],
+    inputs: Callable[[Execution], Mapping[Place, str]],
 ) -> Callable[[Schedule, Task], list[float]]:  # fmt: skip
     """Gives the recorded durations of a node's visits, those of equal inputs where there are several."""
     every = {node: _durations(schedules, node) for node in chosen}
@@ -362,7 +363,7 @@ def _alike(
     equal: dict[tuple[str, str], list[float]] = {}
     keys: dict[tuple[str, int], tuple[str, str]] = {}
     for one in schedules:
-        given = inputs(one.execution.execution_id)
+        given = inputs(one.execution)
         for task in one.tasks:
             digest = given.get((task.visit.node, task.visit.visit))
             if task.visit.node in chosen and digest is not None:
@@ -433,6 +434,69 @@ def with_attempts(schedules: Sequence[Schedule], change: Change) -> Prediction:
         f"attempt{'' if most == 1 else 's'} of one node and would have failed."
     )
     return prediction
+
+
+def with_visits(
+    manifest: GraphManifest, schedules: Sequence[Schedule], change: Change
+) -> Prediction:
+    """Let nodes run no more than so often: of a loop's rounds those in between are left out.
+
+    The last round stays, since it is the one that the record shows leading out of the loop.
+    """
+    most = change.number or 1
+    loops = {name: independence.loop_of(manifest, name) for name in change.nodes}
+    if not any(loops.values()):
+        return with_attempts(schedules, replace(change, kind="retries", max_attempts=most))
+    dropped = {id(one): _rounds_over(one, loops, most) for one in schedules}
+    prediction = Prediction(
+        feasible=True,
+        before=[one.total for one in schedules],
+        after=[one.simulate(_without(dropped[id(one)])) for one in schedules],
+    )
+    over = sum(bool(gone) for gone in dropped.values())
+    prediction.extra |= {
+        "share_limited": round(over / len(schedules), 4) if schedules else 0.0,
+        "most_visits_seen": max(
+            (
+                task.visit.visit
+                for one in schedules
+                for task in one.tasks
+                if loops.get(task.visit.node)
+            ),
+            default=0,
+        ),
+    }
+    named = " and ".join(change.nodes)
+    often = {1: "once", 2: "twice"}.get(most, f"{most} times")
+    kept = (
+        "the last" if most == 1 else f"the first {f'{most - 1} ' if most > 2 else ''}and the last"
+    )
+    prediction.notes.append(
+        f"{over} of {len(schedules)} recorded executions ran {named} more than {often}; of their rounds "
+        f"{kept} {'is' if most == 1 else 'are'} kept."
+        if over
+        else f"None of {len(schedules)} recorded executions ran {named} more than {often}."
+    )
+    if over:
+        prediction.notes.append("What the rounds left out would have added to the result is lost.")
+    return prediction
+
+
+def _without(gone: set[int]) -> Callable[[Task], float]:
+    return lambda task: -task.gap if task.index in gone else task.duration
+
+
+def _rounds_over(one: Schedule, loops: Mapping[str, set[str]], most: int) -> set[int]:
+    """The visits of a loop between its `most`-th round and its last."""
+    gone: set[int] = set()
+    for name, loop in loops.items():
+        rounds = [task.start for task in one.tasks if task.visit.node == name]
+        if loop and len(rounds) > most:
+            gone |= {
+                task.index for task in one.tasks
+                if task.visit.node in loop and rounds[most - 1] <= task.start < rounds[-1]
+            }  # fmt: skip
+    return gone
 
 
 def _of_attempts(task: Task, most: int) -> float:

@@ -14,6 +14,7 @@ import msgspec
 from inwit.answers import Answer, Evidence
 from inwit.errors import MalformedInputError
 from inwit.ids import new_id
+from inwit.introspection.claims import capitalised
 from inwit.plans import Effect, Plan, Validation
 
 Intervention = Mapping[str, Any]
@@ -55,7 +56,7 @@ def plan_of(answer: Answer, number: int) -> Plan:
     return Plan(
         id=new_id(),
         fingerprint=hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32],
-        title=f"{_upper(str(one['action']))} in {graph}",
+        title=f"{capitalised(str(one['action']))} in {graph}",
         hypothesis=_hypothesis(one, graph),
         category=f"asked_{kind}",
         graph_name=graph,
@@ -133,11 +134,12 @@ def _parallel(graph: str, one: Intervention) -> dict[str, Any]:
 
 
 def _by_hand(graph: str, one: Intervention) -> dict[str, Any]:
-    return {"type": "code", "graph": graph, "node": one["node"], "text": _upper(str(one["action"]))}
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return {
+        "type": "code",
+        "graph": graph,
+        "node": one["node"],
+        "text": capitalised(str(one["action"])),
+    }
 
 
 _ACTIONS: dict[str, Callable[[str, Intervention], dict[str, Any]]] = {

@@ -10,18 +10,45 @@ import msgspec
 from inwit.answers import LEVELS, Intent, Level
 from inwit.errors import MalformedInputError
 from inwit.introspection import platform
-from inwit.introspection.analyses import node_facts, recorded, unused
+from inwit.introspection.analyses import (
+    by_value,
+    figures,
+    grouped,
+    groups_apart,
+    left_undone,
+    model_calls,
+    node_facts,
+    of_kind,
+    raised,
+    recorded,
+    relieved,
+    spread,
+    unused,
+    whatis_app,
+)
 from inwit.introspection.claims import short
 from inwit.introspection.feature_names import features_in
 from inwit.introspection.router import Reading, Routing
-from inwit.introspection.scene import blanked, last_package
+from inwit.introspection.scene import Scene, blanked, last_package
 from inwit.introspection.terms import terms_in
+from inwit.introspection.which import is_of_one
 from inwit.runtime.project import Project
 
 PARTS_MOST = 2
-_PLANS = re.compile(
-    r"\b(?:what|which|any|list|show|my|see|how many|are there)\b[^?.]*?\bplans\b", re.IGNORECASE
+_FATES = (
+    r"(?:approv|appl(?:y|ied)|reject|propos|implement|evaluat|happen|measur|decid|rolled|help)\w*"
 )
+_PLANS = re.compile(
+    r"\b(?:what|which|any|list|show|my|see|how many|are there)\b[^?.]*?\bplans\b"
+    rf"|\b{_FATES}\b[^?.]*?\bplans?\b|\bplans?\b[^?.]*?\b{_FATES}\b|\bplan [0-9a-f]{{8,32}}\b"
+    r"|\b(?:proposed|suggested|open|pending) improvements?\b"
+    r"|\bimprovements? (?:were |are |is |was |been )*(?:proposed|suggested|open|pending)\b",
+    re.IGNORECASE,
+)
+_MENDS = re.compile(
+    r"\b(?:fix|solve|resolve|repair|debug|mend|caused?)\b.*\b\w+(?:Error|Exception)\b"
+)
+"""An error by its class, and that it should go away: where and why it was raised comes first."""
 _SURE = 0.9
 """How likely a question in the words of what is recorded is about that."""
 _ABOUT = Reading(level="platform", intent="whatis", probability=_SURE)
@@ -46,6 +73,30 @@ _NOT_SO = re.compile(
     r"^\W*(?:how (?:do|can|to|should)|what is an error budget|define\b|why|what if|when(?!.*\b(?:added|removed|introduced)\b)|how often|what would)\b",
     re.IGNORECASE,
 )
+_WHAT_HAPPENED = re.compile(r"^\W*what (?:ran|happened|went on|was (?:run|executed|done))\b")
+_RUNS = re.compile(r"\b(?:executions|runs|invocations|traces)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(
+    r"\b(?:in|on|at|to|with|during|around) (?:the |my |our |this )?"
+    r"(?!record|executions?|runs?|graphs?|project|system|host|nodes?|threads?|morning|afternoon|evening|night"
+    r"|week|month|day|last|past|hour|noon|monday|tuesday|wednesday|thursday|friday|saturday|sunday)[a-z]{2,}"
+)
+"""A place that is no part of the record: "what happened in the news today"."""
+_A_MODEL = r"\b(?:gpt|claude|gemini|llama|mistral|haiku|sonnet|opus)\b"
+_OTHER_MODEL = re.compile(
+    r"^\W*what (?:if|(?:would|could|might|will)) (?:we|i|you|it|they)\b.*\b(?:used?|using|switch\w*|mov\w*|chang\w*|took|ran)\b"
+    rf".*{_A_MODEL}|^\W*what if\b.*{_A_MODEL}.*\b(?:replac\w*|swap\w*|instead|were|was|became)\b"
+)
+"""Another model by its name, which may be one that nobody has heard of yet."""
+_SEARCHES = r"(?:find|search|look(?:ing)? for)\b.*\b(?:executions?|runs?|traces?|invocations?)\b"
+_WHERE = r"^\W*where\b"
+_COUNTS: frozenset[Intent] = frozenset({"state", "when", "whatis", "search", "ami", "none"})
+"""Intents of questions that may be for what took over from nodes."""
+_SUMMARY = re.compile(
+    r"\bsummar\w+|\bsum (?:it |things |everything |this |that )?up\b|\brecap\w*|\bround ?up\b|\boverview\b|\breport\b"
+    r"|^\W*how (?:did|was|has|is|were) (?:\w+ ){0,3}(?:today|yesterday|morning|afternoon|evening|night|day|week|month|hours?)(?: go| gone| going| been)?\W*$"
+    r"|^\W*how did (?:it|things|everything) go\b|\bdid (?:i|we) miss\b|^\W*digest of\b"
+)
+"""That a stretch of time is to be told in short."""
 _TIME_GOES = r"^\W*where (?:does|did|do|is|has) (?:\w+ )*time (?:go|gone|spent)\b"
 _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     (unused.ASKED + r"(?!.*\bexecutions?\b)", "app", "whatis"),
@@ -53,6 +104,7 @@ _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     ((r"^\W*(?:what|which)\b(?:(?!\bnow\b).)*\b(?:runs?|can run|may run|execute)\b(?:(?!\bnow\b).)*\b"
      r"(?:parallel|at the same time|concurrently|simultaneously|side by side)"), "app", "whatis"),
     (r"^\W*what(?:'s| is| are|s)? (?:the |my |our )?(?:\w+ )?bottle ?necks?", "live", "when"),
+    (r"^\W*(?:is|are|was|were)\b.*\b(?:bottle ?necks?|critical path)\b", "live", "when"),
     (r"^\W*(?:what|who|which \w+) waits? (?:for|on)\b", "app", "whatis"),
     (r"^\W*what(?:'s| is| was|s) new (?:in|with|about)\b(?! this version)", "app", "whatis"),
     (r"^\W*what(?:'s| is| are|s)? the (?:time-?out|timeouts?|retry polic\w+|cache|ttl|rate limit|fallback)\b", "app", "whatis"),
@@ -62,6 +114,15 @@ _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     (r"^\W*(?:which|what) (?:branch|way|route|path)\b.*\b(?:most|least|often)\b", "live", "when"),
     (r"^\W*what happens (?:if|when)\b.*\b(?:fails?|crash\w*|raises?|throws?|times? out)\b(?!.*\bnode\b)", "app", "whatis"),
     (r"^\W*how reliable\b", "live", "state"),
+    (r"^\W*(?:which|what) (?:of (?:my|our|the|these) )?(?:graph|workflow|pipeline)s?\b.*\b(?:most|least|flakiest|cheapest|costliest|priciest|busiest|slowest|fastest|longest|often|worst)\b(?!.*\b(?:nodes|edges|keys|versions|tools?)\b)", "live", "state"),
+    (rf"^\W*(?:{model_calls.MONEY_GOES})", "live", "state"),
+    (model_calls.IN_USE, "live", "state"),
+    (r"^\W*what(?: is|'s| was) (?:the |our |my )?(?:most|least|slowest|fastest|cheapest|costliest|priciest|flakiest|busiest|worst)(?: \w+)? (?:graph|workflow|pipeline)\b", "live", "state"),
+    (r"^\W*(?:which|what|how many) (?:executions?|runs?)\b.*\bretr(?:y|ies|ied)\b", "live", "state"),
+    ((r"^\W*(?:what|which|how many) (?:share|percent\w*|fraction|proportion|ratio)\b.*\b(?:fail\w*|succe\w*|complet\w*"
+     r"|error\w*|crash\w*|reach\w*|visit\w*|pass\w*|end\w*|go|goes|come|comes|went|came|get|gets|got)\b"), "live", "state"),
+    (r"^\W*how many tokens?\b(?!.*\b(?:may|can|limit|allowed|would|save))", "live", "state"),
+    (r"^\W*(?:which|what) (?:executions?|runs?|threads?)\b.*\bran\b.*\b(?:more|less|fewer) than\b", "live", "state"),
     (r"\b(?:same|equal|identical) (?:\w+ )?(?:tool|call|model|input|argument)\w*\b.*\b(?:twice|again|times|repeat\w*)\b", "live", "ami"),
     (r"^\W*who (?:decides|chooses|routes)\b", "app", "whatis"),
     (r"\berror budgets?\b|\bslos?\b|\bservice levels?\b|\b(?:my|our|its|the|declared) objectives?\b", "live", "ami"),
@@ -70,6 +131,7 @@ _CERTAIN: tuple[tuple[str, Level, Intent], ...] = (
     ((r"^\W*what (?:has |have |is |was )?(?:changed|different|new)(?: (?:lately|recently|today|since \w+"
      r"|since then|here|now))?\W*$"), "live", "when"),
 )  # fmt: skip
+_COSTS = r".*\b(?:costs?|spen[dt]|tokens?|expensive)\b"
 _ASKS_FOR = re.compile(r"^\W*(?:can|could|does|do|is|are|may|will)\b", re.IGNORECASE)
 
 
@@ -83,19 +145,71 @@ def read(question: str, route: Callable[[str], Routing], project: Project) -> Ro
     return msgspec.structs.replace(again, entities=routing.entities) if is_network else routing
 
 
-def readings_of(question: str, routing: Routing, wanted: Level | None) -> list[Reading]:
-    """The readings to answer, of the level that is insisted on, if one is."""
+def readings_of(scene: Scene, routing: Routing, wanted: Level | None) -> list[Reading]:
+    """The readings to answer, of the level that is insisted on, if one is.
+
+    Values on record, which no router knows, decide some of them.
+    """
     found = _readings(routing, wanted)
-    if wanted is not None:
-        return found
+    return found if wanted is not None else _of_values(_mended(found, scene, routing), scene)
+
+
+def _mended(found: list[Reading], scene: Scene, routing: Routing) -> list[Reading]:
+    """The router's readings, or another where the words of a question leave no doubt."""
+    question = scene.query.text
     found = _of_nodes(found, question, routing)
     found = [_within_project(one, question, routing) for one in found]
     found = [_of_plans(one, question, routing) for one in found]
-    found = _certain(found, question, routing)
+    found = _of_running(_certain(found, question, routing), question, routing)
     about = _of_terms(question) or _of_errors(question) or _of_features(found, question, routing)
-    if about and not any(one.part for one in found):
+    if about:
         return [next((one for one in found if _same(one, about)), about)]
     return _of_own(_one_prediction(_of_record(found, question, routing)), routing)
+
+
+def _of_values(found: list[Reading], scene: Scene) -> list[Reading]:
+    """A question that compares or ranks values on record is about the executions that hold them."""
+    first = found[0].level, found[0].intent
+    if scene.graph_or_none is None:
+        return found
+    is_undone = first[0] not in ("platform", "network") and left_undone.is_asked(scene)
+    if is_undone or (first[1] in _COUNTS and relieved.is_asked(scene)):
+        return [Reading(level="live", intent="state", probability=_SURE)]
+    is_told = is_of_one(scene) or figures.ranks_things(scene)
+    if first[1] in ("whatif", "howto") or (
+        first[1] == "howcan" and not (is_told or scene.says(_WHERE))
+    ):
+        return found
+    if is_told:
+        return [Reading(level="live", intent="state", probability=_SURE)]
+    if first == ("live", "search"):
+        if of_kind.asked(scene) is None:
+            return found
+        is_sought = scene.says(_SEARCHES)
+        return (
+            found[:1] if is_sought else [Reading(level="live", intent="state", probability=_SURE)]
+        )
+    if first[0] in ("none", "platform") and model_calls.named(scene) is not None:
+        return [Reading(level="live", intent="state", probability=_SURE)]
+    is_ranked = grouped.is_asked(scene) if found[0].level == "none" else grouped.is_related(scene)
+    if is_ranked or by_value.is_asked(scene) or spread.is_asked(scene):
+        return [Reading(level="live", intent="state", probability=_SURE)]
+    if of_kind.asked(scene) is None:
+        return _of_own_figures(found, scene)
+    is_why = re.match(r"\W*(?:so |and )?(?:why|how come)\b", scene.words) is not None
+    return [Reading(level="live", intent="why" if is_why else "state", probability=_SURE)]
+
+
+def _of_own_figures(found: list[Reading], scene: Scene) -> list[Reading]:
+    """How far a node can be trusted, and what a part of the project costs, is in the record."""
+    graph = scene.graph_or_none
+    names = {field.name for field in graph.manifest.fields} if graph else set()
+    names |= {one.text for one in scene.query.entities if one.kind in ("node", "graph", "thread")}
+    names_own = not names.isdisjoint(re.findall(r"\w+", scene.words))
+    costs = found[0].level == "none" and names_own and scene.says(_COSTS)
+    if costs or (figures.is_of_trust(scene) and found[0].intent not in ("why", "howto")):
+        return [Reading(level="live", intent="state", probability=_SURE)]
+    return found
 
 
 def level_of(level: str | None) -> Level | None:
@@ -138,7 +252,7 @@ def _within_project(reading: Reading, question: str, routing: Routing) -> Readin
 
 def _of_nodes(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
     """A question for the nodes of a kind ("which nodes have a time-out?") is about the graph."""
-    if any(one.part for one in found) or any(one.level == "live" for one in found[:1]):
+    if any(one.level == "live" for one in found[:1]):
         return found
     if not node_facts.is_asked(blanked(question, routing.entities)):
         return found
@@ -154,7 +268,15 @@ def _of_plans(reading: Reading, question: str, routing: Routing) -> Reading:
     if any(name in ("plan", "plans") for name in names):
         return reading
     probability = reading.probability if reading.level == "live" else _SURE
-    return Reading(level="live", intent="search", probability=probability, part=reading.part)
+    return Reading(level="live", intent="search", probability=probability)
+
+
+def _of_running(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
+    """How a graph of the project is run is asked of that graph, not of inwit at large."""
+    graphs = [one for one in routing.entities if one.kind == "graph"]
+    if not graphs or not whatis_app.RUN.search(question):
+        return found
+    return [Reading(level="app", intent="whatis", probability=_SURE)]
 
 
 def _of_terms(question: str) -> Reading | None:
@@ -183,8 +305,10 @@ def _of_features(found: list[Reading], question: str, routing: Routing) -> Readi
 
 def _certain(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
     """A question whose words leave no doubt of what it is about is read so."""
-    if any(one.part for one in found):
-        return found
+    is_known = found[:1] != [] and found[0].level != "none"
+    are_compared = groups_apart.is_asked(question) and (is_known or _RUNS.search(question))
+    if raised.is_asked(question) or _MENDS.search(question) or are_compared:
+        return [Reading(level="live", intent="why", probability=_SURE)]
     words = blanked(question, routing.entities).lower()
     if _NOT_SO.search(words) is None:
         for said, level, intent in _CERTAIN:
@@ -194,11 +318,15 @@ def _certain(found: list[Reading], question: str, routing: Routing) -> list[Read
                 )
                 return [kept or Reading(level=level, intent=intent, probability=_SURE)]
     has_time = any(one.kind == "time" for one in routing.entities)
-    if has_time and re.search(
-        r"^\W*what (?:ran|happened|went on|was (?:run|executed|done))\b", words
-    ):
+    is_told = _WHAT_HAPPENED.search(words) or _is_summary(words, routing)
+    if has_time and is_told and not _ELSEWHERE.search(words):
         return [Reading(level="live", intent="when", probability=_SURE)]
     is_none = bool(found) and found[0].level == "none"
+    if any(re.search(rf"\b(?:{said})", words) for said, _ in figures.RANKED_NODES) and is_known:
+        kept = next((one for one in found if one.intent in ("state", "when")), None)
+        return [kept or Reading(level="live", intent="state", probability=_SURE)]
+    if is_none and _OTHER_MODEL.search(words):
+        return [Reading(level="live", intent="whatif", probability=_SURE)]
     if is_none and _ASKS_FOR.search(words) and features_in(question):
         return [_ABOUT]
     said = re.sub(r"[^a-z]+", " ", question.lower())
@@ -211,10 +339,16 @@ def _certain(found: list[Reading], question: str, routing: Routing) -> list[Read
     return found
 
 
+def _is_summary(words: str, routing: Routing) -> bool:
+    """Whether a stretch of time is to be told in short, of all or of a graph, and of no single execution."""
+    named = {one.kind for one in routing.entities}
+    return _SUMMARY.search(words) is not None and named <= {"time", "graph"}
+
+
 def _of_own(found: list[Reading], routing: Routing) -> list[Reading]:
     """A question that names a part of a graph, and is read so first, is not about the platform too."""
     names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
-    if not names_own or any(one.part for one in found) or found[0].level == "platform":
+    if not names_own or found[0].level == "platform":
         return found
     return [one for one in found if one.level != "platform"]
 
@@ -225,17 +359,14 @@ def _same(one: Reading, other: Reading) -> bool:
 
 def _one_prediction(found: list[Reading]) -> list[Reading]:
     """What a change would do is told once: by the record, or by the graph's structure."""
-    if any(one.part for one in found) or any(one.intent != "whatif" for one in found):
+    if any(one.intent != "whatif" for one in found):
         return found
     return found[:1]
 
 
 def _of_record(found: list[Reading], question: str, routing: Routing) -> list[Reading]:
     """A question in the words of what is recorded (an interrupt, a cache hit) is about that."""
-    parts = any(one.part for one in found)
-    if parts or any(
-        one.level == "network" or one.intent in ("whatif", "howto") for one in found[:1]
-    ):
+    if any(one.level == "network" or one.intent in ("whatif", "howto") for one in found[:1]):
         return found
     named = [one.kind for one in routing.entities]
     intent = recorded.intent_of(blanked(question, routing.entities), named)

@@ -28,6 +28,7 @@ _UNTRIED = {
     "reliable": "failures cannot be wished away",
     "load": "executions are tried one by one",
     "route": "a way is decided by the graph's own code",
+    "visits": "when a loop ends is decided by the graph's own code",
     "unknown": "no change was understood",
 }
 Edge = tuple[tuple[str, ...], str]

@@ -8,7 +8,7 @@ from inwit.introspection.analyses import tool_calls
 from inwit.introspection.changes import parse
 from inwit.introspection.claims import Draft, graph_uri, listed, platform_uri, short
 from inwit.introspection.follow_ups import starters
-from inwit.introspection.scene import Scene
+from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import with_value
 from inwit.runtime.capture.prices import priced_models
 from inwit.runtime.policies import Limits, NodePolicy, RetryPolicy
@@ -74,11 +74,14 @@ def _is_of_platform(name: str) -> bool:
 
 
 def _is_recorded(scene: Scene, name: str) -> bool:
-    """Whether a word is a value that executions were called with, or a tool that was called."""
+    """Whether a word is of an input or an error on record, or a tool that was called."""
     if scene.query.level != "live":
         return False
     said = with_value(scene)
-    return (said is not None and name.lower() in said.words) or name in tool_calls.names(scene)
+    if (said is not None and name.lower() in said.words) or name in tool_calls.names(scene):
+        return True
+    failed = scene.store.executions(status="failed", limit=HISTORY).items
+    return any(one.error is not None and name in one.error.message for one in failed)
 
 
 def _of_model(scene: Scene) -> bool:

@@ -28,6 +28,7 @@ from inwit.errors import InwitError, StoreError, UnknownUriError
 from inwit.introspection import (
     app,
     asked_questions,
+    error_pages,
     live,
     network,
     plan_rows,
@@ -148,6 +149,9 @@ class Resolver:
             data: dict[str, Any] = {
                 "versions": [_version(one) for one in versions],
                 "total_count": len(versions),
+                "edits": [
+                    {"node": one.node, "at": one.at} for one in self._store.edits(graph.name)
+                ],
             }
             line = f"graph {graph.name} has {count(len(versions), 'version')}"
             return f"versions of graph {graph.name}", line, data
@@ -308,11 +312,20 @@ def _platform_page(topic: str, name: str) -> tuple[str, str, dict[str, Any]]:
     if found is None:
         known = ", ".join(one["name"] for one in platform.entries(topic)[:20])
         raise UnknownUriError(name, hint=f"Known: {known}.")
+    if topic == "errors":
+        return _error_page(name, found)
     line = (
         platform.feature_line(found) if topic == "features" else f"{name}: {found['description']}"
     )
     rest = found.get("code") or found.get("doc") or found.get("text") or found["description"]
     return f"platform {topic} {name}", f"{line}\n{rest}", found
+
+
+def _error_page(code: str, found: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    page = error_pages.page(error_pages.classes()[code])
+    said = [f"{one.message} {one.hint}".strip() for one in page.said]
+    text = "\n".join([f"{code}: {page.meaning}", *said])
+    return f"platform errors {code}", text, found | error_pages.to_json(page)
 
 
 def _page_line(topic: str, data: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from inwit.errors import InwitError, UnknownGraphError
 from inwit.events import Event
 from inwit.introspection.claims import graph_uri
 from inwit.introspection.inputs import INPUT_EVENTS, digests
+from inwit.introspection.kept import Kept
 from inwit.introspection.lineage import Place
 from inwit.introspection.resolve import Resolver
 from inwit.introspection.router.records import Entity
@@ -24,6 +25,7 @@ from inwit.runtime.store import Store
 from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 _last_packages: dict[Path, str] = {}
+_inputs = Kept[dict[Place, str]](512)
 
 HISTORY = 200
 """Executions of one graph and version that a baseline looks back on."""
@@ -36,6 +38,10 @@ class Window:
     since_ns: int
     until_ns: int
     words: str
+
+    def holds(self, at_ns: int) -> bool:
+        """Whether a moment lies in it; its end does not."""
+        return self.since_ns <= at_ns < self.until_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +94,19 @@ class Scene:
         self.words = (query.part or query.text).lower()
         self.picked: tuple[Any] | None = None
         """What `which` found of values that the question names, once it has looked."""
+        self.kinds: tuple[Any] | None = None
+        """The kinds of executions that the question names, once `kinds` has looked."""
         self._visits: dict[str, list[Visit]] = {}
         self._events: dict[str, list[Event]] = {}
-        self._inputs: dict[str, dict[Place, str]] = {}
+        self._finals: dict[str, dict[str, Any]] = {}
+
+    def read_as(self, query: Query) -> Scene:
+        """The scene of another reading of the same question; what was read of the record stays read."""
+        made = Scene(query, self.store, self.project, self.resolver)
+        made._visits, made._events, made._finals = self._visits, self._events, self._finals
+        if replace(query, level=self.query.level, intent=self.query.intent) == self.query:
+            made.kinds, made.picked = self.kinds, self.picked
+        return made
 
     def says(self, pattern: str) -> bool:
         """Whether the question holds a word that `pattern` matches, names of things left out."""
@@ -147,6 +163,15 @@ class Scene:
     def graphs(self) -> list[RegisteredGraph]:
         """The current version of every graph of the project."""
         return self.store.graphs()
+
+    @cached_property
+    def meant_graphs(self) -> list[RegisteredGraph]:
+        """The graph in scope; where none is, every one that ran, and the last compiled one first."""
+        graph = self.graph
+        if graph is None or self.scope is not None:
+            return [] if graph is None else [graph]
+        ran = [one for one in self.graphs if self.store.newest(1, graph=one.name)]
+        return sorted(ran, key=lambda one: one.name != graph.name) or [graph]
 
     @cached_property
     def scope(self) -> str | None:
@@ -229,12 +254,21 @@ class Scene:
             self._events[execution_id] = self.store.events(execution_id)
         return self._events[execution_id]
 
-    def inputs_of(self, execution_id: str) -> dict[Place, str]:
+    def final(self, execution: Execution) -> dict[str, Any]:
+        """The last state of an execution."""
+        name = execution.execution_id
+        if name not in self._finals:
+            self._finals[name] = self.store.state_at(name)
+        return self._finals[name]
+
+    def inputs_of(self, execution: Execution) -> dict[Place, str]:
         """For each visit of an execution, a digest of what its node reads."""
-        if execution_id not in self._inputs:
-            trace = self.store.events(execution_id, types=INPUT_EVENTS)
-            self._inputs[execution_id] = digests(trace, self._reads)
-        return self._inputs[execution_id]
+
+        def made() -> dict[Place, str]:
+            trace = self.store.events(execution.execution_id, types=INPUT_EVENTS)
+            return digests(trace, self._reads)
+
+        return _inputs.of(execution, made, self.graph.version if self.graph else None)
 
     @cached_property
     def _reads(self) -> dict[str, Sequence[str] | None]:

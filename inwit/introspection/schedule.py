@@ -7,11 +7,12 @@ follows that too. The time between is kept, so an unchanged schedule simulates t
 
 from __future__ import annotations
 
-import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inwit.events import epoch_ns
+from inwit.introspection.kept import Kept
 from inwit.introspection.lineage import leads, place
 from inwit.runtime.views import Execution, Visit
 
@@ -73,7 +74,10 @@ class Schedule:
         ends = [0.0] * len(self.tasks)
         for task in self.tasks:
             before = task.follows if follows is None else follows(task)
-            ready = max((ends[index] for index in before), default=0.0)
+            if len(before) == 1:
+                ready = ends[before[0]]
+            else:
+                ready = max([ends[index] for index in before], default=0.0)
             ends[task.index] = ready + task.gap + duration(task)
         return ends
 
@@ -86,22 +90,22 @@ class Schedule:
             path.append(max((self.tasks[i] for i in path[-1].follows), key=lambda task: task.end))
         return path[::-1]
 
+    def on_path(self) -> dict[str, float]:
+        """How long each node is on the critical path, in milliseconds, all its visits together."""
+        took: dict[str, float] = defaultdict(float)
+        for task in self.critical_path():
+            took[task.visit.node] += task.duration
+        return dict(took)
 
-_kept: dict[tuple[str, int, str], Schedule] = {}
+
+_kept = Kept[Schedule](KEPT)
 
 
 def build(execution: Execution, visits: Iterable[Visit]) -> Schedule:
     """Lay out the finished visits of `execution`; of one that is over, only once."""
     if execution.ended_at is None:
         return _laid_out(execution, visits)
-    key = (execution.execution_id, execution.last_seq, execution.started_at)
-    known = _kept.get(key)
-    if known is None:
-        known = _kept[key] = _laid_out(execution, visits)
-        while len(_kept) > KEPT:
-            with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
-                _kept.pop(next(iter(_kept)))
-    return known
+    return _kept.of(execution, lambda: _laid_out(execution, visits))
 
 
 def _laid_out(execution: Execution, visits: Iterable[Visit]) -> Schedule:

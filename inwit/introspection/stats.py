@@ -7,7 +7,8 @@ exact for any shape of latency; with fewer than six values they are the range th
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -17,6 +18,7 @@ from typing import Any
 
 BASELINE_MIN = 20
 """Executions that a baseline needs before a cause is named as confirmed."""
+_HALVINGS = 40
 LEVEL = 0.90
 """The level of every interval that answers show."""
 
@@ -64,7 +66,7 @@ def foretold(values: Sequence[float], unit: str = "ms") -> Estimate:
     low, high = 0, n - 1
     if n >= 6:
         alone = max(int(n * independent_share(values)), 6)
-        low = int(foretold_rank(alone) / alone * n)
+        low = round(foretold_rank(alone) / alone * n)
         high = n - 1 - low
     return Estimate(point=median(ordered), low=ordered[low], high=ordered[high], unit=unit, n=n)
 
@@ -85,13 +87,19 @@ def _falls_below(n: int, rank: int) -> float:
 
 
 def independent_share(values: Sequence[float]) -> float:
-    """The part of so many values that would tell as much if neighbours were not alike."""
+    """The part of so many values that would tell as much if neighbours were not alike.
+
+    By how the ranks of neighbours go together (Bayley and Hammersley, J. R. Stat. Soc. Suppl. 8,
+    1946, for likeness that halves evenly); what is within the 1/√n by which independent ones
+    stray counts as none.
+    """
     ranks = {value: rank for rank, value in enumerate(sorted(values))}
     places = [ranks[value] for value in values]
     mean = sum(places) / len(places)
     whole = sum((one - mean) ** 2 for one in places)
     alike = sum((a - mean) * (b - mean) for a, b in pairwise(places))
-    part = min(max(alike / whole, 0.0), 0.9) if whole else 0.0
+    part = alike / whole if whole else 0.0
+    part = min(part, 0.9) if part * part * len(places) > 1 and part > 0 else 0.0
     return (1 - part) / (1 + part)
 
 
@@ -111,6 +119,24 @@ def median_ranks(n: int) -> tuple[int, int]:
             break
     low = max(rank - 1, 0)
     return low, n - 1 - low
+
+
+def share_interval(found: int, of: int, level: float = LEVEL) -> tuple[float, float]:
+    """Bound a share by what was counted, exactly: Clopper and Pearson, Biometrika 26 (1934)."""
+    tail = (1 - level) / 2
+    low = 0.0 if not found else _share_at(of, lambda below: 1 - below >= tail, found - 1)
+    high = 1.0 if found == of else _share_at(of, lambda below: below <= tail, found)
+    return low, high
+
+
+def _share_at(of: int, is_beyond: Callable[[float], bool], upto: int) -> float:
+    """The least share at which the chance of at most `upto` of `of` is beyond a bound."""
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        below = sum(comb(of, k) * middle**k * (1 - middle) ** (of - k) for k in range(upto + 1))
+        low, high = (low, middle) if is_beyond(below) else (middle, high)
+    return high
 
 
 def spread(values: Sequence[float]) -> float:
@@ -151,6 +177,20 @@ def dealt_p(before: Sequence[float], after: Sequence[float], rounds: int = 999) 
         part = sum(dealer.sample(pooled, size))
         hits += abs(part / size - (total - part) / len(before)) >= seen
     return (hits + 1) / (rounds + 1)
+
+
+def ranks_p(one: Sequence[float], other: Sequence[float], rounds: int = 999) -> float:
+    """How often dealing anew parts two groups as far as they are, by the sums of their ranks.
+
+    Of Wilcoxon's test (Biometrics Bulletin 1, 1945), equal values sharing a rank: it sees that groups lie
+    apart where few values, or equal ones, leave their medians as they are.
+    """
+    ordered = sorted([*one, *other])
+    ranks = {
+        value: (bisect_left(ordered, value) + bisect_right(ordered, value) + 1) / 2
+        for value in ordered
+    }
+    return dealt_p([ranks[value] for value in one], [ranks[value] for value in other], rounds)
 
 
 def blocks(values: Sequence[float], size: int = 5) -> list[float]:

@@ -9,6 +9,7 @@ fitted on all of them.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from inwit.introspection.router.models import (
     WORDS_WEIGHT,
     Asked,
     LexicalWeights,
+    read,
     vectors_of,
 )
 from inwit.introspection.router.records import Routing
@@ -47,16 +49,18 @@ DECAY = 0.5
 FLOOR = 0.3
 """Below this probability no reading is worth an answer."""
 
-ABOUT = 0.01
-"""Agreements on what is outside that differ by less are no reason to refuse more questions."""
-
 DIRECTIONS = 900
 """How many of the strongest directions of the features are fitted; the rest is mostly noise."""
 
+COSTS = 0.005
+"""What share of the questions that words alone read may be read wrong where vectors are right."""
+
+_THREADS = "OPENBLAS_NUM_THREADS"
 _STEPS = 60
 _MEMORY = 10
 _TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
-_OUTSIDES = tuple(step / 100 for step in range(20, 85, 5))
+_SURES = tuple(step / 100 for step in range(50, 100, 5))
+_OUTSIDES = tuple(step / 1000 for step in range(100, 875, 25))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,14 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     examples = load_examples()
     asked = prepare_all(examples)
-    words = spread(asked) * WORDS_WEIGHT
-    by_words = train(words, examples, _say)
+    by_words, by_all = train_both(encoder, asked, examples, _say)
     save_lexical(options.output / "lexical.msgpack", by_words.heads, by_words.calibration)
-    vectors = encode_all(encoder, asked, _say)
-    by_all = train(np.hstack([vectors, words]), examples, _say)
     save_semantic(options.output / "semantic.npz", by_all.heads, by_all.calibration, encoder.name)
-    for name, trained in (("with encoder", by_all), ("words alone", by_words)):
-        measured = count(examples, trained.routings(asked))
+    for name, trained in (("with encoder", (by_words, by_all)), ("words alone", (by_words,))):
+        measured = count(examples, routings(asked, trained))
         sys.stdout.write(f"{report(name, measured, confusions=options.table)}\n")
     return 0
 
@@ -125,14 +126,65 @@ class Trained(NamedTuple):
     calibration: Calibration
     unheard: Matrix
 
-    def routings(self, asked: Sequence[Asked]) -> list[Routing]:
-        """How each question is read by the fit that has not heard its voice."""
-        rows: list[list[float]] = self.unheard.tolist()
-        chosen = [choose(decode(row, self.calibration), self.calibration) for row in rows]
-        return [
-            Routing(readings=readings, abstained=abstained, entities=one.entities)
-            for (readings, abstained), one in zip(chosen, asked, strict=True)
+
+class Unheard:
+    """A model that reads each question as the fit does that has not heard its voice."""
+
+    def __init__(self, asked: Sequence[Asked], trained: Trained) -> None:
+        self.calibration = trained.calibration
+        rows: list[list[float]] = trained.unheard.tolist()
+        self._rows = {id(one): row for one, row in zip(asked, rows, strict=True)}
+
+    def score(self, questions: Sequence[Asked]) -> list[list[float]]:
+        """The scores that were kept; for the questions alone that it was made of."""
+        return [self._rows[id(one)] for one in questions]
+
+
+def routings(asked: Sequence[Asked], trained: Sequence[Trained]) -> list[Routing]:
+    """How each question is read, one model after the other, by fits that have not heard its voice."""
+    choices = read(asked, [Unheard(asked, one) for one in trained])
+    return [
+        Routing(readings=readings, abstained=abstained, entities=one.entities)
+        for (readings, abstained), one in zip(choices, asked, strict=True)
+    ]
+
+
+def train_both(
+    encoder: Encoder,
+    asked: Sequence[Asked],
+    examples: Sequence[Example],
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Trained, Trained]:
+    """Train the model over words, which knows when it is sure, and the one over vectors too."""
+    words = spread(asked) * WORDS_WEIGHT
+    by_words = train(words, examples, say)
+    vectors = encode_all(encoder, asked, say)
+    by_all = train(np.hstack([vectors, words]), examples, say)
+    sure = sure_from(by_words, by_all, asked, examples)
+    told = msgspec.structs.replace(by_words.calibration, sure=sure)
+    return by_words._replace(calibration=told), by_all
+
+
+def sure_from(
+    first: Trained, second: Trained, asked: Sequence[Asked], examples: Sequence[Example]
+) -> float:
+    """The lowest probability from which on the second model would hardly read better (`COSTS`)."""
+    truths = [one.pair for one in examples]
+    by_first, by_second = (
+        [
+            (one.best.level, one.best.intent) == truth
+            for one, truth in zip(routings(asked, [trained]), truths, strict=True)
         ]
+        for trained in (first, second)
+    )
+    rows: list[list[float]] = first.unheard.tolist()
+    likeliest = [decode(row, first.calibration)[0].probability for row in rows]
+    for sure in _SURES:
+        group = [at for at, probability in enumerate(likeliest) if probability >= sure]
+        lost = sum(by_second[at] for at in group) - sum(by_first[at] for at in group)
+        if lost <= COSTS * len(group):
+            return sure
+    return 1.0
 
 
 def train(
@@ -259,16 +311,15 @@ def calibrate(scores: Matrix, examples: Sequence[Example]) -> Calibration:
     ranked = [decode(row, Calibration(temperature=temperature)) for row in rows]
     outside = np.array([truth[0] == "none" for truth in truths])
 
-    def agreement(threshold: float) -> float:
-        calibration = Calibration(temperature=temperature, outside=threshold)
+    def worse_share(threshold: float) -> float:
+        """The lower one of precision and recall: neither is bought with the other."""
+        calibration = Calibration(temperature=temperature, outside=threshold, floor=FLOOR)
         abstained = np.array([choose(one, calibration)[1] for one in ranked])
         hits = float((abstained & outside).sum())
-        return 2 * hits / float(abstained.sum() + outside.sum())
+        return hits / max(1.0, float(abstained.sum()), float(outside.sum()))
 
-    agreed = {threshold: agreement(threshold) for threshold in _OUTSIDES}
-    best = max(agreed.values())
-    # Of thresholds that are about as good, the one that refuses fewest questions.
-    outside_at = max(one for one, share in agreed.items() if share >= best - ABOUT)
+    # Of thresholds that are equally good, the one that refuses fewest questions.
+    outside_at = max(_OUTSIDES, key=lambda one: (worse_share(one), one))
     return Calibration(temperature=temperature, outside=outside_at, floor=FLOOR)
 
 
@@ -305,5 +356,17 @@ def save_semantic(path: Path, heads: Matrix, calibration: Calibration, encoder: 
     )
 
 
+def on_one_thread() -> None:
+    """Start this program anew with one thread for sums of matrices, unless it has but one.
+
+    Threads add numbers in an order that hangs on how many there are, which moves the last bits of
+    the weights; on a busy machine they also wait for each other most of the time.
+    """
+    if os.environ.get(_THREADS) != "1":
+        os.environ[_THREADS] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+
+
 if __name__ == "__main__":
+    on_one_thread()
     sys.exit(main())

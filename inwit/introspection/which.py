@@ -9,6 +9,7 @@ from typing import get_args
 
 from inwit.errors import UnknownExecutionError
 from inwit.events import OPEN_STATUSES, Status
+from inwit.introspection import numbers
 from inwit.introspection.attributes import Called, Known
 from inwit.introspection.claims import count
 from inwit.introspection.router.words import COMMON
@@ -33,6 +34,8 @@ _VALUES = tuple(
     )
 )
 """Where a question may name a value that executions were called with: "with the task bad"."""
+_CAPITALS = re.compile(r"\b[A-Z][A-Z0-9]{1,9}\b")
+"""A code that stands anywhere: "what makes BR orders slow"."""
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _RUN = r"(?:execution|run|invocation|call|time|one)"
 _PREVIOUS = re.compile(
@@ -47,9 +50,23 @@ _THREAD = re.compile(r"\bthread (?:id )?['\"`]?([A-Za-z0-9][\w.:@-]*)")
 _WORD_LIKE_ID = re.compile(
     r"(?<![\w./:-])(?:(?=[\w.:@-]*[\d_@-])[A-Za-z0-9][\w.:@-]{1,80}\w|[A-Za-z]\d)(?![\w/])"
 )
+_TIMES = ("slowest", "longest", "fastest", "quickest", "shortest")
+_COSTS = ("costliest", "priciest", "most expensive", "cheapest")
+_LEAST = ("fastest", "quickest", "shortest", "cheapest")
+_TOP = rf"(?P<{{}}>{'|'.join((*_TIMES, *_COSTS))})"
+_EXTREME = re.compile(
+    rf"\b(?:{_TOP.format('before')}(?:[- ](?:running|lasting))?(?: \w+)?? {_RUN}"
+    rf"|{_RUN} (?:was|is|took|ran|lasted) (?:the )?{_TOP.format('after')})\b"
+)
+"""One by its time or cost: "the slowest execution", and not "the slowest executions"."""
 _NOW = r"(?:currently|right now|at the moment|running|current|in progress|ongoing|active)\b"
 
 
+HOW_IT_WENT = (
+    r"^\W*(?:what (?:happened|became|went on)\b|(?:can you |please )?(?:tell me|describe|summari[sz]e)\b|what about\b|how did\b.*\b(?:go|do|end|fare)\b"
+    r"|did\b.*\b(?:go|work|do|end|come out) (?:well|fine|out|ok\w*|right)\b)"
+)
+"""That one execution is to be told whole."""
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
@@ -95,6 +112,10 @@ def choose(
         chosen = choose_of(scene, status=status, fits=_both(fits, said.holds), fitting=words)
         if chosen is not None and said.holds(chosen.execution):
             return chosen
+        if status == "failed":  # Whoever names one by its value means no other that failed.
+            chosen = choose_of(scene, fits=said.holds, fitting=words)
+            if chosen is not None and said.holds(chosen.execution):
+                return chosen
     return choose_of(scene, status=status, fits=fits, fitting=fitting)
 
 
@@ -121,7 +142,10 @@ def _said_value(scene: Scene) -> Said | None:
     # The name of a key stays: a value stands behind it.
     others = [one for one in scene.query.entities if one.kind != "key"]
     text = blanked(scene.query.part or scene.query.text, others)
+    if _number_in(scene) is not None:
+        return by_number(scene)
     words = {match[1].lower() for pattern in _VALUES for match in pattern.finditer(text)}
+    words |= {match[0].lower() for match in _CAPITALS.finditer(text)}
     words -= {one.value.lower() for one in scene.query.entities}
     if not words:
         return None
@@ -140,6 +164,44 @@ def _said_value(scene: Scene) -> Said | None:
     word = max(rare, key=len)
     ids = {name for name, values in shown.items() if word in values}
     return Said(words=repr(word), holds=lambda one: one.execution_id in ids)
+
+
+def _number_in(scene: Scene) -> numbers.Numbered | None:
+    """The thing that the question names by a number; a graph may be called as what it works on is."""
+    others = [one for one in scene.query.entities if one.kind not in ("key", "graph")]
+    return numbers.named(blanked(scene.query.part or scene.query.text, others))
+
+
+def by_number(scene: Scene) -> Said | None:
+    """The executions that were called with what the question names by a number."""
+    said = _number_in(scene)
+    return None if said is None else _numbered(scene, said)
+
+
+def is_of_one(scene: Scene) -> bool:
+    """Whether it is to be told how it went with one that is named by its number: "invoice 13"."""
+    return scene.says(HOW_IT_WENT) and by_number(scene) is not None
+
+
+def _numbered(scene: Scene, said: numbers.Numbered) -> Said | None:
+    """The executions that were called with the order, the customer or the like of a number."""
+    known = Known(scene.store)
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    ids = numbers.holders(said, {one.execution_id: known.of(one) for one in page.items})
+    stem = said.noun.rstrip("s")  # an invoice is what the graph of invoices works on
+    mine = {one.execution_id for one in page.items if one.graph_name.lower().startswith(stem)}
+    ids = ids & mine or ids
+    if not ids:
+        return None
+    return Said(words=said.words, holds=lambda one: one.execution_id in ids)
+
+
+def unheld(scene: Scene) -> str | None:
+    """The number by which a question picks an execution, where none was called with it."""
+    if scene.query.execution_id or scene.named("exec") or with_value(scene) is not None:
+        return None
+    said = _number_in(scene)
+    return said.words if said is not None and thread_of(scene) is None else None
 
 
 def _values(called: Called) -> set[str]:
@@ -182,17 +244,56 @@ def _named(scene: Scene) -> Choice | None:
     given = given or _ID.findall(scene.words)
     if not given:
         return None
-    prefix = given[0]
+    return of_id(scene, given[0])
+
+
+def of_id(scene: Scene, prefix: str) -> Choice:
+    """The execution of an id, of the beginning of one, or of a short number: "run 42".
+
+    Raises:
+        UnknownExecutionError: There is none.
+    """
+    if re.fullmatch(r"\d{1,3}", prefix):
+        return _of_number(scene, prefix)
     try:
         found = scene.store.execution(prefix)
         return Choice(execution=found, how=f"the one that {prefix!r} names", others=0)
     except UnknownExecutionError:
         page = scene.store.executions(limit=LOOKED_AT)
-        fitting = [one for one in page.items if one.execution_id.startswith(prefix)]
+        fitting = [one for one in page.items
+                   if one.execution_id.lower().startswith(prefix.lower())]  # fmt: skip
         if not fitting:
+            if scene.store.executions(thread_id=prefix, limit=1).items:
+                return _of_thread(scene, prefix)
             raise
     how = f"the last that begins with {prefix!r}"
     return Choice(execution=fitting[0], how=how, others=len(fitting) - 1)
+
+
+def _of_thread(scene: Scene, thread: str) -> Choice:
+    """The last execution in a thread by whose name a question calls it: "run order-12"."""
+    page = scene.store.executions(thread_id=thread, limit=LOOKED_AT)
+    outer = [one for one in page.items if one.parent_execution_id is None] or list(page.items)
+    return Choice(execution=outer[0], how=f"the last in thread {thread}", others=len(outer) - 1)
+
+
+def _of_number(scene: Scene, number: str) -> Choice:
+    """The execution that "run 42" means: by its id, by what it was called with, or by its place."""
+    page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
+    outer = [one for one in page.items if one.parent_execution_id is None]
+    ending = re.compile(rf"(?:^|.*[^0-9])0*{number}")
+    found = [one for one in outer if one.execution_id == number]
+    found = found or [one for one in outer if not _ID.fullmatch(one.execution_id)
+                      and ending.fullmatch(one.execution_id)]  # fmt: skip
+    if found:
+        how = f"the last whose id ends with {number}"
+        return Choice(execution=found[0], how=how, others=len(found) - 1)
+    place = int(number)
+    if page.total_count > len(page.items) or not 0 < place <= len(outer):
+        raise UnknownExecutionError(number)
+    about = f" of {scene.scope}" if scene.scope else ""
+    how = f"number {place} of {len(outer)}{about} in the order of their starts; none has {number} as id"
+    return Choice(execution=outer[-place], how=how, others=0)
 
 
 def _status(scene: Scene, status: Status | None) -> tuple[Status, ...] | None:
@@ -244,12 +345,28 @@ def _listed(
     narrowed = [one for one in found if fits(one)] if fits else found
     picked = narrowed or found
     index, which = _ordinal(scene, len(picked))
+    extreme = _EXTREME.search(scene.words)
+    top = extreme["before"] or extreme["after"] if extreme else ""
+    if top and (ranked := _ranked(picked, top)):
+        picked, index = ranked, 0
+        which = f"the {top}" + (f" of the last {len(found)}," if total > len(found) else "")
     parts = [which, _adjective(statuses), f"of {graph}" if graph else ""]
     parts += [f"in thread {thread}" if thread else "", f"from {span.words}" if span else ""]
     parts.append(fitting if narrowed and fits and picked[index] is not found[index] else "")
     how = " ".join(part for part in parts if part)
     others = (len(narrowed) if narrowed and fits else total) - 1
     return Choice(execution=picked[index], how=how, others=others, names_graph=graph is None)
+
+
+def _ranked(found: list[Execution], top: str) -> list[Execution]:
+    """Those whose time or cost is known, the most extreme first."""
+
+    def figure(one: Execution) -> float | None:
+        return one.cost_usd if top in _COSTS else one.duration_ms
+
+    known = [(number, one) for one in found if (number := figure(one)) is not None]
+    known.sort(key=lambda pair: pair[0] if top in _LEAST else -pair[0])
+    return [one for _, one in known]
 
 
 def thread_of(scene: Scene) -> str | None:

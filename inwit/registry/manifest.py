@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 Origin = Literal["shipped", "project", "user", "installed"]
+"""Where a package lies: with inwit itself, with the project, with the user, or in the lock file."""
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,6 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions = Permissions()
     lineage: Lineage = Lineage()
     level: str = ""
-    allow_unsandboxed: bool = False
 
     @property
     def source(self) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 FILE_NAME = "inwit-package.toml"
+"""The name of a package's manifest, in the package's own folder."""
 MAX_BYTES = 64 * 1024
 
 Kind = Literal[
@@ -21,7 +22,9 @@ Kind = Literal[
     "model-connector",
     "prompt-library",
 ]
+"""What a package brings."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All kinds of package."""
 
 ID_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*"
 

@@ -239,7 +239,7 @@ def _package(folder: Path, origin: Origin, locked: Locked | None) -> Package:
     # What was copied from the user's own folder is the user's own.
     is_own = locked.origin == "local" and Path(locked.source) == user_folder() / "packages"
     level = "" if is_own else locked.level
-    return msgspec.structs.replace(package, level=level, allow_unsandboxed=locked.allow_unsandboxed)
+    return msgspec.structs.replace(package, level=level)
 
 
 _indexes: dict[tuple[Path, Path], PackageIndex] = {}
@@ -274,9 +274,10 @@ def load(
     package = PackageIndex.of(found).get(package_id)
     if package.level != "unverified":
         return load_entry_point(package, entry_point)
+    from inwit.registry.install.consents import unsandboxed
     from inwit.registry.sandbox.loading import load_sandboxed
 
-    consents = allow_unsandboxed or package.allow_unsandboxed
+    consents = allow_unsandboxed or package.id in unsandboxed(found)
     return load_sandboxed(package, entry_point, found.root, allow_unsandboxed=consents)
 
 

@@ -23,7 +23,7 @@ def checked_path(path: str) -> str:
     """
     path = path.removeprefix("./")
     parts = path.removesuffix("/").split("/")
-    if not path or path.startswith("/") or {"", ".", ".."} & set(parts):
+    if {"", ".", ".."} & set(parts):
         raise _refused(path, "a path below the package")
     if len(path) > MAX_LENGTH or len(parts) > MAX_DEPTH:
         raise _refused(path, f"at most {MAX_LENGTH} characters and {MAX_DEPTH} folders")

@@ -46,12 +46,16 @@ MIGRATIONS = (
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """One other host. `key` is its ed25519 key in hexadecimal digits, empty until it was met."""
+    """One other host."""
 
     name: str
+    """What it is called here."""
     url: str
+    """Where it answers."""
     key: str = ""
+    """Its ed25519 key in hexadecimal digits, empty until it was met."""
     token: str = ""
+    """The token that it asks for."""
 
     @property
     def address(self) -> str:

@@ -83,7 +83,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         if not url:
             return None
         pinned = os.environ.get("INWIT_REGISTRY_FINGERPRINT") or table.get("fingerprint")
-        token = os.environ.get("INWIT_REGISTRY_TOKEN") or _kept_token(checked_url(str(url)))
+        token = os.environ.get("INWIT_REGISTRY_TOKEN")
         return cls(url=checked_url(str(url)), fingerprint=pinned or None, token=token)
 
 
@@ -372,23 +372,6 @@ def fetcher_for(project: Project, url: str) -> Fetcher:
 def state_folder(url: str) -> Path:
     """Where the user keeps what is trusted of a registry."""
     return user_folder() / "registries" / hashlib.sha256(url.encode()).hexdigest()[:16]
-
-
-def keep_token(url: str, token: str) -> Path:
-    """Keep a token for a registry where only the user reads it."""
-    path = state_folder(url) / "token"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token)
-    return path
-
-
-def _kept_token(url: str) -> str | None:
-    try:
-        return (state_folder(url) / "token").read_text().strip() or None
-    except OSError:
-        return None
 
 
 def _answer(url: str, found: Fetched) -> dict[str, Any]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from inwit.errors import MalformedIdError, MalformedInputError, StoreFullError, StoreReadOnlyError
-from inwit.ids import new_id
 from inwit.runtime.checkpoints.aws import Client, aws_errors, code_of
+from inwit.runtime.files import write_whole
 
 
 class Blobs(Protocol):
@@ -48,18 +46,10 @@ class FolderBlobs:
 
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
-        draft = path.with_name(f".{new_id()}")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with draft.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            _sync_folder(path.parent)
+            write_whole(path, data)
         except OSError as exc:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
             kind = StoreFullError if exc.errno in (28, 122) else StoreReadOnlyError
             raise kind(path, exc.strerror or str(exc)) from exc
 
@@ -152,11 +142,3 @@ def checked_name(name: str) -> str:
     ):
         raise MalformedIdError("file", name)
     return name
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -75,10 +75,6 @@ class Advisory(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     published_at: str
 
-    def concerns(self, version: str) -> bool:
-        """Whether a version is among those that it warns of."""
-        return SpecifierSet(self.affected).contains(version, prereleases=True)
-
 
 class Releases:
     """All releases of one registry."""

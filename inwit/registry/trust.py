@@ -14,15 +14,14 @@ __all__ = ["LEVELS", "Level", "Policy", "Verdict", "check_level", "enforce", "po
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a package before it is used.
-
-    `minimum` holds for packages from registries and peers. `allow_unsigned` names packages, one by
-    one, that may come without a signature.
-    """
+    """What is asked of a package before it is used."""
 
     minimum: Level = "community"
+    """The least level of packages from registries and peers."""
     allow_unsigned: tuple[str, ...] = ()
+    """Packages, one by one, that may come without a signature."""
     allow_lookalikes: tuple[str, ...] = ()
+    """Packages, one by one, whose name may be near to another's."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -223,6 +222,3 @@ def owners(ring: KeyRing, key_ids: tuple[str, ...]) -> tuple[str, ...]:
 
 def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d}"
-
-
-Keys = Mapping[str, PublicKey]

@@ -7,8 +7,6 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from inwit.errors import LookalikeError
-
 _SHORTEST = 4
 """Names shorter than this are near to each other by chance."""
 # Pairs that fonts draw alike, in ASCII; letters of other scripts are told by their names.
@@ -42,17 +40,6 @@ def lookalike(name: str, known: Iterable[str]) -> Lookalike | None:
         if why is not None:
             return Lookalike(name=name, known=one, why=why)
     return None
-
-
-def check_lookalike(name: str, known: Iterable[str], allowed: Iterable[str] = ()) -> None:
-    """Refuse a name that may be meant to be taken for another, unless it is consented to.
-
-    Raises:
-        LookalikeError: It looks like a known one.
-    """
-    found = lookalike(name, known)
-    if found is not None and name not in set(allowed):
-        raise LookalikeError(name, found.known, found.why)
 
 
 def _near(name: str, known: str) -> str | None:

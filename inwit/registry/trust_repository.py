@@ -46,7 +46,7 @@ EXPIRY = {
 }
 NAMESPACE_EXPIRY = timedelta(days=90)
 KEPT_VERSIONS = 10
-"""How many versions of a role lie beside the current one, for clients in the middle of a refresh."""
+"""How many versions of a role are kept, its current one too, for clients amid a refresh."""
 
 Clock = Callable[[], datetime]
 
@@ -104,10 +104,6 @@ class TrustRepository:
         """The current content of a target."""
         found = self._targets(role).targets.get(path)
         return None if found is None else self._blobs.get(_blob_of(path, found.hashes["sha256"]))
-
-    def target_paths(self, role: str) -> tuple[str, ...]:
-        """The paths that a role signs for."""
-        return tuple(self._targets(role).targets)
 
     # Writing
 

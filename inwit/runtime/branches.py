@@ -72,11 +72,6 @@ class Branch(Context):
         """Whether an earlier execution ended its task."""
         return self._progress is not None and self._progress.done is not NOT_DONE
 
-    @property
-    def item(self) -> Ready:
-        """What made it run."""
-        return self.packet or self.at.index
-
     def given_state(self) -> Any:
         """What its node is given."""
         if self.packet is not None:

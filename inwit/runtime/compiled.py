@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -12,6 +13,7 @@ from inwit.runtime.answering import Answering
 from inwit.runtime.beginning import NO_CONFIG, Beginning
 from inwit.runtime.caching.clearing import Cached
 from inwit.runtime.cancelling import Cancelling
+from inwit.runtime.capture import join_chains
 from inwit.runtime.checkpoints import Checkpointer, InMemoryCheckpointer
 from inwit.runtime.checkpoints.base import Durability, check_durability
 from inwit.runtime.companion import HelpLevel
@@ -101,12 +103,13 @@ class CompiledGraph(
         """Whether an execution begins with its input and nothing else."""
         # The first execution looks up what is configured; see `NodeConfigs`.
         self._is_simple_written, self._is_simple = self._is_simple, False
+        join_chains()
         self.journal: Journal | None = None
         self._registration: Any = None
         if options.introspection and not Project.is_off():
             from inwit.runtime.store.journal import Journal
 
-            self._had_record = self.project.database.exists()
+            self._had_record = os.path.exists(self.project.database)  # noqa: PTH110 - false if closed
             self.journal = Journal.of(self.project)
             watch_of(self.journal).add(self)
             self._registration = self.journal.register(self.manifest, self._rename)

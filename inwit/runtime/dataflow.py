@@ -185,7 +185,7 @@ class _Flow(Underway):
             execution.graph.schema.apply(state, update)
         found: Decided = []
         for router in node.routers:
-            found += await decide(execution, router, state, state)
+            found += await decide(visit, router, state, state)
         if execution.saving is not None and not self._is_last(visit):
             memos[WAYS] = frozen = pack_ways(execution, found)
             if not execution.saving.is_volatile:

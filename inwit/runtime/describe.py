@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
@@ -97,7 +98,8 @@ def _node(
         writes=writes,
         reads_known=not reading.reads_unknown,
         writes_known=not reading.writes_unknown and not set(reading.writes) - set(keys),
-        tools=tools_of(function),
+        left_out=() if schema.is_root else tuple(k for k in reading.literal if k not in keys),
+        tools=tools_of(node.function),
         calls=reading.calls,
         version=_code_hash(function),
         policies=_policies(node.policy),
@@ -193,28 +195,10 @@ def _has_cycles(edges: tuple[EdgeFacts, ...]) -> bool:
     ways: dict[str, set[str]] = {}
     for edge in edges:
         ways.setdefault(edge.source, set()).add(edge.target)
-    done: set[str] = set()
-    return any(_finds_cycle(start, ways, done) for start in ways)
-
-
-def _finds_cycle(start: str, ways: dict[str, set[str]], done: set[str]) -> bool:
-    path, stack = set[str](), [(start, False)]
-    while stack:
-        name, is_left = stack.pop()
-        if is_left:
-            path.discard(name)
-            done.add(name)
-            continue
-        if name in path:
-            return True
-        if name in done:
-            continue
-        path.add(name)
-        stack.append((name, True))
-        for target in ways.get(name, ()):
-            if target in path:
-                return True
-            stack.append((target, False))
+    try:
+        TopologicalSorter(ways).prepare()
+    except CycleError:
+        return True
     return False
 
 
@@ -307,8 +291,12 @@ def _code_hash(function: Any) -> str:
 def _code_bytes(code: Any) -> bytes:
     parts = [code.co_code, repr(code.co_names).encode()]
     for constant in code.co_consts:
-        is_code = hasattr(constant, "co_code")
-        parts.append(_code_bytes(constant) if is_code else repr(constant).encode())
+        if hasattr(constant, "co_code"):
+            parts.append(_code_bytes(constant))
+        elif isinstance(constant, frozenset):  # whose order is another one in each process
+            parts.append(repr(sorted(map(repr, constant))).encode())
+        else:
+            parts.append(repr(constant).encode())
     return b"\x00".join(parts)
 
 

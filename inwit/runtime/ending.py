@@ -25,7 +25,7 @@ from inwit.runtime.progress import node_of_key
 from inwit.runtime.record import END, ENTER, VISIT
 from inwit.runtime.serial import freeze_all
 from inwit.runtime.store.controlled import note_waiting
-from inwit.runtime.waits import acknowledge
+from inwit.runtime.waits import acknowledge, durable, outlast
 
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
@@ -46,6 +46,8 @@ async def finish(execution: Execution) -> Any:
         end(execution, "completed", None, "")
     if execution.is_acknowledged:
         await acknowledge(execution)
+    elif execution.is_paused and execution.parent is None:
+        await outlast(execution)
     if execution.output is not None:
         await execution.output.ended(execution)
     if execution.is_paused and execution.parent is not None:
@@ -84,6 +86,8 @@ async def fail(execution: Execution, error: BaseException) -> BaseException:
             note_failure(execution, error)
         if execution.is_acknowledged and isinstance(error, Exception | asyncio.CancelledError):
             await acknowledge(execution)
+        elif execution.last_save is not None and isinstance(error, Exception):
+            await durable(execution, execution.last_save)  # who tries again may be elsewhere
     return error
 
 
@@ -100,7 +104,7 @@ def end(execution: Execution, status: str, error: Exception | None, reason: str)
     if execution.current is not None:
         leave_open(execution)
     if status == "completed":
-        output = freeze_all(execution.state)
+        output = freeze_all(execution.graph.schema.in_order(execution.state))
     elif error is not None:
         failure, node = failure_of(error, with_traceback=True), node_of(error)
     elif execution.waiting:

@@ -42,7 +42,7 @@ from inwit.runtime.record import (
     Recording,
     anchor,
 )  # fmt: skip
-from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all
+from inwit.runtime.serial import IMMUTABLE, freeze, freeze_all, freeze_kept
 from inwit.runtime.steps import take_step
 from inwit.runtime.updates import (
     Packet,
@@ -285,7 +285,8 @@ class Execution(Recording, Context):
         ):  # fmt: skip
             return await finish(self)
         end(self, "completed", None, "")
-        return self.state if self.graph.shows_all else self.graph.result_of(self)
+        graph = self.graph
+        return graph.schema.in_order(self.state) if graph.shows_all else graph.result_of(self)
 
     async def _run_carefully(self, ready: Sequence[Ready]) -> None:
         """Take steps while nothing waits, looking at break points before and after each."""
@@ -361,7 +362,7 @@ class Execution(Recording, Context):
         """Find where to begin, and save the input as the first checkpoint."""
         ready = await entry_of(self)
         if self.saving is not None:
-            shown = {key: freeze(value, strict=True) for key, value in (given or {}).items()}
+            shown = freeze_kept(given or {})
             await save(self, shown, ready, source=self.source)
         return ready
 

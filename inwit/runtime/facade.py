@@ -147,11 +147,15 @@ class Facade:
         """How many steps a call may take.
 
         Raises:
-            InvalidLimitError: None at all.
+            InvalidLimitError: None at all, or it is no number.
         """
-        limit = int(config.get("recursion_limit", self._recursion_limit))
+        given = config.get("recursion_limit", self._recursion_limit)
+        try:
+            limit = int(given)
+        except (TypeError, ValueError, OverflowError):
+            raise InvalidLimitError("recursion_limit", given) from None
         if limit < 1:
-            raise InvalidLimitError("recursion_limit", limit)
+            raise InvalidLimitError("recursion_limit", given)
         return limit
 
 

@@ -274,11 +274,12 @@ class StateGraph(Generic[S]):
         return self.shown_names
 
     @property
-    def output_names(self) -> frozenset[str] | None:
-        """The keys of a result; None for all."""
-        if self.output_schema is not None:
-            return frozenset(self.output_schema.names)
-        return self.shown_names
+    def output_names(self) -> tuple[str, ...] | None:
+        """The keys of a result, in their order; None for all."""
+        shown = self.output_schema
+        if shown is None:
+            shown = None if self.shown_names is None else self.schema
+        return None if shown is None else tuple(shown.names)
 
     @property
     def shown_names(self) -> frozenset[str] | None:
@@ -375,7 +376,7 @@ class StateGraph(Generic[S]):
         is_langgraph = defaults == "langgraph"
         if validate:
             self._check(is_strict=not is_langgraph)
-        frame = sys._getframe(1)  # noqa: SLF001 - it has no public name
+        frame = naming.caller_of(sys._getframe(1))  # noqa: SLF001 - it has no public name
         limits, retry = (NO_LIMITS, NO_RETRY) if is_langgraph else (Limits(), DEFAULT_RETRY)
         schema = self.whole_schema(is_langgraph=is_langgraph)
         program = assemble(self, schema, limits, middleware)
@@ -399,6 +400,16 @@ class StateGraph(Generic[S]):
             middleware=tuple(middleware),
         )
         return CompiledGraph(schema, program, options, self)
+
+    if not TYPE_CHECKING:  # A checker is to find these names itself.
+
+        def __getattr__(self, name: str) -> Any:
+            from inwit.runtime.compiled import CompiledGraph
+
+            hint = ""
+            if not name.startswith("_") and hasattr(CompiledGraph, name):
+                hint = ". Compile it first: app = graph.compile()"
+            raise AttributeError(f"A StateGraph has no {name!r}{hint}", name=name, obj=self)
 
 
 def check_checkpointer(given: Any) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inwit.errors import CheckpointingOffError, ExecutionCancelledError
 from inwit.runtime.checkpoints import Checkpoint, InMemoryCheckpointer, Task
-from inwit.runtime.checkpoints.saving import WRITERS, Note, Saving
+from inwit.runtime.checkpoints.base import WRITERS
+from inwit.runtime.checkpoints.saving import Note, Saving
 from inwit.runtime.configs import metadata_of
 from inwit.runtime.failures import node_of
 from inwit.runtime.interrupts import Waiting
@@ -239,7 +240,9 @@ async def pause(
     kept.append(("closed", "", status, freeze(closing)))
     done = saving.note(kept, execution.state)
     if done is not None:
-        await durable(execution, done)
+        execution.last_save = done
+        if execution.parent is not None:  # The outermost waits for it together with its record.
+            await durable(execution, done)
 
 
 def note_failure(execution: Execution, error: BaseException) -> None:

@@ -57,10 +57,10 @@ def input_schema_of(function: Any, main: type) -> type | None:
     if not annotations:
         return None
     name = next(iter(annotations))
-    if name != "return" and not _is_first(function, name):
+    if name == "return" or not _is_first(function, name):
         return None
     hint = annotations[name]
-    if name == "return" or hint is main or hint == main.__name__:
+    if hint is main or hint == main.__name__:
         return None
     if isinstance(hint, str):
         hint = _resolve(function, name)

@@ -100,10 +100,14 @@ class _Runner:
             # Closing the runner would start a thread for its executor, which hangs by now.
             self.loop.close()
         elif is_in_loop():  # an error's traceback kept it, and was collected while another loop ran
-            closing = threading.Thread(target=self._runner.close)
+            closing = threading.Thread(target=self._close_elsewhere)
             closing.start()
             closing.join()
         else:
+            self._runner.close()
+
+    def _close_elsewhere(self) -> None:
+        with suppress(ValueError):  # as in `__del__`, which does not hear of it
             self._runner.close()
 
 

@@ -29,7 +29,9 @@ class RemainingStepsManager:
 
 Manager = type[IsLastStepManager] | type[RemainingStepsManager]
 IsLastStep = Annotated[bool, IsLastStepManager]
+"""A state key of this type is true in the last step that the recursion limit allows."""
 RemainingSteps = Annotated[int, RemainingStepsManager]
+"""A state key of this type holds how many steps the recursion limit still allows."""
 _MANAGERS = (IsLastStepManager, RemainingStepsManager)
 
 

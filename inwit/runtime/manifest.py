@@ -22,7 +22,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `reads_known` and `writes_known` are False when the source hides some of them (the state is
     handed on whole, or there is no source), `ways_known` when it may command a way that is declared
-    nowhere. `version` is a hash of the function's code. A subgraph's `graph` is the name of the
+    nowhere. `left_out` are keys that it returns and the state lacks. `version` is a hash of the
+    function's code. A subgraph's `graph` is the name of the
     graph that it runs.
     """
 
@@ -38,6 +39,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     writes: tuple[str, ...] = ()
     reads_known: bool = True
     writes_known: bool = True
+    left_out: tuple[str, ...] = ()
     ways_known: bool = True
     tools: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()

@@ -107,4 +107,5 @@ def _around_async(
 
 def name_of(middleware: Middleware) -> str:
     """The name of a middleware: its function's, or its class's."""
-    return str(getattr(unwrap(middleware), "__name__", type(middleware).__name__))
+    name = str(getattr(unwrap(middleware), "__name__", "__call__"))
+    return type(middleware).__name__ if name == "__call__" else name

@@ -20,6 +20,16 @@ def is_graph_name(name: str) -> bool:
     return bool(_GRAPH.fullmatch(name)) and ".." not in name
 
 
+def caller_of(frame: FrameType) -> FrameType:
+    """Whoever has a graph compiled: what calls a ready pattern, not the pattern's own module."""
+    found = frame
+    while str(found.f_globals.get("__name__", "")).startswith("inwit.prebuilt."):
+        if found.f_back is None:
+            return frame
+        found = found.f_back
+    return found
+
+
 _names: dict[tuple[CodeType, int], str] = {}
 
 

@@ -359,10 +359,6 @@ class Watch:
         """Let a graph follow."""
         self._graphs.add(graph)
 
-    def graphs(self) -> list[Any]:
-        """The graphs that are open."""
-        return list(self._graphs)
-
     def look(self, connection: apsw.Connection) -> None:
         """At a commit: see whether any process has changed a configuration, and follow."""
         try:

@@ -21,7 +21,9 @@ from inwit.runtime.source import Reading, read, unwrap
 from inwit.runtime.updates import Packet, Ready
 
 START = "__start__"
+"""Where every execution begins: the source of the edges to the first nodes."""
 END = "__end__"
+"""Where a way ends: the target of the edges after which nothing follows."""
 
 COMPLEX = -2
 """In `Node.next`: more than one way on, a decision, or a join."""
@@ -195,7 +197,7 @@ class Router:
                 if answer not in self.path_map.values():
                     known = [str(label) for label in self.path_map]
                     raise UnmappedAnswerError(self.source, answer, known) from None
-        if target not in self.targets:
+        if not isinstance(target, str) or target not in self.targets:
             raise InvalidRouteError(self.source, answer, self.targets)
         return str(target)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 NOT_DONE: Final = object()
@@ -75,5 +74,7 @@ def node_of_key(key: str) -> str:
 
 def task_id(thread_id: str, ns: str, checkpoint_id: str, key: str) -> str:
     """Name a task: the same in every process that resumes at the same checkpoint."""
+    from hashlib import blake2b  # with OpenSSL behind it; writing a graph needs none of it
+
     place = f"{thread_id}\x1f{ns}\x1f{checkpoint_id}\x1f{key}"
     return blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 from contextlib import suppress
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inwit.errors import StoreReadOnlyError
+from inwit.errors import StoreError, StoreReadOnlyError, shorten
 
 _found: dict[tuple[str, str], Project] = {}
 
@@ -20,8 +21,11 @@ class Retention:
     """How much of the record is kept; the oldest finished executions go first."""
 
     executions: int = 10_000
+    """How many executions are kept, at least 1."""
     days: float = 30.0
+    """How long an execution is kept after its end, at least 0."""
     size_bytes: int = 2 << 30
+    """How large the record's file may grow, at least 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,9 @@ class Project:
         Where nothing can be written they last as long as the process.
         """
         path = self.folder / name
-        if not path.exists():
-            self._make_secret(path)
         try:
+            if not path.exists():
+                self._make_secret(path)
             return path.read_bytes()
         except OSError:
             return _process_secret
@@ -101,30 +105,62 @@ class Project:
                 draft.unlink()
 
     def retention(self) -> Retention:
-        """Read the limits: environment before `config.toml` before the defaults."""
+        """Read the limits: environment before `config.toml` before the defaults.
+
+        Raises:
+            StoreError: A limit is no number, or less than it may be.
+        """
         found = self.settings().get("retention")
         table: dict[str, Any] = found if isinstance(found, dict) else {}
 
-        def limit(name: str, default: float) -> float:
-            return float(
-                os.environ.get(f"INWIT_RETENTION_{name.upper()}") or table.get(name, default)
-            )
+        def limit(name: str, default: float, least: int) -> float:
+            variable = f"INWIT_RETENTION_{name.upper()}"
+            said = os.environ.get(variable)
+            given, where = (said, variable) if said else (table.get(name, default), name)
+            number = _number(given)
+            if number is None or number < least:
+                wrong = "no number" if number is None else f"less than {least}"
+                place = (
+                    f"the environment, or {name} below [retention] in {self.folder / 'config.toml'}"
+                )
+                hint = f"It is a number from {least} on, as usual {default:,g}. Mend {variable} in {place}."
+                raise StoreError(f"{where} = {shorten(str(given))} is {wrong}.", hint=hint)
+            return number
 
         return Retention(
-            executions=max(int(limit("executions", 10_000)), 1),
-            days=limit("days", 30.0),
-            size_bytes=int(limit("size_bytes", 2 << 30)),
+            executions=int(limit("executions", 10_000, 1)),
+            days=limit("days", 30.0, 0),
+            size_bytes=int(limit("size_bytes", 2 << 30, 1)),
         )
 
     def settings(self) -> dict[str, object]:
-        """What `config.toml` in the folder says; nothing where there is none."""
+        """What `config.toml` in the folder says; nothing where there is none.
+
+        Raises:
+            StoreError: It cannot be read, or is no TOML.
+        """
         path = self.folder / "config.toml"
-        if not path.exists():
+        try:
+            text = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
             return {}
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            raise StoreError(f"{path} cannot be read: {reason}.", hint="`inwit doctor`.") from exc
         import tomllib
 
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        try:
+            return tomllib.loads(text.decode())
+        except ValueError as exc:
+            raise StoreError(f"{path} is no TOML: {exc}.", hint="Mend that line.") from exc
+
+
+def _number(given: Any) -> float | None:
+    try:
+        found = float(given)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 _process_secret = secrets.token_bytes(32)

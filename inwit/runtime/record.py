@@ -68,8 +68,6 @@ class Recording:
     masks: Mapping[str, Callable[[Any], Any]] | None = None
     """By nodes' names, what makes of their updates what the record is to show."""
     parent_id: str | None = None
-    taken_seq = 0
-    """The journal's own: the last seq it has written."""
 
     def __init__(  # noqa: PLR0917 - made once, in `CompiledGraph`
         self,

@@ -24,7 +24,9 @@ class Results:
         if self.options.is_langgraph and is_input and self._wrote_nothing(state):
             return None
         if self._output_names is not None:
-            state = {key: value for key, value in state.items() if key in self._output_names}
+            state = {key: state[key] for key in self._output_names if key in state}
+        else:
+            state = self.schema.in_order(state)
         if self.schema.is_root:
             if not execution.waiting:
                 return state.get(ROOT)
@@ -38,7 +40,7 @@ class Results:
 
     def shown_state(self: Any, state: dict[str, Any]) -> Any:
         """The state as streams and snapshots show it: all its keys, or the one value that it is."""
-        return state.get(ROOT) if self.schema.is_root else state
+        return state.get(ROOT) if self.schema.is_root else self.schema.in_order(state)
 
     def batch(
         self: Any, inputs: Sequence[Any], config: Any = None, *, return_exceptions: bool = False
@@ -53,7 +55,8 @@ class Results:
         import asyncio
 
         configs = config if isinstance(config, list) else [config] * len(inputs)
-        calls = [self.ainvoke(one, own) for one, own in zip(inputs, configs, strict=True)]
+        pairs = list(zip(inputs, configs, strict=True))  # before any call is made
+        calls = [self.ainvoke(one, own) for one, own in pairs]
         return list(await asyncio.gather(*calls, return_exceptions=return_exceptions))
 
     def _given_as(self: Any, result: Any, keys: str | Sequence[str] | None, version: str) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 from inwit.errors import EmptyInputError, InvalidStateError, UnknownCheckpointError
 from inwit.ids import new_id
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, Task, fold, split
-from inwit.runtime.checkpoints.base import Durability, Row
+from inwit.runtime.checkpoints.base import BEFORE_INPUT, Durability, Row
 from inwit.runtime.checkpoints.saving import Note, Saving, refuse_busy
 from inwit.runtime.commands import Command
 from inwit.runtime.configs import metadata_of
@@ -18,7 +18,7 @@ from inwit.runtime.interrupts import Waiting, is_by_id, match_answers, still_wai
 from inwit.runtime.keeping import arrived_at, flow_at, joins_kept, plain_keys, tasks_of_ready
 from inwit.runtime.progress import NOT_DONE, Progress, step_of_key
 from inwit.runtime.serial import freeze, thaw
-from inwit.runtime.snapshot import BEFORE_INPUT, is_before_input
+from inwit.runtime.snapshot import is_before_input
 from inwit.runtime.state import ROOT
 from inwit.runtime.travel import Travel, travel_of
 from inwit.runtime.updates import Packet, Ready, in_order, read_update, ready_of

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inwit.runtime.memory import BaseStore
 
 C = TypeVar("C")
+StreamWriter = Callable[[Any], None]
+"""What puts a value into streams of mode `custom`: a node's parameter ``writer``, or `get_stream_writer()`."""
 
 
 @dataclass(frozen=True, slots=True)

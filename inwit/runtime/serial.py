@@ -81,6 +81,21 @@ def freeze_all(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
+def freeze_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Freeze the values of a mapping that is kept, into a dict of its own.
+
+    Raises:
+        UnserialisableError: A value cannot be kept; it names the key.
+    """
+    frozen = {}
+    try:
+        for key, value in values.items():
+            frozen[key] = freeze(value, strict=True)
+    except UnserialisableError as exc:
+        raise exc.at(key) from exc.__cause__
+    return frozen
+
+
 def freeze_delta(items: list[Any], *, strict: bool = False) -> msgspec.msgpack.Ext:
     """Freeze what is appended to a list."""
     return msgspec.msgpack.Ext(DELTA, pack(items, strict=strict))

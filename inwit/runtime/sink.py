@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inwit.runtime.commands import Command
 from inwit.runtime.policies.relief import told_name
 from inwit.runtime.updates import pairs_written
 
@@ -191,7 +192,8 @@ class Sink:
             from inwit.runtime.message_stream import tell_returned
 
             tell_returned(self, ctx, returned)
-        if "updates" not in self.modes or (name.startswith("__") and name.endswith("__")):
+        is_hidden = name.startswith("__") and name.endswith("__")
+        if "updates" not in self.modes or is_hidden or _is_handed_up(returned):
             ctx.is_cached = False
             return
         self.tell_update(told_name(name), self.shown_update(execution, returned), ctx)
@@ -215,6 +217,12 @@ class Sink:
             pairs = [pair for pair in pairs if pair[0] in self.keys]
         found = dict(pairs)
         return [{key: value} for key, value in pairs] if len(found) < len(pairs) else found or None
+
+
+def _is_handed_up(returned: Any) -> bool:
+    """Whether a node writes to the graph around its own, which tells it as its node's update."""
+    several = returned if isinstance(returned, list | tuple) else (returned,)
+    return any(isinstance(one, Command) and one.graph == Command.PARENT for one in several)
 
 
 def pick(state: Any, keys: Any) -> Any:

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from inwit.errors import UnknownCheckpointError
 from inwit.events import timestamp
 from inwit.runtime.checkpoints import Checkpoint, Checkpointer, Pending, fold, split
-from inwit.runtime.checkpoints.base import Row, Task
-from inwit.runtime.checkpoints.saving import WRITERS
+from inwit.runtime.checkpoints.base import BEFORE_INPUT, Row, Task, is_alone
 from inwit.runtime.commands import Command, Interrupt
 from inwit.runtime.interrupts import Waiting, still_waiting
 from inwit.runtime.keeping import plain_keys
@@ -23,9 +22,6 @@ from inwit.runtime.updates import changed_by, pairs_written, read_update, writes
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
     from inwit.runtime.resume import Place
-
-BEFORE_INPUT = ":input"
-"""The end of the id of the checkpoint before an execution's input: it is told, and not kept."""
 
 
 def is_before_input(checkpoint_id: str | None) -> bool:
@@ -80,12 +76,7 @@ class StateUpdate(NamedTuple):
 
 def has_input_before(graph: CompiledGraph[Any], row: Checkpoint) -> bool:
     """Whether a checkpoint is told with the one before its input."""
-    return row.source == "input" and not graph.first_step and not _is_alone(row)
-
-
-def _is_alone(row: Checkpoint) -> bool:
-    """Whether it is the only checkpoint that an execution kept, at its end."""
-    return any(number == WRITERS for number, _ in row.joins or ())
+    return row.source == "input" and not graph.first_step and not is_alone(row)
 
 
 def config_of(
@@ -131,7 +122,7 @@ def snapshot_of(
     if is_live:
         _apply_done(graph, values, pending, tasks)
     parent_id, source = last.parent_id, last.source
-    if source == "input" and _is_alone(last):
+    if source == "input" and is_alone(last):
         source = "loop"
     if has_input_before(graph, last):
         parent_id = last.checkpoint_id + BEFORE_INPUT
@@ -288,7 +279,7 @@ def _parts(following: Checkpoint | None, tasks: Sequence[Task]) -> Mapping[str, 
         return {}
     if following.parts is not None:
         return dict(following.parts)
-    if following.source != "loop" or len(tasks) != 1 or _is_alone(following):
+    if following.source != "loop" or len(tasks) != 1 or is_alone(following):
         return {}
     one = tasks[0]
     return {f"{one.name}#0" if one.is_sent else one.name: following.update}

@@ -28,6 +28,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     reads_unknown: str = ""
     writes: tuple[str, ...] = ()
     writes_unknown: str = ""
+    literal: tuple[str, ...] = ()
+    """Those of `writes` that are keys of a dict which it returns as written there."""
     returns: tuple[str, ...] | None = None
     """Every string that it can return, where all of its returns are literal."""
     calls: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ class _Visitor(ast.NodeVisitor):
         self._state = state
         self._reads: dict[str, None] = {}
         self._writes: dict[str, None] = {}
+        self._literal: dict[str, None] = {}
         self._calls: dict[str, None] = {}
         self._returns: list[str] | None = []
         self._reads_unknown = ""
@@ -157,6 +160,7 @@ class _Visitor(ast.NodeVisitor):
             reads_unknown=self._reads_unknown,
             writes=tuple(self._writes),
             writes_unknown=self._writes_unknown,
+            literal=tuple(self._literal),
             returns=returns,
             calls=tuple(self._calls),
         )
@@ -244,7 +248,7 @@ class _Visitor(ast.NodeVisitor):
         if isinstance(value, ast.Dict):
             for key in value.keys:
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    self._writes[key.value] = None
+                    self._writes[key.value] = self._literal[key.value] = None
                 else:
                     self._writes_unknown = (
                         self._writes_unknown or "it returns a key that is computed"
@@ -269,8 +273,16 @@ class _Visitor(ast.NodeVisitor):
 
 
 def tools_of(function: Any) -> tuple[str, ...]:
-    """The tools that a node calls by ``ctx.tool(name_or_function, …)``, as its source names them."""
-    inner = unwrap(function)
+    """The tools that a node is given to run, or calls by ``ctx.tool(name_or_function, …)``."""
+    inner = function
+    for _ in range(_LAYERS):
+        owner = getattr(inner, "__self__", inner)
+        if given := getattr(owner, "tools_by_name", None):
+            return tuple(given)
+        beneath = _beneath(inner)
+        if beneath is None:
+            break
+        inner = beneath
     code = getattr(inner, "__code__", None)
     if code is None:
         return ()

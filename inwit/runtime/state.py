@@ -29,6 +29,7 @@ from inwit.errors import (
     InvalidStateError,
     InvalidUpdateError,
     InwitError,
+    UnserialisableError,
     nearest,
     shorten,
 )
@@ -82,6 +83,7 @@ class StateSchema:
             channels = {key: one for key, one in channels.items() if one.manager is None}
         self.channels = channels
         self.names = channels.keys()
+        self._order = tuple(channels)
         self.reducers = {c.name: c for c in channels.values() if c.reducer is not None}
         self.defaults = any(c.factory is not None for c in self.reducers.values())
         """Whether the state holds values before the input does."""
@@ -142,6 +144,12 @@ class StateSchema:
         self._refuse_misspelt(found, InvalidStateError, "The input")
         return {key: one for key, one in found.items() if key in self.names}
 
+    def in_order(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The keys that have a value, in the order of the schema instead of that of writing."""
+        if tuple(state) == self._order:
+            return state
+        return {key: state[key] for key in self._order if key in state}
+
     def read_packet(self, value: Any) -> Any:
         """Make what a node is given of an input that was sent to it: the value itself."""
         return value
@@ -174,16 +182,18 @@ class StateSchema:
                 state.update(update)
                 return dict(update)
         recorded: dict[str, Any] = {}
-        for key, value in update.items():
-            if key in reducers:
-                recorded[key] = self._merge(reducers[key], state, value, strict)
-            else:
-                if type(value) is Overwrite:
-                    value = value.value  # noqa: PLW2901 - it is replaced either way
-                state[key] = value
-                recorded[key] = (
-                    value if type(value) in IMMUTABLE else msgspec.Raw(pack(value, strict=strict))
-                )
+        try:
+            for key, value in update.items():
+                if key in reducers:
+                    recorded[key] = self._merge(reducers[key], state, value, strict)
+                else:
+                    if type(value) is Overwrite:
+                        value = value.value  # noqa: PLW2901 - it is replaced either way
+                    is_immutable = type(value) in IMMUTABLE
+                    kept = value if is_immutable else msgspec.Raw(pack(value, strict=strict))
+                    state[key], recorded[key] = value, kept
+        except UnserialisableError as exc:
+            raise exc.at(key) from exc.__cause__
         return recorded
 
     def _merge_whole(
@@ -339,11 +349,16 @@ class _PydanticSchema(StateSchema):
         except (ValueError, TypeError) as exc:
             if not self._fits_when_merged(given):
                 raise InvalidStateError(
-                    f"The input is no {self.cls.__name__}: {_first_line(exc)}",
-                    hint="See the model's fields.",
+                    f"The input is no {self.cls.__name__}: {_reasons(exc)}.",
+                    hint=f"{self.cls.__name__} says {', '.join(map(self._said_of, self.channels))}.",
                 ) from exc
             return given
         return {name: getattr(model, name) for name in given}
+
+    def _said_of(self, key: str) -> str:
+        from inspect import formatannotation
+
+        return f"{key}: {formatannotation(self.channels[key].type)}"
 
     def _fits_when_merged(self, given: Mapping[str, Any]) -> bool:
         """Whether what reducers make of an input fits: they may take what the state does not hold."""
@@ -376,8 +391,8 @@ class _PydanticSchema(StateSchema):
                 self._model.__pydantic_validator__.validate_assignment(model, key, value)
             except ValueError as exc:
                 raise InvalidUpdateError(
-                    f"{key!r} cannot be {value!r}: {_first_line(exc)}",
-                    hint=f"It is a {self.channels[key].type}.",
+                    f"{key!r} cannot be {shorten(value)}: {_reasons(exc, key)}.",
+                    hint=f"{self.cls.__name__} says {self._said_of(key)}.",
                 ) from exc
             checked[key] = getattr(model, key)
         return super().apply(state, checked, strict=strict)
@@ -392,9 +407,15 @@ def _merge_of(cls: type) -> Callable[[Any, dict[str, Any]], Any] | None:
     return found if isinstance(found, FunctionType) else None
 
 
-def _first_line(exc: Exception) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return " ".join(lines[1:3]) if len(lines) > 2 else " ".join(lines)
+def _reasons(exc: Exception, key: str = "") -> str:
+    """What pydantic says of values, each with its place; where all are of `key`, beneath it."""
+    if not hasattr(exc, "errors"):
+        return str(exc).rstrip(".")
+    told = []
+    for one in exc.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(map(str, one["loc"])).removeprefix(key).removeprefix(".")
+        told.append(f"{place}: {one['msg']}" if place else str(one["msg"]))
+    return "; ".join(told)
 
 
 @lru_cache(maxsize=512)

@@ -229,7 +229,7 @@ async def _decided(
     following: list[Ready] = list(node.targets)
     edges = list[Edge](node.edges)
     for router in node.routers:
-        for item, edge in await decide(execution, router, seen, seen):
+        for item, edge in await decide(branch, router, seen, seen):
             edges.append(edge)
             following.append(item)
     return [*following, *arrive(execution, node)], edges

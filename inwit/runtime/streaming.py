@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 StreamMode = Literal[
     "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "tools", "events"
 ]
+"""What a stream may tell."""
 MODES: tuple[StreamMode, ...] = (
     "values", "updates", "messages", "custom", "debug", "checkpoints", "tasks", "tools", "events",
 )  # fmt: skip

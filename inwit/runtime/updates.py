@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inwit.errors import InvalidRouteError, InvalidUpdateError, shorten
@@ -81,10 +81,13 @@ def read_update(
         return updates, goto
     if (known := _annotated(schema, returned)) is not None:
         return [known], []
+    way_out = "Return a dict of the state's keys that change, a Command, or None."
+    if type(returned) is Send:
+        way_out = "Give it to Command(goto=…), or return it from a router of add_conditional_edges."
     raise InvalidUpdateError(
         f"Expected dict, got {shorten(returned)}: the node {name!r} returned a "
         f"{type(returned).__name__}.",
-        hint="Return a dict of the state's keys that change, a Command, or None.",
+        hint=way_out,
     )
 
 
@@ -213,8 +216,3 @@ def writes_of(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {
         key: values[0] if len(values) == 1 else {"$writes": values} for key, values in found.items()
     }
-
-
-def keys_written(schema: StateSchema, updates: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The keys without a reducer that updates write."""
-    return {key for update in updates for key in update if key not in schema.shared}

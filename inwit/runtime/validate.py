@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inwit.runtime.graph import StateGraph, Written
 
 
-def faults(graph: StateGraph[Any], *, is_strict: bool = True) -> list[GraphError]:
+def faults(graph: StateGraph[Any], *, is_strict: bool) -> list[GraphError]:
     """Check names, and where `is_strict` also routes and reachability.
 
     Where a router's answers cannot be known from its path map, its ``Literal`` annotation or its

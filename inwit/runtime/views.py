@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -140,9 +141,6 @@ def quantile_ms(counts: dict[int, int], q: float) -> float | None:
     total = sum(counts.values())
     if not total:
         return None
-    rank, seen = q * (total - 1), 0
-    for index in sorted(counts):
-        seen += counts[index]
-        if seen > rank:
-            return bucket_ms(index)
-    return bucket_ms(max(counts))
+    order, rank = sorted(counts), q * (total - 1)
+    seen = accumulate(counts[index] for index in order)
+    return next(bucket_ms(index) for index, upto in zip(order, seen, strict=True) if upto > rank)

@@ -8,6 +8,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from inwit.errors import StoreError
+from inwit.runtime.checkpoints.memory import InMemoryCheckpointer
+
 if TYPE_CHECKING:
     from inwit.runtime.engine import Execution
 
@@ -63,14 +66,28 @@ async def acknowledge(execution: Execution) -> None:
     Raises:
         StoreError: It cannot be made so.
     """
-    journal, saved = execution.graph.journal, execution.last_save
-    if journal is not None:  # What was saved is written meanwhile, or by the same commit.
-        if execution.is_blocking:
-            journal.flush()
-        else:
-            await journal.aflush()
-    if saved is not None:
-        if saved.done():
-            saved.result()
-        else:
-            await durable(execution, saved)
+    await _flush(execution)  # What was saved is written meanwhile, or by the same commit.
+    if execution.last_save is not None:
+        await durable(execution, execution.last_save)
+
+
+async def outlast(execution: Execution) -> None:
+    """Wait until an execution that waits is durable, if what it waits with outlives the process.
+
+    Whoever is asked may be asked by another process, which knows of the question from the record.
+    """
+    if not isinstance(execution.saver, InMemoryCheckpointer):
+        with suppress(StoreError):  # The journal has warned; the question is kept all the same.
+            await _flush(execution)
+    if execution.last_save is not None:
+        await durable(execution, execution.last_save)
+
+
+async def _flush(execution: Execution) -> None:
+    journal = execution.graph.journal
+    if journal is None:
+        return
+    if execution.is_blocking:
+        journal.flush()
+    else:
+        await journal.aflush()

@@ -106,6 +106,11 @@ def watched() -> list[Context]:
     return [ctx for dog in list(_by_loop.values()) for ctx in list(dog.contexts)]
 
 
+def watchdogs() -> list[tuple[asyncio.AbstractEventLoop, Watchdog]]:
+    """The event loops of this process in which executions have run, each with its watchdog."""
+    return list(_by_loop.items())
+
+
 def budget_of(ctx: Context) -> float:
     """The seconds that an execution may take."""
     if ctx.budget_s is not None:

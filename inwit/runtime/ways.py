@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from inwit.runtime.commands import Send
+from inwit.runtime.context import _current
 from inwit.runtime.program import Edge, Node, Router
 from inwit.runtime.serial import freeze
 from inwit.runtime.updates import Only, Packet, Ready, in_order, ready_of
 
 if TYPE_CHECKING:
+    from inwit.runtime.context import Context
     from inwit.runtime.engine import Execution
 
 
@@ -66,12 +68,21 @@ async def follow(
 
 
 async def decide(
-    execution: Execution, router: Router, read: Any, state: dict[str, Any]
+    ctx: Context, router: Router, read: Any, state: dict[str, Any]
 ) -> list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]]:
-    """Ask a router, and give the nodes that it leads to with the edges."""
-    answer = router.ask(router.view(read), execution)
-    if router.is_async:
-        answer = await answer
+    """Ask a router, and give the nodes that it leads to with the edges.
+
+    What it calls is done by the node of `ctx`, whose visit it follows.
+    """
+    token, was_closed = _current.set(ctx), ctx.is_closed
+    ctx.is_closed = False
+    try:
+        answer = router.ask(router.view(read), ctx)
+        if router.is_async:
+            answer = await answer
+    finally:
+        ctx.is_closed = was_closed
+        _current.reset(token)
     seen, unread = router.values_read(state, answer)
     found: list[tuple[Ready, tuple[str, str, dict[str, Any], str | None]]] = []
     for label, target in router.decide(answer):

@@ -38,7 +38,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     graph_name: str
     text: str
-    revision: int = 1
+    revision: int
 
 
 Sink = Callable[[Alert], None]

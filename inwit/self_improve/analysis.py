@@ -20,6 +20,7 @@ from inwit.self_improve.reading import graph_names, read_windows
 from inwit.self_improve.report import Report
 
 if TYPE_CHECKING:
+    from inwit.runtime.project import Project
     from inwit.runtime.store import Store
 
 
@@ -45,6 +46,30 @@ def analyze(
     report = examine(pairs, thresholds or Thresholds(), window=window, questions=questions)
     report = with_packages(store.project, quoted(store, report))
     return enter(PlanBook.of(store), report, until.position)
+
+
+def analyze_at(project: Project, *, depth: str = "local", graph: str | None = None) -> Report:
+    """Look at the newest executions of one graph or of all.
+
+    Args:
+        depth: "metrics" enters nothing; "local" enters and validates plans; "deep" also reads
+            longer windows, and lets models criticise what is new where some are configured.
+
+    Raises:
+        UnknownGraphError: Nothing of that name was ever registered or executed.
+    """
+    from inwit.runtime.store import Journal, Store
+    from inwit.self_improve import critique
+
+    Journal.of(project).flush()
+    store = Store.of(project)
+    if depth == "metrics":
+        pairs = windows(store, graph, 400)
+        return quoted(store, examine(pairs, Thresholds(), window=400))
+    if depth == "local":
+        return analyze(store, graph=graph)
+    report = analyze(store, graph=graph, window=2000)
+    return critique.criticise(project, report)
 
 
 def windows(store: Store, graph: str | None, executions: int) -> Iterator[Pair]:
@@ -89,4 +114,4 @@ def quoted(store: Store, report: Report) -> Report:
     )
 
 
-__all__ = ["DETECTORS", "analyze", "examine", "make_plan", "quoted"]
+__all__ = ["DETECTORS", "analyze", "analyze_at", "examine", "make_plan", "quoted"]

@@ -19,9 +19,13 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """The most of each in a day; None is no limit."""
 
     seconds: float | None = 600.0
+    """Time that its looks take."""
     tokens: int | None = 100_000
+    """Tokens of models that are asked about plans."""
     usd: float | None = 1.0
+    """What these models cost."""
     plans: int | None = 20
+    """New plans."""
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):

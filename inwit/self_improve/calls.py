@@ -14,16 +14,40 @@ from inwit.runtime.views import Execution, Visit
 from inwit.self_improve.contents import Content, Shape
 
 
-class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One finished visit of a node.
-
-    `self_ms` is the time of the attempt that counted, without failed attempts, waits and what
-     `given` is the content of the keys that the node
-    reads, or of the whole state where its reading is not known; None where the state could not be
-    followed. `gave_key` is None for an empty update.
-    """
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was seen of an execution: its ids, for all that follows here."""
 
     execution: Execution
+
+    @property
+    def execution_id(self) -> str:
+        return self.execution.execution_id
+
+    @property
+    def thread_id(self) -> str | None:
+        return self.execution.thread_id
+
+
+class SeenAt(Seen, frozen=True, kw_only=True, gc=False):
+    """What one event of an execution shows."""
+
+    seq: int
+
+    @property
+    def uri(self) -> str:
+        """The event."""
+        return f"execution://{self.execution.execution_id}/events/{self.seq}"
+
+
+class NodeCall(Seen, frozen=True, kw_only=True, gc=False):
+    """One finished visit of a node.
+
+    `self_ms` is the time of the attempt that counted, without those that failed and the waits
+    between them, which are `retry_ms`. `given` is the content of the keys that the node reads, or
+    of the whole state where its reading is not known; None where the state could not be followed.
+    `gave_key` is None for an empty update.
+    """
+
     node: str
     number: int
     """Counts the node's visits in the execution, from 1."""
@@ -46,14 +70,6 @@ class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str = ""
     """The class of the last error."""
     is_cached: bool = False
-
-    @property
-    def execution_id(self) -> str:
-        return self.execution.execution_id
-
-    @property
-    def thread_id(self) -> str | None:
-        return self.execution.thread_id
 
     @property
     def uri(self) -> str:
@@ -80,16 +96,14 @@ class NodeCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )  # fmt: skip
 
 
-class OuterCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OuterCall(SeenAt, frozen=True, kw_only=True, gc=False):
     """One finished call of a tool or a model from within a node."""
 
     kind: Literal["tool", "model"]
     name: str
-    execution: Execution
     node: str
     number: int = 0
     """The visit that made it."""
-    seq: int
     given: Content
     gave: Content | None
     duration_ms: float
@@ -104,73 +118,37 @@ class OuterCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     asked: tuple[str, ...] = ()
     """The tools that a model asked for."""
 
-    @property
-    def execution_id(self) -> str:
-        return self.execution.execution_id
 
-    @property
-    def thread_id(self) -> str | None:
-        return self.execution.thread_id
-
-    @property
-    def uri(self) -> str:
-        return f"execution://{self.execution.execution_id}/events/{self.seq}"
-
-
-class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
+class FailedAttempt(SeenAt, frozen=True, kw_only=True, gc=True):
     """One attempt of a node that raised or ran out of time."""
 
     node: str
     visit: int
-    execution: Execution
-    seq: int
     error: Failure
 
-    @property
-    def uri(self) -> str:
-        return f"execution://{self.execution.execution_id}/events/{self.seq}"
 
-
-class FailedCall(msgspec.Struct, frozen=True, kw_only=True):
+class FailedCall(SeenAt, frozen=True, kw_only=True, gc=True):
     """One call of a tool or a model that failed, or of a tool that does not exist."""
 
     kind: Literal["tool", "model"]
     name: str
     node: str
-    execution: Execution
-    seq: int
     error: Failure
     is_missing: bool = False
 
-    @property
-    def uri(self) -> str:
-        return f"execution://{self.execution.execution_id}/events/{self.seq}"
 
-
-class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Score(SeenAt, frozen=True, kw_only=True, gc=False):
     """A figure that a node gave with ``ctx.score``."""
 
     name: str
     value: float
     node: str
-    execution: Execution
-    seq: int
-
-    @property
-    def uri(self) -> str:
-        return f"execution://{self.execution.execution_id}/events/{self.seq}"
 
 
-class Called(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Called(SeenAt, frozen=True, kw_only=True, gc=False):
     """What an execution was called with: short values by name, and sizes."""
 
-    execution: Execution
-    seq: int
     names: tuple[str, ...] = ()
     values: tuple[str | bool, ...] = ()
     size_names: tuple[str, ...] = ()
     sizes: tuple[float, ...] = ()
-
-    @property
-    def uri(self) -> str:
-        return f"execution://{self.execution.execution_id}/events/{self.seq}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from inwit.errors import InwitError
+from inwit.errors import InwitError, MalformedInputError
 from inwit.plans import Plan
 from inwit.self_improve import budget as budgets
 from inwit.self_improve import life, tables
@@ -43,7 +43,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model of an OpenAI-compatible server."""
 
     model: str
+    """Its name at the server."""
     base_url: str | None = None
+    """The server's address; by default OpenAI's."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds its key."""
 
@@ -63,10 +65,20 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models_of(project: Project) -> list[Model]:
-    """The models that config.toml names: ``[[self_improve.models]]``; none without."""
+    """The models that config.toml names: ``[[self_improve.models]]``; none without.
+
+    Raises:
+        MalformedInputError: One cannot be meant.
+    """
     table = project.settings().get("self_improve")
     listed = table.get("models", ()) if isinstance(table, Mapping) else ()
-    return [msgspec.convert(dict(one), Model) for one in listed]
+    try:
+        return msgspec.convert(listed, list[Model])
+    except msgspec.ValidationError as exc:
+        hint = 'A model is [[self_improve.models]] with model = "…".'
+        raise MalformedInputError(
+            f"[[self_improve.models]] of config.toml: {exc}.", hint=hint
+        ) from exc
 
 
 def criticise(project: Project, report: Report, models: Sequence[Model] | None = None) -> Report:

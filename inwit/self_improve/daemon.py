@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from inwit.errors import InwitError
+from inwit.errors import InwitError, MalformedInputError
 from inwit.plans import Plan
 from inwit.self_improve import budget as budgets
 from inwit.self_improve import hypotheses, life, tables, trials, validating
@@ -55,17 +55,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watches_files: bool = True
     """Whether it looks when the file of a graph was changed and has been executed since."""
     budget: Budget = Budget()
+    """What it may spend in a day."""
     webhook: str | None = None
+    """An address to which alerts are posted as JSON."""
     alerts_file: str | None = None
+    """A file to which alerts are written, one JSON object a line."""
 
     @classmethod
     def of(cls, project: Project, **changed: Any) -> Settings:
-        """What the project's config.toml says, with what is given here."""
+        """What the project's config.toml says, with what is given here.
+
+        Raises:
+            MalformedInputError: It cannot be meant.
+        """
         table = project.settings().get("self_improve")
         said = dict(table) if isinstance(table, Mapping) else {}
         said |= {name: value for name, value in changed.items() if value is not None}
         known = {name: said[name] for name in cls.__struct_fields__ if name in said}
-        return msgspec.convert(known, cls)
+        try:
+            return msgspec.convert(known, cls)
+        except msgspec.ValidationError as exc:
+            hint = "`inwit doctor` names each setting that cannot be meant."
+            raise MalformedInputError(f"[self_improve] of config.toml: {exc}.", hint=hint) from exc
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):

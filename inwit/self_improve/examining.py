@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 import msgspec
 
 from inwit.introspection.asked_questions import AskedQuestion
-from inwit.self_improve import latency, repeats, retries, stats
+from inwit.self_improve import stats
 from inwit.self_improve.detectors import (
     drift,
     errors,
     gaps,
+    latency,
     loops,
     parallel,
+    repeats,
+    retries,
     schema,
     timeouts,
     tokens,

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from inwit.self_improve import latency, repeats, retries, stats
+from inwit.self_improve import stats
 from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.detectors import (
     drift,
     errors,
     gaps,
+    latency,
     loops,
+    repeats,
+    retries,
     schema,
     timeouts,
     tokens,

@@ -36,8 +36,8 @@ class Lease:
             connection.execute(
                 "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
                 " holder = excluded.holder, until_ns = excluded.until_ns"
-                " WHERE leases.holder = excluded.holder OR leases.until_ns < ?",
-                (self._name, self.holder, now + self._lasts_ns, now),
+                " WHERE leases.holder = excluded.holder OR leases.until_ns NOT BETWEEN ? AND ?",
+                (self._name, self.holder, now + self._lasts_ns, now, self._farthest(now)),
             )
             return connection.changes() > 0
 
@@ -53,8 +53,14 @@ class Lease:
 
     def leader(self) -> str | None:
         """Who holds it now; None where nobody does."""
+        now = time.time_ns()
         rows = tables.rows(
-            self._store, "leases", "SELECT holder FROM leases WHERE name = ? AND until_ns >= ?",
-            (self._name, time.time_ns()),
+            self._store, "leases",
+            "SELECT holder FROM leases WHERE name = ? AND until_ns BETWEEN ? AND ?",
+            (self._name, now, self._farthest(now)),
         )  # fmt: skip
         return str(rows[0][0]) if rows else None
+
+    def _farthest(self, now: int) -> int:
+        """Until when a lease may last: one that lasts longer was taken before the clock was set back."""
+        return now + 2 * max(self._lasts_ns, int(LASTS_S * 1e9))

@@ -92,7 +92,7 @@ def check(plan: Plan, target: PlanStatus, by: Principal, expected_revision: int 
         _check_approver(plan, by)
     if expected_revision is not None and expected_revision != plan.revision:
         last = plan.history[-1]
-        told = f"{last.actor} made it {last.target}" if plan.history else "it was seen again"
+        told = f"{last.actor} made it {last.target}"
         raise PlanChangedError(plan.id, expected_revision, plan.revision, told)
     if target not in MOVES[plan.status]:
         error = IllegalMoveError(plan.id, plan.status, target, MOVES[plan.status])
@@ -108,8 +108,7 @@ def _check_approver(plan: Plan, by: Principal) -> None:
             f"{by} may not approve a plan: only a person may.",
             hint=f"A person runs: inwit self-improve approve {plan.id}",
         )
-    proposer = plan.history[0].actor if plan.history else ""
-    if str(by) == proposer:
+    if str(by) == plan.history[0].actor:
         raise PrincipalError(
             f"{by} proposed plan {plan.id} and cannot approve it.", hint="Ask another person."
         )
@@ -119,12 +118,13 @@ def _learn(connection: apsw.Connection, plan: Plan, by: Principal, reason: str) 
     """Let the detector and the plan's hypothesis have the verdict that a move is."""
     if plan.status not in (*_PROVED_WRONG, "implemented"):
         return
-    is_measured = (plan.outcome or {}).get("verdict") in ("gain", "harm")
-    if by.kind == "client" and not is_measured:
+    measured = (plan.outcome or {}).get("verdict", "open")
+    if by.kind == "client" and measured not in ("gain", "harm"):
         return  # a client's word teaches nothing: text in a trace may have asked it to
+    if plan.status == "rolled_back" and measured == "open":
+        return  # taken back before it was measured, it is neither right nor wrong
     # What was measured counts, whoever takes it back for another reason.
-    is_gain = (plan.outcome or {}).get("verdict") == "gain"
-    is_right = plan.status == "implemented" or is_gain
+    is_right = plan.status == "implemented" or measured == "gain"
     learning.add_verdict(connection, plan, reason, correct=is_right)
     if plan.status != "rejected":
         hypotheses.judge(connection, plan.id, correct=is_right, verdict=reason)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from inwit.errors import MalformedInputError
 from inwit.plans import Plan
 from inwit.self_improve.findings import Finding, Held, Lack, Thresholds
 
@@ -142,3 +144,20 @@ def escape(text: str) -> str:
     line = " ".join(text.split())
     # An underscore within a word is no emphasis.
     return re.sub(r"([\\`*\[\]<>#|!]|(?<!\w)_|_(?!\w))", r"\\\1", line)
+
+
+def write(report: Report, path: str) -> None:
+    """Write a report to a file: JSON where its name ends so, else Markdown.
+
+    Raises:
+        MalformedInputError: It cannot be written there.
+    """
+    text = to_markdown(report)
+    if path.endswith(".json"):
+        text = msgspec.json.format(msgspec.json.encode(to_json(report)), indent=2).decode() + "\n"
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise MalformedInputError(
+            f"{path} cannot be written: {exc}.", hint="Give another."
+        ) from exc

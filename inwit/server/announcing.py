@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from inwit.errors import MissingLibraryError
 from inwit.registry.peers import PeerBook, discovers
 from inwit.runtime.project import Project
-from inwit.server.guard import is_loopback
+from inwit.server.heads import is_loopback
 
 logger = logging.getLogger("inwit.server")
 

@@ -24,10 +24,11 @@ from inwit.registry.peers import PeerBook
 from inwit.registry.peers_client import PeerClient
 from inwit.registry.peers_queue import Courier, Outbox
 from inwit.runtime.project import Project
-from inwit.server import health, legacy, mcp, metrics, openapi, sse
+from inwit.server import docs, health, legacy, mcp, metrics, openapi, sse
 from inwit.server.auth_setup import Entrance, entrance
 from inwit.server.drain import Drain
-from inwit.server.guard import LOOPBACK, METADATA, Guard, Policy
+from inwit.server.guard import METADATA, Guard, Policy
+from inwit.server.heads import LOOPBACK
 from inwit.server.host import Host
 from inwit.server.mcp.resuming import Missed
 from inwit.server.offers import Offers
@@ -65,6 +66,7 @@ OTHERS = {
     "/metrics": {"get": openapi.operation("Figures for Prometheus.", metrics.MEDIA_TYPE)},
     "/openapi.json": {"get": openapi.operation("This document.", "application/json")},
     **packages_files.OTHERS,
+    **docs.OTHERS,
 }
 """The routes that answer with something else than the JSON of an endpoint."""
 
@@ -152,6 +154,7 @@ def _routes(host: Host, spliced: list[BaseRoute], door: Entrance) -> list[BaseRo
         *(endpoint.route(host) for endpoint in ALL if "{" in endpoint.path),
         Route("/metrics", partial(_metrics, host), methods=["GET"]),
         Route("/openapi.json", _document(host, door), methods=["GET"]),
+        *docs.routes(),
         *spliced,
         *later.routes(),
     ]
@@ -189,6 +192,9 @@ def _takes_body(posted: Iterable[BaseRoute], scope: Scope) -> bool:
 
 async def _metrics(host: Host, _request: Request) -> Response:
     written = await anyio.to_thread.run_sync(metrics.write, host.store)
+    if not host.caller.is_tenant:
+        write_host = partial(metrics.write_host, host.project, host.hub.readers)
+        written += await anyio.to_thread.run_sync(write_host)
     return Response(written, media_type=metrics.MEDIA_TYPE)
 
 

@@ -190,7 +190,10 @@ class Authenticator:
             found = tokens.caller(given)
             if found is not None:
                 return found
-        raise InvalidTokenError("it is none that this host knows")
+        raise InvalidTokenError(
+            "it is none that this host knows",
+            hint="The one of now is in `.inwit/host.json`, or what `--token` was given.",
+        )
 
     def is_cheap(self, authorization: str | None) -> bool:
         """Whether `caller` answers at once: nothing is to be verified or fetched."""

@@ -26,7 +26,7 @@ from inwit.errors import (
 )
 from inwit.registry.fetch import Fetcher
 from inwit.server.auth import SCOPES, Caller
-from inwit.server.guard import is_loopback
+from inwit.server.heads import is_loopback
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
 """What may sign a token. No shared secret is among them: a public key would pass for one."""
@@ -47,13 +47,17 @@ class IssuerSettings:
     """Who issues tokens for this host: `[auth]` in config.toml."""
 
     issuer: str
+    """Its address, as its tokens name it."""
     audience: str
     """What tokens must be for: the address of this host's MCP endpoint, as clients know it."""
     jwks_uri: str = ""
     """Where its keys are; by default its metadata says so."""
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA", "Ed25519")
+    """What may sign a token."""
     organisation_claim: str = "org"
+    """The claim that names a caller's organisation."""
     groups_claim: str = "groups"
+    """The claim that lists a caller's groups."""
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> IssuerSettings | None:
@@ -168,12 +172,16 @@ class Issuer:
             raise InvalidTokenError("its algorithm is not allowed")
         if "crit" in header or str(header.get("typ", "jwt")).lower() not in _TYPES:
             raise InvalidTokenError("it is no access token")
-        try:
-            key = import_key(self._key(header.get("kid"), algorithm))
-            decoded = jwt.decode(token, key, algorithms=[algorithm])
-        except (JoseError, ValueError, TypeError) as exc:
-            raise InvalidTokenError("its signature is wrong") from exc
-        return dict(decoded.claims)
+        known = self._key(header.get("kid"), algorithm)
+        while True:
+            try:
+                decoded = jwt.decode(token, import_key(known), algorithms=[algorithm])
+                return dict(decoded.claims)
+            except (JoseError, ValueError, TypeError) as exc:
+                renewed = self._renewed(known, header.get("kid"), algorithm)
+                if renewed is None:
+                    raise InvalidTokenError("its signature is wrong") from exc
+                known = renewed
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         now = self._clock()
@@ -225,6 +233,18 @@ class Issuer:
         if found is None:
             raise InvalidTokenError("no key of the issuer signed it")
         return found
+
+    def _renewed(
+        self, old: Mapping[str, Any], kid: object, algorithm: str
+    ) -> dict[str, Any] | None:
+        """Another key of that name, where the issuer has one by now; it is asked now and then."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._refresh(self._elapsed())
+            finally:
+                self._lock.release()
+        found = _pick(self._keys.by_id, kid, algorithm)
+        return None if found == old else found
 
     def _refresh(self, now: float) -> None:
         keys = self._keys

@@ -7,6 +7,9 @@ import asyncio
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inwit.errors import HostError
+from inwit.server.problems import problem
+
 FAREWELL_S = 0.2
 
 
@@ -21,16 +24,22 @@ class Drain:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_open = False
+        has_begun = is_open = False
 
         async def watched(message: Message) -> None:
-            nonlocal is_open
+            nonlocal has_begun, is_open
             await send(message)
-            is_open = message["type"] == "http.response.start" or message.get("more_body", False)
+            is_begin = message["type"] == "http.response.start"
+            has_begun = has_begun or is_begin
+            is_open = is_begin or message.get("more_body", False)
 
         await self._app(scope, self._until_closing(receive), watched)
-        if is_open and self._closing.is_set():
-            with anyio.move_on_after(FAREWELL_S):  # a client that does not read is not waited for
+        if not self._closing.is_set():
+            return
+        with anyio.move_on_after(FAREWELL_S):  # a client that does not read is not waited for
+            if not has_begun:
+                await problem(_ending())(scope, receive, send)
+            elif is_open:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _until_closing(self, receive: Receive) -> Receive:
@@ -47,3 +56,11 @@ class Drain:
                 closing.cancel()
 
         return received
+
+
+def _ending() -> HostError:
+    error = HostError(
+        "The host ends.", hint="What it ran for this request is cancelled; ask again later."
+    )
+    error.status = 503
+    return error

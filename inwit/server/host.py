@@ -7,14 +7,14 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from inwit.events import Event
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.views import RegisteredGraph
 from inwit.server import auth
 from inwit.server.auth import Caller
-from inwit.server.hub import Hub, Subscription
+from inwit.server.hub import Hub
 from inwit.server.offers import Offers
+from inwit.server.subscription import Subscription, Wish
 from inwit.server.tenants import Tenants, View
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Host:
         if caller.is_tenant:
             self._tenants.claim(execution_id, caller)
 
-    def seeing(self, wants: Callable[[Event], bool]) -> Callable[[Event], bool]:
+    def seeing(self, wants: Wish) -> Wish:
         """The same wish, of what the caller sees alone."""
         caller = self.caller
         if not caller.is_tenant:
@@ -152,7 +152,7 @@ class Host:
             return lambda _uri: True
         return lambda uri: self._tenants.sees_uri(caller, uri)
 
-    async def join(self, wants: Callable[[Event], bool]) -> Subscription:
+    async def join(self, wants: Wish) -> Subscription:
         """Subscribe to what the caller wants and sees, from now on.
 
         Raises:

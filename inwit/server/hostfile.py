@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from inwit.ids import new_id
+from inwit.runtime.files import write_whole
 from inwit.runtime.project import Project
 
 NAME = "host.json"
@@ -29,15 +28,7 @@ class HostFile:
     def write(self, project: Project) -> None:
         """Write it whole or not at all, readable by nobody else."""
         path = project.ensure() / NAME
-        draft = path.with_name(f".{NAME}.{new_id()}")
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(asdict(self), file)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, json.dumps(asdict(self)).encode(), mode=0o600)
 
     def remove(self, project: Project) -> None:
         """Remove it, unless another host has taken its place."""

@@ -6,146 +6,24 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from functools import partial
 
 import anyio.to_thread
-import msgspec
 
 from inwit.errors import StoreError, TooManyStreamsError
-from inwit.events import Event, Gap, timestamp
 from inwit.runtime.store import Store
+from inwit.server.subscription import BATCH, Anew, Batch, Frame, Lost, Subscription, Wish
 
-BATCH = 512
-BUFFER = 1024
 SUBSCRIBERS = 2000
 PATIENCE_S = 0.25
 """How long a burst waits for readers that keep up, before it overruns them."""
+LATE_S = 10.0
+"""How far the tail may fall behind the record before it goes on at the record's end."""
 CHECK_S = 0.5
 """How often the tail looks whether the host closes, where the record is silent."""
 
 logger = logging.getLogger("inwit.server")
-
-
-@dataclass(kw_only=True)
-class Frame:
-    """One event on its way to subscribers, encoded once for all of them."""
-
-    position: int
-    event: Event
-
-    @cached_property
-    def by_position(self) -> bytes:
-        """The event as SSE writes it, to be resumed in the order of the whole record."""
-        return encode(self.event, self.position)
-
-    @cached_property
-    def by_seq(self) -> bytes:
-        """The event as SSE writes it, to be resumed within its execution."""
-        return encode(self.event, self.event.seq)
-
-
-def encode(event: Event, resume: int) -> bytes:
-    """Write an event for SSE; JSON holds no line break, so one data line is enough."""
-    data = msgspec.json.encode(event)
-    return b"id: %d\r\nevent: %s\r\ndata: %s\r\n\r\n" % (resume, event.type.encode(), data)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """Frames that a subscriber did not take in time: the first and the last of them."""
-
-    first: Frame
-    last: Frame
-
-    def gap(self, point: Callable[[Frame], int]) -> Gap:
-        """Say it as an event, with the lost ones named by their resume points."""
-        return Gap(
-            execution_id="",
-            seq=point(self.last),
-            ts=timestamp(time.time_ns()),
-            lost_from=point(self.first),
-            lost_to=point(self.last),
-            reason="The reader was slower than the record; ask again from before lost_from.",
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anew:
-    """The record is another file than before, whose positions begin again; `last` was the end."""
-
-    last: int
-
-    def gap(self) -> Gap:
-        """Say it as an event."""
-        return Gap(
-            execution_id="",
-            seq=0,
-            ts=timestamp(time.time_ns()),
-            lost_from=self.last,
-            lost_to=self.last,
-            reason="The record was moved aside or removed; a new one is begun, from position 0.",
-        )
-
-
-class Subscription:
-    """A bounded buffer between the tail and one reader. It belongs to the event loop."""
-
-    def __init__(
-        self, joined: int, wants: Callable[[Event], bool], leave: Callable[[Subscription], None]
-    ) -> None:
-        self.joined = joined
-        """The position from which on the tail delivers."""
-        self._wants = wants
-        self._leave = leave
-        self._frames: deque[Frame | Anew] = deque()
-        self._lost: Lost | None = None
-        self._ready = asyncio.Event()
-        self._is_closed = False
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether a reader that kept up so far is about to lose something."""
-        return self._lost is None and len(self._frames) > BUFFER - BATCH
-
-    def offer(self, frames: Sequence[Frame]) -> None:
-        """Take what the reader wants; what finds no room is remembered as lost."""
-        for frame in frames:
-            if not self._wants(frame.event):
-                continue
-            if self._lost is not None or len(self._frames) >= BUFFER:
-                first = self._lost.first if self._lost else frame
-                self._lost = Lost(first=first, last=frame)
-            else:
-                self._frames.append(frame)
-        if self._frames or self._lost:
-            self._ready.set()
-
-    def begin_anew(self, marker: Anew) -> None:
-        """Take that the record is another one."""
-        self._frames.append(marker)
-        self._ready.set()
-
-    async def __aiter__(self) -> AsyncIterator[Frame | Lost | Anew]:
-        while True:
-            while self._frames:
-                yield self._frames.popleft()
-            if self._lost is not None:
-                lost, self._lost = self._lost, None
-                yield lost
-            elif self._is_closed:
-                return
-            else:
-                self._ready.clear()
-                await self._ready.wait()
-
-    def close(self) -> None:
-        """End the reader's iteration once it has taken what is buffered."""
-        self._is_closed = True
-        self._leave(self)
-        self._ready.set()
 
 
 class Hub:
@@ -156,39 +34,64 @@ class Hub:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._subscriptions: set[Subscription] = set()
+        self._wishes: dict[Wish, set[Subscription]] = {}
+        """Who wants what: those who want alike are served alike."""
         self._stop = threading.Event()
         self._starting = asyncio.Lock()
         self._thread: threading.Thread | None = None
+        self._is_spread = threading.Event()
+        self._moved = asyncio.Event()
+        """Set, and replaced, when the tail has gone on."""
         self._position = 0
 
     @property
     def is_closed(self) -> bool:
         return self._stop.is_set()
 
-    async def join(self, wants: Callable[[Event], bool]) -> Subscription:
+    @property
+    def readers(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._everyone())
+
+    async def join(self, wants: Wish) -> Subscription:
         """Subscribe to the events that `wants` accepts, from now on.
 
         Raises:
             TooManyStreamsError: The host holds as many as it can.
         """
-        if len(self._subscriptions) >= SUBSCRIBERS:
+        if self.readers >= SUBSCRIBERS:
             raise TooManyStreamsError(SUBSCRIBERS)
         async with self._starting:
             if self._thread is None:
                 await self._start()
-        subscription = Subscription(self._position, wants, self._subscriptions.discard)
+        subscription = Subscription(self._position, wants, self._leave)
         if self.is_closed:
             subscription.close()
         else:
-            self._subscriptions.add(subscription)
+            self._wishes.setdefault(wants, set()).add(subscription)
         return subscription
+
+    async def catch_up(self) -> None:
+        """Wait until every subscription has been offered what the record holds now."""
+        last = await anyio.to_thread.run_sync(self._store.last)
+        while last is not None and self._position < last[0] and not self.is_closed:
+            await self._moved.wait()
 
     def close(self) -> None:
         """End every subscription and the thread. Called on the event loop."""
         self._stop.set()
-        for subscription in list(self._subscriptions):
+        self._moved.set()
+        for subscription in self._everyone():
             subscription.close()
+
+    def _everyone(self) -> list[Subscription]:
+        return [one for readers in tuple(self._wishes.values()) for one in tuple(readers)]
+
+    def _leave(self, subscription: Subscription) -> None:
+        readers = self._wishes.get(subscription.wants, set())
+        readers.discard(subscription)
+        if not readers:
+            self._wishes.pop(subscription.wants, None)
 
     async def _start(self) -> None:
         self._position = await anyio.to_thread.run_sync(self._store.position)
@@ -199,38 +102,76 @@ class Hub:
         self._thread.start()
 
     def _tail(self, loop: asyncio.AbstractEventLoop, position: int) -> None:
+        caught_up = time.monotonic()
         while not self._stop.is_set():
             try:
                 version = self._store.data_version()
                 batch = self._store.tail(position, BATCH)
                 if not batch and self._store.position() >= position:
                     self._store.wait_change(CHECK_S, version)
+                    caught_up = time.monotonic()
                     continue
+                caught_up = caught_up if len(batch) == BATCH else time.monotonic()
+                is_late = time.monotonic() - caught_up > LATE_S
+                end = self._store.last() if is_late else None
             except StoreError as exc:
                 logger.warning("The record cannot be read: %s", exc)
                 self._stop.wait(CHECK_S)
                 continue
-            position = batch[-1][0] if batch else 0
             frames = [Frame(position=place, event=event) for place, event in batch]
-            try:
-                loop.call_soon_threadsafe(self._spread if batch else self._begin_anew, frames)
-            except RuntimeError:
-                return  # The loop is closed, and nobody listens any more.
+            work = partial(self._spread, frames) if batch else self._begin_anew
+            if end is not None and batch:
+                frames.append(Frame(position=end[0], event=end[1]))
+                work, caught_up = partial(self._pass_over, frames), time.monotonic()
+            position = frames[-1].position if frames else 0
+            if not self._run(loop, work):
+                return
             if len(batch) == BATCH:
                 self._let_readers_catch_up()
 
+    def _run(self, loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> bool:
+        """Run this on the loop and wait for it; false where nobody listens any more.
+
+        One batch at a time: what piles up on the loop keeps every request waiting.
+        """
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._is_spread.set()
+                self._moved.set()
+                self._moved = asyncio.Event()
+
+        self._is_spread.clear()
+        try:
+            loop.call_soon_threadsafe(run)
+        except RuntimeError:  # the loop is closed
+            return False
+        while not self._is_spread.wait(CHECK_S) and not self.is_closed:
+            pass
+        return True
+
+    def _pass_over(self, frames: list[Frame]) -> None:
+        self._position = frames[-1].position
+        for subscription in self._everyone():
+            subscription.lose(Lost(first=frames[0], last=frames[-1]))
+
     def _spread(self, frames: list[Frame]) -> None:
         self._position = frames[-1].position
-        for subscription in list(self._subscriptions):
-            subscription.offer(frames)
+        for wants, readers in self._wishes.items():
+            if wanted := [frame for frame in frames if wants(frame.event)]:
+                batch = Batch(frames=wanted)
+                for subscription in readers:
+                    subscription.offer(batch)
 
-    def _begin_anew(self, _: list[Frame]) -> None:
+    def _begin_anew(self) -> None:
         marker, self._position = Anew(last=self._position), 0
-        for subscription in list(self._subscriptions):
+        for subscription in self._everyone():
             subscription.begin_anew(marker)
 
     def _let_readers_catch_up(self) -> None:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and not self._stop.wait(0.005):
-            if not any(subscription.is_crowded for subscription in tuple(self._subscriptions)):
+            if not any(subscription.is_crowded for subscription in self._everyone()):
                 return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -14,62 +14,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import cast
+from urllib.parse import urlsplit
 
-import h11
-import msgspec
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from inwit.errors import (
     AddressInUseError,
     HostError,
-    MalformedInputError,
     NoTokenError,
     StoreError,
 )
 from inwit.runtime.project import Project
+from inwit.server import hostfile
 from inwit.server.announcing import announced
 from inwit.server.app import ANSWERS, create_app
 from inwit.server.auth_setup import has_issuer, host_token
-from inwit.server.guard import BODY_LIMIT, LOOPBACK, is_loopback
+from inwit.server.bodies import BODY_LIMIT
+from inwit.server.connection import Connection
+from inwit.server.heads import LOOPBACK, is_loopback
 from inwit.server.hostfile import HostFile
-from inwit.server.limits_connections import Connected, Sweeper, most_connections
+from inwit.server.limits_connections import Connected, Sweeper
 from inwit.server.offers import Offers
-from inwit.server.problems import describe
 
 PORT = 8765
 DRAIN_S = 2
 START_S = 30.0
+THERE_S = 0.25
+"""How long an address of another host is tried: one of this machine answers in 0.1 ms, also by no."""
 SWEEP_TICKS = 10
 """How often connections that wait in vain are looked for, in tenths of a second."""
 
 logger = logging.getLogger("inwit.server")
-
-
-class _Protocol(H11Protocol):
-    """Answers what is no HTTP at all as it answers everything else that it refuses."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > most_connections():
-            transport.abort()
-
-    def send_400_response(self, msg: str) -> None:
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.close()  # an answer is on its way already
-            return
-        error = MalformedInputError(
-            msg, hint=f"A request's head is HTTP/1.1 and at most {BODY_LIMIT:,} bytes."
-        )
-        body = msgspec.json.encode(describe(error))
-        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
-        self.transport.write(
-            self.conn.send(h11.Response(status_code=400, headers=headers, reason=b"Bad Request"))
-            + self.conn.send(h11.Data(data=body))
-            + self.conn.send(h11.EndOfMessage())
-        )
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -79,7 +55,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_Protocol,
+                http=Connection,
                 h11_max_incomplete_event_size=BODY_LIMIT,
                 loop="asyncio",
                 ws="none",
@@ -153,10 +129,18 @@ def serve(
         KeyboardInterrupt: It was ended by the keyboard, after everything is closed.
     """
     with _bound(project, host, port, token) as (listening, url):
-        server = _server(project, host, token, offers, lambda: on_ready(url) if on_ready else None)
+        server = _server(project, host, token, offers, lambda: _ready(url, on_ready))
         server.run(sockets=[listening])
     if server.is_interrupted:
         raise KeyboardInterrupt
+
+
+def _ready(url: str, on_ready: Callable[[str], None] | None) -> None:
+    # What is there by now stays: no collection goes through it again while readers wait.
+    gc.collect()
+    gc.freeze()
+    if on_ready:
+        on_ready(url)
 
 
 def start(
@@ -213,25 +197,56 @@ def _bound(
     """Hold the address, and `host.json` that names it."""
     if not is_loopback(host) and not token and not has_issuer(project):
         raise NoTokenError(host)
+    asks_everyone = token is not None or has_issuer(project)
+    token = token or host_token(project)
     listening = _bind(host, port)
     found = listening.getsockname()[1]
     url = f"http://[{host}]:{found}" if ":" in host else f"http://{host}:{found}"
-    known = HostFile(
-        address=url,
-        pid=os.getpid(),
-        token=token or host_token(project),
-        asks_everyone=token is not None or has_issuer(project),
-    )
+    known = HostFile(address=url, pid=os.getpid(), token=token, asks_everyone=asks_everyone)
     try:
-        try:
-            known.write(project)
-        except (OSError, StoreError) as exc:  # it can be asked all the same
-            logger.warning("inwit: warning: No host.json names %s: %s", url, exc)
-        with announced(project, host, found):
+        with _named(project, known), announced(project, host, found):
             yield listening, url
     finally:
         listening.close()
+
+
+@contextmanager
+def _named(project: Project, known: HostFile) -> Iterator[None]:
+    """Let `host.json` name this host; where another one is still there, it is named again after."""
+    other = hostfile.read(project)
+    other = other if other is not None and _is_there(other) else None
+    if other is not None:
+        logger.warning(
+            "Another host of this project is at %s (process %d). Commands find the one at %s now.",
+            other.address, other.pid, known.address,
+        )  # fmt: skip
+    _write(project, known)
+    try:
+        yield
+    finally:
         known.remove(project)
+        if other is not None and hostfile.read(project) is None and _is_there(other):
+            _write(project, other)
+
+
+def _is_there(known: HostFile) -> bool:
+    """Whether anything still listens at its address; the kernel answers for a process that is busy."""
+    place = urlsplit(known.address)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 80), timeout=THERE_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _write(project: Project, known: HostFile) -> None:
+    try:
+        known.write(project)
+    except (OSError, StoreError) as exc:  # it can be asked all the same
+        logger.warning(
+            "No host.json names %s: %s. Commands do not find it until it is started again.",
+            known.address, exc,
+        )  # fmt: skip
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from inwit.errors import RateLimitedError
+import msgspec
+
+from inwit.errors import MalformedInputError, RateLimitedError
 from inwit.server.auth import Caller
 
 KEPT: Final = 10_000
@@ -21,7 +23,9 @@ class Limits:
     """What one caller may ask. Whoever is on this machine has the wider ones."""
 
     requests_per_s: float = 100.0
+    """How many requests in a second, over time …"""
     burst: int = 300
+    """… and how many in a row before that counts."""
     open_requests: int = 64
     """How many requests may be unanswered at once, streams among them."""
     failures_per_s: float = 5.0
@@ -117,14 +121,20 @@ class Meter:
 
 
 def read_limits(settings: Mapping[str, Any]) -> Limits:
-    """The limits of tenants as config.toml's `[limits]` gives them; what is not given is as usual."""
-    table = settings.get("limits")
-    given = table if isinstance(table, dict) else {}
-    usual = Limits()
+    """The limits of tenants as config.toml's `[limits]` gives them; what is not given is as usual.
+
+    Raises:
+        MalformedInputError: A limit is no number.
+    """
+    try:
+        given = msgspec.convert(settings.get("limits", {}), Limits, strict=False)
+    except msgspec.ValidationError as exc:
+        hint = "Each is a number; burst, open_requests and failure_burst are whole ones."
+        raise MalformedInputError(f"[limits] of config.toml: {exc}.", hint=hint) from exc
     return Limits(
-        requests_per_s=max(float(given.get("requests_per_s", usual.requests_per_s)), 0.001),
-        burst=max(int(given.get("burst", usual.burst)), 1),
-        open_requests=max(int(given.get("open_requests", usual.open_requests)), 1),
-        failures_per_s=max(float(given.get("failures_per_s", usual.failures_per_s)), 0.001),
-        failure_burst=max(int(given.get("failure_burst", usual.failure_burst)), 1),
+        requests_per_s=max(given.requests_per_s, 0.001),
+        burst=max(given.burst, 1),
+        open_requests=max(given.open_requests, 1),
+        failures_per_s=max(given.failures_per_s, 0.001),
+        failure_burst=max(given.failure_burst, 1),
     )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from shutil import disk_usage
 from typing import Any
 
+from inwit.introspection.platform import installed_version
+from inwit.runtime.project import Project
 from inwit.runtime.store import Store
+from inwit.runtime.store.rollups import counts_of
 from inwit.runtime.views import Latency, bucket_ms
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -16,21 +20,41 @@ BOUNDS_S = (
     30.0, 60.0, 300.0,
 )  # fmt: skip
 SUMS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    ("inwit_llm_calls_total", "Model calls.", "SUM(llm_calls)", {}),
-    ("inwit_llm_tokens_total", "Model tokens.", "SUM(input_tokens)", {"direction": "input"}),
-    ("inwit_llm_tokens_total", "Model tokens.", "SUM(output_tokens)", {"direction": "output"}),
-    ("inwit_llm_cost_dollars_total", "Known cost of model calls.", "SUM(cost_usd)", {}),
-    ("inwit_tool_calls_total", "Tool calls.", "SUM(tool_calls)", {}),
-    ("inwit_retries_total", "Attempts that were tried again.", "SUM(retries)", {}),
+    ("inwit_llm_calls_total", "Model calls.", "llm_calls", {}),
+    ("inwit_llm_tokens_total", "Model tokens.", "input_tokens", {"direction": "input"}),
+    ("inwit_llm_tokens_total", "Model tokens.", "output_tokens", {"direction": "output"}),
+    ("inwit_llm_cost_dollars_total", "Known cost of model calls.", "cost_usd", {}),
+    ("inwit_tool_calls_total", "Tool calls.", "tool_calls", {}),
+    ("inwit_retries_total", "Attempts that were tried again.", "retries", {}),
 )
+OPEN = ("running", "paused", "waiting_for_input")
 
 Sample = tuple[str, Mapping[str, str], float]
 
 
 def write(store: Store) -> str:
-    """Write all figures in Prometheus' text form."""
-    families = [*_executions(store), *_nodes(store.latencies()), *_own(store)]
+    """Write all figures in Prometheus' text form.
+
+    What counts upwards counts what retention has let go as well, so that it never falls.
+    """
+    families = [*_executions(store), *_nodes([*store.latencies(), *_past(store)]), *_own(store)]
     return "".join(families)
+
+
+def write_host(project: Project, streams: int) -> str:
+    """Write the figures of a host itself: its version, its streams, the room that it has."""
+    size = sum(one.stat().st_size for one in project.folder.glob("inwit.db*") if one.is_file())
+    place = project.folder if project.folder.is_dir() else project.root
+    gauges: tuple[tuple[str, str, Mapping[str, str], float], ...] = (
+        ("inwit_build_info", "The version that serves.", {"version": installed_version()}, 1),
+        ("inwit_streams", "Readers of events that are connected.", {}, streams),
+        ("inwit_record_bytes", "Size of the record's files.", {}, size),
+        ("inwit_disk_free_bytes", "Room beside the record.", {}, disk_usage(place).free),
+    )
+    return "".join(
+        _family(name, "gauge", about, [(name, labels, value)])
+        for name, about, labels, value in gauges
+    )
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
@@ -50,12 +74,26 @@ def _escaped(value: str) -> str:
 
 
 def _executions(store: Store) -> Iterator[str]:
-    rows = store.read("SELECT graph, status, COUNT(*) FROM executions GROUP BY graph, status")
-    name = "inwit_executions_total"
-    counts = [(name, {"graph": graph, "status": status}, count) for graph, status, count in rows]
-    yield _family(name, "counter", "Executions by graph and status.", counts)
-    sums = ", ".join(expression for _, _, expression, _ in SUMS)
-    per_graph = store.read(f"SELECT graph, {sums} FROM executions GROUP BY graph")
+    rows = store.read(
+        "SELECT graph, status, SUM(n) FROM (SELECT graph, status, COUNT(*) AS n FROM executions"
+        " GROUP BY graph, status UNION ALL SELECT graph, status, executions"
+        " FROM forgotten_executions) GROUP BY graph, status"
+    )
+    ended, still = "inwit_executions_total", "inwit_executions_open"
+    counts = [
+        (still if status in OPEN else ended, {"graph": graph, "status": status}, count)
+        for graph, status, count in rows
+    ]
+    yield _family(ended, "counter", "Executions that ended.", [x for x in counts if x[0] == ended])
+    yield _family(
+        still, "gauge", "Executions that run or wait.", [x for x in counts if x[0] == still]
+    )
+    names = [column for _, _, column, _ in SUMS]
+    sums = ", ".join(f"SUM({column})" for column in names)
+    per_graph = store.read(
+        f"SELECT graph, {sums} FROM (SELECT graph, {', '.join(names)} FROM executions"
+        f" UNION ALL SELECT graph, {', '.join(names)} FROM forgotten_executions) GROUP BY graph"
+    )
     families: dict[tuple[str, str], list[Sample]] = {}
     for index, (name, about, _, extra) in enumerate(SUMS, start=1):
         samples = families.setdefault((name, about), [])
@@ -65,6 +103,17 @@ def _executions(store: Store) -> Iterator[str]:
         ]
     for (name, about), samples in families.items():
         yield _family(name, "counter", about, samples)
+
+
+def _past(store: Store) -> list[Latency]:
+    rows = store.read("SELECT graph, node, counts, total_ns, failed FROM forgotten_latencies")
+    return [
+        Latency(
+            graph_name=graph, graph_version="", node=node, minute=0, counts=counts_of(counts),
+            total_ms=total_ns / 1e6, failed=failed, retries=0,
+        )
+        for graph, node, counts, total_ns, failed in rows
+    ]  # fmt: skip
 
 
 def _nodes(latencies: Iterable[Latency]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from inwit.errors import (
     UnknownRouteError,
 )
 from inwit.ids import new_id
+from inwit.server import logs
 
 SCHEMA_VERSION = "1"
 """The version of all JSON that the host serves. Fields are added without a new one."""
@@ -84,16 +86,20 @@ class Border:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_started = False
+        status, begun = 0, time.perf_counter()
 
         async def watched(message: Message) -> None:
-            nonlocal is_started
-            is_started = is_started or message["type"] == "http.response.start"
+            nonlocal status
+            status = status or message.get("status", 0)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         except Exception as exc:  # noqa: BLE001 - the request's border
             error = exc if isinstance(exc, InwitError) else unexpected(exc)
-            if not is_started:
-                await problem(error)(scope, receive, send)
+            if not status:
+                await problem(error)(scope, receive, watched)
+        finally:
+            if logs.requests.isEnabledFor(logging.INFO):
+                client = (scope.get("client") or ("",))[0]
+                logs.request(scope["method"], scope["path"], status, begun, client)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from inwit.errors import HostError
 from inwit.registry.serve import Registry
-from inwit.server.guard import LOOPBACK, is_loopback
+from inwit.server.heads import LOOPBACK, is_loopback
 from inwit.server.lifecycle import START_S, Running, _bind, _Server
 from inwit.server.registry_app import create_registry_app
 

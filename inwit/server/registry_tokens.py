@@ -25,5 +25,8 @@ class RegistryTokens:
         try:
             found = caller_of(self._registry.rows, f"Bearer {token}")
         except UnauthorizedError as exc:
-            raise InvalidTokenError("it is none of this registry, or its time is over") from exc
+            raise InvalidTokenError(
+                "it is none of this registry, or its time is over",
+                hint="`inwit registry token add` makes another.",
+            ) from exc
         return Caller(id=found.name, scopes=frozenset({READ, *found.scopes}))

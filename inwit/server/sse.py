@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import anyio.to_thread
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,14 +25,10 @@ from inwit.events import (
 from inwit.ids import check_id
 from inwit.server.asked import Asked
 from inwit.server.host import Host
-from inwit.server.hub import BATCH, Anew, Frame, Lost, Subscription, encode
+from inwit.server.stream import EventStream
+from inwit.server.subscription import BATCH, CHUNK_BYTES, Anew, Frame, Lost, Subscription, encode
 
-HEARTBEAT_S = 15.0
 ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
-
-# The host closes its streams itself before the server drains; the library's own way is global to
-# the process and would end the streams of every later host in it.
-AppStatus.enable_automatic_graceful_drain = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +60,7 @@ async def every_execution(host: Host, request: Request) -> Response:
     if graph is not None:
         await anyio.to_thread.run_sync(host.store.graph, graph)
     subscription = await host.hub.join(wants)
-    content = _guarded(_from_position(host, subscription, wants, after), subscription)
-    return EventSourceResponse(content, ping=HEARTBEAT_S)
+    return EventStream(_from_position(host, subscription, wants, after), subscription)
 
 
 async def one_execution(host: Host, request: Request) -> Response:
@@ -85,8 +78,7 @@ async def one_execution(host: Host, request: Request) -> Response:
         return Response(status_code=204)  # It tells an EventSource to stop asking.
     subscription = await host.join(Filter(execution_id=found.execution_id))
     source = _from_seq(host, subscription, found.execution_id, after)
-    content = _guarded(_written(source, types), subscription)
-    return EventSourceResponse(content, ping=HEARTBEAT_S)
+    return EventStream(_written(source, types), subscription)
 
 
 def _types(asked: Asked) -> frozenset[str] | None:
@@ -109,38 +101,40 @@ def _resume_point(request: Request) -> int | None:
     return Asked(query={"Last-Event-ID": given}).number("Last-Event-ID", 0)
 
 
-async def _guarded(
-    content: AsyncIterator[bytes], subscription: Subscription
-) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in content:
-            yield chunk
-    finally:
-        subscription.close()
-
-
 async def _from_position(
     host: Host, subscription: Subscription, wants: Callable[[Event], bool], after: int | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     sent = subscription.joined if after is None else after
     if sent > subscription.joined and sent > await anyio.to_thread.run_sync(host.store.position):
-        yield encode(Anew(last=sent).gap(), 0)
+        yield Anew(last=sent).by_position
         sent = 0
     while sent < subscription.joined:
         batch = await anyio.to_thread.run_sync(host.store.tail, sent, BATCH)
         if not batch:
             break
-        for sent, event in batch:
-            if wants(event):
-                yield encode(event, sent)
-    async for item in subscription:
-        if isinstance(item, Lost):
-            yield encode(item.gap(lambda frame: frame.position), item.last.position)
-        elif isinstance(item, Anew):
-            yield encode(item.gap(), 0)
-            sent = 0
-        elif item.position > sent:
-            yield item.by_position
+        for chunk in _joined(encode(event, position) for position, event in batch if wants(event)):
+            yield chunk
+        sent = batch[-1][0]
+    while items := await subscription.taken(sent):
+        if any(isinstance(item, Anew) for item in items):
+            sent = -1
+        written = [item.by_position for item in items if item.position > sent]
+        for chunk in _joined(written):
+            yield chunk
+
+
+def _joined(written: Iterable[bytes]) -> Iterator[bytes]:
+    """Join what is sent at once, so that a reader who is behind costs no more than one who is not."""
+    parts: list[bytes] = []
+    size = 0
+    for one in written:
+        parts.append(one)
+        size += len(one)
+        if size >= CHUNK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 Step = tuple[Event, bytes]
@@ -151,25 +145,33 @@ async def _from_seq(
 ) -> AsyncIterator[Step]:
     """Give the events of one execution after `after`, first stored ones, then live ones."""
     sent = after
-    async for event in _stored(host, execution_id, after):
+    async for event, written in _every(host, subscription, execution_id, after):
+        if event.seq <= sent:
+            continue
         if event.seq > sent + 1:
             gap = _no_longer_kept(event, sent + 1)
             yield gap, encode(gap, gap.seq)
         sent = event.seq
-        yield event, encode(event, sent)
+        yield event, written
         if isinstance(event, ENDS):
             return
+
+
+async def _every(
+    host: Host, subscription: Subscription, execution_id: str, after: int
+) -> AsyncIterator[Step]:
+    """Give what is stored, then what comes; what a slow reader lost is read once more."""
+    async for event in _stored(host, execution_id, after):
+        after = event.seq
+        yield event, encode(event, after)
     async for item in subscription:
         if isinstance(item, Lost):
-            lost = item.gap(lambda frame: frame.event.seq)
-            yield lost, encode(lost, lost.seq)
-            if isinstance(item.last.event, ENDS):
-                return
-        elif isinstance(item, Frame) and item.event.seq > sent:
-            sent = item.event.seq
+            async for event in _stored(host, execution_id, after):
+                after = event.seq
+                yield event, encode(event, after)
+        elif isinstance(item, Frame):
+            after = max(after, item.event.seq)
             yield item.event, item.by_seq
-            if isinstance(item.event, ENDS):
-                return
 
 
 async def _stored(host: Host, execution_id: str, after: int) -> AsyncIterator[Event]:
@@ -199,7 +201,7 @@ def _no_longer_kept(event: Event, first: int) -> Gap:
 
 async def _written(
     steps: AsyncIterator[Step], types: frozenset[str] | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     async for event, written in steps:
         if types is None or event.type in types or isinstance(event, Gap):
             yield written

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from inwit.errors import ForbiddenError, GraphNotHereError, UnknownGraphError
 from inwit.ids import check_id
@@ -16,6 +17,8 @@ from inwit.server.host import Host
 
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
+
+_LOOK_S: Final = 0.05
 
 
 def allow(host: Host, what: str, scope: str = auth.RUN) -> str:
@@ -52,11 +55,27 @@ def control(
     Journal.of(host.project).flush()  # it may run in this process
     found = host.store.execution(check_id("execution", execution_id))  # as the caller sees it
     host.require(auth.RUN, found.graph_name)
-    host.require(auth.RUN, found.graph_name)
     return request(
         host.project, found.execution_id, action, value=value, expected_seq=expected_seq,
         actor=actor, find=lambda one: graph_of(host, one),
     )  # fmt: skip
+
+
+def settled(host: Host, found: Execution, wait_s: float) -> Execution:
+    """An execution that goes on from where it was `found`, once it has ended or waits again.
+
+    Where that takes longer than `wait_s` seconds it is given as it is by then.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        version = host.store.data_version()
+        Journal.of(host.project).flush()  # it may run in this process
+        now = host.store.execution(found.execution_id)
+        has_moved = now.last_seq > found.last_seq and now.status != "running"
+        left = deadline - time.monotonic()
+        if has_moved or left <= 0:
+            return now
+        host.store.wait_change(min(left, _LOOK_S), version)
 
 
 def graph_of(host: Host, found: Execution) -> CompiledGraph[Any] | None:

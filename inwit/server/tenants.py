@@ -44,6 +44,34 @@ MIGRATIONS: Final = (
         execution TEXT PRIMARY KEY, organisation TEXT NOT NULL, caller TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    -- What retention has let go of these, as sums: whoever sees all of a graph's takes them off.
+    CREATE TABLE forgotten_owned (
+        graph TEXT NOT NULL, status TEXT NOT NULL, organisation TEXT NOT NULL,
+        executions INTEGER NOT NULL, llm_calls INTEGER NOT NULL, tool_calls INTEGER NOT NULL,
+        retries INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+        cost_usd REAL NOT NULL, PRIMARY KEY (graph, status, organisation)
+    ) WITHOUT ROWID;
+    -- Whose those were that went before, nobody knows: no organisation has this name.
+    INSERT INTO forgotten_owned SELECT graph, status, char(0), executions, llm_calls, tool_calls,
+        retries, input_tokens, output_tokens, cost_usd FROM forgotten_executions
+        WHERE EXISTS (SELECT 1 FROM execution_owners AS owned WHERE NOT EXISTS
+            (SELECT 1 FROM executions WHERE id = owned.execution));
+    CREATE TRIGGER sum_what_was_owned BEFORE DELETE ON executions
+    WHEN EXISTS (SELECT 1 FROM execution_owners WHERE execution = OLD.id) BEGIN
+        INSERT INTO forgotten_owned SELECT OLD.graph, OLD.status, organisation, 1,
+            coalesce(OLD.llm_calls, 0), coalesce(OLD.tool_calls, 0), coalesce(OLD.retries, 0),
+            coalesce(OLD.input_tokens, 0), coalesce(OLD.output_tokens, 0),
+            coalesce(OLD.cost_usd, 0) FROM execution_owners WHERE execution = OLD.id
+        ON CONFLICT (graph, status, organisation) DO UPDATE SET
+            executions = executions + 1, llm_calls = llm_calls + excluded.llm_calls,
+            tool_calls = tool_calls + excluded.tool_calls, retries = retries + excluded.retries,
+            input_tokens = input_tokens + excluded.input_tokens,
+            output_tokens = output_tokens + excluded.output_tokens,
+            cost_usd = cost_usd + excluded.cost_usd;
+        DELETE FROM execution_owners WHERE execution = OLD.id;
+    END;
+    """,
 )
 _SEEN = "SELECT name FROM temp.sight"
 _EXECUTIONS = "SELECT 1 FROM temp.executions AS seen WHERE seen.id = one"
@@ -54,8 +82,11 @@ RULES: Final = {
     "conversations": "1",
     "graphs": f"name IN ({_SEEN})",
     "executions": f"graph IN ({_SEEN})",
+    "forgotten_executions": f"graph IN ({_SEEN})",
     "latencies": f"graph IN ({_SEEN})",
+    "forgotten_latencies": f"graph IN ({_SEEN})",
     "node_configs": f"graph IN ({_SEEN})",
+    "node_codes": f"graph IN ({_SEEN})",
     "plans": f"graph IN ({_SEEN})",
     "plan_moves": f"plan IN ({_PLANS})",
     "hypotheses": f"plan IN ({_PLANS})",
@@ -71,6 +102,12 @@ _OWNED = (
     " AND NOT EXISTS (SELECT 1 FROM main.execution_owners AS owned WHERE owned.execution ="
     " executions.id AND owned.organisation <> (SELECT name FROM temp.sight_of))"
 )
+_OTHERS: Final = (
+    " UNION ALL SELECT graph, status, -executions, -llm_calls, -tool_calls, -retries, -input_tokens,"
+    f" -output_tokens, -cost_usd FROM main.forgotten_owned WHERE graph IN ({_SEEN})"
+    " AND organisation <> (SELECT name FROM temp.sight_of)"
+)
+"""What takes other organisations' own executions off the sums of what was let go."""
 
 ASKING: Final = ("conversations",)
 """Tables that a question writes to; their rows have names that are their caller's own."""
@@ -167,15 +204,20 @@ def _views(connection: apsw.Connection) -> list[str]:
     rules = {name: RULES.get(name, "0") for name in shown}
     if "execution_owners" in rules and "executions" in rules:
         rules["executions"] += _OWNED
+        if "forgotten_owned" not in rules:  # whose the sums are is not known
+            rules["forgotten_executions"] = "0"
     for name in ("plan_moves", "hypotheses", "verdicts"):
         if "plans" not in rules:
             rules.pop(name, None)
     # Views of executions are what other views read, so they come first.
     ordered = sorted(rules, key=lambda name: name != "executions")
-    return [
-        f'CREATE TEMP VIEW "{name}" AS SELECT * FROM main."{name}" AS "{name}" WHERE {rules[name]}'
+    views = {
+        name: f'CREATE TEMP VIEW "{name}" AS SELECT * FROM main."{name}" AS "{name}" WHERE {rules[name]}'
         for name in ordered
-    ]
+    }
+    if "forgotten_owned" in rules:
+        views["forgotten_executions"] += _OTHERS
+    return list(views.values())
 
 
 class SeenStore(Store):

@@ -129,6 +129,15 @@ class Policies:
     def _files(self) -> list[Path]:
         return sorted(self._more.glob("*.cedar")) if self._more.is_dir() else []
 
+    def check(self) -> Holdings:
+        """Read the files, and give what they say.
+
+        Raises:
+            HostError: They cannot be meant so; until that is mended nobody sees anything.
+        """
+        self._load()
+        return self._holdings
+
     def allowed(self, caller: Caller, action: str, graphs: Iterable[str]) -> frozenset[str]:
         """Those of the graphs to which a caller may do something."""
         try:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from inwit.runtime.project import Project
+from inwit.server.hostfile import HostFile
+
 GOLDEN = Path(__file__).parent / "golden"
 CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode")
 
@@ -103,6 +106,31 @@ def test_an_entry_of_this_project_is_replaced(inwit, project, home) -> None:
 
     assert inwit("mcp", "install", "cursor", "--json").json["action"] == "replaced"
     assert file.read_text() == _golden("cursor", project)
+
+
+def test_a_client_that_may_write_is_told_how_it_starts_such_a_server(inwit, project, home) -> None:
+    given = ("--allow-write", "--tools", "run")
+    said = inwit("mcp", "config", "cursor", *given)
+    inwit("mcp", "install", "cursor", *given)
+    refused = inwit("mcp", "config", "cursor", "--tools", "run")
+
+    args = said.json["mcpServers"]["inwit"]["args"]
+    assert args[2:] == ["mcp", "serve", *given, "--project", str(project)]
+    assert "inwit mcp install cursor --allow-write --tools run" in said.err
+    assert json.loads((project / ".cursor/mcp.json").read_text()) == said.json
+    assert refused.code == 2
+
+
+def test_another_way_to_the_same_project_takes_the_place_of_the_first(inwit, project, home) -> None:
+    inwit("mcp", "install", "cursor")
+    HostFile(address="http://127.0.0.1:1", pid=1, token="t").write(Project.find())
+
+    inwit("mcp", "install", "cursor", "--http", "--allow-write")
+
+    servers = json.loads((project / ".cursor/mcp.json").read_text())["mcpServers"]
+    assert servers == {
+        "inwit": {"url": "http://127.0.0.1:1/mcp", "headers": {"Authorization": "Bearer t"}}
+    }
 
 
 def test_an_entry_of_another_project_keeps_its_name(inwit, project, home) -> None:

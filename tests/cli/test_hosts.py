@@ -68,7 +68,7 @@ async def test_a_host_serves_until_it_is_terminated_and_clients_are_told_of_it(
 
 
 async def test_an_address_in_use_is_an_error(inwit, project) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with await anyio.create_tcp_listener(local_host="127.0.0.1") as busy:
             port = busy.extra(anyio.abc.SocketAttribute.local_port)
             said = await anyio.to_thread.run_sync(lambda: inwit("serve", "--port", str(port)))

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import get_args
 
 import click
 import pytest
@@ -11,6 +12,7 @@ from inwit.cli.main import inwit as root
 
 HEAVY = (
     "mcp",
+    "msgspec",
     "pydantic",
     "httpx",
     "starlette",
@@ -71,6 +73,13 @@ def test_help_begins_with_three_lines_that_can_be_typed(inwit) -> None:
 
     assert '\n    inwit ask "Why did the last execution fail?"\n    inwit serve\n' in said.out
     assert "\\b" not in said.out
+
+
+def test_plans_are_asked_for_by_every_status_that_they_may_have() -> None:
+    from inwit.cli.self_improve import STATUSES
+    from inwit.plans import PlanStatus
+
+    assert get_args(PlanStatus) == STATUSES
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -153,3 +153,43 @@ def test_a_name_that_no_file_can_have_is_not_found(inwit) -> None:
     assert said.code == 3
     assert said.err.startswith("error: No file 'aaaa")
     assert len(said.err) < 200
+
+
+ASKING = """
+from typing import TypedDict
+from inwit import START, StateGraph, interrupt
+
+class State(TypedDict, total=False):
+    draft: str
+    sent: bool
+
+def ask(state):
+    return {"sent": interrupt({"send": state["draft"]}, schema={"type": "boolean"})}
+
+app = StateGraph(State).add_node("ask", ask).add_edge(START, "ask").compile(name="letters")
+"""
+
+
+def test_what_an_execution_asks_is_told_to_programs_and_to_people(inwit, project) -> None:
+    (project / "letters.py").write_text(ASKING)
+    given = ["run", "letters.py", "--input", '{"draft": "Dear Ada"}']
+
+    program, person = inwit(*given, "--json"), inwit(*given)
+
+    [question] = program.json["interrupts"]
+    assert (program.json["status"], program.json["state"]) == (
+        "waiting_for_input", {"draft": "Dear Ada"},
+    )  # fmt: skip
+    assert (question["value"], question["schema"]) == ({"send": "Dear Ada"}, {"type": "boolean"})
+    assert person.out.splitlines() == ["draft: Dear Ada", 'asks: {"send": "Dear Ada"}']
+    assert "inwit executions resume" in person.err
+
+
+def test_a_program_is_told_which_execution_failed_and_of_what(inwit, project) -> None:
+    (project / "letters.py").write_text(ASKING)
+
+    said = inwit("run", "letters.py", "--json")
+
+    assert said.code == 5
+    assert said.json["error"] == {"type": "KeyError", "message": "'draft'"}
+    assert (said.json["status"], len(said.json["execution_id"])) == ("failed", 16)

@@ -104,7 +104,7 @@ def serving(command: Sequence[str], folder: Path) -> Iterator[str]:
         yield f"{found[0]}/mcp"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def suite(url: str, version: str, *more: str) -> str:

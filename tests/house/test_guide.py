@@ -35,7 +35,7 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(page: Path, project:
 
     ran = subprocess.run(
         [sys.executable, "-W", "error", "example.py"],
-        check=False, capture_output=True, text=True, timeout=120,
+        check=False, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stderr

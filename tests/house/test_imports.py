@@ -1,9 +1,15 @@
 """What importing costs: a graph runs without the libraries of the rooms above it."""
 
+import ast
+import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 HEAVY = (
     "mcp",
@@ -43,25 +49,56 @@ def test_a_graph_needs_no_heavy_library(project, program) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_graph_is_written_without_an_event_loop(project) -> None:
+    shown = "from inwit import StateGraph\nimport sys; print('asyncio' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Of what is imported when a module is; functions may import what imports them."""
+    modules = {_name(path): path for path in (ROOT / "inwit").rglob("*.py")}
+
+    graph = {name: _imported(path) & set(modules) - {name} for name, path in modules.items()}
+
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            within = {f"{node.module}.{one.name}" for one in node.names}
+            here = {one for one in within if _is_module(one)}
+            found |= here or {node.module}
+    return found
+
+
+def _is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
 def test_every_public_name_is_there() -> None:
     import inwit
 
     assert [name for name in inwit.__all__ if not hasattr(inwit, name)] == []
 
 
-def test_help_is_instant() -> None:
-    """The best of several, in processor time, since the machine may be busy with other things."""
-    import resource
+def test_help_loads_little(project: Path) -> None:
+    """Counted, since time on a busy machine says little; half of it is Python's own and click."""
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "inwit", "--help"],
+        cwd=project, capture_output=True, text=True, check=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+    )  # fmt: skip
 
-    def spent() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    def once() -> float:
-        before = spent()
-        subprocess.run(
-            [sys.executable, "-m", "inwit", "--help"], stdout=subprocess.DEVNULL, check=True
-        )
-        return spent() - before
-
-    assert min(once() for _ in range(7)) < 0.15
+    loaded = [line for line in told.stderr.splitlines() if line.startswith("import time:")]
+    assert len(loaded) < 200, f"{len(loaded)} modules"
+    assert not [line for line in loaded if line.split()[-1] in ("asyncio", "numpy", "mcp", "httpx")]

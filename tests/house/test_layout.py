@@ -1,5 +1,6 @@
 """The house: its layers, its wheel, its pages, and what must not be in it."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -65,6 +66,30 @@ def test_the_wheel_carries_nothing_of_the_work_around_it(wheel) -> None:
     ]  # fmt: skip
 
     assert foreign == []
+
+
+def test_the_wheel_carries_nothing_that_the_router_is_trained_from(wheel) -> None:
+    trained_from = ("questions.jsonl", "worlds.json", "train.py")
+
+    assert [name for name in wheel.namelist() if name.endswith(trained_from)] == []
+
+
+def test_the_wheel_stays_below_three_megabytes(wheel) -> None:
+    assert sum(one.compress_size for one in wheel.infolist()) < 3_000_000
+
+
+def test_every_module_says_in_its_first_line_what_lives_there() -> None:
+    silent = [
+        path.name
+        for path in (ROOT / "inwit").rglob("*.py")
+        if not re.match(r"[\w`].*[.:?!]$", _first_line(path))
+    ]
+
+    assert silent == []
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def test_every_dependency_has_a_floor_and_a_ceiling() -> None:

@@ -122,6 +122,43 @@ def test_what_is_as_ever_has_not_drifted(project: Path) -> None:
     assert (found["inputs"], found["routes"], found["quality"]) == ("usual", "usual", "usual")
 
 
+class Order(TypedDict, total=False):
+    order_id: int
+    turn: int
+    price: float
+
+
+def orders() -> CompiledGraph[Order]:
+    """Gives each order the price that its turn has."""
+    graph = StateGraph(Order)
+    graph.add_node("value", lambda state: {"price": 10.0 + state["turn"] % 3})
+    graph.set_entry_point("value")
+    return graph.compile(name="orders")
+
+
+def test_numbers_that_count_executions_have_not_drifted(project: Path) -> None:
+    app = orders()
+    for turn in range(80):
+        app.invoke({"order_id": 1000 + 7 * turn + turn % 2, "turn": turn})
+
+    answer = app.ask("Have my inputs drifted?")
+
+    assert (verdicts(answer)["inputs"], verdicts(answer)["quality"]) == ("usual", "usual")
+
+
+def test_a_number_that_grows_has_drifted_although_it_always_grew(project: Path) -> None:
+    graph = StateGraph(Order)
+    graph.add_node("value", lambda state: {"price": 10.0 + 0.25 * state["turn"]})
+    graph.set_entry_point("value")
+    app = graph.compile(name="orders")
+    for turn in range(80):
+        app.invoke({"order_id": turn, "turn": turn})
+
+    answer = app.ask("Have my inputs drifted?")
+
+    assert verdicts(answer)["quality"] == "drifted" and "price is" in answer.text
+
+
 def test_few_executions_say_that_drift_needs_more(project: Path) -> None:
     app = desk()
     run(app, "easy")

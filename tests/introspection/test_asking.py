@@ -222,6 +222,15 @@ def test_an_execution_is_named_by_the_beginning_of_its_id(project: Path) -> None
     assert answer.data["values"]["query"] == "rain"
 
 
+def test_a_thread_without_executions_is_compared_with_none(project: Path) -> None:
+    app = looping()
+    app.invoke(asked("rain"), thread_id="t1")
+
+    answer = app.ask("Compare thread t1 with thread t2")
+
+    assert answer.text == "No execution in thread t2 is on record."
+
+
 def test_executions_of_a_thread_are_meant_by_its_name(project: Path) -> None:
     app = looping()
     app.invoke(asked("rain"), thread_id="ada")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.introspection import documented
+from tests.introspection import documented, golden
 from tests.introspection.planting import evidence_holds
 
 ASKED: dict[str, list[tuple[str, str]]] = {
@@ -53,7 +53,7 @@ ASKED: dict[str, list[tuple[str, str]]] = {
         ("Why did pay fail?", "A further attempt succeeded"),
     ],
     "library": [
-        ("What is the slowest node?", "the time goes to generate 2"),
+        ("What is the slowest node?", "the time goes to"),
         ("What was the value of rewrites after rewrite?", "rewrites was 2 after visit 2 of rewrite"),
         ("What did judge decide in the last execution?", "It went to generate"),
         ("Where does the time go?", "On the critical path"),
@@ -103,6 +103,11 @@ def test_what_was_answered_wrongly_once_is_answered_so(project: Path, name: str)
 
         assert said in answer.text, f"{question}\n{answer.text}"
         assert evidence_holds(answer), question
+
+
+@pytest.mark.parametrize("name", list(GRAPHS))
+def test_whole_answers_are_those_that_were_found_right(project: Path, name: str) -> None:
+    golden.check(GRAPHS[name](), name)
 
 
 def test_a_node_that_calls_a_model_lasts_as_long_as_it_ran(project: Path) -> None:

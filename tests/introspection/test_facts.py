@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
 
-from inwit import HelpLevel, StateGraph, handle_help
+from inwit import END, START, HelpLevel, StateGraph, handle_help
 from inwit.errors import UnknownNodeError
-from inwit.introspection import live, network
+from inwit.introspection import finding, live, network
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
 from tests.introspection.planting import asked, fanning, fetching, looping
@@ -117,6 +117,39 @@ def test_the_state_can_be_seen_as_it_was(project: Path) -> None:
     facts = live.state(store, meant, visit.entry_seq)
 
     assert facts["state"]["rounds"] == 1
+
+
+def test_outputs_and_states_have_their_keys_in_the_order_of_the_schema(project: Path) -> None:
+    class Letter(TypedDict, total=False):
+        topic: str
+        draft: str
+        sent: bool
+
+    graph = StateGraph(Letter).add_node("write", lambda _: {"sent": True, "draft": "Dear …"})
+    app = graph.add_edge(START, "write").add_edge("write", END).compile(name="letter")
+    app.invoke({"sent": False, "topic": "tea"})
+    Journal.of(app.project).flush()
+    store, meant = Store.of(app.project), str(app.last_execution_id)
+
+    ended: Any = store.events(meant, types=("execution_completed",))[0]
+
+    assert list(ended.output) == ["topic", "draft", "sent"]
+    assert list(live.state(store, meant)["state"]) == ["topic", "draft", "sent"]
+    assert list(live.execution(store, meant)["state"]) == ["topic", "draft", "sent"]
+
+
+def test_a_node_that_is_found_is_told_in_whole_sentences(project: Path) -> None:
+    def price(state: dict[str, Any]) -> dict[str, Any]:
+        """Work out the price."""
+        return {"price": 1}
+
+    graph = StateGraph(dict).add_node("price", price).add_edge(START, "price")
+    app = graph.add_edge("price", END).compile(name="shop")
+    Journal.of(app.project).flush()
+
+    hits = finding.find(Store.of(app.project), app.project, "price", "node")
+
+    assert hits[0].text.startswith("Work out the price. in shop. ")
 
 
 def test_executions_come_in_pages(project: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_running_execution_is_seen_with_the_node_it_is_at(project: Path) -> No
     thread = threading.Thread(target=app.invoke, args=({"text": ""},))
     thread.start()
     try:
-        assert entered.wait(5)
+        assert entered.wait(30)
         answer = introspector().ask("What is running now?")
         eta = introspector().ask("When will the current run finish?")
     finally:

@@ -51,7 +51,7 @@ def test_what_is_not_there_in_time_is_named_and_the_rest_is_told() -> None:
     took = monotonic() - begun
     never.set()
 
-    assert took < 2
+    assert took < 9
     assert [(one["source"], one["status"]) for one in answer.data["peers"]] == [
         ("alpha", "answered"), ("beta", "late"), ("gamma", "failed")
     ]  # fmt: skip

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from inwit.introspection.router.decoding import PAIRS, choose, decode
 from inwit.introspection.router.examples import load_examples
 from inwit.introspection.router.models import WORDS_WEIGHT, Asked, LexicalModel
 from inwit.introspection.train import (
+    calibrate,
     fit,
     minimise,
     prepare_all,
@@ -44,6 +46,24 @@ def test_saved_weights_score_as_the_fitted_ones(tmp_path: Path) -> None:
 
     expected = words[:20] @ heads[:-1] + heads[-1] / WORDS_WEIGHT
     assert np.abs(np.array(scores) - expected).max() < 0.01
+
+
+def test_neither_precision_nor_recall_of_what_is_outside_is_bought_with_the_other() -> None:
+    by_pair = {one.pair: one for one in load_examples()}
+    outside, inside = by_pair["none", "none"], by_pair["live", "why"]
+    scores = np.full((300, len(PAIRS)), -9.0)
+    scores[:, PAIRS.index(inside.pair)] = 0.0
+    # What is outside scores from -2 to 2, what is inside from -4 to 0.
+    scores[:, PAIRS.index(outside.pair)] = [*np.linspace(-2, 2, 100), *np.linspace(-4, 0, 200)]
+    examples = [outside] * 100 + [inside] * 200
+
+    calibration = calibrate(scores, examples)
+
+    rows = [decode(row, calibration) for row in scores.tolist()]
+    abstained = [choose(row, calibration)[1] for row in rows]
+    precision, recall = sum(abstained[:100]) / sum(abstained), sum(abstained[:100]) / 100
+    assert abs(precision - recall) < 0.06
+    assert min(precision, recall) > 0.6
 
 
 def test_the_lowest_point_is_found() -> None:

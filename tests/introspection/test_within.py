@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from inwit import CompiledGraph, StateGraph
 from inwit.errors import StepBudgetError
-from tests.introspection.planted import caching, crawling, guiding, spending, writing
+from tests.introspection.planted import Trip, caching, crawling, guiding, spending, writing
 from tests.introspection.planting import asked, evidence_holds, introspector, looping, settled, uris
 
 
@@ -81,6 +83,26 @@ def test_tool_calls_are_counted_and_told_with_what_they_gave(project: Path) -> N
     ]  # fmt: skip
     events = settled().store.events(str(app.last_execution_id), types=("tool_started",))
     assert {one.uri for one in events} <= set(uris(answer)) and evidence_holds(answer)
+
+
+def test_a_tool_that_was_called_two_graphs_down_is_found(project: Path) -> None:
+    app = within("outer", within("middle", guiding()))
+    app.invoke({"cities": ["Oslo"], "told": []})
+    looping().invoke(asked())
+
+    answer = introspector().ask("Which tools were called?")
+
+    assert answer.data["execution_id"] == app.last_execution_id
+    assert answer.data["values"] == {"weather": 1, "clock": 1}
+
+
+def within(name: str, inner: CompiledGraph[Any]) -> CompiledGraph[Any]:
+    """A graph that only calls another."""
+    graph = StateGraph(Trip)
+    graph.add_node("call", inner)
+    graph.set_entry_point("call")
+    graph.set_finish_point("call")
+    return graph.compile(name=name)
 
 
 def test_a_tool_call_that_failed_is_told_with_its_error(project: Path) -> None:

@@ -10,7 +10,7 @@ _HOMES = {
     "langgraph.graph.message": "REMOVE_ALL_MESSAGES push_message",
     "langgraph.types": (
         "Send Command interrupt Interrupt RetryPolicy CachePolicy TimeoutPolicy StateSnapshot"
-        " PregelTask StateUpdate Overwrite GraphOutput"
+        " PregelTask StateUpdate Overwrite GraphOutput StreamWriter StreamMode Durability"
     ),
     "langgraph.errors": (
         "GraphRecursionError InvalidUpdateError GraphInterrupt EmptyInputError NodeError"

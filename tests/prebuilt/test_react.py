@@ -458,3 +458,19 @@ def test_an_object_like_a_model_will_do(project: Any) -> None:
     result = app.invoke({"messages": [HumanMessage("?")]})
 
     assert result["messages"][-1].content == "3 by add"
+
+
+def test_an_agent_is_known_by_the_file_that_made_it_and_by_its_tools() -> None:
+    app = create_react_agent(Scripted(), TOOLS)
+
+    manifest = app.manifest()
+    [tools] = [node.tools for node in manifest.nodes if node.name == "tools"]
+    assert tools == ("add", "at_once")
+    assert manifest.source is not None
+    assert manifest.source.file == __file__
+    assert app.name.endswith(
+        "test_react.test_an_agent_is_known_by_the_file_that_made_it_and_by_its_tools"
+    )
+    assert "add (in tools) and at_once (in tools)" in str(
+        app.ask("Which tools does the graph call?")
+    )

@@ -387,7 +387,7 @@ async def test_commands_that_tools_give_are_handled_as_by_langgraph(
 
 @pytest.mark.anyio
 async def test_calls_run_at_the_same_time_in_sync_and_async_tools() -> None:
-    met = threading.Barrier(2, timeout=5)
+    met = threading.Barrier(2, timeout=30)
     aside, event = [], asyncio.Event()
 
     def meet() -> str:
@@ -405,7 +405,7 @@ async def test_calls_run_at_the_same_time_in_sync_and_async_tools() -> None:
 
     node = OURS.ToolNode([meet, wave])
     calls = [call("meet"), call("wave", "2"), call("meet", "3"), call("wave", "4")]
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         result = await node.ainvoke([asking(*calls)], config())
 
     assert [one.content for one in result] == ["met", "waved", "met", "waved"]
@@ -425,7 +425,7 @@ async def test_a_failing_call_cancels_the_others_and_waits_for_their_cleanup() -
         return ""
 
     node = OURS.ToolNode([slow, broken])
-    with anyio.fail_after(5), pytest.raises(OSError, match="broken"):
+    with anyio.fail_after(30), pytest.raises(OSError, match="broken"):
         await node.ainvoke([asking(call("slow"), call("broken", "2", error="os"))], config())
 
     assert cleaned == ["slow"]

@@ -246,7 +246,11 @@ def test_an_endless_chain_of_long_names_ends(tmp_path: Path) -> None:
     refused(tmp_path, gzip.compress(link * 20_000))
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", gzip.compress(b"x" * 2000)[:-20]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an archive", gzip.compress(b"x" * 2000)[:-20]],
+    ids=["empty", "text", "cut short"],
+)
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     refused(tmp_path, content)
 
@@ -263,3 +267,10 @@ def test_damaged_bytes_give_a_typed_error_or_the_same_files(tmp_path: Path, seed
     with suppress(ArchiveError):
         written = unpack(io.BytesIO(bytes(content)), into)
         assert {one.path for one in written} <= {"inwit-package.toml", "tools.py"}
+
+
+def test_what_would_not_be_accepted_is_not_built(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        build_archive(write(tmp_path / "one"), Limits(entries=1))
+
+    assert caught.value.field == "number of entries"

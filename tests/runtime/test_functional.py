@@ -49,7 +49,7 @@ def test_tasks_of_sync_code_run_at_the_same_time(project: Path) -> None:
 
     @task
     def meet(n: int) -> int:
-        together.wait(5)
+        together.wait(30)
         return n
 
     @entrypoint()
@@ -76,7 +76,7 @@ async def test_tasks_of_async_code_run_at_the_same_time(project: Path) -> None:
     async def flow(count: int) -> list[int]:
         return list(await asyncio.gather(*[meet(n) for n in range(count)]))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         assert await flow.ainvoke(3) == [0, 1, 2]
 
 
@@ -87,7 +87,7 @@ def test_no_more_tasks_run_at_once_than_the_config_allows(project: Path) -> None
     @task
     def hold(n: int) -> int:
         begun.append(n)
-        assert go_on.wait(5)
+        assert go_on.wait(30)
         return n
 
     @task
@@ -128,7 +128,7 @@ async def test_any_task_may_be_called_by_any_entry_point_in_a_loop(
         return found
 
     flow = sync if body == "sync" else awaiting
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         assert await flow.ainvoke(2) == 4
 
 
@@ -153,7 +153,7 @@ async def test_a_sync_node_of_a_graph_in_a_loop_may_call_tasks(project: Path) ->
 
     graph = StateGraph(State).add_node("node", node).add_edge(START, "node")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         assert await graph.compile(name="g").ainvoke({"n": 1}) == {"n": 4}
 
 
@@ -264,7 +264,7 @@ def test_tasks_that_nobody_waits_for_are_waited_for(project: Path) -> None:
 
     @task
     def late() -> None:
-        assert go_on.wait(5)
+        assert go_on.wait(30)
         ended.append("late")
 
     @entrypoint()
@@ -297,7 +297,7 @@ async def test_a_failing_entry_point_cancels_its_tasks_and_waits_for_their_clean
         await begun.wait()
         raise KeyError("because")
 
-    with anyio.fail_after(5), pytest.raises(KeyError, match="because"):
+    with anyio.fail_after(30), pytest.raises(KeyError, match="because"):
         await flow.ainvoke("")
     assert cleaned == ["forever"]
 
@@ -323,7 +323,7 @@ async def test_a_stop_reaches_running_tasks(project: Path) -> None:
         await flow.acancel(execution_id="e")
         assert cleaned == ["forever"]
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(stop)
             with pytest.raises(ExecutionCancelledError):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
+from pydantic import BaseModel
 
-from inwit import END, START, StateGraph
+from inwit import END, START, Send, StateGraph
 from inwit.errors import (
     DuplicateNodeError,
     GraphError,
     InvalidGraphError,
     InvalidNameError,
+    InvalidStateError,
+    InvalidUpdateError,
     MissingRouteError,
     NoEntryError,
     NoPathToEndError,
     UnknownNodeError,
     UnreachableNodeError,
+    UnserialisableError,
 )
 
 
@@ -178,3 +183,53 @@ def test_mermaid_shows_nodes_and_decisions(project: Any) -> None:
 
     assert "&nbsp;again&nbsp;" in drawing
     assert "graph TD;" in drawing
+
+
+class Notes(TypedDict, total=False):
+    notes: list[Any]
+
+
+def beginners(node: Any, state: Any = Notes) -> Any:
+    return StateGraph(state).add_node("one", node).set_entry_point("one").compile(name="beginners")
+
+
+def test_a_graph_that_is_not_compiled_says_so() -> None:
+    with pytest.raises(AttributeError, match=r"no 'invoke'. Compile it first: app = graph.compile"):
+        StateGraph(Notes).invoke({})  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"no 'invoek'$"):
+        StateGraph(Notes).invoek({})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("given", [{}, {"notes": [Lock()]}])
+def test_what_cannot_be_kept_is_told_with_its_key(project: Any, given: Any) -> None:
+    app = beginners(lambda _: {"notes": [Lock()]})
+
+    with pytest.raises(UnserialisableError, match="at key 'notes', cannot be kept"):
+        app.invoke(given, thread_id="t")
+
+
+def test_a_node_that_returns_where_to_send_is_told_how(project: Any) -> None:
+    with pytest.raises(InvalidUpdateError) as raised:
+        beginners(lambda _: [Send("one", {})]).invoke({})
+
+    assert "Command(goto=…)" in raised.value.hint
+
+
+def test_a_value_that_does_not_fit_a_model_is_told_with_what_fits(project: Any) -> None:
+    class Order(BaseModel):
+        sku: str = ""
+        amounts: list[int] = []
+
+    app = beginners(lambda _: {"amounts": [1, "two"]}, Order)
+
+    with pytest.raises(InvalidUpdateError) as update:
+        app.invoke({})
+    with pytest.raises(InvalidStateError) as given:
+        app.invoke({"sku": 1})
+
+    assert str(update.value).startswith(
+        "'amounts' cannot be [1, 'two']: 1: Input should be a valid"
+    )
+    assert update.value.hint == "Order says amounts: list[int]."
+    assert "sku: Input should be a valid string." in str(given.value)
+    assert given.value.hint == "Order says sku: str, amounts: list[int]."

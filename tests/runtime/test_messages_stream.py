@@ -88,7 +88,7 @@ def test_tokens_arrive_while_the_model_still_speaks(project: Path) -> None:
     class Slow(GenericFakeChatModel):
         def _stream(self, *args: Any, **kwargs: Any) -> Any:
             for number, chunk in enumerate(super()._stream(*args, **kwargs)):
-                assert number == 0 or go_on.wait(5)
+                assert number == 0 or go_on.wait(30)
                 yield chunk
 
     model = Slow(messages=iter(["hello world"]))
@@ -105,7 +105,7 @@ def test_tokens_arrive_while_the_model_still_speaks(project: Path) -> None:
 async def test_tokens_of_an_async_node_are_streamed(server: Scripted) -> None:
     server.says(events(*chat_stream("Hel", "lo")))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         stream = speaker(aspeak).astream({"messages": "hi"}, stream_mode="messages")
         chunks = [one async for one in stream]
 

@@ -14,12 +14,14 @@ from inwit import (
     END,
     START,
     Command,
+    Interrupt,
     Send,
     SqliteCheckpointer,
     StateGraph,
     interrupt,
 )
 from inwit.errors import InvalidAnswerError, InvalidStateError, OpenQuestionsError
+from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 
 
@@ -268,6 +270,23 @@ def test_another_process_answers(project: Path) -> None:
     assert begun.split()[-1] == ended.split()[-1]
 
 
+@pytest.mark.parametrize("saver", ["SqliteCheckpointer('saved.db')", "SqliteCheckpointer()"])
+def test_what_waits_in_a_file_is_in_the_record_when_its_process_dies(
+    project: Path, saver: str
+) -> None:
+    dying = ASKING.replace('SqliteCheckpointer("saved.db")', saver).partition("given =")[0]
+    dying += "app.invoke({'to': 'ada'}, thread_id='t')\nimport os\nos.kill(os.getpid(), 9)\n"
+    Path("dying.py").write_text(dying)
+
+    killed = subprocess.run([sys.executable, "dying.py"], capture_output=True, check=False)
+
+    assert killed.returncode == -9
+    store = Store.of(Project.find())
+    [waiting] = store.executions().items
+    assert waiting.status == "waiting_for_input"
+    assert [event.seq for event in store.events(waiting.execution_id)][:1] == [1]
+
+
 def test_what_waits_in_a_file_is_found_by_a_new_graph(project: Path) -> None:
     def app() -> Any:
         return one_node(
@@ -278,3 +297,11 @@ def test_what_waits_in_a_file_is_found_by_a_new_graph(project: Path) -> None:
 
     assert [one.value for one in app().get_state(here()).interrupts] == ["q"]
     assert app().invoke(Command(resume="a"), here())["said"] == ["a"]
+
+
+def test_questions_are_equal_by_what_they_ask_and_their_id() -> None:
+    one = Interrupt(["a"], "1")
+
+    assert one == Interrupt(["a"], "1") and len({one, Interrupt(["a"], "1")}) == 1
+    assert one != Interrupt(["a"], "2") and one != Interrupt(["b"], "1") and one != "a"
+    assert repr(one) == "Interrupt(value=['a'], id='1')"

@@ -140,12 +140,15 @@ def test_a_value_that_fits_nothing_leaves_the_graph_as_it_was_written(
 
 
 def three() -> Any:
+    """Two nodes in a row, which end only when both have begun."""
+    both = threading.Barrier(2, timeout=30)
+
     def left(state: State) -> dict[str, Any]:
-        time.sleep(0.03)
+        both.wait()
         return {"left": state["query"]}
 
     def right(state: State) -> dict[str, Any]:
-        time.sleep(0.03)
+        both.wait()
         return {"right": state["query"]}
 
     graph = StateGraph(State)
@@ -170,11 +173,9 @@ def test_two_nodes_in_a_row_run_at_the_same_time_when_configured_so() -> None:
     )
     app.follow_configs(book.rows("three"))
 
-    begun = time.monotonic()
     found = app.invoke({"query": "owls"})
 
     assert found["hits"] == ["owls", "owls"]
-    assert time.monotonic() - begun < 0.058
 
 
 def test_a_change_on_trial_counts_for_its_threads_alone_and_each_execution_says_so() -> None:
@@ -270,7 +271,7 @@ def test_an_execution_that_runs_keeps_what_it_began_with() -> None:
 
     def first(state: State) -> dict[str, Any]:
         is_in.set()
-        assert may_go.wait(10)
+        assert may_go.wait(30)
         return {"left": state["query"]}
 
     def second(state: State) -> dict[str, Any]:
@@ -287,7 +288,7 @@ def test_an_execution_that_runs_keeps_what_it_began_with() -> None:
     found: list[Any] = []
     running = threading.Thread(target=lambda: found.append(app.invoke({"query": "owls"})))
     running.start()
-    assert is_in.wait(10)
+    assert is_in.wait(30)
 
     app.configure_node("second", who="ada", timeout_s=0.005, retry_policy={"max_attempts": 1})
     may_go.set()

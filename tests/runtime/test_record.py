@@ -236,7 +236,7 @@ async def test_events_can_be_followed_while_they_happen(store: Store) -> None:
         async for event in app.subscribe("e1"):
             seen.append(event.type)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(read)
             await anyio.lowlevel.checkpoint()
@@ -418,7 +418,7 @@ def test_an_execution_whose_process_was_killed_is_closed_as_host_lost(
 
 
 async def _until_running(store: Store) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while store.executions(status="running").total_count == 0:
             await anyio.to_thread.run_sync(store.wait_change, 1.0)
 

@@ -116,7 +116,7 @@ def test_what_a_sync_node_writes_arrives_while_it_runs(project: Path) -> None:
 
     def node(state: State) -> State:
         get_stream_writer()("first")
-        assert go_on.wait(5)
+        assert go_on.wait(30)
         return {}
 
     stream = chain(node).stream({}, stream_mode="custom")
@@ -205,7 +205,7 @@ async def test_a_reader_that_goes_away_cancels_the_graph_and_waits_for_its_clean
     graph = StateGraph(State).add_node(fast).add_node(slow)
     app = graph.add_edge(START, "fast").add_edge(START, "slow").compile(name="leaving")
     stream = app.astream({})
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await anext(stream)
         await stream.aclose()
 

@@ -279,7 +279,7 @@ def test_parallel_updates_end_in_the_order_in_which_the_graph_merges_them() -> N
     is_done = threading.Event()
 
     def early(state: State) -> State:
-        assert is_done.wait(10)
+        assert is_done.wait(30)
         return {"found": ["early"]}
 
     def late(state: State) -> State:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import inwit
-from inwit.errors import InvalidPackageError, SandboxError
+from inwit.errors import InvalidPackageError, PackageCodeError, SandboxError
 from inwit.registry.install.installer import Consent, Installer
 from inwit.registry.install.lock import Wanted
 from inwit.registry.package import Permissions
 from inwit.registry.sandbox import bubble, process
-from inwit.registry.sandbox.process import PackageCodeError, Worker
+from inwit.registry.sandbox.process import Worker
 from inwit.registry.sandbox.rules import Rule
 from inwit.registry.sandbox.standins import fetch
 from inwit.registry.sources.configured import Sources

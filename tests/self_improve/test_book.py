@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -13,6 +14,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store import Store, audit
 from inwit.self_improve import learning, life, tables
 from inwit.self_improve.findings import Finding
+from inwit.self_improve.hypotheses import judge
 from inwit.self_improve.plans import OPEN_LIMIT, PlanBook
 from tests.self_improve.conftest import ADA, Look, World, run, searcher
 from tests.self_improve.test_shadow import plan_of
@@ -145,6 +147,7 @@ def test_a_detector_whose_plans_mostly_prove_wrong_is_muted_and_says_so(
     assert any("repeated_calls is muted until" in one.reason for one in report.held)
     [learnt] = book().precision()
     assert (learnt.correct, learnt.verdicts, learnt.is_muted) == (4, 10, True)
+    assert learnt.precision == 0.4
     later = learning.after(tables.now(), learning.MUTED_DAYS + 1)
     monkeypatch.setattr(tables, "now", lambda: later)
     assert not book().precision()[0].is_muted
@@ -162,3 +165,17 @@ def test_a_client_s_rejection_teaches_nothing() -> None:
 
 def test_open_statuses_are_those_from_which_a_plan_may_still_be_rejected() -> None:
     assert set(OPEN_PLAN_STATUSES) == {one for one in STATUSES if "rejected" in MOVES[one]}
+
+
+def test_the_accuracy_counts_what_was_judged_alone() -> None:
+    for name, correct in (("one", True), ("two", False), ("four", None)):
+        kept = book().enter(saves(name, 1)).plan
+        if correct is not None:
+            book().store.write(partial(judge, plan_id=kept.id, correct=correct, verdict="seen"))
+
+    accuracy = book().accuracy()
+
+    assert accuracy["overall"] == 0.5
+    assert (accuracy["correct"], accuracy["incorrect"]) == (1, 1)
+    assert (accuracy["total_evaluated"], accuracy["active_count"]) == (2, 1)
+    assert {one.correct for one in book().hypotheses()} == {True, False, None}

@@ -12,7 +12,7 @@ import pytest
 
 from inwit.runtime.project import Project
 from inwit.self_improve import budget
-from inwit.self_improve.analyzing import analyze_at
+from inwit.self_improve.analysis import analyze_at
 from tests.self_improve.conftest import World, book, run, searcher
 
 
@@ -113,3 +113,16 @@ def test_models_are_never_needed(world: World) -> None:
     [plan] = analyze_at(Project.find(), depth="deep").plans
 
     assert plan.critique is None
+
+
+def test_a_model_that_cannot_be_reached_has_said_nothing_of_use(world: World) -> None:
+    listed = '[[self_improve.models]]\nmodel = "away"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    (Project.find().folder / "config.toml").write_text(listed)
+    run(searcher(world), 30, world)
+
+    [plan] = analyze_at(Project.find(), depth="deep").plans
+
+    assert plan.critique is not None
+    [said] = plan.critique["verdicts"]
+    assert (said["model"], said["verdict"]) == ("away", "unusable")
+    assert "127.0.0.1" in said["reason"]

@@ -370,14 +370,14 @@ def test_an_execution_that_still_runs_is_counted_and_left_out() -> None:
 
     def stuck(state: State) -> dict[str, Any]:
         is_in.set()
-        may_go.wait(10)
+        may_go.wait(30)
         return {"hits": [state["query"]]}
 
     app = flow(stuck)
     running = threading.Thread(target=invoke, args=(app, 1))
     running.start()
     try:
-        assert is_in.wait(10)
+        assert is_in.wait(30)
 
         report = look()
     finally:

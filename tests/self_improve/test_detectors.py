@@ -192,8 +192,11 @@ def test_longer_inputs_that_do_not_explain_it_leave_the_regression_with_a_note()
     assert "inputs of equal size" in report.findings[0].limits[0]
 
 
-def retried(share: float, *, fails: bool = False, error: str = "ConnectionError") -> Window:
-    """A window whose node `search` is tried twice in a share of its visits."""
+def retried(
+    share: float, *, fails: bool = False, error: str = "ConnectionError", attempts: int = 2,
+    waits_ms: float = 50.0,
+) -> Window:  # fmt: skip
+    """A window whose node `search` is tried more than once in a share of its visits."""
     draw = random.Random(11)
     chosen = {at for at in range(200) if draw.random() < share}
     traces: dict[str, Any] = {}
@@ -210,8 +213,9 @@ def retried(share: float, *, fails: bool = False, error: str = "ConnectionError"
             return seen
         status = "failed" if fails else "completed"
         return msgspec.structs.replace(
-            seen, attempts=2, retry_ms=50.0, duration_ms=(seen.duration_ms or 0) + 50, status=status
-        )
+            seen, attempts=attempts, retry_ms=waits_ms,
+            duration_ms=(seen.duration_ms or 0) + waits_ms, status=status,
+        )  # fmt: skip
 
     return window(10, change=change, traces=traces)
 
@@ -226,6 +230,20 @@ def test_a_node_that_is_retried_often_is_a_storm_with_its_errors_and_its_waste()
     assert finding.effect.low > 0.05
     assert all(one.uri.endswith("/events/6") for one in finding.evidence)
     assert finding.draft.actions[0]["set"]["retry_policy"]["initial_interval"] == 0.1
+
+
+def test_waits_that_let_no_more_attempts_succeed_call_for_shorter_ones() -> None:
+    draft = look(retried(0.3, waits_ms=1000.0)).findings[0].draft
+
+    policy = draft.actions[0]["set"]["retry_policy"]
+    assert policy == {"initial_interval": 0.25, "backoff_factor": 2.0, "jitter": False}
+    assert "66 of 200 first attempts failed, and 0 of 66 after a wait of 1 s" in draft.hypothesis
+
+
+def test_errors_that_are_likelier_after_an_error_call_for_longer_waits() -> None:
+    draft = look(retried(0.3, attempts=4, waits_ms=3000.0)).findings[0].draft
+
+    assert draft.actions[0]["set"]["retry_policy"]["initial_interval"] == 2.0
 
 
 def test_retries_that_fail_in_the_end_call_for_failing_at_once_with_the_time_that_saves() -> None:

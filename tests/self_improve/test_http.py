@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from inwit.cli.main import main
 from inwit.runtime.project import Project
+from inwit.runtime.store import audit
 from inwit.self_improve.deciding import decide
 from inwit.server import lifecycle
 from inwit.server.offers import Offers
-from tests.self_improve.conftest import ADA, Look, World, book, run, searcher
+from tests.self_improve.conftest import ADA, Look, World, book, run, searcher, try_out
+from tests.server.issuing import issuing, settings
 
 KEY = {"authorization": "Bearer sesame"}
 
 
-def host(**offers: Any) -> Iterator[httpx.Client]:
-    running = lifecycle.start(Project.find(), port=0, token="sesame", offers=Offers(**offers))
+def host(token: str | None = "sesame", **offers: Any) -> Iterator[httpx.Client]:
+    running = lifecycle.start(Project.find(), port=0, token=token, offers=Offers(**offers))
     try:
         with httpx.Client(base_url=running.url, headers=KEY, timeout=20) as client:
             yield client
     finally:
         running.stop()
+
+
+served = contextmanager(host)
 
 
 @pytest.fixture
@@ -50,8 +57,8 @@ def test_the_story_goes_on_over_http_once_a_person_has_approved(
     approved = decide(Project.find(), plan["id"], "approve", ADA)
     stale = client.post(f"{at}/apply", json={"expected_revision": plan["revision"]})
     applied = client.post(f"{at}/apply", json={"expected_revision": approved.revision})
-    run(app, 60, world)
-    measured = client.post(f"{at}/evaluate", json={})
+    try_out(app, world, lambda: str(client.post(f"{at}/evaluate", json={}).json()["status"]))
+    measured = client.get(at)
     back = client.post(f"{at}/rollback", json={"reason": "the query is paid for"})
     again = client.post(f"{at}/rollback", json={})
 
@@ -70,6 +77,63 @@ def test_the_story_goes_on_over_http_once_a_person_has_approved(
     assert told["accuracy"]["by_source"][0]["source"] == "repeated_calls"
     assert [one["correct"] for one in told["recent_evaluations"]] == [True]
     assert told["recent_evaluations"][0]["trigger"] == "the plan's trial ends"
+
+
+TENANTS = """
+[organisations.acme.projects.shop]
+workflows = ["searcher"]
+""" + "".join(
+    f'[[grants]]\nto = "user:{name}"\nrole = "{role}"\non = "workflow:searcher"\n'
+    for name, role in (("ada", "editor"), ("vera", "viewer"))
+)
+
+
+def test_those_with_tokens_of_an_issuer_walk_a_plan_as_far_as_their_roles_reach(
+    world: World, look: Look
+) -> None:
+    folder = Project.find().folder
+    with issuing() as issuer:
+        (folder / "config.toml").write_text(settings(issuer))
+        (folder / "tenants.toml").write_text(TENANTS)
+        app = searcher(world)
+        run(app, 30, world)
+        look()
+        [plan] = book().list()
+        at = f"/mcp/plans/{plan.id}"
+        with served(token=None, allow_write=True) as client:
+
+            def ask(name: str, action: str = "", scope: str = "read plan") -> httpx.Response:
+                token = issuer.token(sub=name, scope=scope)
+                method = "POST" if action else "GET"
+                return client.request(
+                    method, at + action, json={} if action else None,
+                    headers={"Authorization": f"Bearer {token}"},
+                )  # fmt: skip
+
+            seen = {name: ask(name).status_code for name in ("ada", "vera", "bob")}
+            unseen = ask("bob", "/reject")
+            viewer, reader = ask("vera", "/reject"), ask("ada", "/reject", scope="read")
+            alone = ask("ada", "/approve")
+            assert main(["self-improve", "approve", plan.id]) == 0
+            applied = ask("ada", "/apply")
+            run(app, 8, world)
+            trial = book().store.graph("searcher").node_configs
+            back = ask("ada", "/rollback")
+
+    assert seen == {"ada": 200, "vera": 200, "bob": 404}
+    assert unseen.status_code == 404
+    refused = [(one.status_code, one.json()["code"]) for one in (viewer, reader, alone)]
+    assert refused == [(403, "request.forbidden"), (403, "request.scope"), (403, "plan.principal")]
+    assert applied.json()["status"] == "in_progress"
+    assert trial
+    assert back.json()["status"] == "rolled_back"
+    assert book().store.graph("searcher").node_configs != trial
+    actors = [one.actor.partition(":")[0] for one in book().get(plan.id).history]
+    assert actors == ["daemon", "daemon", "person", "client", "client"]
+    assert book().get(plan.id).history[-1].actor == "client:user:ada"
+    assert audit.verify(Project.find()).is_intact
+    logged = [row.action for row in audit.rows(book().store) if row.actor == "client:user:ada"]
+    assert logged == ["plan.move", "plan.move"]
 
 
 def test_a_host_that_only_answers_decides_on_nothing(

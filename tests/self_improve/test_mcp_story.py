@@ -44,8 +44,12 @@ async def test_a_client_sees_a_plan_through_and_a_person_alone_approves_it(
             approved = said(await decide("approve", revision))
             stale = await decide("apply", revision)
             applied = said(await decide("apply", approved["revision"]))
-            await anyio.to_thread.run_sync(run, app, 60, world)
-            kept = said(await decide("evaluate", applied["revision"]))
+            kept, tries = applied, 0
+            while (
+                kept["status"] == "in_progress" and tries < 8
+            ):  # a busy machine takes more than one
+                await anyio.to_thread.run_sync(run, app, 60, world)
+                kept, tries = said(await decide("evaluate", applied["revision"])), tries + 1
             back = said(await decide("rollback", kept["revision"]))
     finally:
         await anyio.to_thread.run_sync(running.stop)
@@ -59,4 +63,4 @@ async def test_a_client_sees_a_plan_through_and_a_person_alone_approves_it(
     assert actors[:2] == ["daemon", "daemon"]
     assert actors[2].startswith("person:")
     assert actors[3].startswith("client:")
-    assert world.charges == 90
+    assert world.charges == 30 + 60 * tries

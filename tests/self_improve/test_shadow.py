@@ -12,9 +12,12 @@ from inwit.errors import IllegalMoveError, InapplicableError, PrincipalError
 from inwit.plans import Effect, Plan, Principal, Validation
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store
+from inwit.self_improve.actions import Changes
 from inwit.self_improve.deciding import decide
+from inwit.self_improve.shadow import _by_limits, _reordered
 from inwit.self_improve.validating import validate
 from tests.self_improve.conftest import ADA, World, another_version, book, run, searcher
+from tests.self_improve.traffic import execution, visit
 
 
 class State(TypedDict, total=False):
@@ -282,3 +285,32 @@ def test_what_an_answer_proposes_is_a_plan_that_can_be_proved_and_applied() -> N
 def _last(app: Any) -> str:
     Journal.of(app.project).flush()
     return str(app.last_execution_id)
+
+
+def test_visits_that_would_not_end_within_changed_limits_are_named_with_them() -> None:
+    of, n = execution(1), "search"
+    changes = Changes(
+        graph="flow", configs={n: {"timeout_s": 0.05, "retry_policy": {"max_attempts": 2}}}
+    )
+    visits = [
+        visit(of, n, 0, 90.0), visit(of, n, 1, 50.0), visit(of, n, 2, 90.0, retry_ms=45.0),
+        visit(of, n, 3, 9.0, attempts=3), visit(of, n, 4, 9.0, attempts=3, status="failed"),
+        visit(of, n, 5, 9.0, attempts=2), visit(of, "rank", 6, 900.0),
+    ]  # fmt: skip
+
+    found = _by_limits(changes, visits)
+
+    assert [(one["uri"], one["what"]) for one in found] == [
+        (visits[0].uri, "it took 90.0 ms, and would have been ended at 50 ms"),
+        (visits[3].uri, "it needed 3 attempts, and would have had 2"),
+    ]
+
+
+def test_of_nodes_that_become_parallel_the_second_may_come_first() -> None:
+    of, changes = (
+        execution(1),
+        Changes(graph="flow", configs={"*": {"parallel": [("left", "right")]}}),
+    )
+    visits: Any = [visit(of, node, at, 1.0) for at, node in enumerate(["left", "right", "left"])]
+
+    assert [one.node for one in _reordered(changes, visits)] == ["right", "left", "left"]

@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 from scipy import stats as scipy_stats
 
-from inwit.self_improve import stats
+from inwit.self_improve import foretelling, stats
 
 
 @pytest.mark.parametrize(("n", "m"), [(4, 4), (5, 15), (10, 10), (20, 20)])
@@ -200,3 +200,9 @@ def test_bets_on_fair_pairs_seldom_win_however_often_one_looks() -> None:
 def test_bets_on_what_lies_higher_win_soon() -> None:
     assert stats.paired_e([2.0] * 12, [1.0] * 12) > 700
     assert stats.paired_e([2.0] * 4, [1.0] * 4) < 20
+
+
+def test_students_quantiles_are_scipys() -> None:
+    told = {n: round(float(scipy_stats.t.ppf(0.975, n)), 2) for n in range(1, 11)}
+
+    assert told == foretelling._T

@@ -91,7 +91,7 @@ def url(project: Path) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=10) as client:
+    with httpx.Client(base_url=url, timeout=30) as client:
         yield client
 
 
@@ -99,7 +99,7 @@ def exchange(url: str, sent: bytes) -> bytes:
     """Send bytes as they are, and give all that comes back until the host closes."""
     place = urlsplit(url)
     assert place.hostname is not None
-    with socket.create_connection((place.hostname, place.port or 80), timeout=10) as connection:
+    with socket.create_connection((place.hostname, place.port or 80), timeout=30) as connection:
         connection.sendall(sent)
         received = b""
         while chunk := connection.recv(65536):

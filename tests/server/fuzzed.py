@@ -129,7 +129,7 @@ def over_stdio(project: Path, sent: Iterable[FrameSent]) -> int:
         watch.cancel()
         process.stdin.close()
         process.stdout.close()
-        process.wait(30)
+        process.wait(HANG_S)
         reading.join(10)
         process.stderr.close()
     said = b"".join(errors).decode(errors="replace")

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from inwit.runtime.project import Project
-from inwit.server import lifecycle, limits_connections
+from inwit.server import connection, lifecycle, limits_connections
 from inwit.server.limits_connections import Sweeper
 from tests.server.conftest import Ran, exchange
 
@@ -29,7 +29,7 @@ def impatient(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A host that waits for half a second where others wait longer."""
     monkeypatch.setattr(limits_connections, "HEAD_S", 0.5)
     monkeypatch.setattr(limits_connections, "CLOSING_S", 0.5)
-    monkeypatch.setattr("inwit.server.guard.BODY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("inwit.server.bodies.BODY_TIMEOUT_S", 0.5)
     monkeypatch.setattr(limits_connections, "SEND_S", 0.5)
     monkeypatch.setattr(lifecycle, "SWEEP_TICKS", 1)
     running = lifecycle.start(Project.find(), port=0)
@@ -39,11 +39,11 @@ def impatient(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def connect(url: str) -> socket.socket:
     place = urlsplit(url)
-    return socket.create_connection((place.hostname or "", place.port or 80), timeout=10)
+    return socket.create_connection((place.hostname or "", place.port or 80), timeout=30)
 
 
-def is_ended(connection: socket.socket, within_s: float = 5.0) -> bool:
-    """Whether the other side ends a connection in time."""
+def is_ended(connection: socket.socket, within_s: float = 20.0) -> bool:
+    """Whether the other side ends a connection in time, which a server's timer of 5 s may be."""
     connection.settimeout(within_s)
     try:
         while connection.recv(65_536):
@@ -123,13 +123,14 @@ def _is_open(connection: socket.socket) -> bool:
 def test_no_more_connections_are_held_than_there_are_files_for(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "most_connections", lambda: 5)
+    monkeypatch.setattr(connection, "most_connections", lambda: 5)
     held = [connect(url) for _ in range(5)]
 
     with connect(url) as one_more:
         assert is_ended(one_more)
-    for connection in held:
-        connection.close()
+    assert all(_is_open(one) for one in held), "it is not for idling that one is ended"
+    for one in held:
+        one.close()
 
 
 def test_a_sweep_leaves_the_busy_alone() -> None:
@@ -273,7 +274,7 @@ def test_no_question_takes_long_however_it_is_made(
     answered = client.post("/mcp/introspect", json={"question": question})
 
     assert answered.status_code in (200, 400, 413)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25
 
 
 BODIES: list[bytes] = [

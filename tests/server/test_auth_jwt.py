@@ -18,7 +18,7 @@ from inwit.errors import HostError, InvalidTokenError
 from inwit.registry.fetch import Fetcher
 from inwit.runtime.project import Project
 from inwit.server import lifecycle
-from inwit.server.auth_jwt import Issuer, IssuerSettings
+from inwit.server.auth_jwt import KEYS_AGAIN_S, Issuer, IssuerSettings
 from tests.server.issuing import AUDIENCE, IssuerHere, issuing, settings
 
 
@@ -161,6 +161,27 @@ def test_keys_are_kept_and_a_new_one_is_fetched_now_and_then(issuer: IssuerHere)
     elapsed[0] = 1_000.0
     assert known.caller(issuer.token()) is not None
     assert len(issuer.asked) == asked + 4
+
+
+@pytest.mark.parametrize("kid", ["one", None])
+def test_a_key_that_takes_the_place_of_another_counts_at_once_and_the_old_no_more(
+    kid: str | None,
+) -> None:
+    with issuing() as issuer:
+        ticks = [0.0]
+        known = _issuer(issuer, elapsed=lambda: ticks[0])
+        old = issuer.token(header={"kid": kid})
+        known.caller(old)
+        issuer.add("one")
+        ticks[0] = KEYS_AGAIN_S
+
+        new = known.caller(issuer.token(header={"kid": kid}))
+
+        assert new is not None
+        for _ in range(50):  # however often: the issuer was asked twice in all
+            with pytest.raises(InvalidTokenError, match="signature"):
+                known.caller(old)
+        assert issuer.asked.count("/keys") == 2
 
 
 def test_an_issuer_that_is_away_is_borne_for_a_while(issuer: IssuerHere) -> None:

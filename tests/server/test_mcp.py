@@ -27,6 +27,7 @@ from mcp_types import (
 from inwit import END, StateGraph
 from inwit.server.mcp.bounds import MOST_CHARS
 from tests.server.conftest import Ran, State
+from tests.server.talking import modern_call
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +100,7 @@ async def test_a_raw_2025_handshake_opens_a_session_that_can_be_closed(url: str,
         "capabilities": {},
         "clientInfo": {"name": "raw", "version": "1"},
     }
-    async with httpx.AsyncClient(timeout=10) as raw:
+    async with httpx.AsyncClient(timeout=30) as raw:
 
         async def send(method: str, params: Any, number: int | None) -> httpx.Response:
             message = {"jsonrpc": "2.0", "method": method, "params": params}
@@ -147,7 +148,7 @@ async def test_a_raw_2026_request_needs_no_session(url: str, ran: Ran) -> None:
         "MCP-Method": "tools/call",
         "MCP-Name": "list_executions",
     }
-    async with httpx.AsyncClient(timeout=10) as raw:
+    async with httpx.AsyncClient(timeout=30) as raw:
         response = await raw.post(f"{url}/mcp", json=message, headers=headers)
 
     assert "mcp-session-id" not in response.headers
@@ -239,22 +240,9 @@ async def test_mcp_and_http_give_one_answer(client: Client, url: str, ran: Ran) 
 async def test_what_a_tool_refuses_has_a_code_and_a_way_out(
     url: str, ran: Ran, tool: str, arguments: dict[str, Any], code: str
 ) -> None:
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    params = {"name": tool, "arguments": arguments, "_meta": meta}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    headers = {
-        "Accept": "application/json, text/event-stream",
-        "Content-Type": "application/json",
-        "MCP-Protocol-Version": "2026-07-28",
-        "MCP-Method": "tools/call",
-        "MCP-Name": tool,
-    }
+    body, headers = modern_call(tool, arguments)
     async with httpx.AsyncClient(timeout=20) as raw:
-        response = await raw.post(f"{url}/mcp", content=body, headers=headers)
+        response = await raw.post(f"{url}/mcp", content=json.dumps(body), headers=headers)
     result = _result(response)
 
     assert result["isError"] is True
@@ -435,7 +423,7 @@ async def test_a_listening_client_is_told_of_a_new_graph_and_a_moving_execution(
 ) -> None:
     from tests.server.conftest import seeker
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client.listen(
             resources_list_changed=True, resource_subscriptions=["execution://0000bbbb/summary"]
         ) as changes:
@@ -448,9 +436,13 @@ async def test_a_listening_client_is_told_of_a_new_graph_and_a_moving_execution(
 
 
 async def test_stdio_carries_the_protocol_alone_whatever_is_printed(project: Path) -> None:
-    program = "import threading\n" + STDIO.replace(
+    program = STDIO.replace(
         "serve(Project.find())",
-        "import os\nthreading.Timer(0.2, lambda: (print('noise'), os.write(1, b'raw'))).start()\n"
+        "import os, threading, time\n"
+        "def speak():\n"
+        "    while not os.path.exists('served'):\n        time.sleep(0.01)\n"
+        "    print('noise')\n    os.write(1, b'raw')\n"
+        "threading.Thread(target=speak, daemon=True).start()\n"
         "serve(Project.find())",
     )
     hello = {
@@ -470,6 +462,7 @@ async def test_stdio_carries_the_protocol_alone_whatever_is_printed(project: Pat
             assert process.stderr is not None
             await process.stdin.send(json.dumps(hello).encode() + b"\n")
             first = await process.stdout.receive()
+            (project / "served").touch()
             noise = b""
             while b"raw" not in noise:
                 noise += await process.stderr.receive()
@@ -490,3 +483,48 @@ async def test_a_refused_argument_is_told_with_what_it_was_and_what_it_may_be(
     assert "status is 'sleeping'" in status
     assert "waiting_for_input" in status
     assert "limit is 0" in limit
+
+
+async def test_the_text_alone_says_what_the_content_says(client: Client, ran: Ran) -> None:
+    state = await client.call_tool("introspect_get", {"uri": f"execution://{ran.completed}/state"})
+    listed = await client.call_tool("list_executions", {"limit": 50})
+    failed = await client.call_tool("list_executions", {"status": "failed"})
+
+    assert json.dumps(state.structured_content["data"]["state"]["question"]) in text_of(state)
+    for row in listed.structured_content["executions"]:
+        assert row["execution_id"] in text_of(listed)
+    assert "ValueError: " in text_of(failed)
+
+
+async def test_what_is_meant_is_found_by_bare_ids_names_uris_and_last(
+    client: Client, ran: Ran
+) -> None:
+    summary = f"execution://{ran.failed}/summary"
+    opened = [
+        (await client.call_tool("introspect_get", {"uri": uri})).structured_content["uri"]
+        for uri in (ran.failed, "seeker", "execution://last/state")
+    ]
+    explained = await client.call_tool("explain_execution", {"execution_id": summary})
+    about = await client.call_tool("list_executions", {"graph": "graph://seeker/about"})
+    changed = await client.call_tool(
+        "explain_execution", {"execution_id": ran.completed, "change": "search twice as fast"}
+    )
+
+    assert opened[:2] == [summary, "graph://seeker/architecture"]
+    assert opened[2].endswith("/state")
+    assert ran.failed in text_of(explained)
+    assert about.structured_content["executions"]
+    assert "50%" in text_of(changed) or "cannot be predicted" in text_of(changed)
+
+
+async def test_what_is_missing_is_told_with_the_tools_that_a_client_has(
+    client: Client, ran: Ran
+) -> None:
+    missing = text_of(await client.call_tool("introspect_ask", {}))
+    unknown = text_of(await client.call_tool("explain_execution", {"execution_id": "ffff"}))
+    packages = text_of(await client.call_tool("search_packages", {"query": "zzzz qqqq"}))
+
+    assert "question is missing" in missing
+    assert "Needed: question." in missing
+    assert "`list_executions`" in unknown
+    assert "inwit/rag" in packages

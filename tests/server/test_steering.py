@@ -3,33 +3,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import httpx
 import pytest
 
-from inwit import END, START, CompiledGraph, StateGraph, interrupt
+from inwit import END, START, StateGraph
 from inwit.errors import ExecutionCancelledError
 from inwit.runtime.project import Project
 from inwit.server import lifecycle
 from inwit.server.auth_setup import host_token
 from inwit.server.offers import Offers
-
-
-class State(TypedDict, total=False):
-    n: int
-    approved: bool
-
-
-def asking() -> CompiledGraph[Any]:
-    def approve(state: State) -> State:
-        return {"approved": interrupt("Send it?", schema={"type": "boolean"})}
-
-    graph = StateGraph(State)
-    graph.add_node("approve", approve)
-    graph.add_edge(START, "approve")
-    graph.add_edge("approve", END)
-    return graph.compile(name="asking")
+from tests.asking import State, asking
 
 
 @pytest.fixture
@@ -37,7 +22,7 @@ def writing(project: Path) -> Iterator[httpx.Client]:
     """A client with the host's token, of a host that may write."""
     running = lifecycle.start(Project.find(), port=0, offers=Offers(allow_write=True))
     headers = {"Authorization": f"Bearer {host_token(Project.find())}"}
-    with httpx.Client(base_url=running.url, timeout=10, headers=headers) as client:
+    with httpx.Client(base_url=running.url, timeout=30, headers=headers) as client:
         yield client
     running.stop()
 
@@ -66,7 +51,7 @@ def test_an_execution_is_paused_resumed_and_cancelled_over_http(writing: httpx.C
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert is_begun.wait(5)
+    assert is_begun.wait(30)
 
     paused = post(writing, "counting", "pause").json()
     stale = post(writing, "counting", "resume", expected_seq=paused["seq"] - 1)

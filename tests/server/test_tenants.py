@@ -31,7 +31,7 @@ from inwit.plans import Effect, Plan, Validation
 from inwit.runtime.project import Project
 from inwit.runtime.store import Journal, Store, audit
 from inwit.self_improve.plans import PlanBook
-from inwit.server import auth, lifecycle
+from inwit.server import auth, lifecycle, metrics
 from inwit.server.auth import NOBODY, Caller
 from inwit.server.host import Host
 from inwit.server.offers import Offers
@@ -226,6 +226,45 @@ def test_an_execution_that_was_begun_for_somebody_is_seen_by_that_organisation_a
     with pytest.raises(UnknownExecutionError):
         tenants.view(BOB).store.execution(two.acme)
     assert tenants.view(BOB).store.events(two.globex)
+
+
+def test_a_tenants_counters_keep_what_was_let_go_of_its_own_alone(
+    tenants: Tenants, two: Two, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project / ".inwit" / "tenants.toml"
+    file.write_text(
+        TENANTS + f'[[grants]]\nto = "user:bob"\nrole = "viewer"\non = "workflow:{A}"\n'
+    )
+    tenants.claim(two.acme, ADA)
+    before = [_counted(tenants, caller) for caller in (ADA, BOB)]
+
+    Journal.of(Project.find()).close()  # the next one reads its limits anew
+    monkeypatch.setenv("INWIT_RETENTION_EXECUTIONS", "1")
+    graph = seeker(A)
+    for _ in range(3):  # the one that is Ada's is let go, and the first two that are everybody's
+        asyncio.run(graph.ainvoke({"question": "what is it?"}))
+        Journal.of(Project.find()).flush()
+
+    kept = Store.of(Project.find()).read(
+        "SELECT count(*) FROM executions WHERE id = ?", (two.acme,)
+    )
+    assert kept == [(0,)]
+    after = [_counted(tenants, caller) for caller in (ADA, BOB)]
+    ended, visits = (f'inwit_executions_total{{graph="{A}",status="completed"}}', "visits")
+    assert [one.get(ended, 0.0) for one in before] == [1, 0]
+    assert [one[ended] for one in after] == [4, 3]
+    assert [one[visits] for one in after] == [one[visits] + 3 for one in before]
+    assert not any(G in name for name in after[0])
+
+
+def _counted(tenants: Tenants, caller: Caller) -> dict[str, float]:
+    """What a caller's `/metrics` counts, with how often a node of the graph was visited."""
+    lines = [
+        line for line in metrics.write(tenants.view(caller).store).splitlines() if line[0] != "#"
+    ]
+    found = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+    found["visits"] = found[f'inwit_node_duration_seconds_count{{graph="{A}",node="write"}}']
+    return found
 
 
 def test_a_grant_that_is_taken_back_holds_at_once(tenants: Tenants, project: Path) -> None:
@@ -545,7 +584,7 @@ def test_a_cursor_is_its_callers_alone(
 async def test_a_stream_ends_with_its_token(served: str, issuer: IssuerHere) -> None:
     token = issuer.token(sub="ada", org="acme", exp=int(time.time()) - 28)
     headers = {"Authorization": f"Bearer {token}"}
-    with anyio.fail_after(15):
+    with anyio.fail_after(30):
         async with (
             httpx.AsyncClient(base_url=served, headers=headers, timeout=20) as client,
             client.stream("GET", "/mcp/live/events") as stream,

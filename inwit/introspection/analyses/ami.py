@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from math import comb, log
 from statistics import median
 from typing import Any
 
 from inwit import events
 from inwit.events import OPEN_STATUSES
-from inwit.introspection.analyses import drift, figures, progress, slo
+from inwit.introspection.analyses import drift, edited, figures, progress, slo
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.baseline import FLOOR
+from inwit.introspection.changepoint import shifts
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -40,13 +42,16 @@ RECENT = 20
 ALPHA = 0.01
 EFFECT = 1.2
 """The least ratio of medians that is called a change."""
+APART_MIN, APART_WHOLE = 3, 8
+"""The least figures on each side, and on both, of a difference that is told though nothing is proved."""
 LOOP_VISITS = 3
 LATELY_NS = 60 * 10**9
 """A stretch of time that ended longer ago is past: what is asked is how things are since."""
+_OF_ANY = r".*\b(?:any\w*|some\w*|ever|executions|runs|which|how many|often)\b"
 _LOOP = r"twice|repeatedly|loop|circles|repeat|stuck|progress|same (?:tool|call|arg)|again|already"
 _SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
 _ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
-_COST = r"token|cost|(?<!error )budget|spend|money|expensive|bill"
+_COST = r"token|cost|(?<!error )budget|spend|money|expensive|bills?\b"
 
 
 def answer(scene: Scene) -> Draft:
@@ -69,6 +74,10 @@ def answer(scene: Scene) -> Draft:
         _sum_up(draft, graph.name, list(page.items)[:1])
         return draft
     recent, past = _split(scene, list(page.items))
+    is_open = scene.window is None and not scene.says(r".*\bversions?\b")
+    if is_open and (parts := edited.split(scene, graph.name, page.items)):
+        recent, past, edits = parts
+        edited.say_split(draft, graph.name, recent, past, edits)
     if not recent and scene.window is not None:
         return nothing_recorded(scene, draft)
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
@@ -86,6 +95,8 @@ def _judge(
         drift.judge(scene, draft, recent, past)
     elif scene.says(_LOOP):
         _judge_loop(scene, draft)
+        if scene.says(_OF_ANY):
+            _judge_endless(scene, draft)
         _say_waiting(scene, draft)
     elif scene.says(_COST):
         _judge_tokens(draft, graph.name, recent, past)
@@ -101,7 +112,9 @@ def _judge_doing(
     asks_speed, asks_errors = (scene.says(rf".*\b(?:{said})") for said in (_SPEED, _ERRORS))
     if asks_errors or not asks_speed:
         _judge_errors(draft, graph.name, recent, past)
-    if asks_speed or not asks_errors:
+    if asks_speed and scene.node is not None:
+        _judge_node(scene, draft, graph.name, scene.node, recent, past)
+    elif asks_speed or not asks_errors:
         _judge_latency(draft, graph.name, recent, past)
     if asks_speed or asks_errors:
         return
@@ -168,6 +181,21 @@ def _judge_latency(
     )  # fmt: skip
 
 
+def _judge_node(  # noqa: PLR0917
+    scene: Scene, draft: Draft, graph: str, node: str, recent: Sequence[Execution],
+    past: Sequence[Execution],
+) -> None:  # fmt: skip
+    """Judge how long one node's visits take in each execution, all of them together."""
+    took: defaultdict[str, float] = defaultdict(float)
+    for visit in scene.store.recent_visits(graph, node=node, executions=HISTORY):
+        if visit.duration_ms is not None:
+            took[visit.execution_id] += visit.duration_ms
+    _judge_figure(
+        draft, graph, f"latency of {node}", recent, past, unit="ms", words=duration,
+        figure=lambda one: took.get(one.execution_id),
+    )  # fmt: skip
+
+
 def _judge_tokens(
     draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
 ) -> None:
@@ -230,18 +258,79 @@ def _judge_figure(
             unit=unit,
         )
         draft.say(
-            f"{name}: {words(median(now))} at the median; {count(len(was), 'earlier execution')} "
-            f"{'is' if len(was) == 1 else 'are'} too few to compare with, {BASELINE_MIN} are needed.",
+            f"{name}: {words(median(now))} at the median"
+            f"{f' against {words(median(was))} before' if was else ''}; "
+            f"{count(len(was), 'earlier execution')} {'is' if len(was) == 1 else 'are'} too few to "
+            f"compare with, {BASELINE_MIN} are needed.",
             *refs,
         )
+        if was and (apart := _apart([*now, *was])) is not None:
+            _say_apart(draft, [*now, *was], apart, words, refs)
         return
-    verdict = compare(now[::-1], was[::-1])
+    every = [*now, *was]
+    verdict, changed = compare(now[::-1], was[::-1]), None
+    if verdict == "usual" and (changed := _changed_within(now, was)) is not None:
+        now, was = every[:changed], every[changed:]
+        verdict = "worse" if median(now) > median(was) else "better"
+    last = "" if changed is None else f" in the last {changed}"
+    ratio = median(now) / median(was) if median(was) else 1.0
+    is_near = verdict != "usual" or 1 / EFFECT < ratio < EFFECT
     _add(draft, metric, verdict, median(now), median(was), n=len(was), unit=unit)
     draft.say(
-        f"{name}: {verdict}, {words(median(now))} at the median against {words(median(was))} over "
-        f"the {len(was)} before.",
+        f"{name}: {verdict if is_near else 'no change is confirmed'}, {words(median(now))} at the "
+        f"median{last} against {words(median(was))} "
+        f"over the {len(was)} before.",
         *refs,
     )
+    if (apart := _apart(every)) is not None:
+        _say_apart(draft, every, apart, words, refs)
+
+
+def _say_apart(
+    draft: Draft, newest: Sequence[float], apart: tuple[int, int], words: Callable[[float], str],
+    refs: Sequence[Ref],
+) -> None:  # fmt: skip
+    """Tell of a difference that is seen and not proved, such as just after something was mended."""
+    size, before = apart
+    last, earlier = newest[:size], newest[size : size + before]
+    is_above, judged = last[0] > earlier[0], draft.data["verdicts"][-1]
+    if judged["verdict"] == ("worse" if is_above else "better"):
+        return
+    if judged["verdict"] == "usual":
+        judged["verdict"] = "unknown"
+    draft.say(
+        f"The last {size} are all {'above' if is_above else 'below'} the {before} before "
+        f"them, {words(median(last))} at the median against {words(median(earlier))}: too few to "
+        f"call it a change.",
+        *refs,
+    )
+
+
+def _changed_within(now: Sequence[float], was: Sequence[float]) -> int | None:
+    """Since how many figures a confirmed change holds that came among `now`; newest are first."""
+    found = shifts([*was[::-1], *now[::-1]])
+    since = len(now) + len(was) - found[-1].at if found else 0
+    return since if 0 < since <= len(now) else None
+
+
+def _apart(newest: Sequence[float]) -> tuple[int, int] | None:
+    """How many of the newest figures all lie clearly on one side of how many right before them."""
+    best: tuple[int, int] | None = None
+    for size in range(APART_MIN, min(len(newest), RECENT)):
+        low, high = min(newest[:size]) / EFFECT, max(newest[:size]) * EFFECT
+        earlier = newest[size : size + 2 * RECENT]
+        before = max(
+            _leading(one < low for one in earlier), _leading(one > high for one in earlier)
+        )
+        if min(size, before) >= APART_MIN and size + before >= APART_WHOLE and (
+            best is None or min(size, before) > min(best)
+        ):  # fmt: skip
+            best = size, before
+    return best
+
+
+def _leading(fits: Iterable[bool]) -> int:
+    return sum(1 for _ in takewhile(bool, fits))
 
 
 def compare(now: Sequence[float], was: Sequence[float]) -> str:
@@ -310,7 +399,8 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
         draft.say(f"No node of {choice.words} ran {LOOP_VISITS} times or more.", *refs)
     else:
         told = listed(f"{node} ran {times(ran[node])}" for node in looping)
-        how = "with the same result each time" if still else "with other results each time"
+        alike = "" if len(still) == len(looping) else f"{listed(still)} "
+        how = f"{alike}with the same result each time" if still else "with other results each time"
         draft.say(f"In {choice.words} {told}, {how}.", *refs)
         taken = decisions(visits)
         if taken:
@@ -320,6 +410,31 @@ def _judge_loop(scene: Scene, draft: Draft) -> None:
     )
     for tool, uris in list(repeats.items())[:3]:
         draft.say(f"{short(tool, 120)} was called {times(len(uris))} with equal input.", *uris[:4])
+
+
+def _judge_endless(scene: Scene, draft: Draft) -> None:
+    """Tell of executions that went round until the limit of steps ended them."""
+    page = scene.store.executions(graph=scene.scope, status="failed", limit=HISTORY)
+    round_and_round = [one for one in page.items if one.error and "Recursion" in one.error.type]
+    number = len(round_and_round)
+    _add(
+        draft,
+        "endless loops",
+        "failing" if number else "ok",
+        number,
+        None,
+        n=len(page.items),
+        unit="",
+    )
+    if number:
+        last = round_and_round[0]
+        ran = Counter(visit.node for visit in scene.visits(last.execution_id))
+        draft.say(
+            f"{count(number, 'execution')} went round until the limit of steps ended "
+            f"{'it' if number == 1 else 'them'}, of the last {len(page.items)} that failed; the last is "
+            f"{last.execution_id}, in which {listed(f'{node} ran {times(n)}' for node, n in ran.most_common(3))}.",
+            *(Ref(uri=one.uri, why="ended at the limit of steps") for one in round_and_round[:4]),
+        )
 
 
 def _say_waiting(scene: Scene, draft: Draft) -> None:

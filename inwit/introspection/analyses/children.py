@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from inwit.events import Event, epoch_ns
@@ -11,6 +11,7 @@ from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
     Ref,
+    capitalised,
     count,
     duration,
     execution_uri,
@@ -23,6 +24,8 @@ from inwit.introspection.which import Choice, choose
 from inwit.runtime.views import Execution
 
 TOLD = 10
+DEEPEST = 5
+"""How many graphs within graphs are looked into."""
 LOOKED_AT = 2000
 """Executions that are looked through for those within others."""
 _FAILED = r"fail|crash|broke|broken|error|wrong"
@@ -43,7 +46,7 @@ def answer(scene: Scene) -> Draft:
         "executions": [_shown(child) for child in shown], "total_count": len(found),
     }  # fmt: skip
     if not found:
-        draft.say(f"{_upper(choice.words)} called no other graph.", one.uri)
+        draft.say(f"{capitalised(choice.words)} called no other graph.", one.uri)
         return draft
     if not shown:
         draft.say(
@@ -54,7 +57,7 @@ def answer(scene: Scene) -> Draft:
     if asks_failed:
         _say_failed(scene, draft, choice, shown)
         return draft
-    draft.say(f"{_upper(choice.words)} called {count(len(found), 'graph')}.", one.uri)
+    draft.say(f"{capitalised(choice.words)} called {count(len(found), 'graph')}.", one.uri)
     for child in found[:TOLD]:
         took = f", {duration(child.duration_ms)}" if child.duration_ms is not None else ""
         draft.say(
@@ -131,7 +134,20 @@ def inner(scene: Scene, execution: Execution) -> list[Execution]:
     return sorted(page.items, key=lambda one: one.position)
 
 
-def events(scene: Scene, execution: Execution, types: Sequence[str], depth: int) -> list[Event]:
+def any_within(
+    scene: Scene, execution: Execution, holds: Callable[[Execution], bool], depth: int = DEEPEST
+) -> bool:
+    """Whether something holds of an execution, or of one within it to a depth."""
+    if holds(execution):
+        return True
+    return depth > 0 and any(
+        any_within(scene, child, holds, depth - 1) for child in inner(scene, execution)
+    )
+
+
+def events(
+    scene: Scene, execution: Execution, types: Sequence[str], depth: int = DEEPEST
+) -> list[Event]:
     """The events of these types of an execution, and of those within it to a depth."""
     found = scene.store.events(execution.execution_id, types=types)
     if depth:
@@ -163,7 +179,7 @@ def _say_failed(scene: Scene, draft: Draft, choice: Choice, failed: list[Executi
             Ref(uri=first.uri, why="the first failure within it") if first else None,
             child.uri,
         )
-    draft.say(f"{_upper(choice.words)}, which had called it, {being(one)}.", one.uri)
+    draft.say(f"{capitalised(choice.words)}, which had called it, {being(one)}.", one.uri)
     draft.data["causes"] = [
         failure_chain.cause(child, failure_chain.failures(scene, child)) for child in failed
     ]
@@ -178,7 +194,3 @@ def _shown(child: Execution) -> dict[str, Any]:
         "error_node": child.error_node,
         "duration_ms": child.duration_ms,
     }
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

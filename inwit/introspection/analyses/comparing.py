@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
+from inwit.events import Status
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -12,12 +14,14 @@ from inwit.introspection.claims import (
     execution_uri,
     graph_uri,
     listed,
+    platform_uri,
     quoted,
     short,
     told_value,
 )
 from inwit.introspection.quotes import being
 from inwit.introspection.scene import Scene
+from inwit.introspection.which import of_id
 from inwit.runtime.diff import Diff, between, execution_side
 from inwit.runtime.views import Execution
 
@@ -26,12 +30,20 @@ _LAST_TWO = (
     r"(?:last|latest|newest) (?:two|2)|(?:last|latest)\b.*\bbefore"
     r"|(?:different|changed|new)\b.*\b(?:last|latest|newest) (?:execution|run|one)"
 )
+_STATUSES: dict[Status, str] = {
+    "failed": r"(?:failed|failing|broken|bad)\b",
+    "completed": r"(?:completed|successful|succeeded|working|good)\b",
+    "cancelled": r"cancelled\b",
+}
+_RUNS = r"\b(?:executions?|runs?|invocations?|one)\b"
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 
 
 def answer(scene: Scene) -> Draft | None:
     """Compare two executions; None where the question names no two."""
     graphs = scene.named("graph")
+    if (missing := _missing(scene)) is not None:
+        return missing
     pair = _pair(scene)
     if pair is None:
         return of_graphs(scene, graphs[0], graphs[1]) if len(graphs) > 1 else None
@@ -126,14 +138,30 @@ def _ended(one: Execution) -> str:
     return f"{being(one)}{took}"
 
 
+def _missing(scene: Scene) -> Draft | None:
+    """Say that a thread that is to be compared has no execution."""
+    threads = scene.named("thread")[:2]
+    if len(threads) < 2:
+        return None
+    for thread in threads:
+        if not scene.store.executions(thread_id=thread, limit=1).items:
+            draft = Draft(data={"values": {}})
+            uri = scene.graph_uri("executions") or platform_uri("project")
+            draft.say(f"No execution in thread {short(thread, 60)} is on record.", uri)
+            return draft
+    return None
+
+
 def _pair(scene: Scene) -> tuple[Execution, Execution] | None:
     ids = list(dict.fromkeys([*scene.named("exec"), *_ID.findall(scene.words)]))
-    named = [one for one in ids if _ID.fullmatch(one)]
+    named = [one for one in ids if one not in get_args(Status)]
     if len(named) > 1:
-        return scene.store.execution(named[0]), scene.store.execution(named[1])
+        return of_id(scene, named[0]).execution, of_id(scene, named[1]).execution
     threads = scene.named("thread")
     if len(threads) > 1:
         return _last_of(scene, threads[0]), _last_of(scene, threads[1])
+    if (of_statuses := _by_status(scene)) is not None:
+        return of_statuses
     if not scene.says(_LAST_TWO):
         return None
     page = scene.store.executions(graph=scene.scope, thread_id=next(iter(threads), None), limit=50)
@@ -144,6 +172,25 @@ def _pair(scene: Scene) -> tuple[Execution, Execution] | None:
     same = [one for one in outer if one.graph_name == outer[0].graph_name]
     pair = same if len(same) > 1 else outer
     return (pair[1], pair[0]) if len(pair) > 1 else None
+
+
+def _by_status(scene: Scene) -> tuple[Execution, Execution] | None:
+    """The last of one status beside the last of another, or beside the last of all; of one graph."""
+    asked = [status for status, said in _STATUSES.items() if re.search(rf"\b{said}", scene.words)]
+    last = _newest(scene, scene.scope, None)
+    if not asked or last is None or not re.search(_RUNS, scene.words):
+        return None
+    name = last.graph_name
+    found = [one for status in asked[:2] if (one := _newest(scene, name, status)) is not None]
+    if len(found) == 1:
+        other = _newest(scene, name, "completed") if last == found[0] else last
+        found += [other] if other is not None else []
+    return (found[0], found[1]) if len(found) == 2 and found[0] != found[1] else None
+
+
+def _newest(scene: Scene, graph: str | None, status: Status | None) -> Execution | None:
+    page = scene.store.executions(graph=graph, status=status, limit=50)
+    return next((one for one in page.items if one.parent_execution_id is None), None)
 
 
 def _last_of(scene: Scene, thread: str) -> Execution:

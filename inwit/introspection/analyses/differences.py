@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from inwit.introspection.attributes import Called
+from inwit.introspection.attributes import Called, Known
 from inwit.introspection.claims import Draft, Ref, told_value
+from inwit.introspection.scene import Scene
+from inwit.runtime.views import Execution
 
 ALPHA = 0.01
 ROUNDS = 999
@@ -112,6 +114,26 @@ def _shuffled(masks: Sequence[int], bad: int, whole: int) -> list[float]:
         )
         best.append(max(scores, default=0.0))
     return best
+
+
+def say_between(
+    scene: Scene,
+    draft: Draft,
+    bad: Sequence[Execution],
+    good: Sequence[Execution],
+    words: tuple[str, str],
+) -> None:
+    """Tell what parts two kinds of executions by their attributes on record; nothing of too few."""
+    if min(len(bad), len(good)) < BAD_LEAST:
+        draft.data["differences"] = []
+        return
+    known = Known(scene.store)
+    say(
+        draft,
+        {one.execution_id: known.of(one) for one in bad},
+        {one.execution_id: known.of(one) for one in good},
+        words,
+    )
 
 
 def say(

@@ -7,9 +7,10 @@ divided by how many there are.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -17,6 +18,7 @@ from inwit import events
 from inwit.introspection.analyses import differences
 from inwit.introspection.attributes import Called, Known
 from inwit.introspection.claims import Draft, Ref, graph_uri, listed, short, told_value
+from inwit.introspection.kept import Kept
 from inwit.introspection.lineage import decisions
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import permutation_p
@@ -31,6 +33,7 @@ KEPT = 2048
 ASKED = r"drift\w*|shift\w*|distribution|inputs?\b|routes?\b|quality|outputs?\b|different|changed"
 METRICS = ("inputs", "routes", "quality")
 _TIMES = ("hour", "version")
+_ID = re.compile(r"(?:^|[._-])(?:id|uuid|seq|ts|timestamp)$|[a-z]I[dD]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class _Seen:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-_kept: dict[tuple[str, str], _Seen] = {}
+_kept = Kept[_Seen](KEPT)
 
 
 def judge(
@@ -76,8 +79,10 @@ def judge(
 
 
 def _inputs(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:
-    found = differences.differences(_timeless(now), _timeless(was))
-    found += differences.differences(_timeless(was), _timeless(now))
+    now, was = _counterless(now, was)
+    # What differs because time went on has not drifted either.
+    timeless = _without(now, _TIMES), _without(was, _TIMES)
+    found = differences.differences(*timeless) + differences.differences(*reversed(timeless))
     sizes = _moved([one.sizes for one in now], [one.sizes for one in was])
     verdict = "drifted" if found or sizes else "usual"
     _verdict(draft, "inputs", verdict, len(was))
@@ -98,6 +103,28 @@ def _inputs(draft: Draft, now: Sequence[Called], was: Sequence[Called]) -> None:
         )
 
 
+def _counterless(now: Sequence[Called], was: Sequence[Called]) -> tuple[list[Called], list[Called]]:
+    """Without the numbers that count executions: an order's number moves, and nothing has drifted."""
+    numbers = [
+        {k: v for k, v in one.attributes.items() if isinstance(v, int | float)}
+        for one in (*now, *was)
+    ]
+    every = _without([*now, *was], _counters(numbers))
+    return every[: len(now)], every[len(now) :]
+
+
+def _counters(newest_first: Sequence[Mapping[str, float]]) -> set[str]:
+    """The numbers that went on by one step from each execution to the next, or are called ids."""
+    found = set()
+    for name in {name for one in newest_first for name in one}:
+        values = [one[name] for one in newest_first if name in one]
+        steps = {later - one for one, later in pairwise(values)}
+        is_counted = len(values) > LEAST and len(steps) == 1 and steps <= {-1, 1}
+        if is_counted or _ID.search(name):
+            found.add(name)
+    return found
+
+
 def _shares(
     one: differences.Difference, now: Sequence[Called], was: Sequence[Called]
 ) -> tuple[float, float]:
@@ -108,10 +135,14 @@ def _shares(
     return shares[0], shares[1]
 
 
-def _timeless(every: Sequence[Called]) -> list[Called]:
-    """Without what differs because time went on."""
+def _without(every: Sequence[Called], names: Collection[str]) -> list[Called]:
+    """Without what has one of these names."""
     return [
-        Called(one.uri, {k: v for k, v in one.attributes.items() if k not in _TIMES}, one.sizes)
+        Called(
+            one.uri,
+            {k: v for k, v in one.attributes.items() if k not in names},
+            {k: v for k, v in one.sizes.items() if k not in names},
+        )
         for one in every
     ]
 
@@ -132,7 +163,11 @@ def _outputs(
     draft: Draft, now: Sequence[Execution], *, seen_now: Sequence[_Seen],
     seen_was: Sequence[_Seen],
 ) -> None:  # fmt: skip
-    sides = [one.numbers for one in seen_now], [one.numbers for one in seen_was]
+    counters = _counters([one.numbers for one in (*seen_now, *seen_was)])
+    sides = [
+        [{k: v for k, v in one.numbers.items() if k not in counters} for one in side]
+        for side in (seen_now, seen_was)
+    ]
     if not any(sides[0]):
         return
     moved = _moved(*sides)
@@ -166,14 +201,7 @@ def _is_far(before: float, after: float) -> bool:
 
 
 def _seen(scene: Scene, one: Execution) -> _Seen:
-    key = one.execution_id, one.started_at
-    known = _kept.get(key)
-    if known is None:
-        known = _kept[key] = _read(scene, one)
-        while len(_kept) > KEPT:
-            with contextlib.suppress(KeyError, RuntimeError):  # another thread was quicker
-                _kept.pop(next(iter(_kept)))
-    return known
+    return _kept.of(one, lambda: _read(scene, one))
 
 
 def _read(scene: Scene, one: Execution) -> _Seen:

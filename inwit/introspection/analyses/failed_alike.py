@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from inwit.introspection.analyses import differences
-from inwit.introspection.attributes import Known
 from inwit.introspection.claims import Draft
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution
@@ -14,16 +13,8 @@ def say(scene: Scene, draft: Draft, execution: Execution) -> None:
     newest = scene.store.newest(HISTORY, graph=execution.graph_name)
     bad = [one for one in newest if _is_alike(one, execution)]
     good = [one for one in newest if one.status == "completed"]
-    if min(len(bad), len(good)) < differences.BAD_LEAST:
-        draft.data["differences"] = []
-        return
-    known = Known(scene.store)
-    differences.say(
-        draft,
-        {one.execution_id: known.of(one) for one in bad},
-        {one.execution_id: known.of(one) for one in good},
-        ("executions that failed so", "those that completed"),
-    )
+    words = ("executions that failed so", "those that completed")
+    differences.say_between(scene, draft, bad, good, words)
 
 
 def _is_alike(one: Execution, failed: Execution) -> bool:

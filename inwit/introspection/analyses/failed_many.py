@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from inwit.introspection import kinds
 from inwit.introspection.analyses import failed_alike
 from inwit.introspection.analyses.failure_chain import cause, failed_at, failures, innermost
-from inwit.introspection.claims import Draft, alike, count, execution_uri, graph_uri
+from inwit.introspection.claims import Draft, by_kind, count, execution_uri, graph_uri
 from inwit.introspection.quotes import failed_with
-from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.scene import Scene
 from inwit.introspection.which import names_one, thread_of, with_value
 from inwit.runtime.views import Execution
 
@@ -17,32 +19,48 @@ TOLD: Final = 4
 _SEVERAL: Final = (
     r"in common|share\b|alike|(?:do|did|are|were|have) (?:the |these |those |all |my |our |so many )*"
     r"(?:\S+ )?(?:failed |failing )?(?:executions|runs|invocations|calls|failures)\b"
+    r"|most (?:common|frequent|usual) (?:error|failure|exception|reason|cause)|(?:error|failure|exception)s? (?:happens?|occurs?|comes?) (?:the )?most"
     r"|does\s+(?:\S+\s+)?(?:keep |always |often |so often )*fail|keeps? (?:on )?failing|so often"
 )
+
+_DO_FAIL: Final = r"^\W*(?:so |and )?(?:why|how come) (?:do|are|did|have|were) (?:\S+ )*?(?P<what>[a-z_]\w+s) (?:\w+ ){0,2}(?:fail|crash|break|error)"
+"""That things of a kind fail, by whatever name: "why do BR orders keep failing"."""
+_SINGULAR: Final = frozenset({"thi", "it", "alway", "u", "doe", "wa", "ha", "process", "status"})
 
 
 def is_meant(scene: Scene) -> bool:
     """Whether a question is about failures in general, not about one of them."""
-    is_one = names_one(scene) or thread_of(scene) is not None or with_value(scene) is not None
-    return not is_one and scene.node is None and scene.says(_SEVERAL) and not scene.says(r"last\b")
+    if names_one(scene) or thread_of(scene) is not None or scene.node is not None:
+        return False
+    if scene.says(r"last\b|latest\b"):
+        return False
+    if (said := re.search(_DO_FAIL, scene.words)) is not None:
+        is_of_kind = with_value(scene) is None or len(kinds.kinds(scene)) == 1
+        return is_of_kind and said["what"].removesuffix("es").removesuffix("s") not in _SINGULAR
+    return with_value(scene) is None and scene.says(_SEVERAL)
 
 
 def tell(scene: Scene, draft: Draft) -> Draft | None:
     """Tell the kinds of failures among the newest executions; None where there are fewer than two."""
-    newest = scene.store.newest(HISTORY, graph=scene.scope)
-    failed = [one for one in newest if one.status == "failed" and one.parent_execution_id is None]
+    newest = kinds.newest(scene)
+    named = kinds.kinds(scene)
+    kind = named[0] if len(named) == 1 else None
+    if kind is not None:
+        newest = list(kind.executions)
+    failed = [one for one in newest if one.status == "failed"]
     if len(failed) < 2:
         return None
-    kinds = sorted(alike(failed, lambda one: _kind(scene, one)), key=len, reverse=True)
+    ways = by_kind(failed, lambda one: _kind(scene, one))
     about = f" of {scene.scope}" if scene.scope else ""
+    about += f" with {kind.words}" if kind is not None else ""
     draft.say(
         f"{len(failed)} of the last {count(len(newest), 'execution')}{about} failed, "
-        f"{'all alike' if len(kinds) == 1 else f'in {len(kinds)} ways'}.",
+        f"{'all alike' if len(ways) == 1 else f'in {len(ways)} ways'}.",
         graph_uri(failed[0].graph_name, "executions"),
         *(execution_uri(one.execution_id) for one in failed[:3]),
     )
-    draft.data["execution_id"] = kinds[0][0].execution_id
-    for same in kinds[:TOLD]:
+    draft.data["execution_id"] = ways[0][0].execution_id
+    for same in ways[:TOLD]:
         _tell_kind(scene, draft, same, len(failed))
     return draft
 

@@ -13,8 +13,7 @@ from operator import eq, ge, gt, le, lt
 from statistics import median
 
 from inwit.events import timestamp
-from inwit.introspection import schedule
-from inwit.introspection.analyses import runs, threads
+from inwit.introspection.analyses import nodes_ranked, runs, threads, time_shares
 from inwit.introspection.analyses.failure_chain import CUT_OFF
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.app import label_of
@@ -32,8 +31,9 @@ from inwit.introspection.claims import (
 )
 from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.stats import LEVEL, share_interval
 from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
-from inwit.runtime.views import Execution, Visit
+from inwit.runtime.views import Visit
 
 TOLD = 5
 RUNS_TOLD = 40
@@ -43,8 +43,12 @@ _RANKED_RUNS = rf"(?:{_RUNS}.*{_TOP}|{_TOP}\b.*\b{_RUNS})"
 _WITHIN_RUN = (
     rf"{_TOP}.*\b(?:in|of|during) (?:the |this |that |my )?(?:last |latest |previous )?{_RUNS}"
 )
+_DEAR = r"(?:costs?|(?:most |least )?expensive|costl\w+|cheap\w*|priciest|dearest|tokens?|money|spen[dt]s?)\b"
+_UNSTEADY = r"flakiest|worst|shakiest|least (?:reliable|stable)|most (?:fragile|unreliable)"
 _RANKED_GRAPHS = (
-    rf"which graphs?\b.*(?:{_TOP}|fail|error|often|most (?:often|executions|runs|failures)|slowest)"
+    rf"which (?:of (?:my|our|the|these) )?(?:graph|workflow|pipeline|agent)s?\b.*(?:{_TOP}|fail|error|often|most (?:often|executions|runs|failures)|slowest|busiest|{_UNSTEADY}|{_DEAR})"
+    r"|which (?:of (?:my|our|the|these) )?(?:graph|workflow|pipeline|agent)s?\b.*\b(?:ran|runs?|used|called|executed)\b.*\b(?:most|least)\b"
+    rf"|what(?: is|'s| was) (?:the |our |my )?(?:{_TOP}|{_DEAR}|worst|flakiest|busiest|most \w+|least \w+) (?:graph|workflow|pipeline)\b"
 )
 _THAN = r"(?:fast|slow|quick|long|short|fail|error|reliable|often|more|less)\w*\b.*\b(?:than|or)\b"
 _RANKED_NODES = rf"(?:(?:which|what|where)\b.*{_TOP}|bottle ?necks?|critical path|hot ?spots?)"
@@ -55,14 +59,6 @@ _ORDER = (
     r"(?:what|which|in what|in which) order\b|(?:order|sequence) (?:of|did|were|in which)"
     r"|(?:what|which) (?:nodes|steps) (?:ran|were (?:run|visited|executed))|(?:what|which) path did"
 )
-_MOST_FAILED = (
-    r"(?:which|what) (?:node|step|stage)s?\b.*(?:fail|error|crash|break|raise|unreliable)\w*\b.*"
-    r"(?:most|least|often|frequent)|(?:most|least) (?:unreliable|fragile|flaky|error-prone) (?:node|step)"
-)
-_MOST_VISITED = (
-    r"(?:which|what) (?:node|step|stage)s?\b.*(?:most often|least often|most frequent|more than once"
-    r"|(?:ran|run|visited|executed|called)\b.*\b(?:the )?(?:most|least)\b)"
-)
 _RANKED_COSTS = (
     rf"(?:which|what)\b.*{_RUNS}.*(?:expensive|cheap|costl|cost (?:the )?(?:most|least)"
     r"|(?:most|fewest|least) tokens)|(?:most expensive|costliest|cheapest) (?:execution|run)"
@@ -72,7 +68,9 @@ _RUNS_LASTING = (
     r"(?:longer|more|over|slower|above|shorter|less|under|faster|below)\b.*\d ?(?:ms|milli|s\b|sec|min)"
 )
 _WHAT_RAN = (
-    r"what (?:ran|happened|was (?:run|executed|done)|has (?:run|happened)|executed|went on)\b"
+    r"what (?:ran|happened|was (?:run|executed|done)|has (?:run|happened)|executed|went on|did (?:we|i|they|it) (?:do|run|miss))\b"
+    r"|summar\w+|sum (?:it |things |everything |this |that )?up\b|recap\w*|round ?up|overview|report\b|digest of"
+    r"|how (?:did|was|has|is|were) (?:\w+ ){0,3}(?:today|yesterday|morning|afternoon|evening|night|day|week|month|hours?|it go|things go|everything go)\b"
 )
 _BRANCHES = (
     r"(?:which|what) (?:branch|way|route|path|decision)\w*\b.*\b(?:most|least|often|usual\w*|common\w*)"
@@ -83,7 +81,16 @@ _OFTEN = (
     r"how (?:many times|often|frequently)|how many (?:visits|rounds|iterations|loops|calls|passes)"
     r"|(?:number|count) of (?:times|visits|rounds|iterations)"
 )
-_TRIES = r"(?:which|what|how many) (?:executions|runs)\b.*(?:retr|tried again)|(?:was|were|is|are) there (?:any |a )?retr(?:y|ies)|(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again)|(?:number|count) of (?:retries|attempts)"
+_TRIES = r"(?:which|what|how many) (?:executions|runs)\b.*(?:retr|tried again)|(?:was|were|is|are) there (?:any |a )?retr(?:y|ies)|(?:was|were|did|get|got)\b.*(?:retried|tried again)|how many (?:retries|attempts|tries)|how often .*(?:retried|tried again|(?:second|another|further) (?:try|attempt))|(?:number|count) of (?:retries|attempts)"
+_SHARE = (
+    r"(?:share|percent\w*|fraction|proportion|ratio)\b|how many\b.*\b(?:reach\w*|visit\w*|pass\w*"
+    r"|(?:get|gets|got|go|goes|went|came|come) (?:to|through|into)|end(?:s|ed)? (?:up )?(?:in|at|with))\b"
+)
+_SHARE_OF_TIME = r"(?:share|percent\w*|fraction|proportion|portion|part|how much) of (?:the |its |all |all the |our |my |total |whole |run |running )*(?:time|duration|latency)\b"
+_CAME_TO = r".*\b(?:went|goes|go|got|came|come|comes|led|sent|ended|ended up) (?:to|into|at|in|through|by)\W*$"
+_NO_VISIT = r"times?\b|duration|spent|spend|token|cost|money|retr|attempt|wait|cache"
+_ONE = r"last|latest|previous|this\b|it\b"
+"""One execution is meant, although none is named."""
 _NOT_COUNTED = r"model|llm|tools?\b|tokens?|usual|typical|interrupt|waiting|will\b"
 _RUNS_WHERE = rf"(?:which|what|list|show|find|how many)\b.*{_RUNS}"
 _BOUND = re.compile(
@@ -93,19 +100,43 @@ _BOUNDS: dict[str, Callable[[int, int], bool]] = {
     "more than": gt, "over": gt, "at least": ge, "fewer than": lt, "less than": lt, "under": lt,
     "at most": le, "exactly": eq, "only": eq,
 }  # fmt: skip
+_TRUST = (
+    r"trust\b|(?:can|could|may|should|do) (?:i|we|you|one|they) (?:\w+ )?(?:rely|depend|count) on\b|.*\b(?:flaky|dependable|trustworthy|unreliable|reliable|reliability)\b"
+    r"|.*\b(?:ever|sometimes)\b.*\bfail|.*\bfail\w* (?:ever|sometimes)\b"
+)
+"""Words of a question for how far a node can be relied on."""
+_ROUND = re.compile(
+    r"\b(?:(second|third|fourth) (?:round|visit|time|pass|try|attempt|turn|iteration)|(more than once|again|twice))\b"
+)
+_ROUNDS = {"second": 2, "third": 3, "fourth": 4}
 _FAILS = r"fail|error|crash|exception|raise|timed? ?-?out"
+
+
+RANKED_NODES: tuple[tuple[str, Callable[[Scene], Draft]], ...] = (
+    (nodes_ranked.MOST_RETRIED, nodes_ranked.retried),
+    (nodes_ranked.MOST_FAILED, nodes_ranked.failing),
+    (nodes_ranked.MOST_VISITED, nodes_ranked.visited),
+)
 
 
 def asked(scene: Scene) -> Draft | None:
     """Answer a question for a figure; None where it asks for none."""
     if scene.says(_RUNS_WHERE) and (by_visits := _by_visits(scene)) is not None:
         return by_visits
+    if scene.node is not None and scene.says(_SHARE) and not scene.says(_NO_VISIT):
+        return _failures(scene) if scene.says(_FAILS) else _reached(scene)
+    if is_of_trust(scene):
+        return _failures(scene)
+    if _tells_way(scene):
+        return _reached(scene)
+    if ranks_things(scene):
+        return runs.costliest(scene) if scene.says(rf".*{_DEAR}") else runs.longest(scene)
     kinds: tuple[tuple[str, Callable[[Scene], Draft]], ...] = (
         (_RANKED_GRAPHS, _graphs),
-        (_WITHIN_RUN, _longest_nodes),
-        (_RANKED_RUNS, runs.longest), (rf"{_TIME_GOES}|{_RANKED_NODES}", _longest_nodes),
-        (_RANKED_COSTS, runs.costliest), (_MOST_FAILED, _most_failed), (_MOST_VISITED, _most_visited), (_ORDER, _order), (_BRANCHES, _branches), (_THREADS, threads.listed_of),
-        (_TRIES, _tries), (_OFTEN, _often),
+        (_WITHIN_RUN, time_shares.told),
+        (_RANKED_RUNS, runs.longest), (rf"{_TIME_GOES}|{_RANKED_NODES}", time_shares.told),
+        (_RANKED_COSTS, runs.costliest), *RANKED_NODES, (_ORDER, _order), (_BRANCHES, _branches), (_THREADS, threads.listed_of),
+        (_TRIES, _tries), (_SHARE_OF_TIME, time_shares.told), (_OFTEN, _often),
     )  # fmt: skip
     tell = next((tell for said, tell in kinds if scene.says(said)), None)
     if scene.window is not None and scene.node is None and scene.says(_WHAT_RAN):
@@ -123,6 +154,41 @@ def asked(scene: Scene) -> Draft | None:
     if tell is _often and (scene.says(_FAILS) or not _counts_visits(scene)):
         return _failures(scene) if scene.node is not None and scene.says(_FAILS) else None
     return tell(scene)
+
+
+def is_of_trust(scene: Scene) -> bool:
+    """Whether a question asks how far a node can be relied on."""
+    return (
+        scene.says(_TRUST)
+        and scene.graph_or_none is not None
+        and scene.node is not None
+        and not scene.says(r"why|how (?:can|do|could)")
+    )
+
+
+def ranks_things(scene: Scene) -> bool:
+    """Whether what a graph works on is to be ranked: "the slowest three invoices"."""
+    top = rf"(?:{_TOP}|costliest|priciest|cheapest|(?:most|least) expensive)"
+    few = r"(?:\d+ |few |two |three |four |five |ten )?"
+    return any(
+        one.kind == "graph"
+        and re.search(rf"\b(?:{top} {few}|{few}{top} ){re.escape(one.text.lower())}", scene.words)
+        and one.text.lower().endswith("s")
+        for one in scene.query.entities
+    )
+
+
+def _tells_way(scene: Scene) -> bool:
+    """Whether executions are asked for that came to a node, by its participle: "how many were parked"."""
+    if not scene.says(r"^\W*(?:how many|which|what|list|show|name)\b(?!.*\b(?:nodes?|steps?)\b)"):
+        return False
+    if scene.node is not None and scene.says(_CAME_TO):
+        return True
+    return any(
+        one.kind == "node" and re.search(rf"\b(?:was|were|got|get|been|be|are|is)(?: \w+ly)? {re.escape(one.text.lower())}\b", scene.words)
+        and one.text.lower() != one.value.lower() and one.text.lower().endswith("ed")
+        for one in scene.query.entities
+    )  # fmt: skip
 
 
 def _counts_visits(scene: Scene) -> bool:
@@ -194,7 +260,7 @@ def _say_altogether(scene: Scene, draft: Draft, node: str) -> None:
 
 def _tries(scene: Scene) -> Draft:
     """Count attempts and retries in the execution that is meant, or in all where none is named."""
-    is_one = names_one(scene) or thread_of(scene) or scene.says(r"last|latest|previous|this\b|it\b")
+    is_one = names_one(scene) or thread_of(scene) or scene.says(_ONE)
     if scene.node is None and not is_one:
         return _tries_of_all(scene)
     draft, choice = _draft(), _chosen(scene)
@@ -218,7 +284,24 @@ def _tries(scene: Scene) -> Draft:
         *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
         one.uri,
     )
+    if scene.node is not None and not is_one:
+        _say_retried_altogether(scene, draft, scene.node)
     return draft
+
+
+def _say_retried_altogether(scene: Scene, draft: Draft, node: str) -> None:
+    if scene.graph is None:
+        return
+    found = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
+    again = [visit for visit in found if visit.attempts > 1]
+    retries = sum(visit.attempts - 1 for visit in again)
+    draft.data["values"]["retries_altogether"] = retries
+    draft.say(
+        f"Altogether it was {f'tried again {times(retries)}' if retries else 'not tried again'} in "
+        f"{count(len(found), 'visit')} (of the last {HISTORY} executions).",
+        *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
+        node_uri(scene.graph.name, node),
+    )
 
 
 def _tries_of_all(scene: Scene) -> Draft:
@@ -296,9 +379,34 @@ def _failures(scene: Scene) -> Draft:
         *(Ref(uri=visit.uri, why="a visit that failed") for visit in bad[:TOLD]),
         node_uri(graph.name, node),
     )
+    low, high = share_interval(len(failed), len(held))
+    draft.data["values"] |= {"low": round(low, 4), "high": round(high, 4)}
+    draft.say(
+        f"If others fail as these did, {low:.1%} to {high:.1%} of them do ({LEVEL:.0%} interval).",
+        node_uri(graph.name, node),
+    )
+    again = [visit for visit in recent if visit.attempts > 1]
+    if again:
+        draft.data["values"]["tried_again"] = len(again)
+        draft.say(
+            f"It was tried again in {len(again)} of {count(len(recent), 'visit')}.",
+            *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
+        )
     own = [visit for visit in bad if visit.error is None or visit.error.type != CUT_OFF]
     kinds = Counter(failed_with(visit.error) for visit in own)
-    if kinds:
+    if (
+        len(kinds) > TOLD and kinds.most_common(1)[0][1] == 1
+    ):  # each has its own words: tell the classes
+        of_class = Counter(visit.error.type if visit.error else "an error" for visit in own)
+        draft.data["errors"] = dict(of_class)
+        told = listed(
+            f"{short(kind, 80)} {times(number)}" for kind, number in of_class.most_common(TOLD)
+        )
+        draft.say(
+            f"It raised {told}, last {failed_with(own[-1].error)}.",
+            *(visit.uri for visit in bad[-TOLD:]),
+        )
+    elif kinds:
         draft.data["errors"] = dict(kinds)
         told = listed(
             f"{short(kind, 160)} ({times(number)})" for kind, number in kinds.most_common(TOLD)
@@ -306,6 +414,38 @@ def _failures(scene: Scene) -> Draft:
         draft.say(f"It raised {told}.", *(visit.uri for visit in bad[:TOLD]))
     for visit in bad[:TOLD]:
         _time(draft, visit)
+    return draft
+
+
+def _reached(scene: Scene) -> Draft:
+    """Tell the share of the last executions that came to a node."""
+    draft, node, graph = _draft(), scene.node, scene.graph
+    if node is None or graph is None:
+        return nothing_recorded(scene, draft)
+    span = scene.window
+    found = scene.store.executions(
+        graph=graph.name, since_ns=span.since_ns if span else None,
+        until_ns=span.until_ns if span else None, limit=HISTORY,
+    ).items  # fmt: skip
+    if not found:
+        return nothing_recorded(scene, draft)
+    said = _ROUND.search(scene.plain_words)
+    least = 1 if said is None else _ROUNDS.get(said[1] or "", 2)
+    came = [one for one in found
+            if sum(visit.node == node for visit in scene.store.visits_of(one)) >= least]  # fmt: skip
+    share = len(came) / len(found)
+    often = "" if least == 1 else f" at least {times(least)}"
+    draft.data["values"] = {"reached": len(came), "executions": len(found), "share": share}
+    draft.say(
+        f"{len(came)} of the last {count(len(found), 'execution')} of {graph.name} came to {node}{often}, "
+        f"{share:.1%}.",
+        *(Ref(uri=one.uri, why=f"visited {node}") for one in came[:TOLD]),
+        graph_uri(graph.name, "executions"),
+    )
+    if came and scene.says(r"^\W*(?:which|list|show|name)\b"):
+        draft.data["values"]["which"] = [one.execution_id for one in came]
+        named = listed(one.execution_id for one in came)
+        draft.say(f"They are {named}.", *(one.uri for one in came[:TOLD]))
     return draft
 
 
@@ -335,33 +475,6 @@ def _order(scene: Scene) -> Draft:
     return draft
 
 
-def _most_visited(scene: Scene) -> Draft:
-    """Rank nodes by how often they ran: in one execution, or in all that are recorded."""
-    draft, graph = _draft(), scene.graph
-    if graph is None:
-        return nothing_recorded(scene, draft)
-    choice = choose(scene)
-    is_one = names_one(scene) or thread_of(scene) or scene.says(rf"(?:last|latest) {_RUNS}")
-    if is_one and choice is not None:
-        found, where = scene.visits(choice.execution.execution_id), choice.words
-        uri = execution_uri(choice.execution.execution_id, "history")
-    else:
-        found = scene.store.recent_visits(graph.name, executions=HISTORY)
-        number = len({visit.execution_id for visit in found})
-        where = f"the last {count(number, 'execution')} of {graph.name}"
-        uri = graph_uri(graph.name, "metrics")
-    ran = Counter(visit.node for visit in found)
-    if not ran:
-        return nothing_recorded(scene, draft)
-    ranked = sorted(
-        ran, key=lambda name: (ran[name] if scene.says(r"\w.*least") else -ran[name], name)
-    )
-    draft.data["values"] = {name: ran[name] for name in ranked}
-    told = listed((f"{name} {times(ran[name])}" for name in ranked), most=TOLD * 2)
-    draft.say(f"In {where} there were {count(len(found), 'visit')}: {told}.", uri)
-    return draft
-
-
 def _branches(scene: Scene) -> Draft:
     """Count the ways that decisions took over the last executions."""
     draft, graph = _draft(), scene.graph
@@ -384,37 +497,8 @@ def _branches(scene: Scene) -> Draft:
     return draft
 
 
-def _most_failed(scene: Scene) -> Draft:
-    """Rank nodes by how many of their visits failed or were tried again."""
-    draft, graph = _draft(), scene.graph
-    if graph is None:
-        return nothing_recorded(scene, draft)
-    found = scene.store.recent_visits(graph.name, executions=HISTORY)
-    ran = Counter(visit.node for visit in found)
-    failed = Counter(visit.node for visit in found if visit.status == "failed")
-    again = Counter(visit.node for visit in found if visit.attempts > 1)
-    if not ran:
-        return nothing_recorded(scene, draft)
-    draft.data["values"] = {
-        name: {"failed": failed[name], "tried_again": again[name], "visits": ran[name]}
-        for name in sorted(ran, key=lambda name: (-failed[name], -again[name], name))
-        if failed[name] or again[name]
-    }
-    metrics = graph_uri(graph.name, "metrics")
-    if not draft.data["values"]:
-        draft.say(f"No node of {graph.name} failed in {count(len(found), 'visit')}.", metrics)
-    for name, one in list(draft.data["values"].items())[:TOLD]:
-        again_too = f", and was tried again in {one['tried_again']}" if one["tried_again"] else ""
-        draft.say(
-            f"{name} failed in {one['failed']} of {count(one['visits'], 'visit')}{again_too}.",
-            node_uri(graph.name, name),
-            metrics,
-        )
-    return draft
-
-
 def _graphs(scene: Scene) -> Draft:
-    """Compare the project's graphs by their executions, failures and durations."""
+    """Compare the project's graphs by their executions, failures, durations and costs."""
     draft, rows = _draft(), []
     wanted = scene.named("graph")
     for graph in scene.graphs:
@@ -423,76 +507,37 @@ def _graphs(scene: Scene) -> Draft:
         page = scene.store.executions(graph=graph.name, limit=HISTORY)
         took = [ms for one in page.items if (ms := one.duration_ms) is not None]
         failed = sum(one.status == "failed" for one in page.items)
+        spent = sum(one.cost_usd or 0.0 for one in page.items)
+        tokens = sum(one.input_tokens + one.output_tokens for one in page.items)
         if page.items:
-            rows.append((graph.name, len(page.items), failed, median(took) if took else 0.0))
+            middle = median(took) if took else 0.0
+            rows.append((graph.name, len(page.items), failed, middle, spent, tokens))
     if not rows:
         return nothing_recorded(scene, draft)
-    by = 1 if scene.says(r"fail|error") else 2 if scene.says(_TOP) else 0
-    least = scene.says(r"fastest|shortest|quickest|least|fewest")
-    rows.sort(key=lambda row: (row[1], row[2], row[3])[by], reverse=not least)
-    for name, number, failed, ms in rows:
+    is_of_cost = scene.says(_DEAR)
+    money = 5 if scene.says(r"tokens?\b") or not any(row[4] for row in rows) else 4
+    by = (
+        money
+        if is_of_cost
+        else 2
+        if scene.says(rf"fail|error|{_UNSTEADY}")
+        else 3
+        if scene.says(_TOP)
+        else 1
+    )
+    least = scene.says(r"fastest|shortest|quickest|least|fewest|cheapest")
+    rows.sort(key=lambda row: row[by], reverse=not least)
+    for name, number, failed, ms, spent, tokens in rows:
         draft.data["values"][name] = {"executions": number, "failed": failed, "median_ms": ms}
+        paid = f"{tokens:,} tokens and ${spent:.6f} in all" if tokens else "no model call"
+        cost = f", {paid}" if is_of_cost else ""
+        draft.data["values"][name] |= {"tokens": tokens, "cost_usd": spent} if is_of_cost else {}
         draft.say(
             f"{name}: {count(number, 'execution')}, {failed} of them failed, {duration(ms)} at the "
-            f"median.",
+            f"median{cost}.",
             graph_uri(name, "executions"),
         )
     return draft
-
-
-def _longest_nodes(scene: Scene) -> Draft:
-    """Rank nodes by their time on the critical path: of one execution, or usually."""
-    draft, choice = _draft(), choose(scene, fits=lambda one: one.duration_ms is not None)
-    if choice is None:
-        return nothing_recorded(scene, draft)
-    is_one = (
-        names_one(scene) or thread_of(scene) or scene.says(rf"(?:last|latest|previous) {_RUNS}")
-    )
-    if is_one:
-        pairs = [(choice.execution, scene.visits(choice.execution.execution_id))]
-    else:
-        pairs = scene.history(choice.execution.graph_name, None)
-    pairs = pairs or [(choice.execution, scene.visits(choice.execution.execution_id))]
-    took, own = _on_paths(pairs)
-    ranked = sorted(took, key=lambda name: -median(took[name]))
-    draft.data["values"] = {name: round(median(took[name]), 4) for name in ranked}
-    draft.data["execution_id"] = choice.execution.execution_id
-    where = (
-        choice.words if is_one else f"{count(len(pairs), 'execution')} of {pairs[0][0].graph_name}"
-    )
-    how = "" if is_one else " at the median"
-    told = listed((f"{name} {duration(median(took[name]))}" for name in ranked), most=8)
-    uri = execution_uri(choice.execution.execution_id, "history")
-    metrics = graph_uri(pairs[0][0].graph_name, "metrics")
-    draft.say(
-        f"On the critical path of {where} the time goes to {told or 'no node'}{how}.", uri, metrics
-    )
-    off = sorted((name for name in own if name not in took), key=lambda name: -median(own[name]))
-    if off:
-        told = listed((f"{name} ({duration(median(own[name]))})" for name in off), most=8)
-        draft.say(f"Off the critical path, so that they delay nothing: {told}.", uri, metrics)
-    draft.data["off_path"] = {name: round(median(own[name]), 4) for name in off}
-    return draft
-
-
-def _on_paths(
-    pairs: list[tuple[Execution, list[Visit]]],
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """The times of nodes on the critical paths, and of all their visits, by execution."""
-    took: dict[str, list[float]] = defaultdict(list)
-    own: dict[str, list[float]] = defaultdict(list)
-    for one, visits in pairs:
-        on_path: dict[str, float] = defaultdict(float)
-        for task in schedule.build(one, visits).critical_path():
-            on_path[task.visit.node] += task.duration
-        whole: dict[str, float] = defaultdict(float)
-        for visit in visits:
-            whole[visit.node] += visit.duration_ms or 0.0
-        for node, ms in on_path.items():
-            took[node].append(ms)
-        for node, ms in whole.items():
-            own[node].append(ms)
-    return took, own
 
 
 def _time(draft: Draft, visit: Visit) -> None:

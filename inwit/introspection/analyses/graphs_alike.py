@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inwit.introspection.analyses import node_facts
 from inwit.introspection.claims import Draft, graph_uri, listed
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import GraphManifest
@@ -38,6 +39,8 @@ def answer(scene: Scene, draft: Draft) -> Draft | None:
         for said, what, number in _COUNTED:
             if scene.says(rf".*\b(?:{said})"):
                 return _ranked(scene.graphs, draft, what, number, is_least=least)
+    if node_facts.asks_for_models(scene):
+        return node_facts.of_models(scene)
     for said, what, held in _KINDS:
         if scene.says(rf".*\b(?:{said})"):
             return _picked(scene.graphs, draft, what, held)

@@ -15,6 +15,9 @@ from inwit.runtime.views import Execution
 TOLD = 8
 _BY = re.compile(r"\b(?:per|by|for each|for every|of each|of every)\s+(\w+)")
 _WHICH = re.compile(r"\b(?:which|what)\s+(\w+)")
+_RELATED = re.compile(
+    r"\b(\w+) (?:is |are |was |were |at all )?(?:related|correlat\w+|linked|associated)\b"
+)
 _RANKED = (
     r".*\b(?:slow\w*|fast\w*|long\w*|fail\w*|error\w*|cost\w*|expensive|cheap\w*|tokens?|most|least|often"
     r"|reliable|crash\w*|runs?|asked|used|executions?)\b"
@@ -62,15 +65,25 @@ def answer(scene: Scene) -> Draft | None:
     return draft
 
 
+def is_asked(scene: Scene) -> bool:
+    """Whether a question names an attribute that executions have, to rank its values."""
+    return _attribute(scene) is not None
+
+
+def is_related(scene: Scene) -> bool:
+    """Whether a question is for what an attribute has to do with failures, times or costs."""
+    return scene.says(_RANKED) and _RELATED.search(scene.words) is not None and is_asked(scene)
+
+
 def _attribute(scene: Scene) -> str | None:
     """The attribute whose name the question has: ``tenant`` for metadata.tenant or input.tenant."""
     said = [*_BY.findall(scene.words)]
     if scene.says(_RANKED):
-        said += _WHICH.findall(scene.words)
+        said += _WHICH.findall(scene.words) + _RELATED.findall(scene.words)
     words = {
         form for one in said for form in (one, one.removesuffix("s"), re.sub(r"ies$", "y", one))
     }
-    words -= _NO_ATTRIBUTE
+    words -= _NO_ATTRIBUTE - set(scene.named("key"))
     if not words:
         return None
     known = Known(scene.store)

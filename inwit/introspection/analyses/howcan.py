@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from statistics import mean
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from inwit.introspection import plan_rows
 from inwit.introspection.analyses import whatif, why_cost
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
 from inwit.introspection.changes import Change
-from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, node_uri, short
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    count,
+    duration,
+    graph_uri,
+    listed,
+    node_uri,
+    short,
+)
 from inwit.introspection.lineage import decisions
 from inwit.introspection.predict import Prediction
 from inwit.introspection.quotes import failed_with
@@ -26,7 +34,7 @@ _LIMITS = re.compile(r"Recursion|Budget|Deadline|ExecutionTimeout")
 LEAST_SHARE = 0.01
 """Gains whose lower bound is under this part of the duration are not worth telling."""
 COST_LOOKS_AT = 50
-_COST = r"cost|cheap|money|token|spend|bill|budget|price|dollar|\$|save money"
+_COST = r"cost|cheap|money|token|spend|bills?\b|budget|price|dollar|\$|save money"
 _RELIABLE = r"fail|error|reliab|retr|success|robust|stab|crash|timing out|time-?outs?|break|quality|fix|mend|repair|prevent|avoid|solve|bug"
 
 
@@ -36,15 +44,65 @@ def answer(scene: Scene) -> Draft:
     if scene.graph is None:
         draft.admit("This project has no graph yet.")
         return draft
-    draft.data["graph"] = scene.graph.name
+    graph = scene.graph
     if scene.says(_COST):
-        _cheaper(scene, scene.graph, draft)
+        is_of_tokens = scene.says(r"tokens?\b")
+        how = "use most tokens" if is_of_tokens else "cost most"
+        graph = _worst(scene, draft, graph, how, _used if is_of_tokens else _paid)
+        _cheaper(scene, graph, draft)
     elif scene.says(_RELIABLE):
-        _steadier(scene, scene.graph, draft)
+        graph = _worst(scene, draft, graph, "fail most", _failed)
+        _steadier(scene, graph, draft)
     else:
-        _faster(scene, scene.graph, draft)
-    _plans(scene, scene.graph, draft)
+        _faster(scene, graph, draft)
+    draft.data["graph"] = graph.name
+    _plans(scene, graph, draft)
     return draft
+
+
+Figure = Callable[[Scene, RegisteredGraph], tuple[float, str]]
+
+
+def _worst(
+    scene: Scene, draft: Draft, last: RegisteredGraph, how: str, figure: Figure
+) -> RegisteredGraph:
+    """The graph to mend where the question names none: of all, the one with the largest figure."""
+    figures = {one.name: figure(scene, one) for one in scene.meant_graphs}
+    ranked = sorted(scene.meant_graphs, key=lambda one: -figures[one.name][0])
+    if len(ranked) < 2 or not figures[ranked[0].name][0]:
+        return last
+    told = listed(f"{one.name} ({figures[one.name][1]})" for one in ranked)
+    draft.data["graphs"] = {one.name: figures[one.name][0] for one in ranked}
+    draft.say(
+        f"Of the graphs these {how}: {told}. This is about {ranked[0].name}.",
+        *(graph_uri(one.name, "executions") for one in ranked),
+    )
+    return ranked[0]
+
+
+def _paid(scene: Scene, graph: RegisteredGraph) -> tuple[float, str]:
+    """What the newest executions of a graph cost, in dollars."""
+    found = scene.store.newest(HISTORY, graph=graph.name)
+    known = [one.cost_usd for one in found if one.cost_usd is not None]
+    if not any(one.llm_calls for one in found):
+        return 0.0, "no model call"
+    whole = sum(known)
+    said = why_cost.price(whole if known else None, sum(one.unpriced_calls for one in found))
+    return whole, said
+
+
+def _used(scene: Scene, graph: RegisteredGraph) -> tuple[float, str]:
+    """How many tokens the newest executions of a graph used."""
+    found = scene.store.newest(HISTORY, graph=graph.name)
+    whole = sum(one.input_tokens + one.output_tokens for one in found)
+    return float(whole), f"{whole:,}"
+
+
+def _failed(scene: Scene, graph: RegisteredGraph) -> tuple[float, str]:
+    """How many of the newest executions of a graph failed."""
+    found = scene.store.newest(HISTORY, graph=graph.name)
+    bad = sum(one.status == "failed" for one in found)
+    return float(bad), f"{bad} of {len(found)}"
 
 
 def _faster(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
@@ -102,8 +160,8 @@ def _candidates(
     wanted = set(scene.nodes)
     took: dict[str, float] = defaultdict(float)
     for one in schedules:
-        for task in one.critical_path():
-            took[task.visit.node] += task.duration
+        for node, ms in one.on_path().items():
+            took[node] += ms
     whole = sum(one.total for one in schedules) or 1.0
     heavy = [node for node in took if took[node] / whole > LEAST_SHARE]
     heavy = sorted(heavy, key=lambda node: -took[node])[:8]
@@ -170,27 +228,35 @@ def _add(draft: Draft, graph: RegisteredGraph, change: Change, prediction: Predi
 
 def _cheaper(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
     page = scene.store.executions(graph=graph.name, status="completed", limit=COST_LOOKS_AT)
-    tokens: dict[str, list[int]] = {}
-    shown: dict[str, str] = {}
     paid = [one for one in page.items if one.llm_calls]
+    spent: dict[str, why_cost.Spent] = {}
+    ran: Counter[str] = Counter()
     for execution in paid:
-        for node, spent in why_cost.by_node(scene, execution).items():
-            tokens.setdefault(node, []).append(spent.tokens)
-            shown.setdefault(node, spent.uri)
-    if not tokens:
+        for node, used in why_cost.by_node(scene, execution).items():
+            spent.setdefault(node, why_cost.Spent()).join(used)
+            ran[node] += 1
+    if not spent:
         uri = graph_uri(graph.name, "executions")
         draft.say(f"No model call of {graph.name} is recorded, so no cost is known.", uri)
         draft.admit("`inwit.capture()` and `ctx.llm` record model calls with tokens and cost.")
         return
-    whole = sum(sum(one) for one in tokens.values()) or 1
+    order, measure = why_cost.ranked(spent, by_tokens=scene.says(r"tokens?\b"))
+    whole = sum(one.of(measure) for one in spent.values()) or 1.0
+    draft.data |= {"measure": measure, "n": len(paid)}
     schedules = whatif.recorded(scene, graph)
-    for node, used in sorted(tokens.items(), key=lambda item: -sum(item[1])):
-        share = sum(used) / whole
+    for node in order:
+        one, number = spent[node], ran[node]
+        cost = f"${one.of('cost') / number:.6f} and " if measure == "cost" else ""
         draft.say(
-            f"{node} uses {share:.0%} of the tokens, {mean(used):,.0f} per execution.", shown[node]
+            f"{node} makes up {one.of(measure) / whole:.0%} of the {measure}: {cost}"
+            f"{one.tokens / number:,.0f} tokens per execution.",
+            one.uri,
         )
         if graph.manifest.node(node) is not None:
-            _cache_tokens(scene, graph, draft, node=node, used=mean(used), schedules=schedules)
+            _cache(scene, graph, draft, node=node, used=one.of(measure) / number, measure=measure,
+                   schedules=schedules)  # fmt: skip
+    if measure == "tokens" and not scene.says(r"tokens?\b"):
+        draft.admit("Ranked by tokens, since not every call has a price on record.")
     draft.data["interventions"].sort(key=lambda one: -one["gain"]["low"])
     if not draft.data["interventions"]:
         draft.admit(
@@ -199,23 +265,26 @@ def _cheaper(scene: Scene, graph: RegisteredGraph, draft: Draft) -> None:
         )
 
 
-def _cache_tokens(
+def _cache(
     scene: Scene, graph: RegisteredGraph, draft: Draft, *, node: str, used: float,
-    schedules: list[Schedule],
+    measure: why_cost.Measure, schedules: list[Schedule],
 ) -> None:  # fmt: skip
     change = Change(kind="cached", nodes=(node,))
     prediction = whatif.apply(scene, graph.manifest, schedules, change)
     rate = prediction.extra.get("hit_rate", 0.0)
     if not prediction.feasible or not rate:
         return
-    saved = round(rate * used, 1)
+    is_money = measure == "cost"
+    saved = round(rate * used, 6 if is_money else 1)
+    unit = "dollars per execution" if is_money else "tokens per execution"
     draft.data["interventions"].append(
         {"action": f"cache {node}", "kind": "cached", "node": node, "n": len(schedules)}
-        | {"gain": exactly(saved, "tokens per execution")}
+        | {"gain": exactly(saved, unit)}
     )
+    told = f"${saved:.6f}" if is_money else f"{saved:,.0f} tokens"
     draft.say(
-        f"Cache {node}: {rate:.0%} of its recorded visits repeat an input, about {saved:,.0f} "
-        f"tokens per execution.",
+        f"Cache {node}: {rate:.0%} of its recorded visits repeat an input, about {told} per "
+        "execution.",
         node_uri(graph.name, node),
     )
 
@@ -302,7 +371,7 @@ def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], l
         action = f"find why {node} needs retries"
     elif facts is not None and facts.policies.get("side_effects"):
         action += "; it has side effects, so it is never retried by default"
-    affected = _affected(bad)
+    affected, held = _affected(bad), len({one.execution_id for one in bad})
     draft.data["interventions"].append(
         {"action": action, "kind": "reliability", "node": node, "n": looked}
         | {"gain": exactly(affected, "executions")}
@@ -310,7 +379,7 @@ def _steady(draft: Draft, graph: RegisteredGraph, node: str, bad: list[Visit], l
     said = "; ".join(f"{short(kind, 120)} ({times})" for kind, times in kinds.most_common(3))
     draft.say(
         f"{action[0].upper()}{action[1:]}: {count(len(bad), 'visit')} of it failed or "
-        f"{'was' if len(bad) == 1 else 'were'} tried again, in {affected} of {count(looked, 'execution')}{': ' + said if said else ''}.",
+        f"{'was' if len(bad) == 1 else 'were'} tried again, in {held} of {count(looked, 'execution')}{': ' + said if said else ''}.",
         *(Ref(uri=one.uri, why="a failure or retry") for one in (failed or bad)[-4:]),
     )
 

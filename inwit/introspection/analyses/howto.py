@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from inwit.introspection import pages, platform
@@ -41,7 +42,8 @@ def answer(scene: Scene) -> Draft:
         examples = _about(examples, feature)
         _say_feature(draft, feature)
     near = examples[0].score if examples else 0.0
-    if missing and features[0].score > max(near, NEAR_FROM):
+    is_nearer = bool(missing) and features[0].score > max(near, NEAR_FROM)
+    if missing and is_nearer and not (examples and _names(query, examples[0])):
         return whatis_platform.answer_feature(draft, missing)
     if examples and near >= MIXED_FROM:
         name = examples[0].id.rpartition("/")[2]
@@ -88,6 +90,12 @@ def _about(examples: list[Match], feature: dict[str, Any]) -> list[Match]:
     said = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words))
     speak = [one for one in examples if said.search(texts[one.id])]
     return speak or [one for one in examples if one.score >= SURE_FROM]
+
+
+def _names(query: str, example: Match) -> bool:
+    """Whether an example is about two words of a query that stand together: "system prompt"."""
+    text = _text(example.id)
+    return any(f"{one} {two}" in text for one, two in pairwise(query.split()))
 
 
 def _text(uri: str) -> str:

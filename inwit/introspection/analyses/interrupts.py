@@ -13,6 +13,7 @@ from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
     Draft,
     Ref,
+    capitalised,
     count,
     duration,
     graph_uri,
@@ -112,6 +113,12 @@ def waiting(scene: Scene) -> Draft:
     )
     for one in shown:
         _say_waiting(draft, one, asked[one.execution_id])
+    first = shown[0]
+    draft.say(
+        f"It is answered by `inwit executions resume {first.execution_id} --value …`, or by "
+        f"Command(resume=…) in thread {short(first.thread_id or first.execution_id, 80)}.",
+        first.uri,
+    )
     return draft
 
 
@@ -128,13 +135,13 @@ def why(scene: Scene) -> Draft | None:
     if not asked:
         at = f" at {one.current_node}" if one.current_node else ""
         draft.say(
-            f"{_upper(choice.words)} {being(one)}{at}: nobody is asked anything, it was to stop "
+            f"{capitalised(choice.words)} {being(one)}{at}: nobody is asked anything, it was to stop "
             f"there.",
             stopped or one.uri,
         )
         draft.data["causes"] = [_cause(one.current_node or "", one.status, 1)]
         return draft
-    draft.say(f"{_upper(choice.words)} waits for a person's answer.", stopped or one.uri)
+    draft.say(f"{capitalised(choice.words)} waits for a person's answer.", stopped or one.uri)
     visits = scene.visits(one.execution_id)
     for question in asked:
         _say_raised(draft, question, visits)
@@ -301,7 +308,7 @@ def _not_answered(scene: Scene, draft: Draft, choice: Choice, asked: Sequence[Qu
     """Nothing followed yet: say what is asked, and what comes by the edges."""
     one = choice.execution
     draft.say(
-        f"{_upper(choice.words)} {being(one)}: it was not answered, so nothing followed yet.",
+        f"{capitalised(choice.words)} {being(one)}: it was not answered, so nothing followed yet.",
         one.uri,
     )
     graph = scene.store.graph(one.graph_name, one.graph_version)
@@ -404,7 +411,8 @@ def _never_asked(scene: Scene, draft: Draft) -> Draft:
     last = scene.store.last_execution(graph=scene.scope)
     if last is None:
         return nothing_recorded(scene, draft)
-    about = f" of {scene.scope}" if scene.scope else ""
+    thread = thread_of(scene)
+    about = f" in thread {thread}" if thread else f" of {scene.scope}" if scene.scope else ""
     draft.say(f"No execution{about} on record has asked a person anything.", last.uri)
     return draft
 
@@ -412,7 +420,3 @@ def _never_asked(scene: Scene, draft: Draft) -> Draft:
 def _cause(node: str, kind: str, number: int) -> dict[str, Any]:
     effect = exactly(number, "interrupts")
     return {"node": node, "kind": kind, "effect": effect, "confirmed": True}
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from inwit.events import LlmCompleted, LlmStarted
-from inwit.introspection.analyses import children
+from inwit.introspection.analyses import children, why_cost
 from inwit.introspection.analyses.why_cost import Spent
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
@@ -28,24 +28,37 @@ from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
 TOLD = 6
-DEEPEST = 5
 _MODEL_LIKE = re.compile(r"(?<![\w./:-])[a-z](?=[\w.:/-]*[\d-])[\w.:/-]*\w")
 """A word that may be the name of a model: with a digit or a hyphen in it."""
 LOOKED_AT = 100
+IN_USE = (
+    r"^\W*(?:which|what|list|show|name)\b.*\b(?:models?|llms?)\b.*\b(?:(?:do|does|are|is) (?:we|i|you|they|it|this)\b.*\b(?:us(?:e|ing)|call(?:ing)?|pay(?:ing)? for)"
+    r"|(?:is|are) (?:being |currently |usually )?(?:in use|used|called)|have (?:we|i) (?:ever )?used)\b"
+    r"|^\W*(?:do|does|did|are|have|has) (?:we|i|you|they|any\w*|it|this)\b.*\b(?:us(?:e|es|ed|ing)|call\w*)\b.*\b(?:gpt|claude|gemini|llama|mistral|haiku|sonnet|opus)"
+)
+"""A question for the models that are in use, and not for those of one execution."""
+MONEY_GOES = (
+    r"where (?:does|did|do|is|has) (?:\w+ ){0,3}(?:money|budget|cash|dollars|tokens) (?:go|gone|spent)\b"
+    r"|who (?:spends|burns|eats(?: up)?|uses up) (?:\w+ ){0,2}(?:money|budget|tokens)\b"
+    r"|(?:what|who) (?:costs?|cost) (?:us |me |you )?(?:the )?(?:most|more)\b"
+    r"|what (?:do|did|are|is|have) (?:we|i|you) (?:spen[dt]|pay|paid|spending|paying) (?:the )?(?:most|more)"
+    r"|what (?:is|are|was) (?:the |our |my )?(?:most expensive|biggest (?:cost|expense|spender)|costliest|priciest)(?! (?:execution|run))"
+)
+"""A question for what money is spent on, by no name."""
 _TYPES = ("llm_started", "llm_completed")
 
 
 def answer(scene: Scene) -> Draft:
     """List the model calls of the execution that is meant, those within its subgraphs too."""
     draft = Draft(data={"values": {}, "calls": []})
-    choice = choose(scene, fits=lambda one: _calls(scene, one), fitting="with model calls")
+    choice = choose(scene, fits=lambda one: with_calls(scene, one), fitting="with model calls")
     if choice is None:
         return nothing_recorded(scene, draft)
     one = choice.execution
     draft.data |= {"execution_id": one.execution_id}
     calls = [
         event
-        for event in children.events(scene, one, _TYPES, DEEPEST)
+        for event in children.events(scene, one, _TYPES)
         if scene.node in (None, event.node) and isinstance(event, LlmStarted | LlmCompleted)
     ]
     ended = {(c.execution_id, c.call_id): c for c in calls if isinstance(c, LlmCompleted)}
@@ -124,37 +137,78 @@ def _called(scene: Scene, execution: Execution) -> list[LlmCompleted]:
 
 
 def spenders(scene: Scene) -> Draft | None:
-    """Rank nodes by the tokens that their model calls used; None where no node is asked about."""
-    graph = scene.graph
-    if graph is None or (scene.node is None and not scene.says(r"nodes?\b|steps?\b|models?\b")):
+    """Rank nodes or models by what their calls cost; None where neither is asked about.
+
+    By tokens where some call has no price, or where tokens are asked for. Where no graph is meant,
+    those of all graphs are ranked.
+    """
+    graph, parts = scene.graph, r"nodes?\b|steps?\b|stages?\b|models?\b|llms?\b"
+    in_use = re.search(IN_USE, scene.words) is not None
+    if graph is None or not (scene.node or in_use or scene.says(parts) or scene.says(MONEY_GOES)):
         return None
-    draft = Draft(data={"values": {}})
-    found = _meant(scene, graph.name)
-    by_model = scene.says(r"models?\b")
-    spent: dict[str, Spent] = defaultdict(Spent)
-    paid = [one for one in found if one.llm_calls]
-    for one in paid:
-        for event in scene.store.events(one.execution_id, types=("llm_completed",)):
-            if isinstance(event, LlmCompleted) and scene.node in (None, event.node):
-                spent[event.model if by_model else str(event.node)].add(event)
+    by_model = scene.node is None and (in_use or scene.says(r"models?\b|llms?\b"))
+    spent, paid = _spent(scene, by_model=by_model)
+    draft, of = Draft(data={"values": {}}), listed(one.name for one in scene.meant_graphs)
     if not spent:
-        who = f"{scene.node} of {graph.name}" if scene.node else f"a node of {graph.name}"
-        draft.say(f"No model call by {who} is on record.", graph_uri(graph.name, "executions"))
+        who = f"{scene.node} of {graph.name}" if scene.node else f"a node of {of}"
+        uris = (graph_uri(one.name, "executions") for one in scene.meant_graphs)
+        draft.say(f"No model call by {who} is on record.", *uris)
         return draft
-    ranked = sorted(spent.items(), key=lambda pair: -pair[1].tokens)
+    ranked, measure = why_cost.ranked(spent, by_tokens=scene.says(r"tokens?\b"))
+    whole = sum(one.of(measure) for one in spent.values())
+    draft.data |= {"measure": measure}
     draft.data["values"] = {
         name: {"tokens": one.tokens, "calls": one.calls, "cost_usd": one.cost}
         | {"unpriced_calls": one.unpriced}
-        for name, one in ranked
+        for name in ranked
+        for one in [spent[name]]
     }
-    number = count(len(paid), "execution")
-    for name, used in ranked[:TOLD]:
+    number = count(paid, "execution")
+    if by_model:
+        _say_unused(scene, draft, spent)
+    for name in ranked[:TOLD]:
+        used = spent[name]
+        share = f" {used.of(measure) / whole:.0%} of the {measure}," if len(spent) > 1 else ""
         draft.say(
-            f"{name}: {used.tokens:,} tokens in {count(used.calls, 'model call')}, {used.money}, in the "
-            f"last {number} of {graph.name} with model calls.",
+            f"{name}: {used.tokens:,} tokens in {count(used.calls, 'model call')}, {used.money},{share} "
+            f"in the last {number} of {of} with model calls.",
             used.uri,
         )
     return draft
+
+
+def _say_unused(scene: Scene, draft: Draft, spent: Mapping[str, Spent]) -> None:
+    """Say of a model that is named by its family, and that no call is recorded of, that it is so."""
+    for name in re.findall(
+        r"(?<![\w.-])(?:gpt|claude|gemini|llama|mistral)-[\w.-]*\w", scene.words
+    ):
+        if not any(name in model.lower() for model in spent):
+            uris = (graph_uri(one.name, "executions") for one in scene.meant_graphs)
+            of = listed((one.name for one in scene.meant_graphs), last="or")
+            draft.say(f"No call of {name} by a node of {of} is on record.", *uris)
+
+
+def _spent(scene: Scene, *, by_model: bool) -> tuple[dict[str, Spent], int]:
+    """What each model or node spent, and in how many executions."""
+    spent: dict[str, Spent] = defaultdict(Spent)
+    several, number = len(scene.meant_graphs) > 1, 0
+    for graph in scene.meant_graphs:
+        paid = [one for one in _meant(scene, graph.name) if one.llm_calls]
+        number += len(paid)
+        for event in (event for one in paid for event in _called(scene, one)):
+            node = f"{event.node} of {graph.name}" if several else str(event.node)
+            if scene.node in (None, event.node):
+                spent[event.model if by_model else node].add(event)
+    return dict(spent), number
+
+
+def callers(scene: Scene, graph: str) -> dict[str, Spent]:
+    """The nodes of a graph that called models in its newest executions, with what they spent."""
+    found: dict[str, Spent] = defaultdict(Spent)
+    for one in scene.store.newest(LOOKED_AT, graph=graph):
+        for event in _called(scene, one) if one.llm_calls else ():
+            found[str(event.node)].add(event)
+    return dict(found)
 
 
 def _meant(scene: Scene, graph: str) -> Sequence[Execution]:
@@ -221,10 +275,9 @@ def _sums(started: list[LlmStarted]) -> dict[str, int]:
     return dict(found)
 
 
-def _calls(scene: Scene, execution: Execution) -> bool:
-    return execution.llm_calls > 0 or any(
-        one.llm_calls > 0 for one in children.inner(scene, execution)
-    )
+def with_calls(scene: Scene, execution: Execution) -> bool:
+    """Whether an execution called a model, itself or within."""
+    return children.any_within(scene, execution, lambda one: one.llm_calls > 0)
 
 
 def _shown(call: LlmStarted, end: LlmCompleted | None) -> dict[str, object]:

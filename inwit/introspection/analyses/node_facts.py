@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri
+from inwit.introspection.analyses import model_calls
+from inwit.introspection.analyses.why_cost import Spent
+from inwit.introspection.claims import Draft, Ref, graph_uri, listed, node_uri, times
 from inwit.introspection.scene import Scene
 from inwit.runtime.manifest import NodeFacts
 from inwit.runtime.views import RegisteredGraph
@@ -36,7 +38,9 @@ _PERSON = (
 )
 _SUBGRAPH = r"sub-?\s?graphs?|(?:run|are|is|call|hold|contain)s? (?:an?)?other graphs?|nested graph|graphs? (?:with)?in"
 _ASYNC = r"async|coroutine"
-_MODEL = r"(?:call|use|ask|need|talk)\w*\b.*\b(?:llm|model|gpt|claude)"
+_MODEL = r"(?:call|us(?:e|ing)|ask|need|talk|rel(?:y|ies) on|depend|involv|prompt|run|quer(?:y|ies))\w*\b.*\b(?:llm|(?:language )?model|gpt|claude|ai)(?:s|'s)?\b|\b(?:llm|model)[- ](?:call|powered|based|driven|backed)\w*"
+MODELS = "a model call"
+_WITHOUT = r".*\b(?:without|no (?:model|llm)|never|(?:do|does|did|are|is)(?: not|n['’]t))\b"
 _NO_POLICY = r"\b(?:was|were|did|got|failed|fail|error|often|took|slow\w*|last|times)\b"
 
 
@@ -46,12 +50,70 @@ def asked(scene: Scene, graph: RegisteredGraph) -> Draft | None:
     if not is_asked(words):
         return None
     for test, title in _kinds(words):
-        return _tell(graph, test, title)
+        return of_models(scene) if title == MODELS else _tell(graph, test, title)
     return None
 
 
+def of_models(scene: Scene) -> Draft:
+    """Tell which nodes call models: by the record, which sees calls of any library, and by the source."""
+    graphs, node = scene.meant_graphs, scene.node
+    draft = Draft(data={"nodes": [], "graph": graphs[0].name, "asked_for": MODELS})
+    tell = _say_others if node is None and scene.says(_WITHOUT) else _say_callers
+    for graph in graphs:
+        tell(draft, graph, model_calls.callers(scene, graph.name), node)
+    if not draft.claims:
+        of = listed((one.name for one in graphs), last="or")
+        who = f"{node} of {of} has no" if node else f"No node of {of} has a"
+        draft.say(
+            f"{who} model call, by its source and by what is recorded.",
+            *(graph_uri(one.name, "nodes") for one in graphs),
+        )
+    return draft
+
+
+def _say_others(
+    draft: Draft, graph: RegisteredGraph, called: dict[str, Spent], _: str | None
+) -> None:
+    """Say which nodes of a graph call no model."""
+    others = [one.name for one in graph.manifest.nodes
+              if one.name not in called and not _calling(one, "llm")]  # fmt: skip
+    draft.data["nodes"] += others
+    draft.say(
+        f"{listed(others, most=30) or 'No node'} of {graph.name} {'has' if len(others) < 2 else 'have'} no model "
+        "call, by the source and by what is recorded."
+        if others
+        else f"Every node of {graph.name} has a model call.",
+        graph_uri(graph.name, "nodes"),
+    )
+
+
+def _say_callers(
+    draft: Draft, graph: RegisteredGraph, called: dict[str, Spent], node: str | None
+) -> None:
+    """Say what a graph's nodes called, the one that called most first, and which only may."""
+    of_graph = f" of {graph.name}"
+    for name, used in sorted(called.items(), key=lambda pair: -pair[1].calls):
+        if node in (None, name):
+            draft.data["nodes"].append(name)
+            draft.say(
+                f"{name}{of_graph} called {listed(used.models)} {times(used.calls)} in the last "
+                f"executions on record: {used.tokens:,} tokens, {used.money}.",
+                node_uri(graph.name, name), used.uri,
+            )  # fmt: skip
+    for facts in graph.manifest.nodes:
+        if facts.name not in called and node in (None, facts.name) and _calling(facts, "llm"):
+            draft.data["nodes"].append(facts.name)
+            draft.say(
+                f"{facts.name}{of_graph} has a model call by ctx.llm in its source, and none on "
+                "record.",
+                node_uri(graph.name, facts.name),
+            )
+
+
 def of_node(scene: Scene, graph: RegisteredGraph, node: NodeFacts) -> Draft | None:
-    """Answer whether a node has a policy; None where the question names none."""
+    """Answer whether a node has a policy, or calls models; None where the question names neither."""
+    if asks_for_models(scene):
+        return of_models(scene)
     words = re.sub(r"\bretried\b", "retry", scene.plain_words)
     asked_for = [row for row in _POLICY_WORDS if re.search(rf"\b(?:{row[1]})", words)]
     if not asked_for or re.search(_NO_POLICY, scene.plain_words):
@@ -82,6 +144,11 @@ def _bare(title: str) -> str:
     return title.removeprefix("a ").removeprefix("an ").removesuffix(" of its own")
 
 
+def asks_for_models(scene: Scene) -> bool:
+    """Whether a question is for what calls models."""
+    return scene.says(_MODEL) and not scene.says(rf".*{_NO_POLICY}")
+
+
 def is_asked(words: str) -> bool:
     """Whether a question asks which nodes are of a kind that a manifest tells."""
     plain = words.lower()
@@ -100,7 +167,7 @@ def _kinds(words: str) -> Iterable[tuple[Test, str]]:
     if re.search(rf"\b(?:{_SUBGRAPH})", words):
         yield (lambda node: f"runs {node.graph}" if node.graph else None), "a graph within"
     if re.search(rf"\b(?:{_MODEL})", words):
-        yield partial(_calling, name="llm"), "a model call by ctx.llm"
+        yield partial(_calling, name="llm"), MODELS
     for name, said, title in _POLICY_WORDS:
         if re.search(rf"\b(?:{said})", words):
             yield partial(_policy, name=name), title

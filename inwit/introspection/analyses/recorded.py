@@ -11,19 +11,32 @@ from collections.abc import Callable, Collection
 
 from inwit.answers import Intent
 from inwit.introspection.analyses import (
+    by_value,
     cache_hits,
+    callers,
     children,
     comparing,
+    edited,
     grouped,
+    groups_apart,
     interrupts,
+    left_undone,
     model_calls,
+    model_prompts,
+    of_kind,
+    pace,
     progress,
+    relieved,
+    slow_many,
+    spread,
+    state,
     tool_calls,
     why_branch,
     why_failed,
 )
 from inwit.introspection.claims import Draft
 from inwit.introspection.scene import Scene
+from inwit.introspection.which import is_of_one
 
 Analysis = Callable[[Scene], Draft | None]
 
@@ -33,6 +46,7 @@ _WAITS_FOR = (
     r"|\bneeds? (?:(?:my|our|an?|any|human|your|some\w*) )?(?:approval|answer\b|decision|human input"
     r"|a person)|\b(?:open|pending|unanswered) (?:interrupt|question|approval)|\bto approve\b"
 )
+_HOW_MANY_WAIT = r"^\W*how many (?!times|seconds|minutes|hours|ms|milli|nodes|steps|retries)\w+ (?:are |still |have been )*wait(?:s|ing)?\b"
 _ASKS = (
     r"\bwhat (?:does|did|do|is|was)(?: it| the \w+| that| this| he| she| \w+)?\s+ask(?:ing|ed|s)?\b(?! about)"
     r"|\bwhat (?:am i|are we|was i|were we) (?:being )?asked"
@@ -80,6 +94,7 @@ _BUDGETS = (
     r"|\b(?:exceed\w*|over|out of|reach\w*|hit|used up|exhaust\w*)\b.*(?<!error )\bbudgets?\b"
 )
 
+_HAPPENED = r"^\W*what (?:happened|went on) (?:in|during|with|on) (?:\w+ ){0,3}(?:execution|run|invocation)\b"
 _COMPARED = (
     r"\b(?:compare|comparing|contrast)\b|\bdiff(?:s|er|ers|erence|erences|erent)?\b.*\b(?:between|from|in|of|to)\b"
     r"|\b(?:what|is|was)(?: is|'s| was)?\b.*\bdifferent\b|\bhow (?:do|does|did)\b.*\bdiffer\b"
@@ -89,9 +104,10 @@ _WAITED = (
     r"\bdid\b.*\bwait (?:very |too |so )?long|\bhow long\b.*\b(?:did|had|was|were|has)\b.*\bwait"
 )
 _SPENDERS = (
-    r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*)\b"
-    r".*\b(?:tokens?|money|most|least)\b|\bhow (?:expensive|costly) (?:is|was|are)\b"
-    r"|\bmost expensive (?:node|step|model)\b"
+    r"\b(?:which|what) (?:node|step|model)s?\b.*\b(?:spen[dt]s?|use[sd]?|cost|costs|need(?:s|ed)?|most expensive|burn\w*|eats?|swallows?|drains?|consumes?|wastes?)\b"
+    r".*\b(?:tokens?|money|dollars|budget|most (?!time|retries|attempts|tries|often)|most\W*$|least)|\bhow (?:expensive|costly) (?:is|was|are)\b"
+    r"|\b(?:most expensive|costliest|priciest|dearest) (?:node|step|model)\b|\b(?:which|what) (?:node|step|model)\b.*\b(?:most expensive|costliest|priciest|dearest)\b"
+    rf"|^\W*(?:{model_calls.MONEY_GOES})"
 )
 _DECIDED = (
     r"\b(?:what|which|how) (?:was|did|has|does|were|way|branch|path|route)\b.*\b(?:decid|chose\b|choose|chosen|pick"
@@ -102,6 +118,7 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _ASKS, interrupts.question),
     ("state", _WAITED, interrupts.waited),
     ("state", _WAITS_FOR, interrupts.waiting),
+    ("state", _HOW_MANY_WAIT, interrupts.waiting),
     (
         "state",
         r"\bhow many\b.*\b(?:approved|rejected|answered|denied|declined)\b",
@@ -115,10 +132,18 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", _COMPARED_RUNS, comparing.answer),
     ("state", _SPENDERS, model_calls.spenders),
     ("state", _TOOLS, tool_calls.answer),
+    ("state", model_prompts.SENT, model_prompts.sent),
+    ("when", model_prompts.LASTING, model_prompts.lasting),
+    ("state", model_calls.IN_USE, model_calls.spenders),
     ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),
     ("state", _DECIDED, why_branch.decided),
     ("state", progress.ASKED, progress.answer),
+    ("why", slow_many.ASKED, slow_many.answer),
+    ("when", edited.ASKED, edited.answer),
+    ("state", _HAPPENED, state.whole),
+    ("state", pace.ASKED, pace.answer),
+    ("state", callers.ASKED, callers.answer),
 )
 _OTHERS = re.compile(
     r"\bshould\b|\bplans?\b|\bimplement|\binwit\b|\bhow (?:do|can|to)\b|\bwhat if\b|\bpackages?\b"
@@ -144,6 +169,11 @@ def answer(scene: Scene) -> Draft | None:
     """Answer a question of the record; None where it asks for something else."""
     if scene.query.intent in ("whatif", "howcan", "howto", "ami"):
         return None
+    of_values = _of_values(scene)
+    if of_values is not None:
+        return of_values
+    if groups_apart.is_asked(scene.words) and (parted := groups_apart.answer(scene)) is not None:
+        return parted
     if scene.says(_COMPARED) and (compared := comparing.answer(scene)) is not None:
         return compared
     if scene.query.intent in ("state", "when", "search") and not scene.nodes:
@@ -160,6 +190,22 @@ def answer(scene: Scene) -> Draft | None:
         return tool_calls.answer(scene)
     _, analysis = _kind(scene.plain_words)
     return analysis(scene) if analysis is not None else None
+
+
+_OF_VALUES: tuple[Analysis, ...] = (
+    by_value.answer, spread.answer, left_undone.answer, relieved.answer,
+)  # fmt: skip
+
+
+def _of_values(scene: Scene) -> Draft | None:
+    """What is asked of values on record, of what was not done, and of what took over."""
+    if scene.query.intent == "state":
+        if is_of_one(scene):
+            return state.whole(scene)
+        for tell in _OF_VALUES:
+            if (told := tell(scene)) is not None:
+                return told
+    return of_kind.answer(scene) if scene.query.intent in ("state", "why") else None
 
 
 def _kind(words: str) -> tuple[Intent | None, Analysis | None]:

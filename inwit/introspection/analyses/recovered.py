@@ -6,14 +6,17 @@ from collections import Counter
 from typing import Any
 
 from inwit import events
+from inwit.events import timestamp
 from inwit.introspection.analyses.failure_chain import link
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, listed, node_uri, times
 from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
-from inwit.introspection.which import Choice, names_one
+from inwit.introspection.which import Choice, choose, names_one, thread_of
 from inwit.runtime.views import Visit
+
+ATTEMPTS_TOLD = 8
 
 
 def answer(scene: Scene, draft: Draft, choice: Choice | None) -> Draft:
@@ -39,10 +42,43 @@ def answer(scene: Scene, draft: Draft, choice: Choice | None) -> Draft:
     return draft
 
 
+def say_attempts(scene: Scene, draft: Draft, graph: str, node: str) -> bool:
+    """Tell when a node's attempts failed in executions that went on; False where none did so."""
+    visits = _visits(scene, graph, node, choose(scene) if names_one(scene) else None)
+    bad = [one for one in visits if one.status == "failed" or one.attempts > 1]
+    held = {one.execution_id: scene.store.execution(one.execution_id) for one in bad}
+    went_on = [one for one in bad[::-1] if held[one.execution_id].error_node != node]
+    if not went_on:
+        return False
+    ran = len({one.execution_id for one in visits})
+    failed = sum(one.attempts - (one.status != "failed") for one in went_on)
+    draft.data["recovered"] = {"visits": len(went_on), "attempts": failed, "executions": ran}
+    draft.say(
+        f"{count(failed, 'attempt')} of {node} failed in {len({o.execution_id for o in went_on})} of the "
+        f"{count(ran, 'execution')} that visited it, and they went on:",
+        node_uri(graph, node),
+    )
+    for one in went_on[:ATTEMPTS_TOLD]:
+        at = timestamp(one.started_ns)
+        shown = {"what": "attempt failed", "ts": at, "uri": one.uri, "node": node}
+        draft.data["times"].append(shown | {"execution_id": one.execution_id})
+        gone_on = _gone_on(scene, one)
+        draft.say(
+            f"at {at} in execution {one.execution_id}, tried {times(one.attempts)}: "
+            f"{failed_with(one.error)}; {gone_on[:1].lower()}{gone_on[1:]}.",
+            one.uri,
+        )
+    return True
+
+
 def _visits(scene: Scene, graph: str, node: str, choice: Choice | None) -> list[Visit]:
     if names_one(scene) and choice is not None:
         return [one for one in scene.visits(choice.execution.execution_id) if one.node == node]
     found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
+    if (thread := thread_of(scene)) is not None:
+        page = scene.store.executions(thread_id=thread, limit=HISTORY)
+        ids = {one.execution_id for one in page.items}
+        found = [one for one in found if one.execution_id in ids]
     if (span := scene.window) is not None:
         found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
     return sorted(found, key=lambda one: one.started_ns)

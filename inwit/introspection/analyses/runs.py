@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from statistics import median
 
+from inwit.introspection.analyses.failure_chain import failed_at
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changes import milliseconds
-from inwit.introspection.claims import Draft, count, duration, graph_uri, listed
+from inwit.introspection.claims import Draft, Ref, by_kind, count, duration, graph_uri, listed
+from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import thread_of
 from inwit.runtime.views import Execution
@@ -119,14 +123,64 @@ def ran_when(scene: Scene) -> Draft:
     by = Counter(one.status for one in page.items)
     told = listed(f"{number} {status.replace('_', ' ')}" for status, number in by.most_common())
     uri = graph_uri(scene.scope or page.items[0].graph_name, "executions")
-    draft.say(f"{count(page.total_count, 'execution')} from {span.words}: {told}.", uri)
+    newest = f" (of the newest {len(page.items)})" if page.total_count > len(page.items) else ""
+    draft.say(f"{count(page.total_count, 'execution')} from {span.words}: {told}{newest}.", uri)
     draft.data["values"] = {"total_count": page.total_count, "by_status": dict(by)}
+    _say_summary(scene, draft, page.items)
     for one in page.items[: TOLD * 2]:
         draft.data["times"].append(shown(one, one.duration_ms or 0.0))
         draft.say(
             f"{one.execution_id} of {one.graph_name}, {one.started_at}: {one.status}.", one.uri
         )
     return draft
+
+
+def _say_summary(scene: Scene, draft: Draft, found: Sequence[Execution]) -> None:
+    """Each graph by its executions, what failed and how, and what model calls cost."""
+    by_graph: dict[str, list[Execution]] = {}
+    for one in found:
+        by_graph.setdefault(one.graph_name, []).append(one)
+    for name, mine in by_graph.items() if len(by_graph) > 1 else ():
+        took = [
+            ms for one in mine if one.status == "completed" and (ms := one.duration_ms) is not None
+        ]
+        lasted = f", {duration(median(took))} at the median where completed" if took else ""
+        bad = sum(one.status == "failed" for one in mine)
+        draft.say(
+            f"{name}: {count(len(mine), 'execution')}, {bad or 'none'} failed{lasted}.",
+            graph_uri(name, "executions"),
+        )
+    _say_failed(scene, draft, [one for one in found if one.status == "failed"])
+    paid = [one for one in found if one.llm_calls]
+    if paid:
+        known = [one.cost_usd for one in paid if one.cost_usd is not None]
+        used = sum(one.input_tokens + one.output_tokens for one in paid)
+        money = price(sum(known) if known else None, sum(one.unpriced_calls for one in paid))
+        calls = count(sum(one.llm_calls for one in paid), "model call")
+        draft.data["values"] |= {"tokens": used, "cost_usd": sum(known) if known else None}
+        draft.say(f"{calls} used {used:,} tokens, {money}.", paid[0].uri)
+
+
+def _say_failed(scene: Scene, draft: Draft, bad: Sequence[Execution]) -> None:
+    """The kinds of failures, the most frequent first."""
+
+    def kind(one: Execution) -> tuple[str, str, str]:
+        return one.graph_name, failed_at(scene, one) or "", one.error.type if one.error else ""
+
+    kinds = by_kind(bad, kind)
+    draft.data["failures"] = [
+        {"graph": kind(same[0])[0], "node": kind(same[0])[1], "error_type": kind(same[0])[2]}
+        | {"executions": [one.execution_id for one in same]}
+        for same in kinds
+    ]
+    for same in kinds[:TOLD]:
+        last = max(same, key=lambda one: one.position)
+        graph, node, _ = kind(last)
+        draft.say(
+            f"{len(same)} failed in {f'{node} of ' if node else ''}{graph}, the last, {last.execution_id}, "
+            f"with {failed_with(last.error)}.",
+            *(Ref(uri=one.uri, why="failed so") for one in same[:3]),
+        )
 
 
 def shown(one: Execution, took: float) -> dict[str, object]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from inwit.events import Status
 from inwit.introspection import finding, network, platform, quotes
+from inwit.introspection.analyses import planned
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, quoted, short
 from inwit.introspection.feature_names import features_in, is_there
-from inwit.introspection.plan_rows import plans
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.which import Said, thread_of, with_value
-from inwit.plans import OPEN_PLAN_STATUSES, PlanStatus
 
 SHOWN = 8
 _PUBLISHED = r"who (?:published|publish(?:es)?|wrote|made|makes|maintains|owns|created|is behind)|author|publisher|maintainer|published by|written by"
@@ -55,8 +54,8 @@ _FILLER = re.compile(
 
 def answer(scene: Scene) -> Draft:
     """Find packages, or on the live level what is on record."""
-    if scene.query.level == "live" and scene.says(r"plans?\b"):
-        return _plans(scene)
+    if scene.query.level == "live" and scene.says(planned.ASKED):
+        return planned.answer(scene)
     if scene.query.level in ("live", "app"):
         return _executions(scene) if scene.says(_RUNS) else _recorded(scene)
     if scene.says(_PUBLISHED):
@@ -69,38 +68,11 @@ def answer(scene: Scene) -> Draft:
     return _packages(scene)
 
 
-def _plans(scene: Scene) -> Draft:
-    """List the plans that the daemon has proposed, by their status where one is named."""
-    draft = Draft(data={"results": []})
-    every = plans(scene.store)
-    said_so = (one for one in get_args(PlanStatus) if scene.says(one.replace("_", "[ _]")))
-    status: PlanStatus | None = next(said_so, None)
-    is_open = scene.says(r"open|pending|undecided|waiting")
-    # Every plan was proposed once, so "what was proposed" asks for all.
-    kept = [one for one in every if status in (None, "proposed", one.status)]
-    if is_open:
-        kept = [one for one in kept if one.status in OPEN_PLAN_STATUSES]
-    draft.data["results"] = [
-        {"uri": f"plan://{one.id}", "title": one.title, "kind": "plan", "status": one.status}
-        for one in kept
-    ]
-    said = "open " if is_open else f"{status} " if status and status != "proposed" else ""
-    if not kept:
-        draft.say(
-            f"No {said}plan is on record; `inwit self-improve analyze` reads the traces and proposes.",
-            platform_uri("features", "self-improvement"),
-        )
-        return draft
-    draft.say(f"{count(len(kept), f'{said}plan')}:", *(f"plan://{one.id}" for one in kept[:SHOWN]))
-    for one in kept[:SHOWN]:
-        draft.say(f"{one.title} ({one.graph_name}, {one.status}).", f"plan://{one.id}")
-    return draft
-
-
 def _executions(scene: Scene) -> Draft:
     """Find executions by the words of their errors, inputs and outputs, or by how they ended."""
     draft = Draft(data={"results": []})
-    status = next((name for said, name in _ENDED if scene.says(said)), None)
+    # How they ended is linked as the executions that are meant, and so among the plain words no more.
+    status = next((name for said, name in _ENDED if re.search(rf"\b(?:{said})", scene.words)), None)
     query = " ".join(_SOUGHT.findall(_FILLER.sub(" ", _NO_CONTENT.sub(" ", scene.words))))
     valued = with_value(scene)
     if valued is not None:
@@ -142,8 +114,9 @@ def _valued(scene: Scene, draft: Draft, said: Said, status: Status | None) -> Dr
         }
         for one in mine
     ]
+    ones = f" {status} ones" if status else ""
     draft.say(
-        f"{count(len(mine), 'execution')} of the last {len(page.items)} "
+        f"{count(len(mine), 'execution')} of the last {len(page.items)}{ones} "
         f"{'was' if len(mine) == 1 else 'were'} called with {said.words}.",
         scene.graph_uri("executions") or platform_uri("project"),
     )

@@ -10,7 +10,16 @@ from inwit.events import epoch_ns
 from inwit.introspection import changepoint
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changepoint import Shift
-from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, listed, node_uri
+from inwit.introspection.claims import (
+    Draft,
+    Ref,
+    capitalised,
+    count,
+    duration,
+    graph_uri,
+    listed,
+    node_uri,
+)
 from inwit.introspection.quotes import failed_with
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution, RegisteredGraph
@@ -61,7 +70,7 @@ def answer(scene: Scene, graph: RegisteredGraph) -> Draft:
     if metric == "failures":
         _first_failure(draft, points)
     if len(points) < LEAST:
-        draft.say(f"{_upper(what)}: {count(len(points), 'execution')} on record.", uri)
+        draft.say(f"{capitalised(what)}: {count(len(points), 'execution')} on record.", uri)
         draft.admit(f"A change can be dated by {LEAST} or more.")
         return draft
     if not found:
@@ -237,7 +246,3 @@ def _value(metric: str, value: float) -> str:
             return f"${value:.6f}"
         case _:
             return f"{value:,.0f}"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 
 from inwit import events
 from inwit.introspection.analyses import differences, slow_inputs
@@ -114,6 +113,5 @@ def say_differences(
         return
     bad, good, found = _parted(suspect, shape, usual, known)
     if found:
-        took = median(suspect.standing.now) if suspect.standing else suspect.usual[0]
-        words = (f"executions in which {suspect.node} took about {duration(took)}", "others")
+        words = (f"executions in which {suspect.node} took far longer than usual", "others")
         differences.say(draft, bad, good, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from statistics import median
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
 from inwit.introspection.analyses import (
     children,
+    exchanged,
     figures,
     interrupts,
     model_calls,
@@ -21,6 +23,7 @@ from inwit.introspection.analyses import (
 )
 from inwit.introspection.analyses.why_cost import price
 from inwit.introspection.analyses.why_visits import none_now, nothing_recorded
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -40,10 +43,20 @@ from inwit.introspection.ordinals import visit_number
 from inwit.introspection.quotes import being, failed_with, returned
 from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
-from inwit.introspection.which import Choice, Said, choose, names_one, thread_of, with_value
+from inwit.introspection.which import (
+    HOW_IT_WENT,
+    Choice,
+    Said,
+    choose,
+    names_one,
+    thread_of,
+    with_value,
+)
 from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
+WAY_TOLD = 12
+"""Nodes of an execution's way that are told."""
 _RUNNING = (
     r"running|active|in progress|ongoing|in flight|currently|right now|atm\b|at the moment|doing"
     r"|happening|live\b"
@@ -54,15 +67,17 @@ _RATE = (
     r"|(?:did|has|have|does|do) (?:any|some|a|an|one|every|all|it)\w*\b.*\b(?:fail|crash)"
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
-_EACH = r".*\b(?:an?|one|each|every|per|single|average|usual\w*|typical\w*|median) (?:\w+ )?(?:execution|run|call|invocation|question|request)\b|on average|usually"
+_EACH = r".*\b(?:an?|one|each|every|per|single|average|usual\w*|typical\w*|median) (?:\w+ )?(?:execution|run|call|invocation|question|request)\b|on average|usually|.*\b(?:average|typical|median)\b"
 _INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
-_CALLED_WITH = r"inputs?\b|(?:call|start|invok)(?:ed)? with|arguments?\b"
-_RETURNED = r"outputs?\b|return(?:s|ed)?\b|(?:final )?results?\b"
+_HAPPENED = (
+    rf"what (?:happened|went on|did it do|was done)\b|walk me through|summar\w+|{HOW_IT_WENT}"
+)
 _LIST = r"list|recent|last (?:\w+ )?(?:runs|executions)|history of|show (?:me )?(?:the |all )?(?:runs|executions)"
 _LIST_FAILED = (
     r"(?:what|which|list|show) (?:errors|exceptions|failures)\b(?! (?:rate|code))|"
     r"(?:which|what|list|show|name|all|give me)\b.*\b(?:failed|failing|crashed|broken|errored)"
     r"|(?:which|what) (?:executions|runs)\b.*\b(?:fail|crash|error)"
+    r"|what (?:all )?(?:did|does)(?: not|n['’]?t) (?:work|succeed|finish|complete|go (?:well|through|right))\b"
 )
 _THE_ERROR = (
     r"what (?:was|is|were|went)\b.*\b(?:error|exception|failure|wrong)\b(?! rate)"
@@ -88,14 +103,16 @@ def answer(scene: Scene) -> Draft:
     if scene.says(_TOKENS):
         of_node = model_calls.spenders(scene) if scene.node is not None else None
         return of_node or _tokens(scene, draft)
+    if scene.node is None and scene.says(r"^\W*how many\b") and with_value(scene) is not None:
+        return _rates(scene, draft)
     if scene.named("key"):
         return _keys(scene, draft, scene.named("key"))
     if scene.named("tool") and scene.node is None:
         return tool_calls.answer(scene)
     if scene.node is not None and scene.says(_INPUT):
         return _given(scene, draft)
-    if scene.node is None and scene.says(rf"{_CALLED_WITH}|{_RETURNED}"):
-        return _exchanged(scene, draft)
+    if scene.node is None and scene.says(exchanged.ASKED):
+        return exchanged.answer(scene, draft)
     return _figures(scene, draft)
 
 
@@ -111,11 +128,24 @@ def _of_others(scene: Scene) -> Draft | None:
     return None
 
 
+_IN_ALL = (
+    r"(?:total|overall) (?:number of |count of )?(?:executions|runs|invocations)|count (?:of )?(?:the |my |our |all )?(?:executions|runs)"
+    r"|(?:executions|runs|invocations)\b.*\b(?:in total|in all|total|altogether|overall|all in all|all told)\b"
+)
+"""How many executions there are at all."""
+_SHARE = r"(?:share|percent\w*|fraction|proportion|ratio)\b.*\b(?:fail|succe|complete|error|crash)"
+
+
 def _figures(scene: Scene, draft: Draft) -> Draft:
     several = parse_selection(scene.words)
     if several is not None and several.count > 1 and several.order != "first":
         known = {one for one in get_args(Status) if one == several.status}
         return _recent(scene, draft, next(iter(known), None), several.count)
+    is_of_all = scene.says(_IN_ALL) or (scene.node is None and scene.says(_SHARE))
+    if is_of_all and not names_one(scene):
+        return _rates(scene, draft)
+    if (of_class := _of_class(scene, draft)) is not None:
+        return of_class
     if scene.says(_LIST_FAILED):
         return _recent(scene, draft, "failed")
     if scene.says(_RATE):
@@ -124,7 +154,7 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     is_one = names_one(scene) or thread_of(scene) is not None
     lists = scene.says(r"(?:list|show|all|which|what)\b.*\b(?:executions|runs|invocations)\b")
     if scene.says(_LIST) and (not is_one or (lists and not names_one(scene))):
-        return _recent(scene, draft)
+        return _recent(scene, draft, _only_status(scene))
     if not is_one and scene.says(_RUNNING):
         return _open(scene, draft)
     if scene.says(r"(?:how many|number of) (?:\w+ )?(?:executions|runs|invocations)"):
@@ -132,7 +162,33 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     if scene.node is not None:
         return _given(scene, draft)
     keys = keys_alike(scene)
-    return _keys(scene, draft, keys) if keys else _whole(scene, draft)
+    return _keys(scene, draft, keys) if keys else whole(scene)
+
+
+def _of_class(scene: Scene, draft: Draft) -> Draft | None:
+    """Count the executions that failed with an error of the class that the question names."""
+    said = re.search(r"\bhow (?:many|often)\b.*?\b(\w+(?:error|exception))s?\b", scene.words)
+    if said is None or said[1] in ("error", "exception"):
+        return None
+    page = scene.store.executions(graph=scene.scope, status="failed", limit=HISTORY)
+    mine = [(one, error) for one in page.items
+            if (error := one.error) is not None and error.type.lower() == said[1]]  # fmt: skip
+    if not mine:
+        return None
+    last, error = mine[0]
+    draft.data["values"] = {error.type: len(mine)}
+    draft.say(
+        f"{count(len(mine), 'execution')} of the last {len(page.items)} that failed ended with "
+        f"{error.type}, last {last.execution_id}: {failed_with(error)}.",
+        *(Ref(uri=one.uri, why="failed so") for one, _ in mine[:4]),
+    )
+    return draft
+
+
+def _only_status(scene: Scene) -> Status | None:
+    """The one status that the executions of a list are to have."""
+    said: list[Status] = [one for one in get_args(Status) if one in scene.named("exec")]
+    return said[0] if len(said) == 1 else None
 
 
 def _open(scene: Scene, draft: Draft) -> Draft:
@@ -185,7 +241,9 @@ def _shown(one: Execution) -> dict[str, Any]:
     }
 
 
-def _whole(scene: Scene, draft: Draft) -> Draft:
+def whole(scene: Scene) -> Draft:
+    """Tell how the execution that is meant stands, with its state; of what happened, its way too."""
+    draft = Draft(data={"values": {}})
     choice = choose(scene)
     if choice is None:
         return nothing_recorded(scene, draft)
@@ -200,6 +258,19 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
     if scene.says(r"version"):
         text += f"; it ran version {one.graph_version} of {one.graph_name}"
     draft.say(f"{text}.", one.uri)
+    if scene.says(_HAPPENED):
+        ran = [
+            label_of(node)
+            for node, _ in groupby(visit.node for visit in scene.visits(one.execution_id))
+        ]
+        took = "" if one.duration_ms is None else f", in {duration(one.duration_ms)}"
+        more = f", and {len(ran) - WAY_TOLD} more" if len(ran) > WAY_TOLD else ""
+        draft.say(
+            f"It ran {', '.join(ran[:WAY_TOLD]) or 'no node'}{more}{took}.",
+            Ref(uri=execution_uri(one.execution_id, "history"), why="every visit"),
+        )
+        if one.status != "failed":
+            why_failed.say_recovered(scene, draft, one)
     told = "; ".join(
         f"{key} = {told_value(value, 80)}" for key, value in list(values.items())[:LISTED]
     )
@@ -207,32 +278,6 @@ def _whole(scene: Scene, draft: Draft) -> Draft:
     draft.say(
         f"Its state: {told or 'empty'}.",
         Ref(uri=execution_uri(one.execution_id, "state"), why="the state"),
-    )
-    return draft
-
-
-def _exchanged(scene: Scene, draft: Draft) -> Draft:
-    """What an execution was called with, or what it returned."""
-    choice = choose(scene)
-    if choice is None:
-        return nothing_recorded(scene, draft)
-    one = choice.execution
-    is_input = scene.says(_CALLED_WITH)
-    wanted = "execution_started" if is_input else "execution_completed"
-    found = next(iter(scene.store.events(one.execution_id, types=(wanted,))), None)
-    draft.data["execution_id"] = one.execution_id
-    if found is None:
-        draft.say(
-            f"{choice.words[:1].upper()}{choice.words[1:]} {being(one)}: it returned nothing.",
-            one.uri,
-        )
-        return draft
-    value = getattr(found, "input" if is_input else "output")
-    draft.data["values"] = value if isinstance(value, dict) else {"value": value}
-    verb = "was called with" if is_input else "returned"
-    draft.say(
-        f"{choice.words[:1].upper()}{choice.words[1:]} {verb} {told_value(value, 400)}.",
-        Ref(uri=found.uri, why=wanted),
     )
     return draft
 
@@ -381,6 +426,16 @@ def _rates(scene: Scene, draft: Draft) -> Draft:
         f"and {totals['failed']} failed{told}.",
         graph_uri(graph, "executions") if graph else platform_uri("project"),
     )
+    if totals["failed"]:
+        failed = scene.store.executions(
+            graph=scene.scope, status="failed", since_ns=since, until_ns=until, limit=1
+        ).items[0]
+        at = f" in {failed.error_node}" if failed.error_node else ""
+        draft.say(
+            f"The last that failed is {failed.execution_id} of {failed.graph_name}{at}: "
+            f"{failed_with(failed.error)}.",
+            failed.uri,
+        )
     return draft
 
 

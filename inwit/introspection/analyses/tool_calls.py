@@ -10,8 +10,9 @@ from inwit.events import ToolCompleted, ToolFailed, ToolStarted, epoch_ns
 from inwit.introspection.analyses import children
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, duration, listed, short, times
-from inwit.introspection.quotes import failed_with, failure
+from inwit.introspection.quotes import being, failed_with, failure
 from inwit.introspection.scene import Scene
+from inwit.introspection.stats import exactly
 from inwit.introspection.which import choose, names_one, thread_of
 from inwit.runtime.views import Execution
 
@@ -19,7 +20,6 @@ TOLD = 8
 LOOKED_AT = 100
 _COUNTED = r".*\b(?:most|least|how often|often|altogether|in all|in total|how many times|so far)\b"
 _FAILED = r".*\b(?:fail\w*|broke|crash\w*|raised?|error\w*)\b"
-DEEPEST = 5
 _TYPES = ("tool_started", "tool_completed", "tool_failed")
 
 
@@ -40,7 +40,7 @@ def answer(scene: Scene) -> Draft:
     named = names(scene)
     events = [
         event
-        for event in children.events(scene, one, _TYPES, DEEPEST)
+        for event in children.events(scene, one, _TYPES)
         if scene.node in (None, event.node) and (not named or getattr(event, "tool", None) in named)
     ]
     if fails:
@@ -74,6 +74,42 @@ def answer(scene: Scene) -> Draft:
         _say_call(draft, event, ends.get((event.execution_id, event.call_id)))
     if len(started) > TOLD:
         draft.admit(f"The other {count(len(started) - TOLD, 'call')} are in the data.")
+    return draft
+
+
+def why_failed(scene: Scene, tools: set[str]) -> Draft | None:
+    """Tell the last failures of tools and how often they fail; None where none of them failed."""
+    page = scene.store.executions(graph=scene.scope, thread_id=thread_of(scene), limit=LOOKED_AT)
+    calls = [
+        (begun, end)
+        for one in page.items
+        if one.tool_calls
+        for tool in sorted(tools)
+        for begun, end in _paired(scene, one, tool)
+    ]
+    broken = [(begun, end) for begun, end in calls if isinstance(end, ToolFailed)]
+    if not broken or names_one(scene):
+        return None
+    last = broken[0][1].execution_id
+    draft = Draft(data={"execution_id": last, "causes": []})
+    draft.say(
+        f"{listed(sorted(tools))} failed in {len(broken)} of {count(len(calls), 'call')} in the last "
+        f"{count(len(page.items), 'execution')}.",
+        *(Ref(uri=end.uri, why="a failure") for _, end in broken[:3]),
+    )
+    for begun, end in broken[:TOLD]:
+        _say_call(draft, begun, end)
+        ended = scene.store.execution(end.execution_id)
+        went_on = "its execution failed with it" if ended.status == "failed" else (
+            f"its execution {being(ended)} all the same"
+        )  # fmt: skip
+        draft.say(f"That was in {end.execution_id} of {ended.graph_name}: {went_on}.", ended.uri)
+        if isinstance(end, ToolFailed):
+            draft.data["causes"].append(
+                {"node": end.node, "kind": "tool_error", "tool": end.tool, "uri": end.uri,
+                 "effect": exactly(1, "executions"), "confirmed": True,
+                 "error": failure(end.error)}
+            )  # fmt: skip
     return draft
 
 
@@ -147,8 +183,8 @@ def _failures(scene: Scene, one: Execution) -> list[ToolFailed]:
     return [event for event in found if isinstance(event, ToolFailed)]
 
 
-def _calls_any(scene: Scene, one: Execution) -> bool:
-    return one.tool_calls > 0 or _inner_calls(scene, one)
+def _calls_any(scene: Scene, execution: Execution) -> bool:
+    return children.any_within(scene, execution, lambda one: one.tool_calls > 0)
 
 
 def _counted(scene: Scene) -> Draft:
@@ -180,10 +216,6 @@ def _counted(scene: Scene) -> Draft:
             *(Ref(uri=event.uri, why=f"a call of {tool}") for event in mine[:3]),
         )
     return draft
-
-
-def _inner_calls(scene: Scene, execution: Execution) -> bool:
-    return any(one.tool_calls > 0 for one in children.inner(scene, execution))
 
 
 def _say_call(draft: Draft, started: ToolStarted, end: ToolCompleted | ToolFailed | None) -> None:

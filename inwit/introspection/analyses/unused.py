@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from inwit.introspection.app import END, START, label_of
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed, node_uri
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.schedule import Schedule, build
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.program import END, START
 from inwit.runtime.views import RegisteredGraph, Visit
 
 ASKED = (

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inwit.introspection import predict, schedule
-from inwit.introspection.analyses import tool_calls, whatif_load, whatif_model, whatif_tried
+from inwit.introspection.analyses import (
+    tool_calls,
+    whatif_broken,
+    whatif_kind,
+    whatif_load,
+    whatif_model,
+    whatif_retries,
+    whatif_tried,
+)
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.changes import Change, parse
@@ -36,8 +46,16 @@ def answer(scene: Scene) -> Draft:
         return draft
     if scene.query.level == "app" and change.kind in ("removed", "unknown"):
         return breaks(scene, scene.graph)
+    if change.kind == "broken" and not change.nodes:
+        change = replace(change, kind="unknown")
     if change.kind == "reliable":
         return _reliable(scene, scene.graph, change)
+    if change.kind == "broken" and change.nodes:
+        return whatif_broken.answer(scene, scene.graph, change.nodes)
+    if (of_kinds := whatif_kind.answer(scene, change)) is not None:
+        return of_kinds
+    if change.kind == "retries":
+        change = whatif_retries.settled(scene, scene.graph, change, _attempts)
     if change.kind == "model":
         return whatif_model.answer(scene, scene.graph, change)
     schedules = _recorded(scene, scene.graph)
@@ -49,6 +67,8 @@ def answer(scene: Scene) -> Draft:
         return whatif_load.answer(scene, scene.graph, schedules, change)
     graph = scene.graph
     draft = tell(scene, graph, schedules, change)
+    if change.kind == "retries" and draft.data["feasible"]:
+        whatif_retries.say_further(scene, draft, graph, change)
     whatif_tried.add(
         scene, draft, graph, change, schedules=schedules,
         predict=lambda some: apply(scene, graph.manifest, some, change),
@@ -128,6 +148,8 @@ def apply(
             )
         case "retries":
             return predict.with_attempts(schedules, change)
+        case "visits":
+            return predict.with_visits(manifest, schedules, change)
         case "concurrency":
             return whatif_load.concurrency(scene, schedules, change)
         case _:
@@ -168,6 +190,8 @@ def _missing(scene: Scene, graph: RegisteredGraph, change: Change) -> str:
         return "no node of the graph is named"
     if change.kind == "timeout" and change.duration_ms is None:
         return "no time-out is named, such as 2 seconds"
+    if change.kind == "visits" and change.number is None:
+        return "how often it may run is not said, such as twice"
     if change.kind == "retries" and change.max_attempts is None:
         return "no number of attempts is named"
     if change.kind == "faster" and change.factor is None and change.duration_ms is None:
@@ -207,8 +231,8 @@ def _say_refused(
     draft.say(f"That cannot be predicted: {prediction.reason}.", *refs)
     if change.kind == "unknown":
         draft.admit(
-            "A change can be: a node cached, removed, faster, run in parallel with another, or "
-            "with another time-out or number of attempts."
+            "A change can be: a node cached, removed, faster, run in parallel with another or less "
+            "often, or with another time-out or number of attempts."
         )
     for node in change.nodes:
         took = predict.middle(schedules, node)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from inwit.events import LlmCompleted, LlmStarted
+from inwit.events import LlmCompleted, LlmStarted, epoch_ns
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.changes import Change
 from inwit.introspection.claims import (
@@ -20,6 +20,7 @@ from inwit.introspection.claims import (
     node_uri,
     platform_uri,
 )
+from inwit.introspection.kinds import kinds
 from inwit.introspection.router.words import word_set
 from inwit.introspection.scene import Scene
 from inwit.introspection.stats import Estimate, estimate, foretold, holds_for_next
@@ -35,6 +36,7 @@ _AFTER = re.compile(
     r"\b(?:used?|using|uses|with|on|to|by|called|calls|into|model|llm|were|was|for)"
     r" (?:the |a |an |another |model )*([a-z][\w./:@-]*\w)"
 )
+_IN_PLACE = r"\b(?:replac\w*|swap\w*|instead of|in place of|rather than|from|switch\w*|mov\w*)\b"
 _NO_NAMES = word_set(
     """
     model models llm another other cheaper smaller bigger larger better different instead of used
@@ -63,7 +65,9 @@ def answer(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
         | {"change": {"kind": "model", "nodes": list(change.nodes)}}
     )
     page = scene.store.executions(graph=graph.name, status="completed", limit=LOOKED_AT)
-    calls = [call for one in page.items if one.llm_calls for call in _calls(scene, one)]
+    some, about = _meant(scene, page.items)
+    every = [call for one in page.items if one.llm_calls for call in _calls(scene, one)]
+    calls = [one for one in every if one.execution_id in some]
     calls = [one for one in calls if not change.nodes or one.node in change.nodes]
     if not page.items:
         return nothing_recorded(scene, draft)
@@ -71,12 +75,32 @@ def answer(scene: Scene, graph: RegisteredGraph, change: Change) -> Draft:
         whose = listed(change.nodes) or graph.name
         return _refused(draft, graph, f"no model call of {whose} is recorded with its tokens")
     model, near = named(scene.words, {one.model for one in calls})
+    old = replaced(scene.words, model, {one.model for one in calls})
     draft.data["change"]["model"] = model
     if not model:
         said = f"which model is meant is not said; with a price: {listed(near, most=NAMED_MOST)}"
         return _refused(draft, graph, said)
-    _tell(draft, graph, model, calls)
+    if about:
+        draft.say(f"Of executions with {about}:", graph_uri(graph.name, "executions"))
+    _tell(draft, graph, model, [one for one in calls if old in ("", one.model)], every)
+    if old:
+        draft.data["change"]["replaced"] = old
+        draft.admit(f"Only calls of {old} are counted; all others stay as they are.")
     return draft
+
+
+def _meant(scene: Scene, items: Sequence[Execution]) -> tuple[set[str], str]:
+    """The executions of the kind that a question names, and its words; else all, and none."""
+    found = [one for one in kinds(scene) if one.attribute.rpartition(".")[2].lower() != "model"]
+    if len(found) != 1:
+        return {one.execution_id for one in items}, ""
+    return {one.execution_id for one in found[0].executions}, found[0].words
+
+
+def replaced(words: str, model: str, recorded: set[str]) -> str:
+    """The recorded model in whose place another is to be, where the question names it; else ""."""
+    said = {match[0] for match in _WORD.finditer(words)} & recorded - {model}
+    return next(iter(said)) if len(said) == 1 and re.search(_IN_PLACE, words) else ""
 
 
 def _calls(scene: Scene, execution: Execution) -> Iterator[_Call]:
@@ -91,8 +115,16 @@ def _calls(scene: Scene, execution: Execution) -> Iterator[_Call]:
             )
             yield _Call(
                 execution_id=execution.execution_id, node=str(event.node), model=event.model,
-                uri=event.uri, usage=usage, cost=_paid(event, usage), took_ms=event.duration_ms,
+                uri=event.uri, usage=usage, cost=_paid(event, usage),
+                took_ms=_lasted(begun.get(event.call_id), event),
             )  # fmt: skip
+
+
+def _lasted(begun: LlmStarted | None, end: LlmCompleted) -> float | None:
+    """How long a call took, in milliseconds: as it was told, or from its beginning to its end."""
+    if end.duration_ms is not None or begun is None:
+        return end.duration_ms
+    return (epoch_ns(end.ts) - epoch_ns(begun.ts)) / 1e6
 
 
 def _paid(event: LlmCompleted, usage: Usage) -> float | None:
@@ -104,6 +136,12 @@ def named(words: str, recorded: set[str]) -> tuple[str, list[str]]:
     known = priced_models()
     said = [match[0] for match in _WORD.finditer(words)]
     exact = [one for one in said if one in recorded or (one in known and len(one) > 2)]
+    instead = re.search(
+        r"\b(?:instead of|rather than|in place of|replac\w+ (?!by|with))(?: the)? ?([\w./:@-]*\w)?",
+        words,
+    )
+    if instead is not None and len(set(exact)) > 1:
+        exact = [one for one in exact if one != instead[1]]
     exact = exact or [one for one in said if re.search(r"\d", one) and cost_of(one, _ONE).date]
     if exact:
         return exact[-1], []
@@ -127,12 +165,15 @@ def _refused(draft: Draft, graph: RegisteredGraph, reason: str) -> Draft:
     return draft
 
 
-def _tell(draft: Draft, graph: RegisteredGraph, model: str, calls: Sequence[_Call]) -> None:
+def _tell(
+    draft: Draft, graph: RegisteredGraph, model: str, calls: Sequence[_Call], every: Sequence[_Call]
+) -> None:
+    """Price the calls that would change; how long the other model takes, any call of it shows."""
     refs = [Ref(uri=one.uri, why="its tokens") for one in calls[:3]]
     refs += [Ref(uri=node_uri(graph.name, one)) for one in dict.fromkeys(c.node for c in calls)
              if graph.manifest.node(one)]  # fmt: skip
     _price(draft, model, calls, refs)
-    draft.data["time"] = _time(draft, model, calls, refs)
+    draft.data["time"] = _time(draft, model, calls, every, refs)
 
 
 def _price(draft: Draft, model: str, calls: Sequence[_Call], refs: list[Ref]) -> None:
@@ -186,10 +227,10 @@ def _by_execution(
 
 
 def _time(
-    draft: Draft, model: str, calls: Sequence[_Call], refs: list[Ref]
+    draft: Draft, model: str, calls: Sequence[_Call], every: Sequence[_Call], refs: list[Ref]
 ) -> dict[str, object] | None:
     """How long calls of the other model took, where the record holds some."""
-    took = [one.took_ms for one in calls if one.model == model and one.took_ms is not None]
+    took = [one.took_ms for one in every if one.model == model and one.took_ms is not None]
     others = [one.took_ms for one in calls if one.model != model and one.took_ms is not None]
     if len(took) < TIMED_LEAST:
         draft.admit(f"How long {model} would take is unknown: {count(len(took), 'call')} of it "

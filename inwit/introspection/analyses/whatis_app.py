@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from inwit.introspection import app, network
@@ -14,7 +15,7 @@ from inwit.introspection.analyses import (
     whatis_node,
     whatis_platform,
 )
-from inwit.introspection.app import START, label_of
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -29,8 +30,20 @@ from inwit.introspection.claims import (
 from inwit.introspection.scene import Scene
 from inwit.runtime.describe import COMMAND
 from inwit.runtime.manifest import EdgeFacts, FieldFacts, NodeFacts
+from inwit.runtime.program import START
 from inwit.runtime.views import RegisteredGraph
 
+NODES_TOLD = 6
+"""Nodes of a graph that are named where it says nothing of itself."""
+_PROJECT = (
+    r"(?:overview|summary|tour|about|describe|summari[sz]e)\b.*\bproject\b|project\b.*\babout\b"
+)
+RUN = re.compile(
+    r"^\W*(?:how (?:do|can|should) (?:i|we|you)|how to|can you|could you|please) "
+    r"(?:run|invoke|execute|start|call)\b",
+    re.IGNORECASE,
+)
+"""How a graph is run, or that it should be."""
 _COMPARES = r"diff|compar|versus|vs\b|share|in common|have in|unlike"
 _SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
 _VERSIONS = r"versions?\b|changed|history"
@@ -92,8 +105,10 @@ def _graph(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     )
     if scene.says(r"which graphs?\b") and (told := graphs_alike.answer(scene, draft)) is not None:
         return told
-    if asks_all and not scene.named("graph"):
+    if (asks_all or scene.says(_PROJECT)) and not scene.named("graph"):
         return _graphs(scene, draft)
+    if RUN.search(scene.words):
+        return _how_to_run(graph, draft)
     if scene.says(_VERSIONS):
         return _versions(scene, graph, draft)
     if scene.says(unused.ASKED):
@@ -124,12 +139,25 @@ def _graphs(scene: Scene, draft: Draft) -> Draft:
         *(Ref(uri=graph_uri(one.name), why="registered here") for one in found[:12]),
     )
     for one in found[:8]:
-        about = f": {quoted(one.manifest.description, 140)}" if one.manifest.description else ""
         draft.say(
-            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}{about}.",
+            f"{one.name} has {count(len(one.manifest.nodes), 'node')}, version {one.version}"
+            f"{_about(one)}.",
             graph_uri(one.name, "nodes"),
         )
     return draft
+
+
+def _about(graph: RegisteredGraph) -> str:
+    """What a graph says of itself; without a word of its own, what its first nodes say."""
+    if graph.manifest.description:
+        return f": {quoted(graph.manifest.description, 140)}"
+    nodes = graph.manifest.nodes[:NODES_TOLD]
+    told = [
+        f"{node.name} ({quoted(node.description, 70)})" if node.description else node.name
+        for node in nodes
+    ]
+    more = len(graph.manifest.nodes) - len(nodes)
+    return f": {listed(told)}{f' and {more} more' if more else ''}" if told else ""
 
 
 def _architecture(graph: RegisteredGraph, draft: Draft) -> Draft:
@@ -148,7 +176,23 @@ def _architecture(graph: RegisteredGraph, draft: Draft) -> Draft:
     )
     flow = facts["execution_flow"].replace("\n", "; ")
     draft.say(f"Its flow: {short(flow, 900)}.", uri)
+    source = graph.manifest.source
+    if source is not None:
+        at = graph_uri(graph.name, "implementation")
+        draft.say(f"It is compiled in {source.file}, line {source.line}.", at)
     return draft
+
+
+def _how_to_run(graph: RegisteredGraph, draft: Draft) -> Draft:
+    """Say the ways by which a graph is run, and what it takes."""
+    source = graph.manifest.source
+    file = f"inwit run {source.file}" if source is not None else "inwit run FILE:GRAPH"
+    draft.say(
+        f"{graph.name} runs at a terminal by `{file} --input '{{…}}'`, in Python by its invoke, and "
+        "for clients by `run_graph`, where the server was started with --allow-write.",
+        platform_uri("cli", "run"),
+    )
+    return _schema(graph, draft)
 
 
 def _nodes(graph: RegisteredGraph, draft: Draft) -> Draft:
@@ -231,7 +275,9 @@ def _loops(graph: RegisteredGraph, draft: Draft) -> Draft:
         "has_parallel_paths": manifest.has_parallel_paths,
         "unreachable": dead,
     }
-    loops = "has a loop" if manifest.has_cycles else "has no loop"
+    inside = [node.name for node in manifest.nodes if node.name in _reached(graph, node.name)]
+    around = f" through {listed(inside)}" if inside else ""
+    loops = f"has a loop{around}" if manifest.has_cycles else "has no loop"
     side = listed(_edge_words(edge) for edge in parallel)
     sides = f", parallel edges {side}" if parallel else ", no parallel edges"
     left = f"; {listed(dead)} cannot be reached" if dead else "; every node can be reached"
@@ -239,8 +285,11 @@ def _loops(graph: RegisteredGraph, draft: Draft) -> Draft:
     return draft
 
 
-def _reached(graph: RegisteredGraph) -> set[str]:
-    reached, waiting = set[str](), [START, *graph.manifest.entry_points]
+def _reached(graph: RegisteredGraph, after: str | None = None) -> set[str]:
+    """The nodes that can be reached: from the start, or along the edges after a node."""
+    entries = [START, *graph.manifest.entry_points]
+    ways = [edge.target for edge in graph.manifest.edges if edge.source == after]
+    reached, waiting = set[str](), entries if after is None else ways
     while waiting:
         at = waiting.pop()
         if at not in reached:

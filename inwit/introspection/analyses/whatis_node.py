@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from inwit.introspection import app
 from inwit.introspection.analyses import node_facts
-from inwit.introspection.app import END, label_of
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import Draft, graph_uri, listed, node_uri, quoted, times
 from inwit.introspection.independence import paths_between, runs_beside
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.describe import COMMAND
 from inwit.runtime.manifest import EdgeFacts
+from inwit.runtime.program import END
 from inwit.runtime.views import RegisteredGraph, Visit
 
 WRITES = r"writ|wrote\b|sets?\b|set by|produc|fill|updat|chang|modif|assign|come from|comes from|puts?\b|creat"
@@ -67,7 +68,7 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
         )
         return draft
     if scene.says(_FAILING):
-        return _failing(scene, graph, draft, name)
+        return failing(scene, graph, draft, name)
     if scene.says(_WAITS):
         joins = " to have all ended" if any(edge.joins for edge in before) else ""
         draft.say(f"{name} waits for {_ways(before, lambda one: one.source)}{joins}.", uri)
@@ -90,7 +91,7 @@ def of_one(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Dra
     return draft
 
 
-def _failing(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draft:
+def failing(scene: Scene, graph: RegisteredGraph, draft: Draft, name: str) -> Draft:
     """Say what follows when a node fails: further attempts, what takes over, or the end."""
     facts = app.node_facts(graph.manifest, name)
     uri, policies = node_uri(graph.name, name), facts.policies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from inwit.introspection import network, pages, platform
+from inwit.introspection import error_pages, network, pages, platform
 from inwit.introspection.analyses import search
 from inwit.introspection.analyses.search import PACKAGE_ID
 from inwit.introspection.claims import Draft, Ref, count, listed, platform_uri, short
@@ -152,11 +152,16 @@ def _named_error(words: str) -> dict[str, Any] | None:
 
 
 def _error(draft: Draft, error: dict[str, Any]) -> Draft:
+    page = error_pages.page(error_pages.classes()[error["name"]])
+    hint = next((one.hint for one in page.said if one.hint), "")
     draft.data |= {"available": True, "error": error["name"], "class": error.get("class")}
+    draft.data |= {"hint": hint} if hint else {}
     draft.say(
         f"{error['name']} is the code of {error.get('class')}: {error['description']}",
         Ref(uri=platform_uri("errors", error["name"]), why="the error"),
     )
+    if len(page.said) == 1 and hint:
+        draft.say(f"The way out: {hint}", platform_uri("errors", error["name"]))
     return draft
 
 

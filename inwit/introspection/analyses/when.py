@@ -9,11 +9,12 @@ from typing import Any
 
 from inwit import events
 from inwit.events import Event, epoch_ns, timestamp
-from inwit.introspection.analyses import figures, interrupts, since
+from inwit.introspection.analyses import figures, interrupts, recovered, since
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import (
     Draft,
     Ref,
+    capitalised,
     count,
     duration,
     graph_uri,
@@ -29,7 +30,7 @@ from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 ERRORS_TOLD = 5
 RUNS_TOLD = 10
-_FAIL = r"fail|error|crash|exception|broke|blew|died?\b|429|500|timed? ?-?out|wrong"
+_FAIL = r"fail|error|crash|exception|broke|breaks?\b|blew|died?\b|429|500|timed? ?-?out|wrong"
 _USUAL = r"usual|typical|average|normal|p\d\d|median|mean|percentile|latenc|on average|generally"
 _LONG = r"how long|how many (?:seconds|minutes|ms|milliseconds)|duration|how much time|took|take\b"
 _TAKES = r"how (?:long|much time|many (?:seconds|ms|minutes)) (?:does|do|is|are)\b(?!.*\b(?:last|latest|running|been)\b)"
@@ -116,7 +117,7 @@ def _execution(scene: Scene, draft: Draft) -> Draft:
     one = choice.execution
     draft.data["execution_id"] = one.execution_id
     _time(draft, "started", one.started_at, one.uri)
-    text = f"{_upper(choice.words)} started at {one.started_at}"
+    text = f"{capitalised(choice.words)} started at {one.started_at}"
     if one.ended_at is None:
         elapsed = (time_ns() - epoch_ns(one.started_at)) / 1e6
         draft.data["elapsed_ms"] = round(elapsed, 3)
@@ -167,7 +168,10 @@ def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
 
 
 def _errors(scene: Scene, draft: Draft) -> Draft:
-    choice = choose(scene, status="failed", fits=_at_node(scene), fitting=f"in {scene.node}")
+    fits = _at_node(scene)
+    choice = choose(scene, status="failed", fits=fits, fitting=f"in {scene.node}")
+    if fits is not None and choice is not None and not fits(choice.execution):
+        choice = None  # what is meant is a failure of the node, not any
     if choice is None:
         return _no_errors(scene, draft)
     failed = _failed(scene, choice)
@@ -190,6 +194,8 @@ def _errors(scene: Scene, draft: Draft) -> Draft:
     draft.data["failed_count"] = len(failed)
     if len(failed) > ERRORS_TOLD:
         draft.admit(f"{len(failed) - ERRORS_TOLD} more failed executions are on record.")
+    if scene.node is not None and scene.graph is not None:
+        recovered.say_attempts(scene, draft, scene.graph.name, scene.node)
     return draft
 
 
@@ -230,6 +236,15 @@ def _no_errors(scene: Scene, draft: Draft) -> Draft:
     if last is None:
         return nothing_recorded(scene, draft)
     about = f" of {scene.scope}" if scene.scope else ""
+    node, graph = scene.node, scene.graph
+    if node is not None and graph is not None:
+        draft.say(
+            f"No execution of {graph.name}{_span(scene)} ended by a failure of {node}.",
+            graph_uri(graph.name, "executions"),
+        )
+        if not recovered.say_attempts(scene, draft, graph.name, node):
+            draft.say(f"No attempt of it failed{_span(scene)}.", node_uri(graph.name, node))
+        return draft
     draft.say(
         f"No execution{about}{_span(scene)} failed; the last one {being(last)}.",
         last.uri,
@@ -376,7 +391,7 @@ def _eta(scene: Scene, draft: Draft) -> Draft:
     waits = choose(scene) if choice is None else None
     if waits is not None and waits.execution.status in interrupts.WAITING:
         draft.say(
-            f"{_upper(waits.words)} waits for a person's answer, so its end cannot be told.",
+            f"{capitalised(waits.words)} waits for a person's answer, so its end cannot be told.",
             waits.execution.uri,
         )
         return draft
@@ -391,7 +406,7 @@ def _eta(scene: Scene, draft: Draft) -> Draft:
     took = [value for past in page.items if (value := past.duration_ms) is not None]
     _time(draft, "started", one.started_at, one.uri)
     at = f" at {one.current_node}" if one.current_node else ""
-    draft.say(f"{_upper(choice.words)} is running{at} since {one.started_at}.", one.uri)
+    draft.say(f"{capitalised(choice.words)} is running{at} since {one.started_at}.", one.uri)
     if not took:
         draft.admit("No execution of this graph has been completed, so its end cannot be told.")
         return draft
@@ -428,7 +443,8 @@ def _waiting(scene: Scene, draft: Draft) -> Draft:
         where = f" in {one.node}" if one.node else ""
         told = "asked for input" if is_raised else "was answered"
         draft.say(
-            f"{_upper(choice.words)} {told}{where} at {one.ts}: {told_value(one.value)}.", one.uri
+            f"{capitalised(choice.words)} {told}{where} at {one.ts}: {told_value(one.value)}.",
+            one.uri,
         )
     return draft
 
@@ -447,7 +463,3 @@ def _time(
 
 def _span(scene: Scene) -> str:
     return f" ({scene.window.words})" if scene.window else ""
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from inwit.introspection.analyses import (
+    raised,
     whatis_node,
     why_branch,
     why_cost,
@@ -17,7 +18,7 @@ from inwit.introspection.analyses import (
 from inwit.introspection.claims import Draft, limit
 from inwit.introspection.router.words import COMMON
 from inwit.introspection.scene import Scene
-from inwit.introspection.which import choose
+from inwit.introspection.which import choose, unheld
 
 UNNAMED = 0.5
 """How far what stands out answers a question whose words are not understood."""
@@ -28,6 +29,7 @@ _FAIL = (
     r"fail|crash|error|exception|break|broke|broken|blew|blow|died?\b|dead\b|abort|raise[sd]?\b"
     r"|went wrong|go wrong|not (?:work|finish|complete|succeed)|timed? ?-?out|cancel|500s?\b|429"
 )
+_NAMED_ERROR = r"\w+(?:error|exception)\b"
 _COUNT = (
     r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|multiple|so many) ?(?:x\b|times)"
     r"|twice|thrice|again\b|repeat|re-?execut|re-?run|loop|over and over|more than once|endless|circles"
@@ -47,6 +49,20 @@ _SLOW = (
 
 def answer(scene: Scene) -> Draft:
     """Say why: why it failed, ran so often, took that branch, was slow, cost so much."""
+    draft = _answer(scene)
+    said = unheld(scene) if scene.query.level == "live" else None
+    if said is not None and draft.data.get("execution_id"):
+        draft.claims.insert(
+            0,
+            limit(
+                f"None of the executions looked at was called with {said}; this is about another."
+            ),
+        )
+        draft.certainty *= UNNAMED
+    return draft
+
+
+def _answer(scene: Scene) -> Draft:
     if scene.query.level == "app":
         if scene.nodes and scene.says(_SKIP):
             return why_branch.explain(scene, skipped=True)
@@ -55,13 +71,21 @@ def answer(scene: Scene) -> Draft:
             several = whatis_node.of_several if len(scene.nodes) > 1 else None
             told = several(scene, scene.graph, draft) if several else None
             return told or whatis_node.of_one(scene, scene.graph, draft, scene.nodes[0])
-        if not scene.says(_RUNS) or scene.says(r"compil|valid|regist|build|built"):
+        is_of_value = scene.named("key") and not scene.says(_COMPILES)
+        is_of_run = scene.says(_RUNS) and not scene.says(r"compil|valid|regist|build|built")
+        if not is_of_value and not is_of_run:
             return why_failed.not_compiling(scene)
+    return why_value.asked(scene) or _of_run(scene)
+
+
+def _of_run(scene: Scene) -> Draft:
+    """Say why an execution went as it did, by the kind of why."""
     if scene.says(_RETRY):
         return why_retried.explain(scene)
     if scene.says(_STOP) and not scene.says(_FAIL) and (ended := why_branch.stopped(scene)):
         return ended
-    if scene.says(_FAIL) or (scene.says(_STOP) and _was_cut_short(scene)):
+    is_failure = scene.says(_FAIL) or scene.says(_NAMED_ERROR) or raised.is_asked(scene.words)
+    if is_failure or (scene.says(_STOP) and _was_cut_short(scene)):
         return why_failed.explain(scene)
     if scene.says(_COUNT):
         return _visits(scene)
@@ -93,11 +117,25 @@ def _visits(scene: Scene) -> Draft:
     return draft
 
 
+def _inflected(scene: Scene) -> str | None:
+    """The node that a word is the participle of: "why was it quarantined" means `quarantine`."""
+    graph = scene.graph_or_none
+    for word in re.findall(r"[a-z_]{5,}ed\b", scene.plain_words):
+        forms = (word[:-2], word[:-1], word[:-3])
+        for node in graph.manifest.nodes if graph else ():
+            if node.name.lower() in forms:
+                return node.name
+    return None
+
+
 def _open(scene: Scene) -> Draft:
     """Answer a why that names no kind: by what is named, else by what stands out."""
     if scene.named("key"):
         return why_value.explain(scene)
     if scene.nodes:
+        return _visits(scene)
+    if (node := _inflected(scene)) is not None:
+        scene.nodes = [node]
         return _visits(scene)
     choice = choose(scene)
     has_failed = choice is not None and choice.execution.status == "failed"

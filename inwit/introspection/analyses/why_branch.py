@@ -8,7 +8,7 @@ from typing import Any
 
 from inwit.introspection.analyses import interrupts
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
-from inwit.introspection.app import END, label_of
+from inwit.introspection.app import label_of
 from inwit.introspection.claims import Draft, Ref, alike, count, graph_uri, listed, node_uri, times
 from inwit.introspection.lineage import Lead, decisions, writer
 from inwit.introspection.ordinals import visit_number
@@ -17,6 +17,7 @@ from inwit.introspection.scene import Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.program import END
 from inwit.runtime.views import Visit
 
 DECISIONS_TOLD = 8

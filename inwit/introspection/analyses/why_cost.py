@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Literal, TypeVar
 
 from inwit import events
 from inwit.introspection.analyses.why_visits import nothing_recorded
@@ -14,6 +16,9 @@ from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN
 from inwit.introspection.which import choose
 from inwit.runtime.views import Execution
+
+Measure = Literal["cost", "tokens"]
+K = TypeVar("K")
 
 
 @dataclass(slots=True)
@@ -25,9 +30,11 @@ class Spent:
     cost: float | None = None
     unpriced: int = 0
     uri: str = ""
+    models: dict[str, None] = field(default_factory=dict)
 
     def add(self, call: events.LlmCompleted) -> None:
         """Add a call's figures."""
+        self.models.setdefault(call.model)
         self.calls += 1
         self.tokens += (call.input_tokens or 0) + (call.output_tokens or 0)
         if call.cost_usd is not None:
@@ -35,6 +42,19 @@ class Spent:
         elif call.error is None:
             self.unpriced += 1
         self.uri = self.uri or call.uri
+
+    def join(self, other: Spent) -> None:
+        """Add what was spent elsewhere."""
+        self.calls, self.tokens = self.calls + other.calls, self.tokens + other.tokens
+        self.unpriced += other.unpriced
+        if other.cost is not None:
+            self.cost = (self.cost or 0.0) + other.cost
+        self.models |= other.models
+        self.uri = self.uri or other.uri
+
+    def of(self, measure: Measure) -> float:
+        """What was spent of money, in dollars, or of tokens."""
+        return (self.cost or 0.0) if measure == "cost" else float(self.tokens)
 
     @property
     def money(self) -> str:
@@ -55,6 +75,13 @@ def price(cost: float | None, unpriced: int) -> str:
         return f"${cost:.6f}"
     verb = "call has" if unpriced == 1 else "calls have"
     return f"at least ${cost:.6f} ({unpriced} {verb} no price)"
+
+
+def ranked(spent: Mapping[K, Spent], *, by_tokens: bool = False) -> tuple[list[K], Measure]:
+    """Who spent most first, and by what: by money where every call has a price, else by tokens."""
+    by_money = not by_tokens and all(not one.unpriced for one in spent.values())
+    measure: Measure = "cost" if by_money and any(one.cost for one in spent.values()) else "tokens"
+    return sorted(spent, key=lambda name: -spent[name].of(measure)), measure
 
 
 def explain(scene: Scene) -> Draft:
@@ -81,10 +108,14 @@ def explain(scene: Scene) -> Draft:
         f"{tokens:,} tokens, {money}.",
         Ref(uri=execution.uri, why="its totals"),
     )
-    for node, one in sorted(spent.items(), key=lambda item: -item[1].tokens):
-        share = one.tokens / tokens if tokens else 0.0
+    order, measure = ranked(spent)
+    whole = sum(one.of(measure) for one in spent.values())
+    for node in order:
+        one = spent[node]
+        share = one.of(measure) / whole if whole else 0.0
         draft.say(
-            f"{node}: {count(one.calls, 'call')}, {one.tokens:,} tokens ({share:.0%}), {one.money}.",
+            f"{node}: {count(one.calls, 'call')}, {one.tokens:,} tokens, {one.money}, "
+            f"{share:.0%} of the {measure}.",
             one.uri,
         )
     _compare(scene, draft, execution, spent, tokens)

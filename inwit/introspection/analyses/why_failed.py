@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Callable
 
 from inwit import events
 from inwit.events import Event
-from inwit.introspection.analyses import failed_alike, failed_many, interrupts, recovered
+from inwit.introspection.analyses import (
+    failed_alike,
+    failed_many,
+    interrupts,
+    raised,
+    recovered,
+    tool_calls,
+)
 from inwit.introspection.analyses.budgets import ran_out, say_spent
 from inwit.introspection.analyses.failure_chain import (
     cause,
@@ -16,7 +25,7 @@ from inwit.introspection.analyses.failure_chain import (
     link,
 )
 from inwit.introspection.analyses.why_visits import lead_words, nothing_recorded
-from inwit.introspection.claims import Draft, Ref, count, graph_uri, short, times
+from inwit.introspection.claims import Draft, Ref, capitalised, count, graph_uri, short, times
 from inwit.introspection.lineage import decisions
 from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.scene import HISTORY, Scene
@@ -24,6 +33,9 @@ from inwit.introspection.which import Choice, choose, names_one, thread_of, with
 from inwit.runtime.views import Execution
 
 CHAIN_TOLD = 8
+_CLASS = re.compile(r"\b[a-z_]\w*(?:error|exception)\b")
+"""A class of errors, in lower case."""
+_QUOTED = re.compile(r"['\"“]([^'\"“”]{2,80})['\"”]")
 
 
 def explain(scene: Scene) -> Draft:
@@ -31,6 +43,10 @@ def explain(scene: Scene) -> Draft:
     draft = Draft(data={"causes": []})
     if failed_many.is_meant(scene) and (several := failed_many.tell(scene, draft)):
         return several
+    if (tools := tool_calls.names(scene)) and scene.node is None:
+        of_tool = tool_calls.why_failed(scene, tools)
+        if of_tool is not None:
+            return of_tool
     choice = _choose(scene)
     if scene.node is not None and not _failed_at(scene, choice, scene.node):
         return recovered.answer(scene, draft, choice)
@@ -84,6 +100,7 @@ def told(scene: Scene, draft: Draft, choice: Choice) -> Draft:
             root.uri,
         )
     _say_chain(draft, chain)
+    raised.say(scene, draft, root)
     draft.data["chain"] = [link(event) for event in chain]
     draft.data["causes"] = [cause(root, chain)]
     if ran_out(root):
@@ -118,13 +135,31 @@ def _choose(scene: Scene) -> Choice | None:
     if scene.says(r"stop|end(?:ed|s)?\b|terminat|halt|quit\b"):
         return choose(scene, fits=lambda one: one.status in ("failed", "cancelled"))
     if node is None:
-        return choose(scene, status="failed")
+        said = _said_error(scene)
+        if said is None:
+            return choose(scene, status="failed")
+        return choose(scene, status="failed", fits=said, fitting="with that error")
     return choose(
         scene,
         status="failed",
         fits=lambda one: node in (one.error_node, failed_at(scene, one)),
         fitting=f"in which {node} failed",
     )
+
+
+def _said_error(scene: Scene) -> Callable[[Execution], bool] | None:
+    """Whether an execution failed with the class, or the words, of the error that is named."""
+    kinds = set(_CLASS.findall(scene.words))
+    texts = [one for one in _QUOTED.findall(scene.words) if one]
+    if not kinds and not texts:
+        return None
+
+    def fits(one: Execution) -> bool:
+        if one.error is None or (kinds and one.error.type.lower() not in kinds):
+            return False
+        return all(text in one.error.message.lower() for text in texts)
+
+    return fits
 
 
 def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
@@ -142,17 +177,17 @@ def _nothing_failed(scene: Scene, draft: Draft) -> Draft:
         graph_uri(choice.execution.graph_name, "executions"),
     )
     draft.data["execution_id"] = choice.execution.execution_id
-    _say_recovered(scene, draft, choice.execution)
+    say_recovered(scene, draft, choice.execution)
     return draft
 
 
 def _did_not_fail(scene: Scene, draft: Draft, choice: Choice) -> Draft:
     draft.say(f"It did not fail: {choice.words} {being(choice.execution)}.", choice.execution.uri)
-    _say_recovered(scene, draft, choice.execution)
+    say_recovered(scene, draft, choice.execution)
     return draft
 
 
-def _say_recovered(scene: Scene, draft: Draft, execution: Execution) -> None:
+def say_recovered(scene: Scene, draft: Draft, execution: Execution) -> None:
     """Tell the attempts that failed in an execution which did not."""
     recovered = [
         event
@@ -204,21 +239,17 @@ def _say_end(scene: Scene, draft: Draft, choice: Choice) -> None:
     where = f" in {at}" if at else ""
     uri = end.uri if end else execution.uri
     if execution.status == "cancelled":
-        draft.say(f"{_upper(choice.words)} was cancelled{_because(execution.reason)}.", uri)
+        draft.say(f"{capitalised(choice.words)} was cancelled{_because(execution.reason)}.", uri)
     elif execution.reason == "host lost":
         at = f" while it was at {execution.current_node}" if execution.current_node else ""
-        draft.say(f"{_upper(choice.words)} failed: its process died{at} (host lost).", uri)
+        draft.say(f"{capitalised(choice.words)} failed: its process died{at} (host lost).", uri)
     else:
-        text = f"{_upper(choice.words)} failed{where}: {failed_with(execution.error)}"
+        text = f"{capitalised(choice.words)} failed{where}: {failed_with(execution.error)}"
         draft.say(f"{text}.", uri)
 
 
 def _because(reason: str) -> str:
     return f": {short(reason, 120)}" if reason else "; no reason was given"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _say_chain(draft: Draft, chain: list[Event]) -> None:

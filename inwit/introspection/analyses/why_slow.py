@@ -9,7 +9,7 @@ effect. What a larger input or a limit explains is told as that.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from statistics import median
 from time import time_ns
@@ -225,10 +225,7 @@ def _say_nothing(draft: Draft, choice: Choice, shape: Schedule, usual: Baseline)
 
 
 def _shares(draft: Draft, shape: Schedule) -> Draft:
-    took: dict[str, float] = defaultdict(float)
-    for task in shape.critical_path():
-        took[task.visit.node] += task.duration
-    shares = sorted(took.items(), key=lambda item: -item[1])
+    shares = sorted(shape.on_path().items(), key=lambda item: -item[1])
     draft.data["shares"] = [
         {
             "node": node,

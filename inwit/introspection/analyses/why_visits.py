@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 from inwit.events import EdgeTaken, Event, InterruptRaised, InterruptResumed, StatusChanged
-from inwit.introspection.app import START
 from inwit.introspection.claims import (
     Draft,
     Ref,
@@ -25,6 +24,7 @@ from inwit.introspection.quotes import being, decision
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose, names_one
+from inwit.runtime.program import START
 from inwit.runtime.views import Visit
 
 ALIKE_LEAST = 3

@@ -36,6 +36,12 @@ _LISTS = {
         concurrently concurrency concurrent removed removing remove without skipped skip skipping
         dropped dropping drop disabled deleted delete replaced swapped halved doubled tripled
         instead double half twice""",
+    "bound": """most max maximum maximal cap caps capped limit limits limited limiting only once
+        twice thrice forbid forbidden forbade allow allows allowed allowing permit permitted
+        restrict restricted least minimum bounded""",
+    "contrast": """differ differs differed difference differences different distinguish
+        distinguishes distinguished contrast versus vs unlike apart separates separate sets parts
+        common compared compare against""",
     "advice": """recommend recommended recommendation recommendations suggest suggestion
         suggestions advise advice tip tips improve improvement improvements optimise
         optimize optimisation optimization optimised optimized reduce lower cut save avoid
@@ -90,11 +96,13 @@ _LISTS = {
         stream streaming retry retries timeout timeouts reducer reducers subgraph subgraphs send
         durability cache caching encryption encrypted redaction redacted tracing replay plugin
         plugins template templates optimizer optimizers prometheus telemetry recursion durability
-        concurrency metric metrics distillation distributed""",
+        concurrency metric metrics distillation distributed prompt prompts memory llm openai
+        anthropic persona personality conditional async asynchronous structured approval human
+        token tokens secret secrets parallel""",
     "teach": """how howto guide tutorial example examples steps syntax docs documentation code
         sample snippet instructions configure set setup enable disable write define create
         build install connect hook add use usage turn implement implementing register
-        subscribe migrate port hw walkthrough recipe learn instruct teach manual
+        subscribe migrate port hw walkthrough import wire snippets recipe learn instruct teach manual
         quickstart boilerplate explain cookbook tip demonstrate""",
     "package": """package packages packges pkg pkgs library libraries module modules connector
         registry marketplace toolkit toolpack pack extension extensions addon addons

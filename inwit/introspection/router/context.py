@@ -36,7 +36,11 @@ _PREDICATES = word_set(
     stops stopped begin began start end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
     behaving happen change changed changes always often usually never be been contain contains
-    hold holds have lead leads reach reaches doing connected visited configured implemented defined located gone filled expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just
+    hold holds have lead leads reach reaches doing connected visited configured implemented defined located gone filled expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just differ differs differed vary varies varied
+    pass passes passed hand hands handed blow blows blew break breaks broke
+    dies
+    reliable safe deterministic necessary important critical essential optional redundant useless
+    useful worth robust fragile flaky stable idempotent responsible guilty trustworthy
     """
 )
 _FINITE = word_set(
@@ -57,7 +61,10 @@ _BEFORE_OBJECT = word_set(
     picked choose chose suppose whatif imagine leaving keep keeping did does is was are were if
     called use uses execute executing run running with like
     of in for to from by on at against inside via has had w o suppress suppresses leave let give
-    improve improving tame fix sent dropping about gives only throw chuck kill kills nuke
+    trust trusting blame blaming suspect need swap swapping wrote rank inspect inspecting debug
+    debugging profile profiling test testing watch watching
+    improve improving tame fix sent dropping about gives only throw chuck kill kills nuke forbid forbade allow allowing cap
+    capping limit limiting restrict restricting
     """
 )
 _AFTER_OBJECT = word_set(
@@ -69,7 +76,9 @@ _AFTER_OBJECT = word_set(
     called had then more less so before after will would does did has reads writes
     """
 )
-_VERB_SIGNS = word_set("how want need way ways able like try going have possible used")
+_VERB_SIGNS = word_set(
+    "how want need way ways able like try going have possible used safe easy hard better best"
+)
 _KEY_VERBS = word_set(
     """
     write writes wrote written writing read reads reading set sets setting change changes changed
@@ -79,8 +88,29 @@ _KEY_VERBS = word_set(
 )
 _KEY_SUBJECTS = word_set("was is were why where when with if of")
 _KEY_PREDICATES = word_set(
-    "set overwritten contains holds equals being written changed modified shifted updated after"
+    """
+    set overwritten contains holds equals being written changed modified shifted updated after computed
+    calculated determined derived produced created assigned filled
+    """
 )
+_SAYS = word_set("look looked looks say says said hold held contain contained read")
+_SPEAKERS = word_set("model llm agent bot assistant user human person")
+_SHOWN_BY = word_set(
+    "show print dump give me read see the my our a what s was is were are which and of"
+)
+_RECENT = word_set("last latest first newest previous final most")
+_MODALS = word_set("may might could would can must should will")
+_RUN_NOUNS = word_set(
+    "execution executions run runs trace traces invocation invocations version versions"
+)
+_IDIOMS = frozenset(
+    {
+        ("in", "total"), ("in", "order"), ("in", "general"), ("in", "progress"), ("in", "question"),
+        ("in", "context"), ("by", "default"), ("by", "mistake"), ("on", "time"), ("on", "record"),
+        ("on", "average"), ("on", "purpose"), ("in", "state"), ("at", "risk"), ("for", "example"),
+    }
+)  # fmt: skip
+"""Two words that together name nothing: "executions in total"."""
 _KEY_NOUNS = word_set("value type content contents field key variable history lineage")
 _LINKS = word_set("of in for to from by on")
 _VERBS = (_AUXILIARIES | _PREDICATES) - word_set("why when how if that")
@@ -91,6 +121,7 @@ _VALUES = word_set("true false none null empty zero missing absent unset")
 _KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
+_EQUALS = word_set("is was are were")
 _COUNTABLE = word_set(
     "state error execution graph node step list value version key host entry tool start end call "
     "package peer thread thing tools"
@@ -131,7 +162,11 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
     `hard` asks that they are called so: "the node why", "a node called why".
     """
     left, right = span.previous_in_clause, span.next_in_clause
+    if _is_idiom(left, right, span):
+        return False
     nouns = _NOUNS.get(kind, frozenset())
+    if kind == "graph" and left == "of" and span.before(2) in _RUN_NOUNS:
+        return True
     if left in _CALLED or (right in nouns and not hard):
         return True
     if left in nouns:
@@ -145,6 +180,16 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
     if kind == "key" and (_is_key(span) or _is_shown(left, right)):
         return True
     return _is_subject(left, right) or _is_object(span)
+
+
+def _is_idiom(left: str, right: str, span: Span) -> bool:
+    """Whether a word is part of an expression, as "total" is in "in total" or "total number"."""
+    if len(span.spelt) != 1:
+        return False
+    said = span.spelt[0]
+    if said == "total" and right in _COUNTED | {"number", "count", "amount"} | _RUN_NOUNS:
+        return True
+    return (left, said) in _IDIOMS and span.before(2) not in _HOLDS | {"node", "step"}
 
 
 def prefer(names: Sequence[N], span: Span) -> N:
@@ -223,7 +268,16 @@ def _is_key(span: Span) -> bool:
         return True
     if left in _ARTICLES and before in _KEY_VERBS:
         return True
-    if left in _KEY_SUBJECTS and span.right in _KEY_PREDICATES:
+    asked = before if left in _ARTICLES else left
+    if asked in _KEY_SUBJECTS and span.right in _KEY_PREDICATES:
+        return True
+    if (asked in _HOLDS and span.is_followed_by_quote) or span.is_set:
+        return True
+    if left in ("what", "which") and span.right in _HOLDS | {"did"}:
+        return True
+    if asked == "did" and span.right in _SAYS and not _SPEAKERS & set(span.spelt):
+        return True
+    if (not left or left in _SHOWN_BY) and _is_dated(span):
         return True
     if left in _HOLDS and "last" in (span.right, span.after(2)) and span.after(2) in _KEY_VERBS:
         return True
@@ -232,6 +286,18 @@ def _is_key(span: Span) -> bool:
     if left in _HOLDS or (left in _ARTICLES and before in _HOLDS):
         return span.right in _VALUES or span.right.isdigit()
     return (left in _LINKS and before in _KEY_NOUNS) or (left == "in" and before in _HOLDS)
+
+
+def _is_dated(span: Span) -> bool:
+    """Whether a moment of an execution follows: "alerts as of step 3", "brief from the last run"."""
+    right, second, third = span.next_in_clause, span.after(2), span.after(3)
+    if (right, second) in (("as", "of"), ("at", "step"), ("at", "end")):
+        return True
+    if right == "at" and second == "the" and third in ("end", "start", "beginning"):
+        return True
+    if right not in ("in", "from", "of", "after"):
+        return False
+    return second in ("run", "execution") or (second == "the" and third in _RECENT)
 
 
 def _is_shown(left: str, right: str) -> bool:
@@ -243,10 +309,13 @@ def _is_shown(left: str, right: str) -> bool:
 
 def _is_subject(left: str, right: str) -> bool:
     """Whether a word does something: "did search run", "search ran 3 times"."""
-    if left in ("did", "does") and right and right not in COMMON:
+    if left in ("did", "does") and right and not right.isdigit() and right not in COMMON:
+        return True
+    if left in ("if", "when", "suppose", "imagine", "that") and right in _MODALS:
         return True
     if left in _AUXILIARIES or left in _ARTICLES:
-        return right in _PREDICATES or (left == "that" and right in _AUXILIARIES)
+        is_said = left in _EQUALS and right in _ARTICLES  # "is review a bottleneck"
+        return is_said or right in _PREDICATES or (left == "that" and right in _AUXILIARIES)
     if not left and right.endswith("ed") and right not in COMMON:
         return True
     return left not in ("i", "we", "you", "it", "to") and right in _FINITE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import TypeAlias
 
 import msgspec
 
@@ -25,6 +26,9 @@ PAIRS: tuple[tuple[Level, Intent], ...] = tuple(
 COLUMNS = len(PAIRS)
 """Scores of a question: one for each pair."""
 
+Choice: TypeAlias = tuple[tuple[Reading, ...], bool]
+"""The readings of a question that are worth answering, and whether to abstain."""
+
 CLOSE = 0.5
 """A second reading is given when it is at least this likely, relative to the first."""
 
@@ -33,12 +37,14 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """What turns scores into probabilities that hold, found on questions kept from the fit.
 
     At `outside` and above, a probability of level ``none`` makes the router abstain; so does a
-    best reading below `floor`.
+    best reading below `floor`. A model whose likeliest reading has `sure` or more need not be
+    followed by a slower one.
     """
 
     temperature: float = 1.0
     outside: float = 0.5
     floor: float = 0.0
+    sure: float = 1.0
 
 
 def decode(scores: Sequence[float], calibration: Calibration) -> list[Reading]:
@@ -51,7 +57,7 @@ def decode(scores: Sequence[float], calibration: Calibration) -> list[Reading]:
     return sorted(readings, key=lambda one: -one.probability)
 
 
-def choose(ranked: Sequence[Reading], calibration: Calibration) -> tuple[tuple[Reading, ...], bool]:
+def choose(ranked: Sequence[Reading], calibration: Calibration) -> Choice:
     """Keep the readings worth answering, and say whether to abstain."""
     nothing = next(one for one in ranked if one.level == "none")
     inside = [one for one in ranked if one.level != "none"]

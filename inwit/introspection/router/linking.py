@@ -20,6 +20,8 @@ _MANY = 400
 
 _LONGEST_NAME = 200
 _QUOTED = re.compile(r"`([^`\n]{1,200})`|\"([^\"\n]{1,200})\"|(?<!\w)'([^'\n]{1,200})'(?!\w)")
+_BROKEN = re.compile(r"\s[\"'`“‘(]|[\"`”’)]\s|[;?!]")
+"""Where one text ends and another begins: no name goes on beyond."""
 _SPACELESS = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _INFLECTED = ("ed", "ing", "al", "ly", "ion", "ions", "able", "ers")
 _STEP_WORDS = frozenset({"node", "step", "stage", "path", "branch"})
@@ -45,12 +47,14 @@ class Index:
         self.by_key: dict[str, list[Name]] = {}
         self._by_part: dict[str, list[Name]] = {}
         self._misspelt: dict[str, set[str]] = {}
+        self._lengths: set[int] = set()
         self.by_stems: dict[frozenset[str], list[Name]] = {}
         self.sizes: set[int] = set()
         self.spaceless: list[Name] = []
         for name in _names(catalogue):
             self._add(name)
         two_edits = len(self.by_key) <= _MANY
+        self._lengths |= {len(key) for key in self.by_key}
         for key in self.by_key:
             for variant in _variants(key, two_edits):
                 self._misspelt.setdefault(variant, set()).add(key)
@@ -68,11 +72,15 @@ class Index:
 
     def misspelt(self, word: str) -> list[Name]:
         """The names that `word` is a slip of the pen for, if they share one spelling."""
-        if len(word) < 5 or len(word) > 60:
+        if (
+            len(word) < 5
+            or len(word) > 60
+            or not self._lengths & {*range(len(word) - 2, len(word) + 3)}
+        ):
             return []
-        near = self._misspelt.get(word, set()).copy()
-        for variant in _variants(word, False):
-            near |= self._misspelt.get(variant, set())
+        near = set[str]().union(
+            *(found for one in _variants(word, False) if (found := self._misspelt.get(one)))
+        )
         close = {key for key in near if _is_slip(word, key)}
         best = min((edits(word, key) for key in close), default=0)
         nearest = [key for key in close if edits(word, key) == best]
@@ -129,6 +137,8 @@ def _spelt_by(span: Span, index: Index, quotes: list[tuple[int, int]]) -> Entity
     if not names:
         names, score = _misspelt(span, index), 0.8
     is_quoted = any(left <= span.start and span.end <= right for left, right in quotes)
+    if names and len(span.spelt) > 1 and _BROKEN.search(span.text):
+        return None
     if not is_quoted:
         names = [name for name in names if _is_meant(span, name)]
     if not names:
@@ -139,11 +149,12 @@ def _spelt_by(span: Span, index: Index, quotes: list[tuple[int, int]]) -> Entity
 
 def _misspelt(span: Span, index: Index) -> list[Name]:
     """The names that a span is a slip of the pen for; ordinary words are none."""
-    names = index.misspelt("".join(span.spelt))
-    if len(span.spelt) > 1 and span.is_written_as_one:
-        return names
-    if all(word in COMMON for word in span.spelt):
+    is_one = len(span.spelt) > 1 and span.is_written_as_one
+    if not is_one and all(word in COMMON for word in span.spelt):
         return []
+    names = index.misspelt("".join(span.spelt))
+    if is_one:
+        return names
     return [name for name in names if len(span.spelt) in (1, len(name.words))]
 
 
@@ -152,11 +163,14 @@ def _is_meant(span: Span, name: Name) -> bool:
     spelt = span.spelt
     if name.kind == "version":
         return len(name.words) > 1 or len(span.text) >= 8 or span.left in ("version", "v")
-    if name.kind == "package" and "/" not in span.text:
+    if name.kind == "package" and "/" not in span.text and span.text != name.value:
         if len(name.words) == 1 or all(word in COMMON for word in spelt):
             return is_named(name.kind, span, hard=True)
     elif len(spelt) > 1 and not span.is_written_as_one and _describes_package(span):
         return False
+    is_apart = len(spelt) > len(name.words) and not span.is_written_as_one
+    if is_apart and all(word in COMMON for word in spelt):  # "look up" is rarely the tool lookup
+        return is_named(name.kind, span, hard=False)
     if len(name.words) > 1 and (len(spelt) == 1 or span.is_written_as_one):
         return True
     if all(word in HARD for word in spelt):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
 
 from inwit.introspection.router.concepts import is_api
-from inwit.introspection.router.linking import Index, link_names
+from inwit.introspection.router.linking import Index, link_names, quoted_spans
 from inwit.introspection.router.measuring import find_metrics
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.selecting import find_ids, find_selections, find_threads
+from inwit.introspection.router.spelling import mended
 from inwit.introspection.router.timing import find_times
 
 _STAND_INS = {
@@ -22,6 +25,7 @@ _STAND_INS = {
     "tool": "the tool",
     "version": "that version",
 }
+_HEX = re.compile(r"[0-9a-f-]{4,36}")
 _PLATFORM = re.compile(r"\binwit\b", re.IGNORECASE)
 _ARTICLE = re.compile(
     r"\b(?:the|my|our|a|an|this|that|node|step|graph|execution|run|trace|thread|version|package|key"
@@ -39,6 +43,38 @@ def link(question: str, index: Index, threads: Collection[str] = ()) -> tuple[En
     Names and ids come first, then times, then words that choose executions; figures may overlap
     with any of them ("the last run was slow"). `threads` are words that are threads on record.
     """
+    shouted = _quiet(question)
+    if shouted is not None:
+        quiet = [_as_written(one, question) for one in link(shouted, index)]
+        _keep(quiet, find_threads(question, threads))
+        return tuple(sorted(quiet, key=lambda one: (one.start, one.end)))
+    found = _linked(question, index, threads)
+    sure = [one for one in found if one.score >= 0.9 and one.kind not in ("time", "metric")]
+    taken = [(one.start, one.end) for one in sure] + quoted_spans(question)
+    fresh, places = mended(question, taken)
+    if fresh == question:
+        return tuple(found)
+    again = [_moved(one, question, places) for one in _linked(fresh, index, threads)]
+    _keep(sure, again)
+    return tuple(sorted(sure, key=lambda one: (one.start, one.end)))
+
+
+def _quiet(question: str) -> str | None:
+    """A question that is all in capitals, in small letters; None of another one."""
+    quiet = question.lower() if question.isupper() else question
+    return quiet if quiet != question and len(quiet) == len(question) else None
+
+
+def _as_written(one: Entity, question: str) -> Entity:
+    """An entity of a quieted question; whoever shouts may still write an id as it is."""
+    text = question[one.start : one.end]
+    is_own = one.kind == "thread" or (one.kind == "exec" and not _HEX.fullmatch(one.value))
+    is_own = is_own and any(letter.isdigit() for letter in text) and one.value == text.lower()
+    return msgspec.structs.replace(one, text=text, value=text if is_own else one.value)
+
+
+def _linked(question: str, index: Index, threads: Collection[str]) -> list[Entity]:
+    """The same, of a question whose words are taken as they are."""
     kept: list[Entity] = []
     exact = link_names(question, index)
     ids = find_ids(question)
@@ -47,7 +83,13 @@ def link(question: str, index: Index, threads: Collection[str] = ()) -> tuple[En
         _keep(kept, group)
     _keep(kept, find_selections(question))
     _keep(kept, find_metrics(question))
-    return tuple(sorted(kept, key=lambda one: (one.start, one.end)))
+    return sorted(kept, key=lambda one: (one.start, one.end))
+
+
+def _moved(one: Entity, question: str, places: Sequence[int]) -> Entity:
+    """An entity of a mended question where it stands in the question as asked."""
+    start, end = places[one.start], places[one.end - 1] + 1
+    return msgspec.structs.replace(one, start=start, end=end, text=question[start:end])
 
 
 def mask(question: str, entities: Iterable[Entity], unknown: Iterable[str] = ()) -> str:

@@ -8,7 +8,7 @@ from inwit.introspection.router.records import Entity
 
 _METRICS: tuple[tuple[str, str], ...] = (
     ("cache_hit_rate", r"cache[ _-]hits?(?:[ _-]rate)?|share of cache hits"),
-    ("success_rate", r"success[ _-](?:rate|ratio)"),
+    ("success_rate", r"success[ _-](?:rate|ratio)|share of (?:them|\w+)(?: that)? succe\w+"),
     ("error_rate", r"(?:error|failure)[ _-](?:rates?|count)|errors|\d00s|[45]\d\ds"),
     ("p50", r"p50|median"),
     ("p90", r"p90|90th percentile"),
@@ -17,7 +17,13 @@ _METRICS: tuple[tuple[str, str], ...] = (
     ("quality", r"quality(?: score)?|answers got (?:worse|better)"),
     ("tokens", r"tokens?"),
     ("retries", r"retries|retry(?:ing)?|retried"),
-    ("cost", r"costs?|spend(?:ing)?|money|bill|cheaper|expensive|(?<!token )budget|price"),
+    (
+        "cost",
+        (
+            r"costs?|spend(?:ing)?|spent|dollars|paying|money|bill|cheaper|expensive|priciest|price"
+            r"|(?<!token )budget"
+        ),
+    ),
     ("throughput", r"throughput|executions per (?:second|minute|hour)"),
     (
         "latency",
@@ -33,7 +39,8 @@ _PATTERN = re.compile(
 )
 _NOT_A_FIGURE = re.compile(
     r"\b(?:(?:cheaper|faster|expensive|slower|smaller) (?:model|llm)|(?:\d+x|twice as|double) fast"
-    r"(?:er)?|retry policy|quick wins?|token_?chunk|stream(?:ing)? tokens?|for retries)\b",
+    r"(?:er)?|retry policy|(?:this|version of the) runtime|the runtime (?:gives?|offers?)"
+    r"|quick wins?|token_?chunk|stream(?:ing)? tokens?|for retries)\b",
     re.IGNORECASE,
 )
 _PERCENTILES = frozenset({"p50", "p90", "p95", "p99"})

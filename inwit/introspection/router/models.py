@@ -1,4 +1,4 @@
-"""The two models that score a question: one over sentence vectors, one over words alone."""
+"""The two models that read a question: by words alone, and by sentence vectors where that is not sure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from inwit.introspection.router.decoding import COLUMNS, Calibration
+from inwit.introspection.router.decoding import COLUMNS, Calibration, Choice, choose, decode
 from inwit.introspection.router.records import Entity
 
 if TYPE_CHECKING:
@@ -49,6 +49,21 @@ class Model(Protocol):
     calibration: Calibration
 
     def score(self, questions: Sequence[Asked]) -> list[list[float]]: ...
+
+
+def read(questions: Sequence[Asked], models: Sequence[Model]) -> list[Choice]:
+    """Read each question by the first model that is sure of it, or by the last of them."""
+    choices: dict[int, Choice] = {}
+    left = list(range(len(questions)))
+    for model in models:
+        told = model.calibration
+        rows = model.score([questions[at] for at in left])
+        ranked = {at: decode(row, told) for at, row in zip(left, rows, strict=True)}
+        choices |= {at: choose(one, told) for at, one in ranked.items()}
+        left = [at for at, one in ranked.items() if one[0].probability < told.sure]
+        if not left:
+            break
+    return [choices[at] for at in range(len(questions))]
 
 
 class LexicalWeights(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ _SELECTED = re.compile(
 )
 _LAST_OTHER = re.compile(
     rf"\b(?P<order>{_ORDER})\s+(?=(?:\w+\s+)?(?:answer|time|failure|success|error|attempt|thread|"
-    rf"visit|call|reply|request|timeout)\b)",
+    rf"checkpoint|visit|call|reply|request|timeout)\b|(?:(?<=last )|(?<=latest )|(?<=previous ))one\b)",
     re.IGNORECASE,
 )
 _AS_VERB = re.compile(
@@ -51,6 +51,12 @@ _AS_VERB = re.compile(
 
 _COUNTED = r"\s+(?:times|visits|steps|rounds|nodes|ms|milliseconds|s|seconds|minutes|hours)\b"
 """What makes a number a figure: "why did search run 20000 times"."""
+_AS_NOUN = (
+    r"(?:^\W*|\b(?:of|in|on|for|from|about|by|did|does|do|is|was|were|are|has|had|show|see|why|and|or|vs|than"
+    r"|compare|between|with|explain|open|inspect|replay|after|before|the|my|our|me|at|describe|to"
+    r"|happened|when|what|dump|print|get|find|like|summarise|summarize|unlike|until|since)\s+)"
+)
+"""What stands before "run" where that is a noun: "did run 42 fail", not "did search run 3"."""
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.:~@/-]{0,199}"
 _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
     ("exec", 1.0, re.compile(r"execution://([A-Za-z0-9][\w.:~@-]{0,199})")),
@@ -91,6 +97,33 @@ _IDS: tuple[tuple[EntityKind, float, re.Pattern[str]], ...] = (
         re.compile(
             r"\b(?:[Ee]xecution|[Rr]un|[Tt]race)(?: id)?\s+#?"
             r"((?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{4,40})(?![\w-])"
+        ),
+    ),
+    (
+        "exec",
+        0.8,
+        re.compile(
+            rf"(?:\bexecution|{_AS_NOUN}(?:run|trace|invocation))(?: (?:id|number|no\.?))?\s+#?"
+            rf"(\d{{1,3}})(?![\w:%]|[.-]\w)(?!{_COUNTED})(?!\s+(?:of|x|more|other|parallel)\b)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "exec",
+        0.8,
+        re.compile(
+            rf"\b(?:executions|runs)\s+#?\d{{1,20}}\s+(?:and|to|vs\.?|or|with|against)\s+"
+            rf"(?:run\s+|execution\s+)?#?(\d{{1,20}})(?![\w:%]|[.-]\w)(?!{_COUNTED})",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "exec",
+        0.8,
+        re.compile(
+            rf"\b(?:executions|runs)\s+#?(\d{{1,20}})\s+(?:and|to|vs\.?|or|with|against)\s+"
+            rf"(?:run\s+|execution\s+)?#?\d{{1,20}}(?![\w:%]|[.-]\w)(?!{_COUNTED})",
+            re.IGNORECASE,
         ),
     ),
     (

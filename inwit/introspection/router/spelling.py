@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from inwit.introspection.router.concepts import is_strange, vocabulary
 from inwit.introspection.router.words import COMMON
 
-_ENGLISH = Path(__file__).parent.parent / "data" / "english.txt"
+_DATA = Path(__file__).parent.parent / "data"
+_ENGLISH = _DATA / "english.txt"
+"""English words that are spelt like slips of those that are mended."""
+_ASKED = _DATA / "asked.txt"
+"""Further words that questions are asked in; slips of them are mended too."""
 _SHORT = {
     "y": "why", "wy": "why", "whyd": "why did", "whys": "why is", "wat": "what", "wut": "what",
     "wats": "what is", "whats": "what is", "wen": "when", "whens": "when is", "wheres": "where is",
@@ -41,17 +45,30 @@ _LONG_ENOUGH = 6
 
 def mend(text: str, taken: Iterable[tuple[int, int]] = ()) -> str:
     """Mend the words of a question that are in none of the spans of its names."""
-    spans = list(taken)
+    return mended(text, taken)[0]
 
-    def fresh(match: re.Match[str]) -> str:
+
+def mended(text: str, taken: Iterable[tuple[int, int]] = ()) -> tuple[str, list[int]]:
+    """Mend a question's words; say also where each place of the result was before.
+
+    What stands for a mended word begins where that began, and ends where it ended.
+    """
+    spans = list(taken)
+    pieces: list[str] = []
+    places: list[int] = []
+    done = 0
+    for match in _TOKEN.finditer(text):
         start, end = match.span()
         if any(start < right and left < end for left, right in spans):
-            return match[0]
+            continue
         word = match[0].lower()
-        mended = _SHORT.get(word) or (word if word in _known() else _mended(word))
-        return mended if mended != word else match[0]
-
-    return _TOKEN.sub(fresh, text)
+        fresh = _SHORT.get(word) or (word if word in _known() else _mended(word))
+        if fresh == word:
+            continue
+        pieces += [text[done:start], fresh]
+        places += [*range(done, start), *(min(start + at, end - 1) for at in range(len(fresh)))]
+        done = end
+    return "".join([*pieces, text[done:]]), [*places, *range(done, len(text) + 1)]
 
 
 @cache
@@ -62,7 +79,7 @@ def _known() -> frozenset[str]:
 
 @cache
 def _targets() -> frozenset[str]:
-    return COMMON | vocabulary()
+    return COMMON | vocabulary() | frozenset(_ASKED.read_text("ascii").split())
 
 
 @cache
@@ -75,6 +92,7 @@ def _by_shape() -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _mended(word: str) -> str:
     if len(word) < 3 or is_strange(word):
         return word

@@ -16,6 +16,7 @@ import msgspec
 _MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff\u0e00-\u0eff\u20d0-\u20ff"
 _WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
 _ACCENTS = re.compile(r"[\u0300-\u036f]")
+_SETS = re.compile(r"\s?={1,2}\s?\S|:\s?[\w'\"\[{]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -87,6 +88,16 @@ class Span(msgspec.Struct, frozen=True):
         before = self.words[self.first - 1]
         between = self.question[before.end : self.start]
         return "" if set(between) & set(":;.!?,") else before.text
+
+    @property
+    def is_followed_by_quote(self) -> bool:
+        """Whether a quoted text comes right after it."""
+        return self.question[self.end :].lstrip(" :=")[:1] in ("'", '"', "`", "\u201c", "\u2018")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a value is put after it: "mood: angry", "verdict = 'long'"."""
+        return _SETS.match(self.question, self.end) is not None
 
     def after(self, distance: int) -> str:
         """The word at a `distance` after it, or nothing."""

@@ -31,6 +31,7 @@ from inwit.errors import (
     UnknownPackageError,
 )
 from inwit.registry.archive import File, Limits, read_archive, unpack
+from inwit.registry.install.consents import let_run_unsandboxed, unsandboxed
 from inwit.registry.install.kept import kept_sources
 from inwit.registry.install.lock import (
     Lock,
@@ -39,14 +40,15 @@ from inwit.registry.install.lock import (
     installed_folder,
     locked,
     read_lock,
-    sync_folder,
     write_lock,
 )
 from inwit.registry.install.resolving import Resolved, resolve
+from inwit.registry.install.used import used_by
 from inwit.registry.sources.base import Release
 from inwit.registry.sources.configured import Sources
 from inwit.registry.trust import policy_of, rank
 from inwit.registry.trust_names import Lookalike, lookalike
+from inwit.runtime.files import sync_folder
 from inwit.runtime.project import Project
 from inwit.runtime.store import audit
 
@@ -140,7 +142,7 @@ class Installer:
             resolved = self._resolve(before.wanted, kept)
             return self._change(before, before.wanted, resolved, consent or Consent(), dry_run)
 
-    def restore(self, *, dry_run: bool = False) -> Outcome:
+    def restore(self, *, consent: Consent | None = None, dry_run: bool = False) -> Outcome:
         """Make what is installed equal to the lock file, and change nothing in it (``--frozen``).
 
         Raises:
@@ -158,6 +160,7 @@ class Installer:
                     self._place(release, one.sha256)
                 self._clean(lock)
                 self._audit("pkg.restore", [], missing)
+                self._consent(lock, consent or Consent())
             return Outcome(added=tuple(missing), is_dry=dry_run)
 
     def uninstall(self, ids: Iterable[str], *, dry_run: bool = False) -> Outcome:
@@ -179,6 +182,7 @@ class Installer:
             removed = tuple(one for one in before.packages if after.get(one.id) is None)
             if not dry_run:
                 self._audit("pkg.uninstall", removed, [])
+                self._consent(after, Consent())
                 write_lock(self._project, after)
                 self._clean(after)
             return Outcome(removed=removed, kept=after.packages, is_dry=dry_run)
@@ -203,17 +207,30 @@ class Installer:
         return found
 
     def advisories(self) -> list[dict[str, Any]]:
-        """What is known against installed packages: advisories, and versions withdrawn since."""
-        found = []
-        for one in self._lock().packages:
+        """What is known against installed packages: advisories, and versions withdrawn since.
+
+        Each says who uses the package.
+        """
+        found, lock = [], self._lock()
+        for one in lock.packages:
             for release in self._sources.releases(one.id):
                 if release.version != one.version:
                     continue
                 told = [dict(each) for each in release.advisories if _affects(each, one.version)]
                 if release.yanked is not None:
                     told.append({"id": "withdrawn", "severity": "", "summary": release.yanked})
-                found += [{"package": one.id, "version": one.version, **each} for each in told]
+                found += [
+                    {
+                        "package": one.id, "version": one.version, **each,
+                        "used_by": used_by(self._project, lock, one.id, self._folder / one.place),
+                    }
+                    for each in told
+                ]  # fmt: skip
         return found
+
+    def users(self, one: Locked) -> list[str]:
+        """Who uses an installed package, or used it until it was removed."""
+        return used_by(self._project, self._lock(), one.id, self._folder / one.place)
 
     def verify(self, ids: Iterable[str] = ()) -> dict[str, list[str]]:
         """Compare installed files with what was unpacked; each package with its faults.
@@ -276,12 +293,13 @@ class Installer:
         after = []
         for number, release in enumerate(sorted(releases, key=lambda one: one.id)):
             self._tell("packages", number, len(releases))
-            after.append(self._ready(before, release, resolved.needs[release.id], consent, dry_run))
+            after.append(self._ready(before, release, resolved.needs[release.id], dry_run))
         self._tell("packages", len(releases), len(releases))
         outcome = self._compared(before, after, releases, dry_run)
         if not dry_run:
             lock = Lock(wanted=dict(asked), packages=tuple(after))
             self._audit("pkg.install", outcome.removed, after)
+            self._consent(lock, consent)
             write_lock(self._project, lock)
             self._clean(lock)
         return outcome
@@ -323,9 +341,7 @@ class Installer:
         )
         return bool(own and other) and min(other) < min(own)
 
-    def _ready(
-        self, before: Lock, release: Release, needs: Iterable[str], consent: Consent, dry_run: bool
-    ) -> Locked:
+    def _ready(self, before: Lock, release: Release, needs: Iterable[str], dry_run: bool) -> Locked:
         old = before.get(release.id)
         digest = release.sha256
         same = old is not None and old.version == release.version and old.proof == release.proof
@@ -333,9 +349,13 @@ class Installer:
             digest = old.sha256
         if not dry_run:
             digest = self._place(release, digest)
-        made = locked(release, digest or "0" * 64, needs)
-        unsandboxed = consent.unsandboxed or (old is not None and old.allow_unsandboxed)
-        return msgspec.structs.replace(made, allow_unsandboxed=unsandboxed)
+        return locked(release, digest or "0" * 64, needs)
+
+    def _consent(self, lock: Lock, consent: Consent) -> None:
+        """Keep that what is installed may run without a sandbox; what goes may no longer."""
+        ids = {one.id for one in lock.packages}
+        kept = ids if consent.unsandboxed else ids & unsandboxed(self._project)
+        let_run_unsandboxed(self._project, kept)
 
     def _place(self, release: Release, sha256: str | None) -> str:
         """Fetch, check and unpack a package into the folder of its content; give its sha256."""

@@ -7,7 +7,6 @@ committed; ``inwit pkg install --frozen`` makes another machine equal to it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 from inwit.errors import LockError
 from inwit.registry.package import Permissions
 from inwit.registry.sources.base import Level, Origin, Release
+from inwit.runtime.files import write_whole
 from inwit.runtime.project import Project
 
 FILE = "inwit.lock"
@@ -43,8 +43,6 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
     proof: dict[str, Any] = {}
     dependencies: tuple[str, ...] = ()
     permissions: Permissions = Permissions()
-    allow_unsandboxed: bool = False
-    """Whether its user consented to run it outside a sandbox where there is none."""
 
     @property
     def place(self) -> str:
@@ -125,26 +123,11 @@ def write_lock(project: Project, lock: Lock) -> None:
     if not lock.packages and not lock.wanted:
         path.unlink(missing_ok=True)
         return
-    fresh = path.with_name(f".{FILE}.{os.getpid()}")
     order = tuple(sorted(lock.packages, key=lambda one: one.id))
     content = msgspec.json.format(
         msgspec.json.encode(msgspec.structs.replace(lock, packages=order), order="sorted"), indent=2
     )
-    with fresh.open("wb") as file:
-        file.write(content + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(path, content + b"\n")
 
 
 def locked(release: Release, sha256: str, dependencies: Iterable[str]) -> Locked:

@@ -138,11 +138,15 @@ class _Provider(resolvelib.AbstractProvider[Any, Any, Any]):
             for release in self.releases(package_id)
             if f"{release.id} {release.version}" not in refused
         ]
-        pre = not any(one.version.is_prerelease is False for one in fitting)
+        # Early versions are for who names one, or where there is nothing else.
+        early = any(need.specifier.prereleases for need in asked) or all(
+            one.version.is_prerelease for one in fitting
+        )
         fitting = [
             one
             for one in fitting
-            if all(_fits(need.specifier, one, pre) for need in asked) and self._usable(one, asked)
+            if all(need.specifier.contains(one.version, prereleases=early) for need in asked)
+            and self._usable(one, asked)
         ]
         kept = self._kept.get(package_id)
         return sorted(
@@ -220,7 +224,3 @@ class _Provider(resolvelib.AbstractProvider[Any, Any, Any]):
         if all(cause.parent is None for cause in held):
             return "Ask for a version that is there."
         return "Ask for other versions of these, or leave one of them out."
-
-
-def _fits(wanted: SpecifierSet, one: Candidate, pre: bool) -> bool:
-    return wanted.contains(one.version, prereleases=pre or None)

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from inwit.errors import InvalidPackageError, SandboxError, nearest
+from inwit.errors import InvalidPackageError, PackageCodeError, SandboxError, nearest
 from inwit.registry.manifest import FILE_NAME, Package
 from inwit.registry.sandbox import bubble
-from inwit.registry.sandbox.process import PackageCodeError, Worker
+from inwit.registry.sandbox.process import Worker
 from inwit.registry.sandbox.standins import fetch
 
 logger = logging.getLogger("inwit")
@@ -45,7 +45,10 @@ def _worker(package: Package, root: Path, allow_unsandboxed: bool) -> Worker:
     if not is_sandboxed:
         if not allow_unsandboxed:
             message = f"{package.id} is unverified, and there is no bubblewrap to keep it in."
-            hint = "Install bubblewrap, or install the package with --allow-unsandboxed."
+            hint = (
+                "Install bubblewrap, or install the package here with --allow-unsandboxed: "
+                "inwit.lock consents for no machine."
+            )
             raise SandboxError(message, hint=hint)
         logger.warning("%s runs without a sandbox, as was consented to.", package.id)
     key = (package.folder, root)

@@ -15,25 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from inwit.errors import SandboxError
+from inwit.errors import PackageCodeError, SandboxError
 from inwit.registry.package import Permissions
 from inwit.registry.sandbox import bubble, frames
 from inwit.registry.sandbox.proxy import Proxy
 
 TIMEOUT_S = 60.0
 """The wall clock for one call, from which on the worker and all that it started are killed."""
-
-
-class PackageCodeError(SandboxError):
-    """The package's own code raised; its type, message and trace are told as text."""
-
-    code = "registry.package_code"
-    status = 500
-
-    def __init__(self, package: str, told: dict[str, Any]) -> None:
-        self.raised, self.trace = str(told.get("type")), str(told.get("trace", ""))
-        message = f"{package} raised {self.raised}: {str(told.get('message', ''))[:500]}"
-        super().__init__(message)
 
 
 class Worker:

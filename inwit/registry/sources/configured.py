@@ -19,9 +19,13 @@ class GitEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table ``[[sources]]`` of config.toml: a repository and the namespaces that it owns."""
 
     git: str
+    """The repository's address."""
     namespaces: tuple[str, ...]
+    """The first parts of the ids that are its own; no other source is asked for them."""
     rev: str = "HEAD"
+    """The branch, tag or commit that is taken."""
     level: Level = "community"
+    """How far its packages are trusted."""
 
 
 class Sources:

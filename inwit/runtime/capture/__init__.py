@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from types import ModuleType, TracebackType
 from typing import Self
@@ -85,6 +86,18 @@ def record_langchain() -> None:
 
 
 _is_listening = False
+
+
+@cache
+def join_chains() -> None:
+    """Let langchain-core's chains take compiled graphs from now on, or once it is imported."""
+    when_imported("langchain_core.runnables.base", _join)
+
+
+def _join(module: ModuleType) -> None:
+    from inwit.runtime.capture.langchain_runnable import join
+
+    join(module)
 
 
 def _listen(module: ModuleType) -> None:

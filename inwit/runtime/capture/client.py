@@ -86,7 +86,8 @@ def prepare(
     """Make a call of what was asked, filled up from the environment.
 
     Raises:
-        ModelCallError: No model is named, here or by ``OPENAI_MODEL``.
+        ModelCallError: No model is named, here or by ``OPENAI_MODEL``; or OpenAI is asked without
+            a key.
     """
     model = model or os.environ.get("OPENAI_MODEL")
     if not model:
@@ -95,6 +96,11 @@ def prepare(
         )
     base = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
     key = api_key or os.environ.get("OPENAI_API_KEY")
+    if not key and base == DEFAULT_BASE_URL:
+        raise ModelCallError(
+            f"There is no key to ask {model!r} with at {base}.",
+            hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for another server.",
+        )
     listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     body = {"model": model, "messages": [dict(message) for message in listed], **parameters}
     if stream:

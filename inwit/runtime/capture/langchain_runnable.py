@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
+from functools import cache, wraps
+from types import ModuleType
 from typing import Any
+
+
+def join(module: ModuleType) -> None:
+    """Let `coerce_to_runnable` of `langchain_core.runnables.base` take compiled graphs too.
+
+    A chain asks a part whether it is a `Runnable`, before the part could say how it becomes one.
+    """
+    coerce = module.coerce_to_runnable
+
+    @wraps(coerce)
+    def coerce_to_runnable(thing: Any) -> Any:
+        from inwit.runtime.compiled import CompiledGraph
+
+        return coerce(as_runnable(thing) if isinstance(thing, CompiledGraph) else thing)
+
+    vars(module)["coerce_to_runnable"] = coerce_to_runnable
 
 
 @cache

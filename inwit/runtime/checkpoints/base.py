@@ -9,12 +9,22 @@ changed, and now and then the whole state, so that reading one needs few of its 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
-from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    TypeAlias,
+    get_args,
+    runtime_checkable,
+)
 
 import msgspec
 
 from inwit.errors import MalformedInputError, nearest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Durability = Literal["async", "sync", "exit"]
 """When what happened is durable: soon, before the next step starts, or when the execution ends."""
@@ -104,6 +114,18 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=2,
 
 
 Row: TypeAlias = Checkpoint | Pending
+"""One entry of a thread's log."""
+
+
+WRITERS = "writers"
+"""Stands in the place of a join's number beside the nodes that led to a checkpoint."""
+BEFORE_INPUT = ":input"
+"""The end of the id of the checkpoint before an execution's input: it is told, and not kept."""
+
+
+def is_alone(row: Checkpoint) -> bool:
+    """Whether it is the only checkpoint that an execution kept, at its end."""
+    return any(number == WRITERS for number, _ in row.joins or ())
 
 
 def is_whole(row: Row) -> bool:

@@ -10,10 +10,9 @@ from functools import cache
 from time import time_ns
 from typing import Any
 
-import msgspec
-
 from inwit.errors import ThreadBusyError
 from inwit.runtime.checkpoints.base import (
+    WRITERS,
     Checkpoint,
     Checkpointer,
     Durability,
@@ -32,8 +31,6 @@ SNAPSHOT_EVERY = 32
 """Steps between two checkpoints that hold the whole state."""
 LEASE_S = 60
 """How long a thread belongs to the process that wrote its newest row, if that cannot be asked."""
-WRITERS = "writers"
-"""Stands in the place of a join's number beside the nodes that led to a checkpoint."""
 Note = tuple[PendingKind, str, str, Any]
 """What is pending: kind, task, key, frozen value."""
 
@@ -298,14 +295,3 @@ def _is_dead(name: str) -> bool:
     boot, _, rest = name.partition("|")
     pid, _, started = rest.partition("|")
     return boot == place() and pid.isdigit() and started_of(int(pid)) != started
-
-
-def tasks_of(names: Iterable[str]) -> tuple[Task, ...]:
-    """Tasks of nodes that read the state."""
-    return tuple(map(Task, names))
-
-
-def whole(row: Checkpoint, state: dict[str, Any], **changes: Any) -> Checkpoint:
-    """A copy of a checkpoint that holds the whole state."""
-    frozen = {key: freeze(value, strict=True) for key, value in state.items()}
-    return msgspec.structs.replace(row, state=frozen, **changes)

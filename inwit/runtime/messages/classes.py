@@ -192,6 +192,7 @@ AnyMessage = (
     | AIMessageChunk
     | RemoveMessage
 )
+"""What a conversation in the state may hold, and what asks to take something out of it."""
 
 
 def parse_tool_calls(raw: list[Any]) -> tuple[list[ToolCallDict], list[ToolCallDict]]:

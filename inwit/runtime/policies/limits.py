@@ -17,3 +17,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 NO_LIMITS = Limits(
     recursion_limit=10_007, node_timeout_s=None, execution_timeout_s=None, max_parallel=10_000
 )
+"""Nothing is limited but what no execution reaches."""

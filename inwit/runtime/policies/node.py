@@ -131,6 +131,7 @@ class NodePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PLAIN = NodePolicy()
+"""The policy of a node that says nothing."""
 
 
 def _timeouts(value: Any) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from inwit.errors import InwitError, ModelCallError, NodeCancelledError, NodeTimeoutError
-
-RetryOn = type[BaseException] | Sequence[type[BaseException]] | Callable[[Exception], bool]
 
 _drawing = threading.Lock()
 _FAULTS = (
@@ -93,10 +91,6 @@ class RetryPolicy(NamedTuple):
             f" it is {wanted!r}."
         )
 
-    def accepts(self, error: BaseException, attempt: int) -> bool:
-        """Say whether there is another attempt after this one failed with `error`."""
-        return self.takes(error) and attempt < self.max_attempts
-
     def delay_s(self, attempt: int) -> float:
         """The wait after the failure of `attempt`, from 1."""
         growth = self.backoff_factor ** (attempt - 1)
@@ -123,7 +117,9 @@ def _transient_too(error: BaseException) -> bool:
 
 
 DEFAULT_RETRY = RetryPolicy(max_interval=30.0, retry_on=is_transient)
+"""What a node has that says nothing: three attempts, after errors that may pass."""
 NO_RETRY = RetryPolicy(max_attempts=1)
+"""One attempt."""
 
 
 def as_policies(given: RetryPolicy | Sequence[RetryPolicy] | None) -> tuple[RetryPolicy, ...]:

@@ -227,7 +227,7 @@ def _verify(connection: apsw.Connection, *, folder: Path | None, expected: Head 
     for raw in _stored(connection):
         fault = _fault_of(raw, count + 1, before or _genesis(folder, make=False))
         if fault:
-            at_seq = int(raw[0]) if isinstance(raw[0], int) else count + 1
+            at_seq = int(raw[0])
             break
         count, before = count + 1, str(raw[8])
         if expected is not None and count == expected.seq:

@@ -45,10 +45,10 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts before the first table only
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(
+        connection.execute(  # read to its end: what follows a pragma that answers is not run before
             f"PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES};"
-            "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY"
-        )
+            "PRAGMA temp_store = MEMORY"
+        ).fetchall()
     except BaseException:
         connection.close(True)
         raise
@@ -114,6 +114,7 @@ def typed(error: apsw.Error, path: Path) -> StoreError:
         return StoreFullError(path, reason)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError) or extended in _DAMAGED:
         return StoreCorruptError(path, reason)
-    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError):
+    is_closed = isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError)
+    if is_closed or path.is_dir():
         return StoreReadOnlyError(path, reason)
     return StoreError(f"{path}: {reason}.")

@@ -35,6 +35,7 @@ from inwit.runtime.views import Execution
 
 if TYPE_CHECKING:
     from inwit.runtime.compiled import CompiledGraph
+    from inwit.runtime.store.reader import Store
 
 Action = Literal["pause", "resume", "cancel"]
 Outcome = Literal["done", "unchanged", "requested"]
@@ -120,6 +121,30 @@ def request(
     return result
 
 
+def check_request(
+    project: Project, found: Execution, action: str, value: Any, expected_seq: int | None, *,
+    find: Find | None = None,
+) -> None:  # fmt: skip
+    """Refuse now what `request` would refuse, before a person is asked about it; see there."""
+    asked = _Request(project, action, value, "", find)  # type: ignore[arg-type]
+    asked.check(found, expected_seq)
+    asked.answer(found)
+    asked.check_way_on(found)
+
+
+def open_questions(store: Store, execution_id: str) -> list[Waiting]:
+    """What an execution asks and nobody has answered, in the order in which it was asked."""
+    waiting: dict[str, Waiting] = {}
+    for event in store.events(execution_id, types=("interrupt_raised", "interrupt_resumed")):
+        if isinstance(event, InterruptRaised):
+            waiting[event.interrupt_id] = Waiting(
+                id=event.interrupt_id, value=event.value, schema=event.schema, ns="", task=""
+            )
+        else:
+            waiting.pop(event.interrupt_id, None)  # type: ignore[attr-defined]
+    return list(waiting.values())
+
+
 class _Request:
     def __init__(
         self, project: Project, action: Action, value: Any, actor: str, find: Find | None
@@ -137,24 +162,31 @@ class _Request:
         self.journal.flush()  # it may run in this process
         return self.store.execution(execution_id)
 
-    @staticmethod
-    def check(found: Execution, expected_seq: int | None) -> None:
+    def check(self, found: Execution, expected_seq: int | None) -> None:
         if expected_seq is not None and found.last_seq != expected_seq:
             raise StaleExecutionError(found.execution_id, expected_seq, found.last_seq)
-
-    def carry_out(self, found: Execution, wait_s: float) -> ControlResult:
         is_open = found.status in ("running", "paused", "waiting_for_input")
         if not is_open and not (self.action == "cancel" and found.status == "cancelled"):
             raise ExecutionOverError(found.execution_id, found.status, self.action)
+
+    def check_way_on(self, found: Execution) -> None:
+        """Refuse what would go on here and cannot, its own process being gone."""
+        is_meant = self.action == "resume" and found.status in ("waiting_for_input", "paused")
+        if is_meant and self._process(found) is None:
+            from inwit.runtime.store.controlled import check_held
+
+            check_held(self._graph_here(found), found.execution_id, _thread_of(found))
+
+    def carry_out(self, found: Execution, wait_s: float) -> ControlResult:
         if found.status in _WANTED[self.action]:
             return self._result(found, "unchanged", f"It is {found.status} already.")
         if self.action == "pause" and found.status == "waiting_for_input":
             return self._result(found, "unchanged", "It waits for an answer, and runs nothing.")
-        answer = self._answer(found)
+        answer = self.answer(found)
         self._give_to_its_process(found, answer)
         return self._await(found, wait_s)
 
-    def _answer(self, found: Execution) -> Any:
+    def answer(self, found: Execution) -> Any:
         """The checked answers by their questions' ids, where it waits for some."""
         is_given = self.value is not NO_VALUE
         if self.action != "resume" or found.status != "waiting_for_input":
@@ -164,21 +196,9 @@ class _Request:
         if not is_given:
             raise AnswerNeededError(found.execution_id, "Give the answer as value.")
         try:
-            return match_answers(self._questions(found), self.value)
+            return match_answers(open_questions(self.store, found.execution_id), self.value)
         except TypeError as exc:
             raise InvalidAnswerError(self.value, str(exc), None) from exc
-
-    def _questions(self, found: Execution) -> list[Waiting]:
-        kinds = ("interrupt_raised", "interrupt_resumed")
-        waiting: dict[str, Waiting] = {}
-        for event in self.store.events(found.execution_id, types=kinds):
-            if isinstance(event, InterruptRaised):
-                waiting[event.interrupt_id] = Waiting(
-                    id=event.interrupt_id, value=event.value, schema=event.schema, ns="", task=""
-                )
-            else:
-                waiting.pop(event.interrupt_id, None)  # type: ignore[attr-defined]
-        return list(waiting.values())
 
     def _give_to_its_process(self, found: Execution, answer: Any) -> None:
         """Write the request where its process sees it; let it go on here where that is gone."""
@@ -226,15 +246,19 @@ class _Request:
 
         if found.status == "running":
             raise NotControllableError(found.execution_id, "no process runs it any more")
-        graph = None if self.find is None else self.find(found)
         if self.action == "cancel":
+            graph = None if self.find is None else self.find(found)
             close(graph, found, self.actor, self.journal)
-            return
+        else:
+            go_on(self._graph_here(found), found.execution_id, _thread_of(found), answer)
+
+    def _graph_here(self, found: Execution) -> CompiledGraph[Any]:
+        graph = None if self.find is None else self.find(found)
         if graph is None:
             raise NotControllableError(
                 found.execution_id, f"no process at hand has its graph {found.graph_name!r}"
             )
-        go_on(graph, found.execution_id, found.thread_id or found.execution_id, answer)
+        return graph
 
     def _await(self, found: Execution, wait_s: float) -> ControlResult:
         deadline = time.monotonic() + wait_s
@@ -254,6 +278,10 @@ class _Request:
             execution_id=found.execution_id, action=self.action, outcome=outcome,
             status=found.status, seq=found.last_seq, message=message,
         )  # fmt: skip
+
+
+def _thread_of(found: Execution) -> str:
+    return found.thread_id or found.execution_id
 
 
 def open_for(connection: apsw.Connection, process: int) -> list[tuple[Any, ...]]:

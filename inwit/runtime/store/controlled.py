@@ -196,13 +196,7 @@ def go_on(graph: CompiledGraph[Any], execution_id: str, thread_id: str, answer: 
     Raises:
         NotControllableError: The graph's checkpointer does not hold its thread.
     """
-    from inwit.runtime.checkpoints import split
-
-    rows = () if graph.saver is None else graph.saver.load(thread_id)
-    if not rows or execution_id not in {row.execution_id for row in split(rows)[1]}:
-        raise NotControllableError(
-            execution_id, "its checkpoints are not here; only the process that ran it has them"
-        )
+    check_held(graph, execution_id, thread_id)
     given: Command[Any] | None = None if answer is None else Command(resume=answer)
 
     def run() -> None:
@@ -212,6 +206,21 @@ def go_on(graph: CompiledGraph[Any], execution_id: str, thread_id: str, answer: 
             _logger.info("inwit: %s ended with %r.", execution_id, exc)
 
     threading.Thread(target=run, name=f"inwit-resume-{execution_id[:8]}", daemon=True).start()
+
+
+def check_held(graph: CompiledGraph[Any], execution_id: str, thread_id: str) -> None:
+    """Refuse to let an execution go on whose thread the graph's checkpointer does not hold.
+
+    Raises:
+        NotControllableError: It does not.
+    """
+    from inwit.runtime.checkpoints import split
+
+    rows = () if graph.saver is None else graph.saver.load(thread_id)
+    if not rows or execution_id not in {row.execution_id for row in split(rows)[1]}:
+        raise NotControllableError(
+            execution_id, "its checkpoints are not here; only the process that ran it has them"
+        )
 
 
 def close(graph: CompiledGraph[Any] | None, found: Execution, actor: str, journal: Journal) -> None:

@@ -15,6 +15,7 @@ import apsw
 
 from inwit.errors import StoreCorruptError, StoreLockedError, StoreReadOnlyError
 from inwit.runtime.project import Project
+from inwit.runtime.store.coming import Coming
 from inwit.runtime.store.connection import BUSY_MS, open_reader, open_writer, store_errors
 from inwit.runtime.store.recovery import is_emptied, move_aside, say_if_empty
 from inwit.runtime.store.schema import is_migrated, migrate, migrate_room
@@ -36,6 +37,7 @@ class Database:
         self.path = project.database
         self.generation = 0
         """Counts the files that were opened under this path; another number is another file."""
+        self.coming = Coming()
         self._lock = threading.RLock()
         self._lock_file: int | None = None
         self._writer: apsw.Connection | None = None

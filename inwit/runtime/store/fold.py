@@ -92,9 +92,8 @@ class Folder:
             self._enter(node, visit, seq, attempt, t0)
         elif kind == EXIT:
             _, seq, node, visit, attempt, t0, t1 = row
-            self._enter(node, visit, seq, attempt, t0, is_exit=True).end(
-                seq, t1 + self._anchor_ns, "completed"
-            )
+            one = self._enter(node, visit, seq, attempt, t0)
+            one.end(seq, t1 + self._anchor_ns, "completed")
         elif kind == APPLY:
             _, seq, node, visit, _, _, update, edges, _ = row
             known = self._visits.get((node, visit))
@@ -105,9 +104,7 @@ class Folder:
         elif kind == END:
             self._end(row)
 
-    def _enter(
-        self, node: str, visit: int, seq: int, attempt: int, t0: int, *, is_exit: bool = False
-    ) -> _Open:
+    def _enter(self, node: str, visit: int, seq: int, attempt: int, t0: int) -> _Open:
         one = self._visits.get((node, visit))
         if one is None:
             one = self._visits[node, visit] = _Open(node, visit, seq, t0, self._anchor_ns)
@@ -116,7 +113,7 @@ class Folder:
         elif t0 + self._anchor_ns < one.t0:
             # What a node wrote stands before its own row, which tells when it began.
             one.t0 = one.attempt_t = t0 + self._anchor_ns
-        if one.status == "failed" and not is_exit:
+        if one.status == "failed":
             one.status, one.end_t, one.exit_seq = "running", None, None
         one.entry_seq = min(one.entry_seq, seq)
         one.attempts = max(one.attempts, attempt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from string import ascii_letters, digits
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ _BEFORE_BYTES: Final = tuple(re.compile(form.pattern.encode()) for form in _BEFO
 _BEGINNINGS: Final = ("eyJ", "SG.", "-----BEGIN ", "https://hooks.slack")
 _BACK: Final = 10
 """How far before the end of such a piece a secret may begin."""
+_SHORT: Final = 128
+"""Characters of a text whose verdict is kept: names and kinds of errors come again and again."""
 _ODD: Final = re.compile("[\u0130\u0131\u017f\u212a]")
 """Letters that are s, k or i where case does not count."""
 _SCHEME: Final = frozenset("+-." + ascii_letters + digits)
@@ -73,14 +76,21 @@ _WORDS: Final = tuple(
 
 def is_clean(text: str) -> bool:
     """Whether no form of a secret is found in a text."""
+    return _is_clean_again(text) if len(text) <= _SHORT else _is_clean(text)
+
+
+def _is_clean(text: str) -> bool:
     if _holds_plain(text):
         return False
     low = text.lower()
     if not text.isascii() and (len(low) != len(text) or _ODD.search(text)):
         return not any(form.search(text) for _, form in INSIDE)
-    if any(_tries(_BEARER, text, _places(low, ("bearer", "basic"), 0))):
+    if any(_tries(_BEARER, text, _places(low, ("bearer", "basic")))):
         return False
     return not (":" in text or "=" in text) or not _holds_named(text, low)
+
+
+_is_clean_again = lru_cache(maxsize=4096)(_is_clean)
 
 
 def may_hold(packed: bytes) -> bool:
@@ -90,16 +100,16 @@ def may_hold(packed: bytes) -> bool:
 
 
 def _holds_plain(text: str) -> bool:
-    if any(_tries(PLAIN, text, _places(text, _BEGINNINGS, 0))):
+    if any(_tries(PLAIN, text, _places(text, _BEGINNINGS))):
         return True
     ends = (match.start() for form in _BEFORE for match in form.finditer(text))
     return any(_tries(PLAIN, text, (at for end in ends for at in range(end - _BACK, end + 1))))
 
 
 def _holds_named(text: str, low: str) -> bool:
-    if any(_tries(_AUTHORIZATION, text, _places(low, ("authorization",), 0))):
+    if any(_tries(_AUTHORIZATION, text, _places(low, ("authorization",)))):
         return True
-    if any(_tries(_COOKIE, text, _places(low, ("cookie",), 4))):
+    if any(_tries(_COOKIE, text, _places(low, ("cookie",)))):
         return True
     if "@" in text and any(_tries(_URL, text, _schemes(text))):
         return True
@@ -119,10 +129,10 @@ def _schemes(text: str) -> Iterator[int]:
 
 
 def _tries(form: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[Any]:
-    return (form.match(text, place) for place in places if place >= 0)
+    return (form.match(text, place) for place in places)  # before the text is at its beginning
 
 
-def _places(text: str, pieces: Iterable[str], back: int) -> Iterator[int]:
+def _places(text: str, pieces: Iterable[str], back: int = 0) -> Iterator[int]:
     """Where a form may begin: up to `back` characters before each of the pieces."""
     for piece in pieces:
         found = text.find(piece)

@@ -20,16 +20,18 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
-def register(connection: apsw.Connection, manifest: GraphManifest) -> Registered:
+def register(
+    connection: apsw.Connection, manifest: GraphManifest, root: Path | None = None
+) -> Registered:
     """Write a graph's manifest. Needs a transaction.
 
     A graph of the same name from another file that is still there gets the name ``name~2``, and so
-    on; the same file's next structure is a new version.
+    on; the same file's next structure is a new version. The same file of a project that was copied
+    to `root` is the same file.
     """
     file = manifest.source.file if manifest.source is not None else ""
-    name = _free_name(connection, manifest.name, file)
-    if name != manifest.name:
-        manifest = msgspec.structs.replace(manifest, name=name)
+    name = _free_name(connection, manifest.name, file, root)
+    manifest = msgspec.structs.replace(manifest, name=name)
     now = time.time_ns()
     is_new = not query(
         connection, "SELECT 1 FROM graphs WHERE name = ? AND version = ?", (name, manifest.version)
@@ -44,24 +46,29 @@ def register(connection: apsw.Connection, manifest: GraphManifest) -> Registered
     return Registered(manifest=manifest, is_new=is_new)
 
 
-def manifest_of(packed: bytes) -> GraphManifest:
-    """Read a stored manifest."""
-    return msgspec.msgpack.decode(packed, type=GraphManifest)
-
-
-def _free_name(connection: apsw.Connection, name: str, file: str) -> str:
+def _free_name(connection: apsw.Connection, name: str, file: str, root: Path | None) -> str:
     number = 1
     while True:
         candidate = name if number == 1 else f"{name}~{number}"
         files = query(connection, "SELECT DISTINCT file FROM graphs WHERE name = ?", (candidate,))
-        if not files or any(_is_same(found, file) for (found,) in files):
+        if not files or any(_is_same(found, file, root) for (found,) in files):
             return candidate
         number += 1
 
 
-def _is_same(found: str, file: str) -> bool:
-    """Whether two files are one, or the older one was moved away."""
-    return found == file or not found or not file or not Path(found).exists()
+def _is_same(found: str, file: str, root: Path | None) -> bool:
+    """Whether two files are one, the older one was moved away, or its project was copied."""
+    if found == file or not found or not file or not Path(found).exists():
+        return True
+    if (
+        root is not None
+        and Path(file).is_relative_to(root)
+        and not Path(found).is_relative_to(root)
+    ):
+        return Path(found).match(str(Path(file).relative_to(root)))
+    return Path(found).parent.match(
+        "inwit/prebuilt"
+    )  # Once agents were of the file that makes them.
 
 
 def _packable(manifest: GraphManifest) -> Any:

@@ -159,8 +159,6 @@ class Intake:
         """Make an entry of what is held."""
         rows, first, last = track.held, track.taken + 1, track.top
         track.held, track.taken, track.count = [], last, 0
-        recording = track.recording
-        recording.taken_seq = last
         if track.is_fenced:
             return
         if not self.has_room:

@@ -28,6 +28,8 @@ from inwit.runtime.capture import record_langchain
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
 from inwit.runtime.record import Recording
+from inwit.runtime.stalls import Stall, Stalls
+from inwit.runtime.store import metrics
 from inwit.runtime.store.commit import Group, ProjectEvent, Write, now_ns
 from inwit.runtime.store.controlled import Controls
 from inwit.runtime.store.database import Database
@@ -51,6 +53,8 @@ CROWD: Final = 512
 """How many batches may wait for the disk before those who begin executions wait as well."""
 CROWD_S: Final = 0.05
 EXIT_S: Final = 5.0
+HELD: Final = "inwit_loop_held_seconds"
+"""The figure that says of a node how long it held its event loop, at least."""
 _logger = logging.getLogger("inwit")
 _journals: dict[Path, Journal] = {}
 _journals_lock = threading.Lock()
@@ -93,6 +97,7 @@ class Journal:
         self._heart = Heart()
         self._keeper = Keeper(project)
         self._controls = Controls(self)
+        self._stalls = Stalls(self._stalled)
         self._writes: list[Write] = []
         self._events: list[ProjectEvent] = []
         self._registrar = Registrar(self.database, self._intake, self._warn, self.emit)
@@ -300,6 +305,7 @@ class Journal:
         )  # fmt: skip
 
     def _run(self) -> None:
+        self.database.coming.worker = threading.get_ident()
         while True:
             is_last = self._is_closing
             self._wake.clear()
@@ -338,6 +344,17 @@ class Journal:
         self._moved.set()
         self._moved.clear()
         self._look_for_control()
+        if self._intake.is_open:
+            self._stalls.look()
+
+    def _stalled(self, stall: Stall) -> None:
+        """Say that a node held its event loop, and keep it for the doctor."""
+        self._warn(f"stalled {stall.graph} {stall.node}", str(stall))
+        labels = {"graph": stall.graph, "node": stall.node, "at": stall.at}
+        self.submit(
+            lambda connection: metrics.record(connection, HELD, stall.seconds, "gauge", labels),
+            is_urgent=False,
+        )
 
     def _look_for_control(self) -> None:
         try:
@@ -432,7 +449,11 @@ class Journal:
     def _tell(self, group: Group) -> None:
         from inwit.runtime.store.reader import Store
 
-        events = Store.of(self.project).expand_group(group)
+        try:
+            events = Store.of(self.project).expand_group(group)
+        except StoreError as exc:
+            self._warn(exc.code, str(exc))
+            return
         for callback in self._callbacks:
             try:
                 callback(events)

@@ -64,8 +64,9 @@ class Filter:
         after._parts, after._values = [*self._parts], [*self._values]
         if cursor is not None:
             after.add("number < ?", read_cursor(cursor))
-        found = after.newest(connection, max(limit, 0) + 1, redactor)
-        items = tuple(found[: max(limit, 0)])
+        wanted = max(limit, 0)
+        found = after.newest(connection, wanted + 1, redactor)
+        items = tuple(found[:wanted])
         more = len(found) > len(items) and bool(items)
         return Page(
             items=items,

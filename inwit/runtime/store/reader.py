@@ -13,16 +13,17 @@ from typing import Any, Final, TypeVar
 import apsw
 import msgspec
 
-from inwit.errors import StoreError, UnknownGraphError, UnknownUriError
+from inwit.errors import StoreError, UnknownGraphError, UnknownUriError, shorten
 from inwit.events import Event, timestamp
 from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.node_config import rows_of, shown_of
 from inwit.runtime.project import Project
 from inwit.runtime.store import metrics, queries
-from inwit.runtime.store.batches import Batches
+from inwit.runtime.store.batches import OFFSET_BITS, Batches
 from inwit.runtime.store.commit import Group
 from inwit.runtime.store.connection import query
 from inwit.runtime.store.database import Database
+from inwit.runtime.store.edits import Edit, edits
 from inwit.runtime.store.expand import About, Expander
 from inwit.runtime.store.fold import Folder, state_after
 from inwit.runtime.store.heartbeat import close_lost, lost_processes
@@ -51,8 +52,16 @@ class Store:
 
     @classmethod
     def of(cls, project: Project) -> Store:
-        """The store of a project, with the redaction that its settings name."""
-        named = project.settings().get("redaction")
+        """The store of a project, with the redaction that its settings name.
+
+        Raises:
+            StoreError: They name none that there is: nobody is shown more than is meant.
+        """
+        named = project.settings().get("redaction", "secrets")
+        if named not in ("secrets", "pii"):
+            file = project.folder / "config.toml"
+            hint = f'It is "secrets" or "pii". Mend it in {file}.'
+            raise StoreError(f"redaction = {shorten(named)} is none that there is.", hint=hint)
         profile: Profile = "pii" if named == "pii" else "secrets"
         return cls._one(project, profile)
 
@@ -77,12 +86,17 @@ class Store:
 
     def graphs(self, name: str | None = None, all_versions: bool = False) -> list[RegisteredGraph]:
         """The registered graphs in the order of their names; of each its current version."""
+        self.database.coming.settle()
         rows = self.database.read(
             lambda connection: query(connection, "SELECT name, version, registered_ns, seen_ns, manifest,"
                 " seen = max(seen) OVER (PARTITION BY name) FROM graphs"
                 " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, seen DESC", (name,))
         )  # fmt: skip
         return [self._graph(row) for row in rows if all_versions or row[5]]
+
+    def edits(self, graph: str) -> list[Edit]:
+        """When the source of a graph's nodes changed, oldest first."""
+        return self.database.read(lambda connection: edits(connection, graph))
 
     def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
         """One graph; without a name the only one or the last compiled.
@@ -91,6 +105,7 @@ class Store:
             UnknownGraphError: There is none of that name or version.
         """
         if name is None:
+            self.database.coming.settle()
             last = self.database.read(
                 lambda connection: query(
                     connection, "SELECT name FROM graphs ORDER BY seen DESC LIMIT 1"
@@ -101,7 +116,10 @@ class Store:
             name = str(last[0][0])
         found = self.graphs(name, all_versions=True)
         if not found:
-            raise UnknownGraphError(name, {one.name for one in self.graphs()})
+            known = {one.name for one in self.graphs()}
+            if name not in known:  # else another process has just registered it
+                raise UnknownGraphError(name, known)
+            found = self.graphs(name, all_versions=True)
         if version is None:
             return next(one for one in found if one.is_current)
         matching = [one for one in found if one.version.startswith(version)] if version else []
@@ -354,8 +372,17 @@ class Store:
         )
 
     def position(self) -> int:
-        """The position of the last event; `tail` from there gives what comes next."""
+        """A position after which nothing is written yet; `tail` from there gives what comes next.
+
+        The last event's own is a smaller one, see `last`.
+        """
         return self.database.read(lambda connection: Batches(connection, self.redactor).position())
+
+    def last(self) -> tuple[int, Event] | None:
+        """The last event with its position; None where the last commit's events were let go."""
+        batch = self.position() >> OFFSET_BITS << OFFSET_BITS
+        found = self.tail(batch, 1 << OFFSET_BITS)
+        return found[-1] if found else None
 
     def data_version(self) -> int:
         """A number that is another one after every commit of any process."""

@@ -8,8 +8,11 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
 
+import apsw
+
 from inwit.errors import StoreError
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.store import edits
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.graphs import Registered, register
 from inwit.runtime.store.intake import Intake
@@ -28,6 +31,7 @@ class Registration:
         self.build = build
         self.on_name = on_name
         self.due = time.monotonic() + DELAY_S
+        self.compiled_ns = time.time_ns()
         self.manifest: GraphManifest | None = None
         self.done: Future[str] = Future()
 
@@ -68,6 +72,7 @@ class Registrar:
     def add(self, registration: Registration) -> None:
         """Take a graph to be registered soon."""
         self.waiting.append(registration)
+        self._database.coming.add(registration.done)
 
     def repeat(self) -> None:
         """Register again what was: the file is another one."""
@@ -88,12 +93,14 @@ class Registrar:
             if manifest is None:
                 return
             asked = manifest
+            compiled_ns = registration.compiled_ns
             found = self._database.write(
-                lambda connection: register(connection, asked), durable=False
+                lambda connection: self._write(connection, asked, compiled_ns), durable=False
             )
         except StoreError as exc:
             registration.due = time.monotonic() + _RETRY_S
             self.waiting.append(registration)
+            self._database.coming.give_up(registration.done)
             self._warn(exc.code, str(exc))
         except Exception as exc:  # noqa: BLE001 - a graph's own code: registering fails no program
             self._warn(f"graph {exc!r}", f"A graph could not be registered: {exc!r}.")
@@ -102,10 +109,25 @@ class Registrar:
             self._note(asked, found)
             registration.finish(found.manifest.name)
 
+    def _write(
+        self, connection: apsw.Connection, manifest: GraphManifest, compiled_ns: int
+    ) -> Registered:
+        found = register(connection, manifest, self._database.project.root)
+        edits.note(connection, found.manifest, compiled_ns)
+        return found
+
     def _note(self, asked: GraphManifest, found: Registered) -> None:
         name, version = found.manifest.name, found.manifest.version
         if asked not in self._written:
             self._written.append(asked)
+        for node in found.manifest.nodes:
+            if node.left_out:
+                told, state = ", ".join(map(repr, node.left_out)), found.manifest.state_type
+                self._warn(
+                    f"left out {name} {node.name}",
+                    f"{node.name} of {name} returns {told}, for which {state} has no key: what is "
+                    f"returned under it is left out.",
+                )
         if name != asked.name:
             self._intake.aliases[asked.name, version] = name
             self._warn(

@@ -14,6 +14,7 @@ from inwit.runtime.project import Project, Retention
 from inwit.runtime.store.connection import query
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.entry import Entry
+from inwit.runtime.store.forgotten import keep_executions, keep_latencies
 from inwit.runtime.store.rollups import MINUTE_NS
 
 _EVERY_S: Final = 1.0
@@ -100,8 +101,9 @@ class Keeper:
         limits = self._limits
         if limits is None:
             return True
-        is_few = limits.executions <= _FEW and self._written > limits.executions // 100
-        return is_few or self._written_bytes > limits.size_bytes // 100 < _FEW_BYTES // 100
+        return (limits.executions <= _FEW and self._written > limits.executions // 100) or (
+            limits.size_bytes <= _FEW_BYTES and self._written_bytes > limits.size_bytes // 100
+        )
 
     def _step(self, database: Database, limits: Retention) -> bool:
         """Remove some executions; True when there may be more to remove."""
@@ -133,10 +135,12 @@ class Keeper:
 def _how_many(connection: apsw.Connection, limits: Retention, size: int) -> int:
     """How many of the oldest finished executions have to go; of the aged ones as many as a step."""
     oldest_ns = time.time_ns() - int(limits.days * _DAY_NS)
-    (wanted,) = query(
+    (wanted,) = query(  # One that a clock set wrong dates back does not take those before it along.
         connection,
-        "SELECT count(*) FROM (SELECT ended_ns FROM executions"
-        f" WHERE status NOT IN {_OPEN} ORDER BY number LIMIT {_STEP}) WHERE ended_ns < ?",
+        "WITH eldest AS (SELECT number, ended_ns FROM executions"
+        f" WHERE status NOT IN {_OPEN} ORDER BY number LIMIT {_STEP})"
+        " SELECT count(*) FROM eldest WHERE number < coalesce("
+        "(SELECT min(number) FROM eldest WHERE ended_ns IS NULL OR ended_ns >= ?), 1 << 62)",
         (oldest_ns,),
     )[0]
     first, last = query(
@@ -166,11 +170,13 @@ def _forget(connection: apsw.Connection, many: int) -> None:
         " ORDER BY number LIMIT ?",
         (many,),
     )
+    keep_executions(connection)
     connection.execute(_FORGET)
 
 
 def _sweep(connection: apsw.Connection, oldest_ns: int) -> None:
     """Remove old histograms and dead processes."""
+    keep_latencies(connection, oldest_ns // MINUTE_NS)
     connection.execute("DELETE FROM latencies WHERE minute < ?", (oldest_ns // MINUTE_NS,))
     connection.execute(
         "DELETE FROM processes WHERE beat_ns < ?"

@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from inwit.errors import StoreVersionError
+from inwit.runtime.store import edits, forgotten
 
 APPLICATION_ID = 0x696E7774
 
@@ -89,6 +90,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX executions_by_graph_and_status ON executions (graph, status, number)
         WHERE status <> 'completed';
     """,
+    forgotten.MIGRATION,
+    edits.MIGRATION,
 )
 
 

@@ -67,6 +67,7 @@ def _node(
         writes=tuple(key for key in reading.writes if key in shape.keys),
         reads_known=not reading.reads_unknown,
         writes_known=not reading.writes_unknown and set(reading.writes) <= shape.keys,
+        left_out=tuple(key for key in reading.literal if key not in shape.keys),
         tools=tuple(getattr(runnable, "tools_by_name", ())), calls=reading.calls,
         version=_code_hash(inner), policies=_policies(shape, name),
     )  # fmt: skip

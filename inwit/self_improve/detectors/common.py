@@ -136,11 +136,6 @@ def held(window: Window, detector: str, node: str, reason: str) -> Held:
     return Held(detector=detector, graph_name=window.graph_name, node=node, reason=reason)
 
 
-def is_share_large(low: float, hits: int, floor: float, least: int) -> bool:
-    """Whether a share is above its floor for sure, and not of a handful."""
-    return hits >= least and low > floor
-
-
 __all__ = [
     "Sides", "Thresholds", "configure", "draft", "error_name", "evidence", "held", "lack",
     "restore", "sides", "tool_name", "value_shown",

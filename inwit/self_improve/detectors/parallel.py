@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from inwit.introspection.app import END, START
 from inwit.introspection.independence import why_not_parallel
 from inwit.plans import Effect
 from inwit.runtime.manifest import GraphManifest
+from inwit.runtime.program import END, START
 from inwit.self_improve import stats
 from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.detectors.common import draft, evidence, held

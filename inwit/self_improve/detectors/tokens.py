@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from inwit.introspection.app import END
 from inwit.introspection.independence import why_not_removed
 from inwit.plans import Effect
 from inwit.runtime.manifest import GraphManifest, NodeFacts
+from inwit.runtime.program import END
 from inwit.self_improve import stats
 from inwit.self_improve.calls import OuterCall
 from inwit.self_improve.detectors.common import configure, draft, evidence, tool_name

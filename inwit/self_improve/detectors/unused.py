@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from inwit.introspection.app import END, START
 from inwit.plans import Effect
 from inwit.runtime.manifest import EdgeFacts
+from inwit.runtime.program import END, START
 from inwit.self_improve.calls import NodeCall
 from inwit.self_improve.detectors.common import draft, evidence, lack
 from inwit.self_improve.findings import Finding, Lack, Look, Seen, Thresholds, shown

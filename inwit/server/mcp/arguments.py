@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -77,7 +78,7 @@ Confirm = Annotated[str, Meta(max_length=100, description="token of the first ca
 
 
 class RunGraph(_Arguments):
-    graph: Text
+    graph: Annotated[str, Meta(min_length=1, max_length=400)]
     input: dict[str, Any]
     thread_id: Text | UnsetType = UNSET
     confirm: Confirm | UnsetType = UNSET
@@ -99,6 +100,11 @@ class DecidePlan(_Arguments):
     confirm: Confirm | UnsetType = UNSET
 
 
+_UNTOLD = ("minLength", "maxLength")
+_URIS = {
+    "execution_id": "execution://", "plan_id": "plan://", "graph": "graph://",
+}  # fmt: skip
+"""Arguments that may be given as a uri of what they name."""
 A = TypeVar("A", bound=_Arguments)
 
 
@@ -109,6 +115,9 @@ def read(kind: type[A], given: Mapping[str, Any] | None) -> A:
         MalformedInputError: An argument is missing, unknown or of a wrong type.
     """
     present = {name: value for name, value in (given or {}).items() if value is not None}
+    for name, scheme in _URIS.items():
+        if isinstance(value := present.get(name), str) and value.startswith(scheme):
+            present[name] = unquote(value.removeprefix(scheme).partition("/")[0])
     try:
         for value in present.values():
             str(value).encode()
@@ -121,11 +130,18 @@ def _refusal(
     kind: type[_Arguments], present: Mapping[str, Any], reason: str
 ) -> MalformedInputError:
     """Say which argument was refused, what it was, and what it may be."""
-    every = f"Arguments: {', '.join(kind.__struct_fields__)}."
+    schema = input_schema(kind)
+    every = f"Arguments: {', '.join(schema['properties'])}."
+    if needed := schema.get("required"):
+        every += f" Needed: {', '.join(needed)}."
+    if found := re.search(r"missing required field `(\w+)`", reason):
+        return MalformedInputError(f"{found[1]} is missing.", hint=every)
+    if found := re.search(r"unknown field `(.*)`", reason):
+        return MalformedInputError(f"There is no argument {shorten(found[1])}.", hint=every)
     found = re.search(r"(.*) - at `\$\.(\w+)", reason)
     if found is None or found[2] not in present:
         return MalformedInputError(f"{reason}.", hint=every)
-    known = input_schema(kind)["properties"][found[2]].get("enum")
+    known = schema["properties"][found[2]].get("enum")
     return MalformedInputError(
         f"{found[2]} is {shorten(present[found[2]])}: {found[1]}.",
         hint=f"It is one of {', '.join(known)}." if known else every,
@@ -138,7 +154,7 @@ def input_schema(kind: type[_Arguments]) -> dict[str, Any]:
     schema: dict[str, Any] = components[kind.__name__]
     shown = {key: value for key, value in schema.items() if key != "title" and value != []}
     shown["properties"] = {
-        name: {key: value for key, value in described.items() if key != "maxLength"}
+        name: {key: value for key, value in described.items() if key not in _UNTOLD}
         for name, described in schema["properties"].items()
     }
     return shown

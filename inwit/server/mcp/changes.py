@@ -16,13 +16,29 @@ from mcp.server.subscriptions import (
 )
 
 from inwit.errors import InwitError
-from inwit.events import Event, GraphRegistered, PlanChanged
+from inwit.events import (
+    Event,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+    GraphRegistered,
+    InterruptRaised,
+    InterruptResumed,
+    NodeEntered,
+    PlanChanged,
+    StatusChanged,
+)
 from inwit.introspection import app
 from inwit.server.host import Host
-from inwit.server.hub import Anew, Frame, Lost
 from inwit.server.mcp.resources import EXECUTION_TOPICS
+from inwit.server.subscription import Anew, Frame, Lost
 
 logger = logging.getLogger("inwit.server")
+ENDS = (ExecutionStarted, ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
+"""Events by which the figures of a graph change: how many executions there are, and how they went."""
+SHOWN = (NodeEntered, StatusChanged, InterruptRaised, InterruptResumed)
+"""Further events that the list of a graph's executions shows."""
 
 
 class RecordBus(InMemorySubscriptionBus):
@@ -51,8 +67,9 @@ class RecordBus(InMemorySubscriptionBus):
             logger.warning("No change notices: %s", error)
             return
         try:
-            async for item in subscription:
-                for change in _told_by(item):
+            while items := await subscription.taken():
+                # What came together is told once, however many events it was.
+                for change in dict.fromkeys(one for item in items for one in _told_by(item)):
                     await self.publish(change)
         finally:
             subscription.close()
@@ -67,12 +84,26 @@ def _told_by(item: Frame | Lost | Anew) -> list[ServerEvent]:
 def changes(event: Event) -> list[ServerEvent]:
     """Name the resources that an event changed."""
     if isinstance(event, GraphRegistered):
-        base = f"graph://{quote(event.graph_name, safe='')}"
-        updated = [ResourceUpdated(f"{base}/{topic}") for topic in app.TOPICS]
+        topics = (*app.TOPICS, "versions")
+        updated = [ResourceUpdated(f"{_graph(event)}/{topic}") for topic in topics]
         return [ResourcesListChanged(), ToolsListChanged(), *updated]
     if isinstance(event, PlanChanged):
         return [ResourceUpdated(f"plan://{event.plan_id}")]
     if not event.execution_id:
         return []
     base = f"execution://{event.execution_id}"
-    return [ResourceUpdated(f"{base}/{topic}") for topic in EXECUTION_TOPICS]
+    return [
+        *(ResourceUpdated(f"{base}/{topic}") for topic in EXECUTION_TOPICS),
+        *(ResourceUpdated(f"{_graph(event)}/{topic}") for topic in _of_its_graph(event)),
+    ]
+
+
+def _graph(event: Event) -> str:
+    return f"graph://{quote(event.graph_name, safe='')}"
+
+
+def _of_its_graph(event: Event) -> tuple[str, ...]:
+    """Which lists and figures of a graph an event of one of its executions changed."""
+    if isinstance(event, ENDS):
+        return ("executions", "metrics")
+    return ("executions",) if isinstance(event, SHOWN) else ()

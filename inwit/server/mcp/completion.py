@@ -26,7 +26,9 @@ def complete(host: Host, params: CompleteRequestParams) -> CompleteResult:
     fitting = fitting or [value for value in values if typed in value.casefold()]
     return CompleteResult(
         completion=Completion(
-            values=fitting[:MOST], total=len(fitting), has_more=len(fitting) > MOST
+            values=fitting[:MOST],
+            total=len(fitting) if len(values) < EXECUTIONS else None,
+            has_more=len(fitting) > MOST,
         )
     )
 

@@ -13,8 +13,9 @@ import secrets
 import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
@@ -26,7 +27,10 @@ from inwit.server.mcp import reply
 from inwit.server.mcp.asking import Call, ask, can_ask
 
 VALID_S: Final = 300
-_USED: Final = 10_000
+_KEPT_S: Final = 3_600
+"""How long a used confirmation is remembered: longer than any is valid."""
+_USED: Final = "confirmed"
+"""The folder of the project in which used confirmations are files, so that all its hosts know."""
 _SECRET: Final = "seal.key"  # noqa: S105 - the name of a file
 _HEAD: Final = struct.Struct(">I8s")
 _FORM: Final = {
@@ -38,28 +42,28 @@ _HINT: Final = (
     "Call again without `confirm` for another: each is for one call with the same arguments,"
     f" within {VALID_S // 60} minutes."
 )
-_used: OrderedDict[bytes, None] = OrderedDict()
 
 
 async def confirm(
-    call: Call, what: str, given: str | None, arguments: Mapping[str, Any]
+    call: Call, what: str, given: str | None, arguments: Mapping[str, Any], name: str = "confirm"
 ) -> InputRequiredResult | CallToolResult | None:
     """Let a call be confirmed: None where it is, else what the client is given instead.
 
-    `what` says in words what would be done; `given` is the token of an earlier call.
+    `what` says in words what would be done; `given` is the token of an earlier call, which comes as
+    the argument `name`.
 
     Raises:
         NotConfirmedError: The person did not say yes, or the token is not for this call.
     """
-    host, name = call.host, call.params.name
+    host, tool = call.host, call.params.name
     if not host.offers.confirms:
         return None
     if can_ask(call.context):
         return await confirm_by_person(call, what)
     if given:
-        check_token(host, given, name, arguments)
+        check_token(host, given, tool, arguments)
         return None
-    return _told(what, mint_token(host, name, arguments))
+    return _told(what, mint_token(host, tool, arguments), name)
 
 
 async def confirm_by_person(call: Call, what: str) -> InputRequiredResult | None:
@@ -74,7 +78,7 @@ async def confirm_by_person(call: Call, what: str) -> InputRequiredResult | None
         return answer
     check_yes(answer)
     if call.params.request_state is not None:
-        _use_up(str(json.loads(call.params.request_state).get("once")).encode())
+        _use_up(call.host, str(json.loads(call.params.request_state).get("once")).encode())
     return None
 
 
@@ -111,16 +115,31 @@ def check_token(host: Host, token: str, tool: str, arguments: Mapping[str, Any])
     is_ours = hmac.compare_digest(signature, _sign(host, head, tool, arguments))
     if not is_ours or until < time.time():
         raise NotConfirmedError("The token does not confirm this call.", hint=_HINT)
-    _use_up(nonce)
+    _use_up(host, nonce)
 
 
-def _use_up(nonce: bytes) -> None:
-    """Let a confirmation count once: an answer that is sent again does nothing again."""
-    if nonce in _used:
-        raise NotConfirmedError("This confirmation was used.", hint=_HINT)
-    _used[nonce] = None
-    if len(_used) > _USED:
-        _used.popitem(last=False)
+def _use_up(host: Host, nonce: bytes) -> None:
+    """Let a confirmation count once, at whichever host of the project it is given.
+
+    Raises:
+        NotConfirmedError: It was given before.
+        OSError: The project's folder cannot be written.
+    """
+    folder = host.project.ensure() / _USED
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _forget_old(folder)
+    try:
+        (folder / hashlib.sha256(nonce).hexdigest()[:32]).touch(exist_ok=False)
+    except FileExistsError:
+        raise NotConfirmedError("This confirmation was used.", hint=_HINT) from None
+
+
+def _forget_old(folder: Path) -> None:
+    too_old = time.time() - _KEPT_S
+    for used in folder.iterdir():
+        with suppress(FileNotFoundError):  # another host forgets too
+            if used.stat().st_mtime < too_old:
+                used.unlink()
 
 
 def _sign(host: Host, head: bytes, tool: str, arguments: Mapping[str, Any]) -> bytes:
@@ -129,10 +148,10 @@ def _sign(host: Host, head: bytes, tool: str, arguments: Mapping[str, Any]) -> b
     return hmac.digest(key, b"confirm:" + head + said.encode(), hashlib.sha256)[:16]
 
 
-def _told(what: str, token: str) -> CallToolResult:
+def _told(what: str, token: str, name: str) -> CallToolResult:
     text = (
         f"Nothing was done yet. {what}\n"
         f"If the person you act for wants this, call again with the same arguments and"
-        f" confirm={token!r}."
+        f" {name}={token!r}."
     )
     return reply.made(text, {"status": "unconfirmed", "confirm": token, "would": what})

@@ -10,7 +10,8 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from inwit.errors import MalformedInputError, shorten
-from inwit.events import epoch_ns
+from inwit.events import Failure, epoch_ns
+from inwit.introspection.claims import count
 from inwit.introspection.finding import SearchHit
 from inwit.plans import Plan
 from inwit.registry.packages import PackageIndex, PackageMatch
@@ -24,7 +25,9 @@ from inwit.server.mcp.reply import Reply, quoted
 
 SEARCH_DEPTH = 100
 ROWS = 50
-LINES = 10
+NAMED = 20
+"""Packages that are named where none fits."""
+_NO_PLANS = " A person looks for some by `inwit self-improve analyze`."
 Listed = tuple[list[str], dict[str, Any], str | None]
 """Prose, one line for all and one for each row; content; the cursor of the next page."""
 _AGE = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
@@ -100,15 +103,19 @@ def _execution(one: Execution) -> dict[str, Any]:
         "duration_ms": one.duration_ms,
         "current_node": one.current_node,
         "iteration": one.iteration,
-        "error": clip(one.error.message, 200) if one.error else None,
+        "error": clip(_error(one.error), 200) if one.error else None,
     }
     return {key: value for key, value in shown.items() if value is not None}
 
 
+def _error(error: Failure) -> str:
+    return f"{error.type}: {error.message}"
+
+
 def _execution_line(one: Execution) -> str:
     took = "" if one.duration_ms is None else f", {one.duration_ms:.1f} ms"
-    error = f", {quoted(one.error.message, 80)}" if one.error else ""
-    return f"- {one.execution_id} {one.graph_name}: {one.status}{took}{error}"
+    error = f", {quoted(_error(one.error), 80)}" if one.error else ""
+    return f"- {one.execution_id} {one.graph_name}: {one.status}, {one.started_at}{took}{error}"
 
 
 def list_plans(host: Host, given: args.ListPlans) -> CallToolResult:
@@ -116,8 +123,11 @@ def list_plans(host: Host, given: args.ListPlans) -> CallToolResult:
 
     def listed(limit: int) -> Listed:
         shown, cursor = page(found, limit, given.cursor or None)
-        lines = [f"{len(found)} plans."]
-        lines += [f"- plan://{one.id} {one.status}: {quoted(one.title)}" for one in shown]
+        lines = [f"{count(len(found), 'plan')}.{'' if found else _NO_PLANS}"]
+        lines += [
+            f"- plan://{one.id} {one.status}, revision {one.revision}: {quoted(one.title)}"
+            for one in shown
+        ]
         return lines, {"plans": [_plan(one) for one in shown], "total_count": len(found)}, cursor
 
     return _listing(ROWS, listed)
@@ -125,6 +135,7 @@ def list_plans(host: Host, given: args.ListPlans) -> CallToolResult:
 
 def _plan(one: Plan) -> dict[str, Any]:
     return {
+        "id": one.id,
         "uri": f"plan://{one.id}",
         "title": one.title,
         "status": one.status,
@@ -137,16 +148,24 @@ def _plan(one: Plan) -> dict[str, Any]:
 
 
 def search_packages(host: Host, given: args.SearchPackages) -> CallToolResult:
-    found = PackageIndex.of(host.project).search(given.query, kind=given.kind or None)
+    index = PackageIndex.of(host.project)
+    found = index.search(given.query, kind=given.kind or None)
 
     def listed(limit: int) -> Listed:
         shown, cursor = page(found, limit, given.cursor or None)
         many = "1 package fits" if len(found) == 1 else f"{len(found)} packages fit"
-        lines = [f"{many} {quoted(given.query)}."]
+        lines = [f"{many} {quoted(given.query)}.{'' if found else _all(index)}"]
         lines += [f"- package://{m.package.id} {quoted(m.package.description)}" for m in shown]
         return lines, {"packages": [_package(match) for match in shown]}, cursor
 
     return _listing(ROWS, listed)
+
+
+def _all(index: PackageIndex) -> str:
+    """What there is, where nothing fits: a query in other words may."""
+    ids = [package.id for package in index.list()]
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return f" Here are {', '.join(ids[:NAMED])}{more}."
 
 
 def _package(match: PackageMatch) -> dict[str, Any]:
@@ -164,10 +183,11 @@ def _listing(limit: int, listed: Callable[[int], Listed]) -> CallToolResult:
     """Give as many rows as fit, and the cursor of what follows them."""
     while True:
         lines, data, cursor = listed(limit)
-        if limit == 1 or size(data) < DEFAULT_CHARS * 2 // 3:
+        prose = "\n".join(lines)
+        fits = len(prose) < reply.PROSE_CHARS - 100 and size(data) < DEFAULT_CHARS * 2 // 3
+        if limit == 1 or fits:
             break
         limit //= 2
-    shown = lines[: LINES + 1]
     if cursor is not None:
-        shown.append(f"More: cursor={cursor!r}.")
-    return reply.result(Reply(prose="\n".join(shown), data={**data, "cursor": cursor}))
+        prose += f"\nMore: cursor={cursor!r}."
+    return reply.result(Reply(prose=prose, data={**data, "cursor": cursor}))

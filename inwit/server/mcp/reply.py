@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from mcp_types import CallToolResult, TextContent
@@ -21,7 +21,10 @@ QUOTES = 8
 OVERHEAD = 250
 """What the envelope of a result takes besides text and content."""
 
-
+_TOOLS: Final = {
+    "`inwit executions list`": "`list_executions`",
+    "`inwit self-improve plans`": "`list_plans`",
+}
 _QUOTES = str.maketrans({"“": '"', "”": '"'})
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
@@ -40,6 +43,11 @@ class Reply:
 def quoted(text: str, limit: int = QUOTE_CHARS) -> str:
     """Show a text from a trace on one line, as a quotation that it cannot end."""
     return f"“{clip(' '.join(text.split()), limit).translate(_QUOTES)}”"
+
+
+def enclosed(written: str) -> str:
+    """The same JSON, in which no text ends a quotation around it."""
+    return written.replace("“", r"\u201c").replace("”", r"\u201d")
 
 
 def visible(value: Any) -> Any:
@@ -85,15 +93,35 @@ def result(
     return made(prose, data)
 
 
+def twice(reply: Reply, *, cursor: str | None = None, chars: int = DEFAULT_CHARS) -> CallToolResult:
+    """Make a reply a result whose text says its `data` too, as JSON; both are cut alike."""
+    prose = clip(reply.prose, chars // 6)
+    plain = msgspec.json.decode(msgspec.json.encode(reply.data))
+    data, following = fit(plain, (chars - len(prose)) // 2 - OVERHEAD, unpack(cursor))
+    prose += f"\n{enclosed(msgspec.json.encode(data['data']).decode())}"
+    if following is not None:
+        data = {**data, "cursor": pack(following)}
+        prose += f"\nIt goes on: call again with cursor={pack(following)!r}."
+    return made(prose, data)
+
+
 def made(prose: str, data: dict[str, Any]) -> CallToolResult:
     """Make a result of text and structured content."""
     shown = TextContent(type="text", text=visible(prose))
     return CallToolResult(content=[shown], structured_content=visible(data))
 
 
+def hint_of(error: InwitError) -> str:
+    """The way out, by tools where the terminal has commands."""
+    hint = error.hint
+    for command, tool in _TOOLS.items():
+        hint = hint.replace(command, tool)
+    return hint
+
+
 def refusal(error: InwitError) -> CallToolResult:
     """Tell a tool's error with its code, message and hint, for a model to correct itself."""
-    told = visible({"code": error.code, "message": error.message, "hint": error.hint})
+    told = visible({"code": error.code, "message": error.message, "hint": hint_of(error)})
     text = f"error: {told['message']} {told['hint']}".strip() + f" [{error.code}]"
     return CallToolResult(
         content=[TextContent(type="text", text=text)],

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
 import msgspec
 
 from inwit.errors import InwitError
-from inwit.events import InterruptRaised
 from inwit.ids import new_id
 from inwit.runtime.commands import Command
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.store import Journal
-from inwit.runtime.store.control import request
+from inwit.runtime.store.control import open_questions, request
 from inwit.server import auth
 from inwit.server.host import Host
-from inwit.server.hub import Frame, Subscription
-from inwit.server.sse import ENDS
+from inwit.server.subscription import Frame, Subscription
 
 AT_ONCE = 32
 """How many graphs run for clients at once; further ones wait their turn."""
-REST_S = 0.5
-"""How long a client that wants progress waits for the last of it, once a graph has ended."""
+REST_S = 5.0
+"""How long at most a client that wants progress waits for the last of it, once a graph has ended."""
 _threads: list[anyio.CapacityLimiter] = []
 
 
@@ -43,7 +41,7 @@ async def run(
     await anyio.to_thread.run_sync(host.claim, execution_id)
     thread_id = host.own_thread(thread_id)
     invoke = partial(graph.invoke, given, thread_id=thread_id, execution_id=execution_id)
-    return await _followed(host, context, execution_id, invoke)
+    return await _followed(host, context, _Begun(execution_id, 0, 0), invoke)
 
 
 async def go_on(
@@ -57,52 +55,67 @@ async def go_on(
     found = await anyio.to_thread.run_sync(host.store.execution, execution_id)
     thread_id = found.thread_id or execution_id
     invoke = partial(graph.invoke, Command(resume=dict(answers)), thread_id=thread_id)
-    return await _followed(host, context, execution_id, invoke)
+    ended = partial(host.store.events, execution_id, types=("node_exited",))
+    done = len(await anyio.to_thread.run_sync(ended))
+    return await _followed(host, context, _Begun(execution_id, found.last_seq, done), invoke)
 
 
-async def _followed(host: Host, context: Any, execution_id: str, invoke: Any) -> dict[str, Any]:
+class _Begun(NamedTuple):
+    """An execution, its last event before it goes on, and how many visits had ended by then."""
+
+    execution_id: str
+    seq: int
+    done: int
+
+
+async def _followed(host: Host, context: Any, begun: _Begun, invoke: Any) -> dict[str, Any]:
     """Run it in a thread; a client that goes away ends it."""
-    subscription = await host.hub.join(lambda event: event.execution_id == execution_id)
+    subscription = await host.hub.join(
+        lambda event: event.execution_id == begun.execution_id and event.seq > begun.seq
+    )
     errors: list[Exception] = []
+    is_left = False
 
     def work() -> None:
         try:
             invoke()
         except Exception as exc:  # noqa: BLE001 - the graph's border: how it went is in its record
-            errors.append(exc)
+            if not is_left:
+                errors.append(exc)
 
     try:
         async with anyio.create_task_group() as both:
-            reported = anyio.Event()
-            both.start_soon(_report, context, subscription, reported)
+            both.start_soon(_report, context, subscription, begun.done)
             await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_limiter())
             if (context.meta or {}).get("progress_token") is not None:
                 with anyio.move_on_after(REST_S):  # what has happened is on its way to the reader
-                    await reported.wait()
-            both.cancel_scope.cancel()
+                    await anyio.to_thread.run_sync(Journal.of(host.project).flush)
+                    await host.hub.catch_up()
+            subscription.close()
     except anyio.get_cancelled_exc_class():
+        is_left = True
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_stop, host, execution_id)
+            await anyio.to_thread.run_sync(_stop, host, begun.execution_id)
         raise
     finally:
         subscription.close()
-    return await anyio.to_thread.run_sync(outcome, host, execution_id, errors)
+    try:
+        return await anyio.to_thread.run_sync(outcome, host, begun.execution_id, errors)
+    finally:
+        errors.clear()  # the traceback of each holds `work`, which holds them
 
 
-async def _report(context: Any, subscription: Subscription, reported: anyio.Event) -> None:
-    """Tell the client of each node that ended, until the execution has or waits."""
-    done = 0
+async def _report(context: Any, subscription: Subscription, done: int) -> None:
+    """Tell the client of each visit that ended: their number, which never goes back."""
     async for item in subscription:
         event = item.event if isinstance(item, Frame) else None
         if event is not None and event.type == "node_exited":
             done += 1
             await context.session.report_progress(done, None, f"{event.node} has ended")
-        if isinstance(event, (*ENDS, InterruptRaised)):
-            reported.set()
 
 
 def _stop(host: Host, execution_id: str) -> None:
-    actor = str(auth.current().principal)
+    actor = "a host that ended" if host.hub.is_closed else str(auth.current().principal)
     try:
         request(host.project, execution_id, "cancel", actor=actor, wait_s=0)
     except InwitError:  # it has ended meanwhile, or never began
@@ -136,13 +149,5 @@ def outcome(host: Host, execution_id: str, errors: list[Exception]) -> dict[str,
 
 def questions(host: Host, execution_id: str) -> list[dict[str, Any]]:
     """What an execution waits for: the id, the value and the schema of each interrupt."""
-    kinds = ("interrupt_raised", "interrupt_resumed")
-    waiting: dict[str, dict[str, Any]] = {}
-    for event in host.store.events(execution_id, types=kinds):
-        if isinstance(event, InterruptRaised):
-            waiting[event.interrupt_id] = {
-                "id": event.interrupt_id, "value": event.value, "schema": event.schema,
-            }  # fmt: skip
-        else:
-            waiting.pop(getattr(event, "interrupt_id", ""), None)
-    return list(waiting.values())
+    waiting = open_questions(host.store, execution_id)
+    return [{"id": one.id, "value": one.value, "schema": one.schema} for one in waiting]

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from inwit.errors import InwitError
 from inwit.server.host import Host
+from inwit.server.mcp.reply import hint_of
 from inwit.server.problems import unexpected
 
 P = TypeVar("P")
@@ -64,5 +65,6 @@ def told(exc: Exception) -> MCPError:
     """Show an error as the protocol's: what the client did wrong, or that something broke here."""
     error = exc if isinstance(exc, InwitError) else unexpected(exc)
     code = INVALID_PARAMS if 400 <= error.status < 500 else INTERNAL_ERROR
-    data = {"code": error.code, "message": error.message, "hint": error.hint}
-    return MCPError(code=code, message=str(error), data=data)
+    hint = hint_of(error)
+    data = {"code": error.code, "message": error.message, "hint": hint}
+    return MCPError(code=code, message=f"{error.message} {hint}".strip(), data=data)

@@ -70,8 +70,14 @@ _ANSWER = record(
 
 
 _STEERED = dict(
-    record({}, {"execution_id": STRING, "id": STRING, "status": STRING, "message": STRING})
-)
+    record(
+        {},
+        {
+            "execution_id": STRING, "id": STRING, "status": STRING, "message": STRING,
+            "output": ANY, "interrupts": ARRAY, "error": OBJECT,
+        },
+    )
+)  # fmt: skip
 
 
 def _page_of(name: str) -> dict[str, Any]:
@@ -246,6 +252,10 @@ async def _called(
             return await graph_tools.call(one, graphs[params.name])
         known |= {*WRITES, *graphs}
     error = UnknownMcpNameError("tool", params.name, known)
+    if params.name in WRITES:
+        error.hint = (
+            "This host only answers; it has that tool once it is started with --allow-write."
+        )
     raise MCPError(
         code=INVALID_PARAMS, message=str(error), data={"code": error.code, "hint": error.hint}
     )

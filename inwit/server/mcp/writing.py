@@ -11,14 +11,14 @@ import anyio.to_thread
 import msgspec
 from mcp_types import CallToolResult, InputRequiredResult
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from inwit import plans
-from inwit.errors import ExecutionOverError, InvalidAnswerError, PrincipalError
-from inwit.events import OPEN_STATUSES
+from inwit.errors import InvalidAnswerError, PrincipalError
 from inwit.runtime.compiled import CompiledGraph
 from inwit.runtime.interrupts import check_answer
 from inwit.runtime.store import audit
-from inwit.runtime.store.control import NO_VALUE
+from inwit.runtime.store.control import NO_VALUE, check_request
 from inwit.runtime.views import Execution
 from inwit.self_improve.deciding import decide as decide_as
 from inwit.server import auth, deciding, steering
@@ -28,11 +28,19 @@ from inwit.server.mcp import reply, running
 from inwit.server.mcp.asking import Call, ask, can_ask, form_of, is_modern
 from inwit.server.mcp.bounds import clip
 from inwit.server.mcp.confirming import confirm, confirm_by_person
+from inwit.server.mcp.graph_tools import fitting_input
 from inwit.server.mcp.reply import Reply
 
 Result: TypeAlias = CallToolResult | InputRequiredResult
 SHOWN = 300
 """Characters of an input or a question that a person is shown."""
+_TARGETS: dict[str, plans.PlanStatus] = {
+    "reject": "rejected", "apply": "in_progress", "rollback": "rolled_back",
+}  # fmt: skip
+"""What decisions make of a plan that anybody may take."""
+_IS_SO = {("pause", "paused"), ("cancel", "cancelled")}
+ANSWERED_S = 10.0
+"""How long a client that answered a question waits for what comes of it."""
 TRIES = 3
 """How often a person of 2025 is asked again whose answer does not fit."""
 
@@ -67,21 +75,35 @@ async def call(one: Call, given: args.RunGraph | args.ControlExecution | args.De
 async def run_graph(call: Call, given: args.RunGraph) -> Result:
     """Run a graph, once that is confirmed, and ask what it asks."""
     thread_id = given.thread_id or None
-    return await run(call, given.graph, given.input, thread_id, given.confirm or None, said(given))
+    fitting = await anyio.to_thread.run_sync(partial(_fitting, call.host, given))
+    return await run(call, given.graph, fitting, thread_id, given.confirm or None, said(given))
+
+
+def _fitting(host: Host, given: args.RunGraph) -> dict[str, Any]:
+    """The input, where it is one of the graph.
+
+    Raises:
+        ForbiddenError, UnknownGraphError, GraphNotHereError, InvalidStateError, MalformedInputError:
+            It cannot be run so.
+    """
+    graph = _ready(host, given.graph, given.input)
+    if graph.schema.is_root:  # the whole of it is one value
+        return given.input
+    return fitting_input(host, graph.name, given.input, goes_on=bool(given.thread_id))
 
 
 async def run(  # noqa: PLR0917 - what a call says
     call: Call, name: str, given: Mapping[str, Any], thread_id: str | None, token: str | None,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any], argument: str = "confirm",
 ) -> Result:  # fmt: skip
-    """Run a graph by its name; the tools of single graphs come here too."""
+    """Run a graph by its name; the tools of single graphs, whose token has another, come here too."""
     graph = await anyio.to_thread.run_sync(partial(_ready, call.host, name, given))
     execution_id = _state(call).get("execution_id")
     if execution_id is not None:  # it waited, and the client has come with an answer
         told = await anyio.to_thread.run_sync(running.outcome, call.host, str(execution_id), [])
         return await _with_answers(call, graph, told)
     what = f"Run the graph {graph.name!r} with {clip(json.dumps(dict(given)), SHOWN)}?"
-    unconfirmed = await confirm(call, what, token, arguments)
+    unconfirmed = await confirm(call, what, token, arguments, argument)
     if unconfirmed is not None:
         return unconfirmed
     await anyio.to_thread.run_sync(partial(_log, call.host, graph.name, thread_id))
@@ -149,10 +171,16 @@ def _unfit(schema: Any, value: Any) -> str | None:
 def _refused(execution_id: str, why: str) -> CallToolResult:
     """Refuse an answer that does not fit; the client may come again, as the execution still waits."""
     refused = reply.made(
-        f"{why} The execution {execution_id} still waits.",
+        f"{why} The execution {execution_id} still waits.\n{_how_to_answer(execution_id)}",
         {"execution_id": execution_id, "status": "waiting_for_input", "reason": why},
     )
     return refused.model_copy(update={"is_error": True})
+
+
+def _how_to_answer(execution_id: str) -> str:
+    return (
+        f"Answer with control_execution(execution_id={execution_id!r}, action='resume', value=…)."
+    )
 
 
 def _shown(value: Any) -> str:
@@ -160,23 +188,33 @@ def _shown(value: Any) -> str:
     return clip(text, SHOWN)
 
 
+def _as_json(value: Any, limit: int) -> str:
+    return clip(reply.enclosed(json.dumps(value, ensure_ascii=False)), limit)
+
+
 def shown(told: dict[str, Any]) -> CallToolResult:
     """What became of an execution, for a model to read."""
-    execution_id, status = told["execution_id"], told["status"]
-    lines = [f"The execution {execution_id} is {status}."]
+    has = "has" if told["status"] == "failed" else "is"
+    lines = [f"The execution {told['execution_id']} {has} {told['status']}.", *_became(told)]
+    made = reply.result(Reply(prose="\n".join(lines), data=told))
+    return made.model_copy(update={"is_error": told["status"] == "failed"})
+
+
+def _became(told: dict[str, Any]) -> list[str]:
+    """What an execution asks, why it failed or what it gave, and what to call then."""
+    execution_id, lines = told["execution_id"], []
     for question in told.get("interrupts", ()):
-        lines.append(f"It asks: {reply.quoted(_shown(question['value']))}")
-    if status == "waiting_for_input":
-        lines.append(
-            f"Answer with control_execution(execution_id={execution_id!r}, action='resume',"
-            " value=…)."
-        )
+        schema = question["schema"]
+        fits = "" if schema is None else f" The answer's schema: {clip(json.dumps(schema), SHOWN)}"
+        lines.append(f"It asks: {reply.quoted(_shown(question['value']))}{fits}")
+    if told["status"] == "waiting_for_input":
+        lines.append(_how_to_answer(execution_id))
     if "error" in told:
         lines.append(reply.quoted(f"{told['error']['type']}: {told['error']['message']}"))
+        lines.append(f"Why: explain_execution(execution_id={execution_id!r}).")
     if "output" in told:
-        lines.append(f"Output: {clip(json.dumps(told['output'], ensure_ascii=False), 2_000)}")
-    made = reply.result(Reply(prose="\n".join(lines), data=told))
-    return made.model_copy(update={"is_error": status == "failed"})
+        lines.append(f"Output: {_as_json(told['output'], 2_000)}")
+    return lines
 
 
 # Steering
@@ -185,25 +223,40 @@ def shown(told: dict[str, Any]) -> CallToolResult:
 async def control_execution(call: Call, given: args.ControlExecution) -> Result:
     """Pause, resume or cancel an execution, once that is confirmed."""
     host = call.host
-    found = await anyio.to_thread.run_sync(partial(_steerable, host, given))
-    what = (
-        f"{given.action.capitalize()} the execution {found.execution_id} of {found.graph_name!r},"
-        f" which is {found.status} at event {found.last_seq}?"
-    )
+    found, what = await anyio.to_thread.run_sync(partial(_steerable, host, given))
+    if (given.action, found.status) in _IS_SO:  # nobody is asked about what changes nothing
+        given = replace(given, expected_seq=found.last_seq)
+        return await anyio.to_thread.run_sync(partial(_steered, host, found, given))
     unconfirmed = await confirm(call, what, given.confirm or None, said(given))
     if unconfirmed is not None:
         return unconfirmed
-    value = NO_VALUE if given.value is UNSET else given.value
-    expected = None if given.expected_seq is UNSET else given.expected_seq
-    result = await anyio.to_thread.run_sync(
-        partial(steering.control, host, given.action, found.execution_id, value, expected)
-    )
-    data = msgspec.to_builtins(result)
-    return reply.made(f"{result.execution_id} {result.status}: {result.message}", data)
+    return await anyio.to_thread.run_sync(partial(_steered, host, found, given))
 
 
-def _steerable(host: Host, given: args.ControlExecution) -> Execution:
-    """The execution, where the caller may steer it; a person is not asked about what is over."""
+def _steered(host: Host, found: Execution, given: args.ControlExecution) -> CallToolResult:
+    value, expected = _value(given), given.expected_seq or None
+    result = steering.control(host, given.action, found.execution_id, value, expected)
+    if value is not NO_VALUE:
+        now = steering.settled(host, found, ANSWERED_S)
+        if now.last_seq > found.last_seq:
+            message = f"It is {now.status} now."
+            result = replace(
+                result, outcome="done", status=now.status, seq=now.last_seq, message=message
+            )
+    data, lines = msgspec.to_builtins(result), []
+    if result.status in ("completed", "failed", "waiting_for_input"):
+        told = running.outcome(host, result.execution_id, [])
+        data, lines = {**told, **data}, _became(told)
+    prose = "\n".join([f"{result.execution_id} {result.status}: {result.message}", *lines])
+    return reply.result(Reply(prose=prose, data=data))
+
+
+def _value(given: args.ControlExecution) -> Any:
+    return NO_VALUE if given.value is UNSET else given.value
+
+
+def _steerable(host: Host, given: args.ControlExecution) -> tuple[Execution, str]:
+    """The execution, where it can be steered so, and what a person is asked about it."""
     steering.allow(host, "steering executions")
     name = given.execution_id
     if name == "last":
@@ -211,12 +264,24 @@ def _steerable(host: Host, given: args.ControlExecution) -> Execution:
         name = last.execution_id if last else name
     found = host.store.execution(name)
     host.require(auth.RUN, found.graph_name)
-    if found.status not in OPEN_STATUSES and (given.action, found.status) != (
-        "cancel",
-        "cancelled",
-    ):
-        raise ExecutionOverError(found.execution_id, found.status, given.action)
-    return found
+    check_request(
+        host.project, found, given.action, _value(given), given.expected_seq or None,
+        find=lambda one: steering.graph_of(host, one),
+    )  # fmt: skip
+    return found, _asked(host, found, given)
+
+
+def _asked(host: Host, found: Execution, given: args.ControlExecution) -> str:
+    which = f"execution {found.execution_id} of {found.graph_name!r}"
+    if given.action != "resume" or given.value is UNSET:
+        return (
+            f"{given.action.capitalize()} the {which}, which is {found.status} at event"
+            f" {found.last_seq}?"
+        )
+    questions = running.questions(host, found.execution_id)
+    asks = " ".join(reply.quoted(_shown(one["value"])) for one in questions)
+    answer = _as_json(given.value, SHOWN)
+    return f"The {which} asks: {asks} Answer: {answer}?"
 
 
 # Deciding
@@ -225,7 +290,7 @@ def _steerable(host: Host, given: args.ControlExecution) -> Execution:
 async def decide_plan(call: Call, given: args.DecidePlan) -> Result:
     """Decide on a plan, once that is confirmed; only a person approves."""
     host = call.host
-    plan = await anyio.to_thread.run_sync(partial(_decidable, host, given.plan_id))
+    plan = await anyio.to_thread.run_sync(partial(_decidable, host, given))
     what = (
         f"{given.action.capitalize()} plan {plan.id} ({plan.title!r}), which is {plan.status} in"
         f" revision {plan.revision}?"
@@ -242,10 +307,16 @@ async def decide_plan(call: Call, given: args.DecidePlan) -> Result:
     return _decided(decided)
 
 
-def _decidable(host: Host, plan_id: str) -> plans.Plan:
+def _decidable(host: Host, given: args.DecidePlan) -> plans.Plan:
+    """The plan, where this can be decided about it; nobody is asked in vain."""
+    from inwit.self_improve import life
+
     steering.allow(host, "deciding on plans", auth.PLAN)
-    plan = host.plans.get(plan_id)
+    plan = host.plans.get(given.plan_id)
     host.require(auth.PLAN, plan.graph_name)
+    target = _TARGETS.get(given.action)
+    if target is not None:
+        life.check(plan, target, host.caller.principal, given.expected_revision)
     return plan
 
 

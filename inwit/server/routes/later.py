@@ -27,7 +27,8 @@ LEGACY = Later(
 )
 PAGES = Later(
     name="A page for browsers",
-    instead="/openapi.json lists the routes; /mcp/introspect?q=... answers a question.",
+    instead="/openapi.json lists the routes; /docs/README.md is to be read; "
+    "/mcp/introspect?q=... answers a question.",
 )
 
 LATER: tuple[tuple[str, tuple[str, ...], Later], ...] = (

@@ -7,6 +7,7 @@ import pytest
 from inwit.introspection.router import Catalogue, parse_selection
 from inwit.introspection.router.linking import Index, edits
 from inwit.introspection.router.masking import link, mask
+from inwit.introspection.router.measuring import find_metrics
 from inwit.introspection.router.unnamed import unknown_names
 
 
@@ -43,6 +44,19 @@ def found(question: str, catalogue: Catalogue) -> list[str]:
         ("检索为什么运行了三次", ["node:检索"]),
         ("why did run 7f3a fail", ["exec:7f3a"]),
         ("why did run 20417 fail", ["exec:20417"]),
+        ("why did run 42 fail", ["exec:42"]),
+        ("compare runs 3 and 4", ["exec:3", "exec:4"]),
+        ("why did search run 3", ["node:search"]),
+        ("can I run 3 nodes in parallel", []),
+        ("WHY DID SEARCH FAIL IN RUN 7F3A", ["node:search", "exec:7f3a"]),
+        ("WHAT IS PASSAGES IN THREAD T-42", ["key:passages", "thread:T-42"]),
+        ("why did the lsat run of chekcoutFlow fail", ["time:last", "graph:checkoutFlow"]),
+        ("what did search return yesetrday", ["node:search", "time:yesterday"]),
+        ("where is the query computed", ["key:query"]),
+        ('why is answer "I do not know"', ["key:answer"]),
+        ("answer = 'no', why", ["key:answer"]),
+        ("what if plan may run only once", ["node:plan"]),
+        ("query at the end of the last run", ["key:query", "time:last"]),
         ("why did search run 20000 times", ["node:search"]),
         ("explain exec-19c2 in thread t-42", ["exec:exec-19c2", "thread:t-42"]),
         ("state of execution 'order 17' or execution `order-17`", ["exec:order-17"]),
@@ -50,6 +64,8 @@ def found(question: str, catalogue: Catalogue) -> list[str]:
         ("what changed in version 3f2a9c01d4e5", ["version:3f2a9c01d4e5"]),
         ("did it run since monday", ["time:since monday"]),
         ("why did the last execution fail", ["time:last"]),
+        ("when was the latest checkpoint written", ["time:last"]),
+        ("why did the last one take so long", ["time:last"]),
     ],
 )
 def test_a_name_is_found(question: str, expected: list[str], catalogue: Catalogue) -> None:
@@ -82,6 +98,29 @@ def test_a_node_called_tools_is_found_where_it_stands_as_a_name(question: str) -
 
     assert found(question, prebuilt) == ["node:tools"]
     assert found("Which tools were called?", prebuilt) == []
+
+
+def test_a_package_of_ordinary_words_is_found_where_it_is_written_as_it_is_called() -> None:
+    catalogue = Catalogue(packages=("prompt-guard", "inwit/map-reduce"))
+
+    assert found("who published prompt-guard", catalogue) == ["package:prompt-guard"]
+    assert found("is there support for map-reduce", catalogue) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "figures"),
+    [
+        ("what have we spent today", ["cost"]),
+        ("why are we paying twice as much", ["cost"]),
+        ("the priciest runs", ["cost"]),
+        ("what share of them succeeded", ["success_rate"]),
+        ("how does caching change the runtime", ["latency"]),
+        ("which version of the runtime is this", []),
+        ("port a graph to this runtime", []),
+    ],
+)
+def test_a_figure_is_found_by_its_usual_words(question: str, figures: list[str]) -> None:
+    assert [one.value for one in find_metrics(question)] == figures
 
 
 def test_a_mended_spelling_is_less_sure_than_the_exact_name(catalogue: Catalogue) -> None:
@@ -234,3 +273,22 @@ def test_a_slip_of_an_ordinary_word_is_no_unknown_name(catalogue: Catalogue) -> 
         ("why did ranker run twice", ("ranker",)),
     ):
         assert unknown_names(question, link(question, Index(catalogue))) == unknown
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("executions in total", []),
+        ("total number of executions", []),
+        ("how many runs were there in total", []),
+        ("what is in total", ["key:total"]),
+        ("where is the total computed", ["key:total"]),
+        ("why did order 313 fail", []),
+        ("could you look up the runs with a failure", []),
+        ("the last execution of shop differs from the one before", ["time:last", "graph:shop"]),
+    ],
+)
+def test_words_of_an_expression_name_nothing(question: str, expected: list[str]) -> None:
+    names = Catalogue(graphs=("shop",), state_keys=("total", "order"), tools=("lookup",))
+
+    assert found(question, names) == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inwit.introspection.router.spelling import mend
+from inwit.introspection.router.spelling import mend, mended
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,10 @@ from inwit.introspection.router.spelling import mend
         ("y so slow rn", "why so slow right now"),
         ("serach runs wiht timout", "search runs with timeout"),
         ("recomend a pakage pls", "recommend a package please"),
+        (
+            "has it nevre bceome relaible in the mornign",
+            "has it never become reliable in the morning",
+        ),
     ],
 )
 def test_slips_are_mended(typed: str, meant: str) -> None:
@@ -31,6 +35,7 @@ def test_slips_are_mended(typed: str, meant: str) -> None:
         "three whether passed shipping father",
         "the form of the moon",
         "fetch_raets and loadCrat",
+        "baking bounced brains, the clauses arise",
         "почему",
         "",
     ],
@@ -41,3 +46,15 @@ def test_other_words_stay_as_they_are(text: str) -> None:
 
 def test_names_are_not_mended() -> None:
     assert mend("teh serach", [(4, 10)]) == "the serach"
+
+
+def test_each_place_of_a_mended_text_is_known_in_the_text_as_typed() -> None:
+    typed = "waht faild yesetrday"
+
+    text, places = mended(typed)
+
+    assert text == "what failed yesterday"
+    assert len(places) == len(text) + 1
+    words = [(text.index(word), len(word)) for word in ("what", "failed", "yesterday")]
+    spans = [(places[at], places[at + size - 1] + 1) for at, size in words]
+    assert [typed[start:end] for start, end in spans] == ["waht", "faild", "yesetrday"]

@@ -66,6 +66,19 @@ def callbacks_hear_of_what_nodes_call(lib):
     return _told(lib, lambda state: {"text": chain.invoke(state["text"])})
 
 
+def callbacks_hear_of_routers_and_of_what_they_call(lib):
+    judge = RunnableLambda(lambda text: text == "a1").with_config(run_name="judge")
+
+    def route(state: State) -> str:
+        return "one" if judge.invoke(state["text"]) else lib.END
+
+    graph = lib.StateGraph(State).add_node("one", lambda state: {"text": state["text"] + "1"})
+    graph.add_edge(lib.START, "one").add_conditional_edges("one", route)
+    listener = Listener()
+    graph.compile(name="graph").invoke({"text": "a"}, {"callbacks": [listener]})
+    return sorted(map(str, ((one[0], one[1], one[-1]) for one in listener.heard)))
+
+
 async def callbacks_hear_of_async_nodes(lib):
     async def node(state: State) -> Any:
         return {"text": state["text"] + "2"}
@@ -90,6 +103,35 @@ async def events_of_langchain_core(lib):
         (event["event"], event["name"], event["data"].get("output"))
         async for event in graph.astream_events({"text": "a"}, config, version="v2")
         if event["event"] in ("on_chain_start", "on_chain_end")
+    ]
+
+
+async def events_of_langchain_core_stream_what_each_node_gave(lib):
+    async def two(state: State) -> Any:
+        return {"text": state["text"] + "2"}
+
+    inner = _graph(lib, lambda state: {"text": state["text"] + "1"})
+    graph = lib.StateGraph(State).add_node("inner", inner).add_node("two", two)
+    graph.add_node("none", lambda state: None).add_edge(lib.START, "inner")
+    graph.add_edge("inner", "two").add_edge("two", "none")
+    return [
+        (event["event"], event["name"], event["data"], len(event["parent_ids"]), event["tags"])
+        async for event in graph.compile().astream_events(
+            {"text": "a"}, {"run_name": "call"}, version="v2"
+        )
+        if event["name"] in ("call", "first", "two", "none")
+    ]
+
+
+async def events_of_langchain_core_tell_what_an_entry_point_gave(lib):
+    @lib.entrypoint()
+    async def flow(number: int) -> Any:
+        return {"output": number + 1}
+
+    return [
+        (event["event"], event["data"])
+        async for event in flow.astream_events(1, version="v2")
+        if event["name"] == "flow"
     ]
 
 

@@ -141,6 +141,19 @@ def tokens_of_a_model_are_streamed(lib):
     return [(one.content, type(one).__name__, {k: meta[k] for k in keys}) for one, meta in chunks]
 
 
+def tokens_in_a_router_are_those_of_the_node_that_it_follows(lib):
+    model = _model("no", "yes")
+
+    def route(state: Any) -> str:
+        return "ask" if model.invoke("done?").content == "no" else lib.END
+
+    graph = lib.StateGraph(lib.MessagesState).add_node("ask", lambda state: None)
+    graph.add_edge(lib.START, "ask").add_conditional_edges("ask", route)
+    given = {"messages": [("user", "hi")]}
+    told = graph.compile().stream(given, stream_mode="messages")
+    return [(one.content, place["langgraph_node"]) for one, place in told]
+
+
 async def tokens_are_streamed_async(lib):
     model = _model("hello big world")
 

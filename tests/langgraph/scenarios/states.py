@@ -419,3 +419,25 @@ def keys_of_another_model_that_nobody_set_are_left_out(lib):
         _single(lib, Both, lambda state, update=update: update).invoke({"hello": "a", "other": "b"})
         for update in (Update(hello="x"), Update(), Update(hello=None, other="y"))
     ]
+
+
+def keys_come_in_the_order_of_the_schema(lib):
+    graph = _single(lib, State, lambda state: {"bye": "b", "hello": "h"})
+    saved = lib.StateGraph(State).add_node("node", lambda state: {"bye": "b", "hello": "h"})
+    saved = saved.add_edge(lib.START, "node").compile(lib.InMemorySaver())
+    config = {"configurable": {"thread_id": "t"}}
+    return [
+        list(graph.invoke({"log": ["a"]})),
+        [list(one) for one in graph.stream({"bye": "x"}, stream_mode="values")],
+        list(saved.invoke({"log": ["a"]}, config)),
+        list(saved.get_state(config).values),
+    ]
+
+
+def keys_of_an_output_come_in_the_order_of_its_schema(lib):
+    class Output(TypedDict):
+        log: list[str]
+        hello: str
+
+    graph = _single(lib, State, lambda state: {"hello": "h"}, output_schema=Output)
+    return [list(graph.invoke({"log": ["a"]}))]

@@ -84,9 +84,7 @@ def custom_gives_what_nodes_write(lib):
 
 
 def a_writer_is_known_by_its_type_too(lib):
-    from langgraph.types import StreamWriter
-
-    def node(state: State, *, writer: StreamWriter) -> Any:
+    def node(state: State, *, writer: lib.StreamWriter) -> Any:
         writer("typed")
 
     graph = lib.StateGraph(State).add_node("node", node).add_edge(lib.START, "node").compile()

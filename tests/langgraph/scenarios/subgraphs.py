@@ -333,3 +333,18 @@ def a_graph_that_a_function_invokes_is_known(lib):
     app.invoke({"log": []}, thread())
     within = app.get_state(thread(), subgraphs=True).tasks[0].state
     return [[name for name, _ in app.get_subgraphs()], within.values, within.next]
+
+
+def a_node_that_commands_the_parent_tells_no_update(lib):
+    class Said(TypedDict):
+        said: Annotated[list[str], operator.add]
+
+    def leave(state: Said) -> Any:
+        return lib.Command(goto="next", graph=lib.Command.PARENT, update={"said": ["left"]})
+
+    inner = lib.StateGraph(Said).add_node("one", lambda state: {"said": ["one"]})
+    inner.add_node("leave", leave).add_edge(lib.START, "one").add_edge("one", "leave")
+    graph = lib.StateGraph(Said).add_node("within", inner.compile())
+    graph.add_node("next", lambda state: {"said": ["next"]}).add_edge(lib.START, "within")
+    told = graph.compile().stream({"said": []}, stream_mode="updates", subgraphs=True)
+    return [([place.partition(":")[0] for place in within], update) for within, update in told]

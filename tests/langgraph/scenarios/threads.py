@@ -289,3 +289,53 @@ def a_new_invocation_of_a_finished_thread_counts_steps_on(lib):
     graph.invoke({"a": "x"}, thread())
     graph.invoke({"a": "y"}, thread())
     return [(one["step"], one["source"], one["next"]) for one in history(graph, thread())]
+
+
+def savers_list_what_histories_tell(lib):
+    saver, config = lib.InMemorySaver(), {"configurable": {"thread_id": "t"}}
+    graph = lib.StateGraph(Plain).add_node("one", lambda state: {"b": "1"})
+    graph.add_node("two", lambda state: {"b": lib.interrupt("?")}).add_edge(lib.START, "one")
+    app = graph.add_edge("one", "two").compile(saver)
+    app.invoke({"a": "x"}, config)
+    app.invoke(lib.Command(resume="y"), config)
+    app.invoke({"a": "z"}, config)
+    app.update_state(config, {"b": "u"})
+
+    found = [*saver.list(config)]
+    ids = [one.config["configurable"]["checkpoint_id"] for one in found]
+    parents = [one.parent_config and one.parent_config["configurable"] for one in found]
+    before = found[-1].config
+    return [
+        [(one.metadata["step"], one.metadata["source"], _values(one)) for one in found],
+        [one and ids.index(one["checkpoint_id"]) for one in parents],
+        [one.metadata["step"] for one in saver.list(config, filter={"source": "input"})],
+        [one.metadata["step"] for one in saver.list(config, before=found[2].config, limit=3)],
+        _values(saver.get_tuple(before)),
+        [[key, value] for _, key, value in found[-1].pending_writes if key == "a"],
+        [
+            one.config == other.config
+            for one, other in zip(found, app.get_state_history(config), strict=True)
+        ],
+    ]
+
+
+def savers_list_what_entry_points_keep(lib):
+    saver, config = lib.InMemorySaver(), {"configurable": {"thread_id": "t"}}
+
+    @lib.entrypoint(saver)
+    def flow(number: int) -> int:
+        return number + 1
+
+    flow.invoke(1, config)
+    flow.invoke(2, config)
+    return [(one.metadata["step"], one.metadata["source"]) for one in saver.list(config)]
+
+
+class Plain(TypedDict, total=False):
+    a: str
+    b: str
+
+
+def _values(found: Any) -> dict[str, Any]:
+    held = found.checkpoint["channel_values"]
+    return {key: value for key, value in held.items() if key in {"a", "b"}}

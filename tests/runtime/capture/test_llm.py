@@ -216,6 +216,18 @@ def test_without_a_model_the_error_says_how_to_name_one(
         app.invoke({})
 
 
+def test_openai_is_not_asked_without_a_key(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    with pytest.raises(ModelCallError, match="no key to ask 'gpt-4o-mini'") as raised:
+        one_node(ask).invoke({})
+
+    assert "OPENAI_API_KEY" in raised.value.hint
+
+
 def test_a_model_without_a_price_has_no_cost(server: Scripted) -> None:
     server.says(whole(chat(model="home-made-7b")))
     app = one_node(lambda state, ctx: {"more": ctx.llm("Hi.", model="home-made-7b").cost_usd})

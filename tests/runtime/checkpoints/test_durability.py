@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
-from inwit import SqliteCheckpointer
+from inwit import SqliteCheckpointer, StateGraph
 from inwit.errors import StoreLockedError
 from inwit.runtime.checkpoints import room
 from inwit.runtime.checkpoints.group import GroupWriter, Outcome, Put
@@ -48,6 +49,36 @@ def kept_of(folder: Path, backend: str, place: str) -> int:
         newest = saver.history("t", 1)
         saver.close()
     return newest[0].step if newest else -1
+
+
+def test_a_failure_is_on_the_disk_before_it_is_raised(tmp_path: Path) -> None:
+    """Whoever tries again may be another process, which goes on where this one left."""
+    path, released = tmp_path / "own.db", threading.Event()
+
+    def fails_while_the_disk_is_busy(_state: dict[str, Any]) -> None:
+        other = apsw.Connection(str(path))
+        other.set_busy_timeout(5000)
+        other.execute("BEGIN IMMEDIATE")
+
+        def release() -> None:
+            released.set()
+            other.close()
+
+        threading.Timer(0.2, release).start()
+        raise OSError("died")
+
+    graph = StateGraph(dict)
+    graph.add_node("fails", fails_while_the_disk_is_busy)
+    graph.set_entry_point("fails")
+
+    def compiled() -> Any:
+        return graph.compile(name="dies", checkpointer=SqliteCheckpointer(path)).without_retries()
+
+    with pytest.raises(OSError, match="died"):
+        compiled().invoke({"n": 1}, CONFIG)
+
+    assert released.is_set()
+    assert "died" in str(compiled().get_state(CONFIG).tasks[0].error)
 
 
 def test_exit_writes_nothing_before_the_end(project: Path) -> None:

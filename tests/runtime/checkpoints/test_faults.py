@@ -183,16 +183,23 @@ def attempted(saver: Checkpointer, name: str) -> Future[None] | None:
 
 
 def write_while(saver: Checkpointer, disturb: Any, *, count: int = 300) -> None:
-    """Put rows of several threads, while something else happens again and again."""
-    is_over = threading.Event()
+    """Put rows of several threads, while something else happens again and again.
+
+    It happens only after something was written since: a slow machine comes to an end too.
+    """
+    is_over, is_written = threading.Event(), threading.Event()
 
     def write(name: str) -> None:
         for seq in range(1, count + 1):
             put(saver, [checkpoint(seq, thread_id=name, whole=seq % 9 == 1)])
+            is_written.set()
 
     def keep_disturbing() -> int:
         times = 0
         while not is_over.wait(0.05):
+            if not is_written.is_set():
+                continue
+            is_written.clear()
             disturb()
             times += 1
         return times

@@ -92,7 +92,7 @@ def test_postgres_is_opened_by_its_uri_a_connection_or_a_pool(project: Path, pos
     with Connection.connect(uri, autocommit=True) as connection, PostgresSaver(connection) as saver:
         assert counting(saver).get_state(CONFIG).values["n"] == 3
     with ConnectionPool(uri, open=True) as pool, PostgresSaver(pool) as saver:
-        assert [one.metadata["source"] for one in saver.list(CONFIG)] == ["loop"] * 3 + ["input"]
+        assert [one.metadata["source"] for one in saver.list(CONFIG)] == ["loop"] * 4 + ["input"]
 
 
 @pytest.mark.anyio
@@ -159,7 +159,7 @@ def test_checkpoints_are_listed_by_metadata_and_from_a_checkpoint_on(project: Pa
     adas = list(saver.list(None, filter={"user": "ada"}))
     later = list(saver.list(CONFIG, before=adas[1].config))
 
-    assert (len(everything), len(adas)) == (8, 4)
+    assert (len(everything), len(adas)) == (10, 5)
     assert [one.config for one in later] == [one.config for one in adas[2:]]
     assert later[0].config == adas[1].parent_config
 

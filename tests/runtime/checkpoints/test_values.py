@@ -191,8 +191,8 @@ def nested(depth: int) -> dict[str, Any]:
 UNKNOWN: dict[str, Callable[[], Any]] = {
     "Plain": Plain,
     "object": lambda: {"deep": [(object(),)]},
-    "list cannot be kept: it holds itself": own_list,
-    "dict cannot be kept: it holds itself": lambda: nested(5000),
+    "list, at key .value., cannot be kept: it holds itself": own_list,
+    "dict, at key .value., cannot be kept: it holds itself": lambda: nested(5000),
     "lock": threading.Lock,
     "function": lambda: lambda: 0,
     "iterator": lambda: iter([1]),

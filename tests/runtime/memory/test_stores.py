@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from inwit.runtime.memory.items import (
     PutOp,
     SearchOp,
 )
-from inwit.runtime.memory.matching import get_text_at_path, tokenize_path
+from inwit.runtime.memory.matching import get_text_at_path, matches, passes, tokenize_path
+from inwit.runtime.memory.meaning import ensure_embeddings, likeness
 from inwit.runtime.memory.sqlite import SqliteStore
 
 Make = Callable[..., InMemoryStore | SqliteStore]
@@ -398,3 +400,68 @@ def test_an_item_is_shown_as_langgraph_shows_it() -> None:
     assert {k: shown[k] for k in ("namespace", "key", "value")} == {
         k: wanted[k] for k in ("namespace", "key", "value")
     }
+
+
+def test_items_are_equal_by_what_they_hold(make: Make) -> None:
+    store = make()
+    store.put(("a",), "k", {"n": 1})
+    store.put(("a",), "other", {"n": 1})
+
+    one, same, other = (store.get(("a",), key) for key in ("k", "k", "other"))
+
+    assert one == same and hash(one) == hash(same) and one not in (other, "k")
+    assert repr(one).startswith("Item(namespace=['a'], key='k', value={'n': 1}, created_at='20")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "namespace", "is_matched"),
+    [
+        ("prefix", ("a",), ("a", "b"), True),
+        ("prefix", ("b",), ("a", "b"), False),
+        ("suffix", ("b",), ("a", "b"), True),
+        ("suffix", ("*", "b"), ("a", "b"), True),
+        ("prefix", ("a", "b", "c"), ("a", "b"), False),
+    ],
+)
+def test_namespaces_are_matched_from_either_end(
+    kind: Any, path: tuple[str, ...], namespace: tuple[str, ...], is_matched: bool
+) -> None:
+    assert matches(MatchCondition(match_type=kind, path=path), namespace) is is_matched
+
+
+def test_a_namespace_is_matched_in_no_other_way() -> None:
+    with pytest.raises(ValueError, match="not 'middle'"):
+        matches(MatchCondition(match_type="middle", path=("a",)), ("a",))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "passes_it"),
+    [
+        ({"at": {"x": 1}}, True), ({"at": {"x": 2}}, False), ({"n": {"at": 1}}, False),
+        ({"list": [1, {"$gt": 1}]}, True), ({"list": [1]}, False), ({"list": [2, 2]}, False),
+        ({"n": {"$gte": 3, "$lt": 4}}, True), ({"n": {"$ne": 3}}, False), (None, True),
+    ],
+)  # fmt: skip
+def test_filters_look_into_what_is_nested(wanted: Any, passes_it: bool) -> None:
+    assert passes({"at": {"x": 1, "y": 2}, "n": 3, "list": [1, 2]}, wanted) is passes_it
+
+
+def test_likeness_needs_no_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, vectors = [1.0, 0.0], [[2.0, 0.0], [0.0, 3.0], [1.0, 1.0], [0.0, 0.0]]
+    with_it = likeness(query, vectors)
+
+    monkeypatch.setitem(sys.modules, "numpy", None)
+
+    assert likeness(query, vectors) == pytest.approx(with_it)
+    assert with_it == pytest.approx([1, 0, 0.5**0.5, 0])
+    assert likeness(query, []) == []
+
+
+@pytest.mark.anyio
+async def test_embeddings_are_a_function_an_object_or_langchains_name_of_one() -> None:
+    made = ensure_embeddings(lambda texts: [[float(len(text))] for text in texts])
+
+    assert await made.aembed_query("four") == [4.0] == made.embed_query("four")
+    assert ensure_embeddings(made) is made
+    with pytest.raises(EmbeddingError, match="langchain, which is not installed"):
+        ensure_embeddings("openai:text-embedding-3-small")

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import pytest
 
-from inwit import END, START, CompiledGraph, SqliteCheckpointer, StateGraph, interrupt
+from inwit import END, START, SqliteCheckpointer, StateGraph, interrupt
 from inwit.errors import (
     AnswerNeededError,
     ExecutionCancelledError,
@@ -25,13 +25,9 @@ from inwit.errors import (
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store, audit
 from inwit.runtime.store.control import request
+from tests.asking import State, asking
 
 PERSON = "person ada"
-
-
-class State(TypedDict, total=False):
-    n: int
-    approved: bool
 
 
 class Counter:
@@ -76,7 +72,7 @@ class Counter:
 
         thread = threading.Thread(target=run)
         thread.start()
-        assert self.seen.acquire(timeout=5)
+        assert self.seen.acquire(timeout=30)
         try:
             yield "counting"
         finally:
@@ -109,7 +105,7 @@ def test_a_paused_execution_stands_still_until_it_is_resumed(counter: Counter) -
         stood_at = counter.steps
         again = ask(running, "pause", expected_seq=paused.seq)
         resumed = ask(running, "resume")
-        assert counter.seen.acquire(timeout=5)
+        assert counter.seen.acquire(timeout=30)
 
     assert (paused.outcome, paused.status) == ("done", "paused")
     assert (again.outcome, again.seq) == ("unchanged", paused.seq)
@@ -161,7 +157,7 @@ def test_an_async_node_is_cancelled_where_it_waits(project: Path) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
 
     result = ask("waiting", "cancel")
 
@@ -179,29 +175,18 @@ def test_a_graph_within_is_paused_with_the_one_around_it(project: Path) -> None:
     config = {"recursion_limit": 10**6}
     thread = threading.Thread(target=lambda: app.invoke({}, config, execution_id="outer"))
     thread.start()
-    assert inner.seen.acquire(timeout=5)
+    assert inner.seen.acquire(timeout=30)
 
     paused = ask("outer", "pause")
     stood_at = inner.steps
     resumed = ask("outer", "resume")
-    assert inner.seen.acquire(timeout=5)
+    assert inner.seen.acquire(timeout=30)
     inner.is_over.set()
     Counter.join(thread)
 
     assert (paused.status, resumed.status) == ("paused", "running")
     assert inner.steps >= stood_at
     assert wait_for("outer", "completed").iteration == 1
-
-
-def asking(checkpointer: Any = None) -> CompiledGraph[Any]:
-    def approve(state: State) -> State:
-        return {"approved": interrupt("Send it?", schema={"type": "boolean"})}
-
-    graph = StateGraph(State)
-    graph.add_node("approve", approve)
-    graph.add_edge(START, "approve")
-    graph.add_edge("approve", END)
-    return graph.compile(name="asking", checkpointer=checkpointer)
 
 
 def wait_for(execution_id: str, status: str) -> Any:
@@ -288,7 +273,7 @@ def test_a_step_of_several_nodes_is_over_before_an_execution_is_paused(
     app = graph.compile(name="wide", scheduling=scheduling)
     thread = threading.Thread(target=lambda: app.invoke({}, execution_id="wide"))
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
 
     early = ask("wide", "pause", wait_s=0.3)
     before = list(calls)
@@ -436,7 +421,7 @@ def test_an_execution_of_a_dead_process_goes_on_here_where_its_checkpoints_are(
     project: Path,
 ) -> None:
     with elsewhere("kept") as process:
-        process.wait(10)
+        process.wait(30)
     checkpointer = SqliteCheckpointer("threads.db")
     app = StateGraph(State)
     app.add_node("it", lambda state: {"approved": interrupt("Send it?")})
@@ -454,7 +439,7 @@ def test_an_execution_of_a_dead_process_goes_on_here_where_its_checkpoints_are(
 
 def test_an_execution_whose_checkpoints_are_gone_can_only_be_cancelled(project: Path) -> None:
     with elsewhere("lost") as process:
-        process.wait(10)
+        process.wait(30)
     graph = asking()
 
     with pytest.raises(NotControllableError):
@@ -469,7 +454,7 @@ def test_a_paused_execution_dies_with_its_process(project: Path) -> None:
         wait_for_any()
         ask("there", "pause")
         process.kill()
-        process.wait(10)
+        process.wait(30)
 
         with pytest.raises(ExecutionOverError):
             ask("there", "resume")

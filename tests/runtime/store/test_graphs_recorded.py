@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import time
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
 
 from inwit import END, START, StateGraph
 from inwit.runtime.compiled import CompiledGraph
+from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.project import Project
 from inwit.runtime.store import heartbeat
+from inwit.runtime.store.coming import WAIT_S
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
 from tests.runtime.store.rows import recording, start
@@ -40,6 +44,46 @@ def shown(app: CompiledGraph[Any]) -> tuple[list[str], list[int]]:
     Journal.of(app.project).flush()
     events = Store.of(app.project).events(app.last_execution_id)
     return [event.type for event in events], [event.seq for event in events]
+
+
+def test_a_graph_is_found_by_its_name_as_soon_as_it_is_compiled(project: Path) -> None:
+    app = graph(broken)
+    store = Store.of(app.project)
+
+    assert [store.graph("planted").name, store.graph().name] == ["planted", "planted"]
+
+
+def test_a_graph_that_was_taken_back_is_not_waited_for(project: Path) -> None:
+    taken_back = graph(broken).without_introspection()
+
+    began = time.monotonic()
+
+    assert Store.of(taken_back.project).graphs() == []
+    assert time.monotonic() - began < WAIT_S
+
+
+def test_a_graph_whose_manifest_looks_at_graphs_does_not_wait_for_itself(
+    journal: Journal, store: Store
+) -> None:
+    began = time.monotonic()
+
+    done = journal.register(lambda: manifest(store))
+
+    assert done.result(WAIT_S) == "planted"
+    assert time.monotonic() - began < WAIT_S
+
+
+def manifest(store: Store) -> GraphManifest:
+    """A manifest that is made while the record is looked at."""
+    assert store.graphs() == []
+    return (
+        StateGraph(State)
+        .add_sequence([broken])
+        .set_entry_point("broken")
+        .compile(name="planted")
+        .without_introspection()
+        .manifest()
+    )
 
 
 def broken(_: State) -> Any:

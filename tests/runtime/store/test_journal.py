@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -17,6 +18,8 @@ from inwit.events import CheckpointCreated, EdgeTaken, Event, Failure, NodeFaile
 from inwit.runtime.project import Project
 from inwit.runtime.record import APPLY, ENTER, EVENT, EXIT, VISIT
 from inwit.runtime.serial import freeze, freeze_delta
+from inwit.runtime.store import database
+from inwit.runtime.store.entry import fill
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
 from tests.runtime.store.rows import custom, end, recording, start, visit, whole
@@ -356,7 +359,7 @@ def test_a_full_buffer_is_emptied_by_its_producer(journal: Journal, store: Store
 @pytest.mark.anyio
 async def test_flushing_does_not_hold_the_event_loop(journal: Journal, store: Store) -> None:
     journal.begin(whole("aaaa1"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await journal.aflush()
 
     assert store.execution("aaaa1").status == "completed"
@@ -406,3 +409,57 @@ def test_durations_do_not_depend_on_the_wall_clock(journal: Journal, store: Stor
     journal.flush()
 
     assert store.visits("aaaa1")[0].duration_ms == 2.0
+
+
+def test_seqs_that_were_given_out_and_never_recorded_become_gaps() -> None:
+    rows: list[Any] = [(EVENT, seq, 0, "custom", None, None, None, {}) for seq in (2, 6)]
+
+    gaps = fill(rows, 1, 8, 5)
+
+    assert [(row[1], row[7]["lost_from"], row[7]["lost_to"]) for row in gaps] == [
+        (1, 1, 1), (3, 3, 5), (7, 7, 8),
+    ]  # fmt: skip
+    assert {(row[0], row[2], row[3]) for row in gaps} == {(EVENT, 5, "gap")}
+
+
+def test_failed_executions_are_counted_and_no_others(journal: Journal, store: Store) -> None:
+    for number, status in enumerate(("completed", "failed", "cancelled", "failed")):
+        rec = recording(f"aaaa{number}")
+        start(rec)
+        end(rec, status, Failure(type="ValueError", message="no") if status == "failed" else None)
+        journal.begin(rec)
+    journal.flush()
+
+    counted = store.read("SELECT sum(failed) FROM latencies WHERE node = ''")
+
+    assert counted == [(2,)]
+
+
+def test_a_call_that_tells_no_tokens_counts_as_one_of_none(journal: Journal, store: Store) -> None:
+    rec = recording("aaaa1")
+    start(rec)
+    rec.seq += 1
+    fields = {"call_id": "c", "model": "m"}
+    rec.rows.append(
+        (EVENT, rec.seq, time.monotonic_ns(), "llm_completed", None, None, None, fields)
+    )
+    end(rec)
+    journal.begin(rec)
+    journal.flush()
+
+    found = store.execution("aaaa1")
+
+    assert (found.llm_calls, found.input_tokens, found.output_tokens) == (1, 0, 0)
+
+
+def test_a_forked_child_opens_the_record_anew(journal: Journal, store: Store) -> None:
+    journal.begin(whole("aaaa1"))
+    journal.flush()
+
+    before = list(database._databases.values())
+    child = os.fork()
+    if child == 0:
+        os._exit(any(one in before for one in database._databases.values()))
+    _, status = os.waitpid(child, 0)
+
+    assert before and os.waitstatus_to_exitcode(status) == 0

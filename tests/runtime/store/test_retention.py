@@ -12,6 +12,7 @@ from inwit.runtime.project import Project
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
+from inwit.runtime.store.rollups import counts_of
 from tests.runtime.store.rows import end, recording, start, visit, whole
 
 DAY_NS = 86_400_000_000_000
@@ -149,3 +150,61 @@ def test_other_rooms_tables_are_left_alone(
 
     assert store.read("SELECT name FROM things") == [("x",)]
     assert Database.of(place).generation == 1
+
+
+def test_what_is_let_go_is_still_counted(
+    journal: Journal, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INWIT_RETENTION_EXECUTIONS", "5")
+    for number in range(20):
+        journal.begin(whole(f"aaaa{number:02}"))
+        journal.flush()
+
+    kept = store.executions(limit=100).total_count
+    sums = store.read("SELECT graph, status, executions FROM forgotten_executions")
+
+    assert kept == 5
+    assert [(status, count) for _, status, count in sums] == [("completed", 15)]
+
+
+def test_minutes_that_are_let_go_are_summed(
+    place: Project, journal: Journal, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INWIT_RETENTION_DAYS", "30")
+    for number, age in enumerate((33, 32, 31, 29)):
+        rec = recording(f"old{number}")
+        rec.anchor_ns -= age * DAY_NS
+        start(rec)
+        visit(rec, "work", 1)
+        end(rec)
+        journal.begin(rec)
+    journal.flush()
+
+    past = store.read("SELECT node, counts FROM forgotten_latencies")
+    counted = {node: sum(counts_of(counts).values()) for node, counts in past}
+    still = [one for one in store.latencies() if one.node == "work"]
+
+    assert counted["work"] == 3
+    assert sum(sum(one.counts.values()) for one in still) == 1
+
+
+@pytest.mark.parametrize(
+    "settings", ['[retention]\nexecutions = "many"\n', "[retention]\ndays = inf\n", "[retention\n"]
+)
+def test_a_limit_that_is_no_number_is_told_and_holds_nobody_up(
+    place: Project, settings: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.ensure()
+    (place.folder / "config.toml").write_text(settings)
+    journal = Journal.of(place)
+
+    for number in range(3):
+        journal.begin(whole(f"aaaa{number}"))
+        journal.flush(timeout_s=20)
+    recorded = Database.of(place).read(
+        lambda connection: connection.execute("SELECT count(*) FROM executions").fetchall()
+    )
+    journal.close()
+
+    assert recorded == [(3,)]
+    assert "config.toml" in caplog.text

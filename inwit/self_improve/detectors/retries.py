@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from inwit.answers import Evidence
 from inwit.plans import Effect
@@ -25,6 +25,8 @@ from inwit.self_improve.findings import (
 from inwit.self_improve.window import Window
 
 DETECTOR = "retry_storm"
+SOON_S: Final = 0.1
+"""Attempts that come sooner after each other than this give no service the time to recover."""
 _CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,80}")
 
 
@@ -175,7 +177,34 @@ def _draft(window: Window, node: str, retried: Sequence[NodeCall], causes: Count
     cause = causes.most_common(1)[0][0] if causes else "an error"
     if len(lost) * 2 > len(retried):
         return _fail_fast(window, node, facts, lost, cause)
-    return _wait_longer(window, node, facts, retried, cause)
+    wait_s = stats.quantile([c.retry_ms / 1000 / max(c.attempts - 1, 1) for c in retried], 0.5)
+    again = _again(window.by_node()[node])
+    if wait_s < SOON_S or again.is_rather:
+        return _wait_longer(window, node, facts, wait_s, cause)
+    return _wait_less(window, node, facts, again, (wait_s, cause))
+
+
+class _Again(NamedTuple):
+    """How many first attempts failed, and how many of those that came after a wait."""
+
+    first: int
+    visits: int
+    later: int
+    waited: int
+
+    @property
+    def is_rather(self) -> bool:
+        """Whether an attempt after a wait fails more often, as where the trouble lasts longer."""
+        return stats.fisher_greater(self.later, self.waited, self.first, self.visits) <= 0.05
+
+
+def _again(calls: Sequence[NodeCall]) -> _Again:
+    retried = [call for call in calls if call.attempts > 1]
+    waited = sum(call.attempts - 1 for call in retried)
+    return _Again(
+        first=len(retried), visits=len(calls), waited=waited,
+        later=waited - sum(call.status != "failed" for call in retried),
+    )  # fmt: skip
 
 
 def _retry_now(facts: NodeFacts | None) -> dict[str, Any]:
@@ -207,12 +236,11 @@ def _fail_fast(
 
 
 def _wait_longer(
-    window: Window, node: str, facts: NodeFacts | None, retried: Sequence[NodeCall], cause: str
+    window: Window, node: str, facts: NodeFacts | None, wait_s: float, cause: str
 ) -> Draft:
     """Errors that pass call for fewer and later attempts."""
     now = _retry_now(facts)
-    waits = [c.retry_ms / 1000 / max(c.attempts - 1, 1) for c in retried]
-    initial = round(max(2 * stats.quantile(waits, 0.5), 0.1), 3)
+    initial = round(max(2 * wait_s, SOON_S), 3)
     change = {"initial_interval": initial, "backoff_factor": 2.0, "jitter": True}
     return Draft(
         title=f"Let node {shown(node)} of {shown(window.graph_name)} wait longer between attempts",
@@ -224,6 +252,28 @@ def _wait_longer(
         rollback=_rollback(node, now),
         expected=f"Fewer attempts per visit of node {shown(node)} and no more failed visits.",
     )
+
+
+def _wait_less(
+    window: Window, node: str, facts: NodeFacts | None, again: _Again, seen: tuple[float, str]
+) -> Draft:
+    """Where an error is no likelier after a wait than at first, what was waited is lost."""
+    now = _retry_now(facts)
+    wait_s, cause = seen
+    change = {"initial_interval": round(wait_s / 4, 3), "backoff_factor": 2.0, "jitter": False}
+    return Draft(
+        title=f"Let node {shown(node)} of {shown(window.graph_name)} wait less between attempts",
+        hypothesis=f"Long waits do not let {cause} in node {shown(node)} pass: {again.first} of "
+        f"{again.visits} first attempts failed, and {again.later} of {again.waited} after a wait of "
+        f"{wait_s:.2g} s at the median.",
+        expected_evidence=f"With shorter waits, visits of node {shown(node)} need as many attempts "
+        "and less time.",
+        actions=(_action(window, node, change, now),),
+        risk="Attempts come closer together, which a service under load may not bear; the cause of "
+        "the errors stays.",
+        rollback=_rollback(node, now),
+        expected=f"As many attempts per visit of node {shown(node)} and no more failed visits.",
+    )  # fmt: skip
 
 
 def _action(

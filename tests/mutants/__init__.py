@@ -1,0 +1,1 @@
+"""What the suite covers, and which mutants of the code it lets live: `make coverage`, `make mutants`."""
