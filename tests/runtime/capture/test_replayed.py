@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, TypedDict
 
 import anthropic
@@ -29,18 +30,23 @@ ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi."}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
 
+_clients = ExitStack()
+"""What the clients of a test hold, which it closes at its end."""
+
+
 @pytest.fixture(autouse=True)
 def capturing(project: Any) -> Iterator[None]:
-    with capture():
+    with capture(), _clients:
         yield
 
 
-def client() -> openai.OpenAI:
-    return openai.OpenAI(max_retries=2)
+def client(max_retries: int = 2) -> openai.OpenAI:
+    return _clients.enter_context(openai.OpenAI(max_retries=max_retries))
 
 
 def claude(server: Scripted) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=server.url.removesuffix("/v1"), api_key="sk", max_retries=2)
+    url = server.url.removesuffix("/v1")
+    return _clients.enter_context(anthropic.Anthropic(base_url=url, api_key="sk", max_retries=2))
 
 
 def with_calls() -> Any:
@@ -175,7 +181,7 @@ def test_what_was_not_asked_then_is_refused_at_once_or_really_asked_where_it_may
 def test_a_refusal_of_then_is_one_now_with_its_status(server: Scripted) -> None:
     def node(state: Any) -> Any:
         try:
-            openai.OpenAI(max_retries=0).chat.completions.create(**ASKED)  # type: ignore[call-overload]
+            client(max_retries=0).chat.completions.create(**ASKED)  # type: ignore[call-overload]
         except openai.RateLimitError as exc:
             return {"text": str(exc.status_code)}
         return {"text": "none"}

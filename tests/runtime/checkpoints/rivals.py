@@ -142,7 +142,7 @@ def count_for_ever(
 ) -> None:
     """Run a loop that never ends."""
     os.chdir(folder)
-    app = count(open_saver(backend, place), lambda n: pipe.send((n, time.time_ns())))
+    app = count(open_saver(backend, place), pipe.send)
     app.invoke(given, {**CONFIG, "recursion_limit": 10**9}, durability=options["durability"])
 
 
@@ -182,11 +182,11 @@ class Rival:
             told.append(self.hear_one())
         return told
 
-    def hear_for(self, duration_s: float) -> list[Any]:
-        """All that it tells in a while, after which it is killed."""
+    def hear_for(self, duration_s: float, at_least: int) -> list[Any]:
+        """All that it tells in a while, and at least so much, after which it is killed."""
         told = [self.hear_one()]
         deadline = time.monotonic() + duration_s
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or len(told) < at_least:
             told.append(self.hear_one())
         self._process.kill()
         with suppress(EOFError, OSError):

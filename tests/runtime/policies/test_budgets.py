@@ -211,8 +211,6 @@ def test_cost_is_counted_by_the_models_price(model: Model, project: Any) -> None
 
 
 def test_a_clients_calls_are_counted_and_refused_too(model: Model, project: Any) -> None:
-    client = openai.OpenAI(base_url=model.url, api_key="k", max_retries=0)
-
     def ask(state: State) -> dict[str, Any]:
         client.chat.completions.create(
             model="gpt-4o-mini", messages=[{"role": "user", "content": "go on?"}]
@@ -225,7 +223,11 @@ def test_a_clients_calls_are_counted_and_refused_too(model: Model, project: Any)
     graph.add_conditional_edges("ask", lambda state: "ask" if state["n"] < 5 else END)
     app = graph.compile(name="client", budget=Budget(tokens=20))
 
-    with inwit.capture(), pytest.raises(TokenBudgetError) as raised:
+    with (
+        openai.OpenAI(base_url=model.url, api_key="k", max_retries=0) as client,
+        inwit.capture(),
+        pytest.raises(TokenBudgetError) as raised,
+    ):
         app.invoke({})
 
     assert (raised.value.spent, model.asked) == (20, 2)
