@@ -26,9 +26,12 @@ types: .venv/.installed-test
 layers: .venv/.installed-test
 	$(BIN)/lint-imports
 
-# Files are dealt to one process more than there are cores, since tests wait for disks.
+# Files are dealt to one process more than there are cores, since tests wait for disks. What fails
+# beside the others is told, and asked again alone: a machine that stands still is no fault of the code.
 pytest: .venv/.installed-test
-	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile
+	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile || { \
+		echo "What failed is tried again, alone; a fault fails twice."; \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 test-sandbox: .venv/.installed-test  ## attacks on the sandbox of packages, which bubblewrap makes
 	@command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -y -qq bubblewrap; }

@@ -184,7 +184,7 @@ class UnknownPeerError(PeerError):
     status = 404
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        hint = f"{nearest(name, known)} Peers are listed under [network] in config.toml."
+        hint = f"{nearest(name, known)} `inwit network peers` lists them, `inwit network add` adds one."
         super().__init__(f"No peer {shorten(name)}.", hint=hint)
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from inwit.ids import check_id
 from inwit.runtime.project import Project
 from inwit.runtime.store import Store
 from inwit.runtime.views import RegisteredGraph
@@ -159,6 +160,15 @@ class Host:
             TooManyStreamsError: The host holds as many as it can.
         """
         return await self.hub.join(self.seeing(wants))
+
+    def execution_id(self, name: str) -> str:
+        """The id of the execution that a request means by an id, by its beginning or by `last`.
+
+        Raises:
+            MalformedIdError: It cannot be one.
+        """
+        last = self.store.last_execution(self.default_graph) if name == "last" else None
+        return last.execution_id if last else check_id("execution", name)
 
     def graph(self, name: str | None = None, version: str | None = None) -> RegisteredGraph:
         """Find the graph that a request means.

@@ -22,7 +22,6 @@ from inwit.events import (
     Gap,
     Types,
 )
-from inwit.ids import check_id
 from inwit.server.asked import Asked
 from inwit.server.host import Host
 from inwit.server.stream import EventStream
@@ -70,9 +69,9 @@ async def one_execution(host: Host, request: Request) -> Response:
         UnknownExecutionError: No execution has that id.
     """
     asked = Asked(path=request.path_params, query=request.query_params)
-    given = check_id("execution", request.path_params["id"])
     types, after = _types(asked), _resume_point(request) or 0
-    found = await anyio.to_thread.run_sync(host.store.execution, given)
+    name = await anyio.to_thread.run_sync(host.execution_id, request.path_params["id"])
+    found = await anyio.to_thread.run_sync(host.store.execution, name)
     is_over = found.status in ("completed", "failed", "cancelled")
     if is_over and after >= found.last_seq > 0:
         return Response(status_code=204)  # It tells an EventSource to stop asking.

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from inwit.errors import ForbiddenError, GraphNotHereError, UnknownGraphError
-from inwit.ids import check_id
 from inwit.plans import Principal
 from inwit.runtime import loading
 from inwit.runtime.store import Journal
@@ -53,7 +52,7 @@ def control(
     """
     actor = allow(host, "steering executions")
     Journal.of(host.project).flush()  # it may run in this process
-    found = host.store.execution(check_id("execution", execution_id))  # as the caller sees it
+    found = host.store.execution(host.execution_id(execution_id))  # as the caller sees it
     host.require(auth.RUN, found.graph_name)
     return request(
         host.project, found.execution_id, action, value=value, expected_seq=expected_seq,

@@ -57,6 +57,42 @@ def test_what_stands_out_is_looked_for_in_all_graphs_where_none_is_named(
     assert told(asks, question).text.startswith(first)
 
 
+def test_whether_all_is_well_is_judged_graph_by_graph(asks: Introspector) -> None:
+    answer = told(asks, "Is everything OK?")
+
+    lead, *others = answer.text.splitlines()
+    assert lead == "Of 3 graphs that ran, invoices and parcels are not well."
+    assert {one["graph"] for one in answer.data["verdicts"]} == {"letters", "invoices", "parcels"}
+    alone = asks.ask("Is everything OK?", graph="parcels")
+    assert alone.text in answer.text and alone.data["healthy"] is answer.data["healthy"] is False
+    assert others[-1] == "Nothing that can be judged about letters is unusual."
+
+
+def test_one_thing_is_judged_of_each_graph(asks: Introspector) -> None:
+    lines = told(asks, "Are we slower than yesterday?").text.splitlines()
+
+    assert [line.split(" at the median")[0] for line in lines] == [
+        "Nothing that can be judged about letters is unusual.", "Latency: 60.0 ms",
+        "Nothing that can be judged about invoices is unusual.", "Latency: 52.0 ms",
+        "Nothing that can be judged about parcels is unusual.", "Latency: 14.0 ms",
+    ]  # fmt: skip
+
+
+def test_a_graph_without_objectives_keeps_none(asks: Introspector) -> None:
+    alone = told(asks, "Does letters meet its objectives?")
+    assert alone.text.splitlines()[0] == "letters declares no objective."
+    assert alone.data["healthy"] is None
+
+    lines = told(asks, "Do we meet our objectives?").text.splitlines()
+
+    assert [line.split()[0] for line in lines] == [
+        "letters",
+        lines[1].split()[0],
+        "invoices",
+        "parcels",
+    ]
+
+
 def test_what_stands_out_is_looked_for_in_the_graph_that_the_caller_means(
     asks: Introspector,
 ) -> None:

@@ -250,7 +250,7 @@ def test_today_is_compared_with_before_and_not_with_what_comes_after_it(
     answer = ask("Has it become slower today?")
 
     assert "No execution from today" not in answer.text
-    assert answer.data["recent_n"] == len(sold)
+    assert answer.data["graphs"]["sales"]["recent_n"] == len(sold)
 
 
 def test_whether_any_failed_is_a_count(sold: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import pytest
 
 from inwit import StateGraph
+from inwit.errors import GraphRecursionError
 from tests.introspection.planting import (
     Forged,
     Loop,
@@ -44,6 +45,17 @@ def test_visits_of_a_loop_are_counted_with_the_decision_before_each(project: Pat
         "effect": {"point": 2, "low": 2, "high": 2, "unit": "visits"},
     }  # fmt: skip
     assert evidence_holds(answer)
+
+
+def test_a_limit_that_is_less_than_the_way_is_no_loop(project: Path) -> None:
+    app = looping()
+    with pytest.raises(GraphRecursionError):
+        app.invoke(asked(), config={"recursion_limit": 1})
+
+    answer = app.ask("Why did it fail?")
+
+    assert "The limit of steps ended it before any node ran twice: its way is longer" in answer.text
+    assert "a loop" not in answer.text and evidence_holds(answer)
 
 
 def test_a_decision_is_told_with_the_values_it_read_and_who_wrote_them(project: Path) -> None:

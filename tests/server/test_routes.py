@@ -241,6 +241,15 @@ def test_executions_are_told_with_their_steps_and_errors(client: httpx.Client, r
     assert [one["execution_id"] for one in listed["executions"]] == [ran.failed]
 
 
+def test_the_last_execution_is_found_by_that_word(client: httpx.Client, ran: Ran) -> None:
+    newest = client.get("/mcp/live/executions").json()["executions"][0]["execution_id"]
+
+    for topic in ("", "/node", "/state", "/events"):
+        by_word = client.get(f"/mcp/live/executions/last{topic}", params={"after": 10**6})
+        by_id = client.get(f"/mcp/live/executions/{newest}{topic}", params={"after": 10**6})
+        assert (by_word.status_code, by_word.content) == (by_id.status_code, by_id.content)
+
+
 def test_metrics_count_what_has_been_measured_and_nothing_else(
     client: httpx.Client, ran: Ran
 ) -> None:

@@ -39,6 +39,8 @@ from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 RECENT = 20
 """Executions that "lately" means where no time is named."""
+GRAPHS = 12
+"""How many graphs are judged where none is named."""
 ALPHA = 0.01
 EFFECT = 1.2
 """The least ratio of medians that is called a change."""
@@ -52,23 +54,63 @@ _LOOP = r"twice|repeatedly|loop|circles|repeat|stuck|progress|same (?:tool|call|
 _SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
 _ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
 _COST = r"token|cost|(?<!error )budget|spend|money|expensive|bills?\b"
+_NARROW = f"{_SPEED}|{_ERRORS}|{_COST}|{slo.ASKED}|{drift.ASKED}"
 
 
 def answer(scene: Scene) -> Draft:
     """Judge latency, errors, retries, tokens and loops; each verdict says what it stands on."""
-    draft = Draft(data={"verdicts": []})
     if len(scene.named("graph")) > 1 and (ranked := figures.asked(scene)) is not None:
         return ranked
-    graph = scene.graph
-    if graph is None:
+    graphs = scene.meant_graphs
+    if not graphs:
+        draft = Draft(data={"verdicts": []})
         draft.admit("This project has no graph yet, so there is nothing to judge.")
         return draft
+    if scene.says(_LOOP):
+        graphs = graphs[:1]
+    found = {one.name: _of_one(scene, one) for one in graphs[:GRAPHS]}
+    judged = {name: draft for name, draft in found.items() if draft is not None}
+    if not judged:
+        return nothing_recorded(scene, Draft(data={"verdicts": []}))
+    if len(graphs) == 1:
+        return judged[graphs[0].name]
+    draft = _of_all(judged, is_narrow=scene.says(rf".*\b(?:{_NARROW})"))
+    if len(graphs) > GRAPHS:
+        draft.admit(f"{GRAPHS} of {len(graphs)} graphs were judged; name another to hear of it.")
+    return draft
+
+
+def _of_all(judged: dict[str, Draft], *, is_narrow: bool) -> Draft:
+    """Join what was judged of each graph: all of those that are not well, a line of each other.
+
+    Where one thing is asked about, all that is said of it is told of each.
+    """
+    bad = [name for name, one in judged.items() if one.data["healthy"] is False]
+    unknown = any(one.data["healthy"] is None for one in judged.values())
+    draft = Draft(data={"verdicts": [], "healthy": False if bad else None if unknown else True})
+    draft.data["graphs"] = {
+        name: {key: value for key, value in one.data.items() if key != "verdicts"}
+        for name, one in judged.items()
+    }
+    of, verb = f"Of {count(len(judged), 'graph')} that ran", "is" if len(bad) == 1 else "are"
+    uris = [graph_uri(name, "metrics") for name in judged]
+    if bad:
+        draft.say(f"{of}, {listed(bad)} {verb} not well.", *uris)
+    elif not is_narrow:
+        draft.say(f"{of}, none is unusual, as far as they can be judged.", *uris)
+    for name, one in sorted(judged.items(), key=lambda item: item[0] not in bad):
+        told = one.claims if is_narrow or name in bad else one.claims[:1]
+        draft.claims += [said for said in told if said not in draft.claims]
+        draft.data["verdicts"] += [{"graph": name, **verdict} for verdict in one.data["verdicts"]]
+    return draft
+
+
+def _of_one(scene: Scene, graph: RegisteredGraph) -> Draft | None:
+    """Judge a graph; None where it has not run, or not in the stretch of time that is named."""
+    draft = Draft(data={"verdicts": []})
     page = scene.store.executions(graph=graph.name, limit=HISTORY)
     if not page.items:
-        draft.say(
-            f"No execution of {graph.name} is on record.", graph_uri(graph.name, "executions")
-        )
-        return draft
+        return None
     if scene.says(rf".*\b(?:{slo.ASKED})"):
         slo.judge(scene, draft, graph)
         _sum_up(draft, graph.name, list(page.items)[:1])
@@ -79,7 +121,7 @@ def answer(scene: Scene) -> Draft:
         recent, past, edits = parts
         edited.say_split(draft, graph.name, recent, past, edits)
     if not recent and scene.window is not None:
-        return nothing_recorded(scene, draft)
+        return None
     draft.data |= {"recent_n": len(recent), "baseline_n": len(past)}
     _judge(scene, draft, graph, recent, past)
     _sum_up(draft, graph.name, recent)
@@ -475,6 +517,9 @@ def _add(
 
 
 def _sum_up(draft: Draft, graph: str, recent: Sequence[Execution]) -> None:
+    draft.data["healthy"] = None
+    if not draft.data["verdicts"]:
+        return
     bad = [
         one["metric"].replace("_", " ")
         for one in draft.data["verdicts"]

@@ -58,9 +58,10 @@ def judge(
     was = [one for one in past if one.status == "completed"][:PAST_MOST]
     if min(len(now), len(was)) < LEAST:
         if scene.says(rf".*\b(?:{ASKED})"):
-            draft.admit(
+            draft.say(
                 f"Drift needs {LEAST} completed executions before and {LEAST} of late; there are "
-                f"{len(was)} and {len(now)}."
+                f"{len(was)} and {len(now)}.",
+                *(graph_uri(one.graph_name, "executions") for one in [*recent, *past][:1]),
             )
         return
     known = Known(scene.store)

@@ -247,7 +247,7 @@ def _say_altogether(scene: Scene, draft: Draft, node: str) -> None:
     found = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
     span = scene.window
     if span is not None:
-        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+        found = [one for one in found if span.holds(one.started_ns)]
     held = {visit.execution_id for visit in found}
     draft.data |= {"count": len(found), "executions": len(held)}
     about = f" ({span.words})" if span else f" (of the last {HISTORY})"

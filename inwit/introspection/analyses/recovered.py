@@ -80,7 +80,7 @@ def _visits(scene: Scene, graph: str, node: str, choice: Choice | None) -> list[
         ids = {one.execution_id for one in page.items}
         found = [one for one in found if one.execution_id in ids]
     if (span := scene.window) is not None:
-        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+        found = [one for one in found if span.holds(one.started_ns)]
     return sorted(found, key=lambda one: one.started_ns)
 
 

@@ -163,7 +163,7 @@ def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
     found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
     span = scene.window
     if span is not None:
-        found = [one for one in found if span.since_ns <= one.started_ns <= span.until_ns]
+        found = [one for one in found if span.holds(one.started_ns)]
     return sorted(found, key=lambda one: one.started_ns)
 
 

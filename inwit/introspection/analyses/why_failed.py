@@ -287,6 +287,8 @@ def _say_loop(scene: Scene, draft: Draft, root: Execution) -> None:
         return
     node, number = ran.most_common(1)[0]
     text = f"It went round a loop: {node} ran {times(number)}"
+    if number == 1:
+        text = "The limit of steps ended it before any node ran twice: its way is longer"
     if not taken:
         draft.say(f"{text}.", visits[-1].uri)
         return

@@ -38,11 +38,7 @@ def ask(host: Host, given: args.Ask) -> CallToolResult:
 def explain(host: Host, given: args.Explain) -> CallToolResult:
     from inwit.introspection.explain import explain as explained  # with the first question
 
-    name = given.execution_id
-    if name == "last":
-        last = host.store.last_execution(host.default_graph)
-        name = last.execution_id if last else name
-    found = host.store.execution(name)
+    found = host.store.execution(host.execution_id(given.execution_id))
     change = given.change or None
     mode = "whatif" if change and given.mode == "why" else given.mode
     answer = explained(host.introspector, found.execution_id, mode, change=change)
@@ -76,9 +72,8 @@ def _meant(host: Host, uri: str) -> str:
     """The uri that is meant by `last`, and by the bare id or name of what there is."""
     store = host.store
     if uri == "last" or uri.startswith("execution://last"):
-        last = store.last_execution(host.default_graph)
         path = uri.removeprefix("execution://last").removeprefix("last")
-        return uri if last is None else f"execution://{last.execution_id}{path or '/summary'}"
+        return f"execution://{host.execution_id('last')}{path or '/summary'}"
     if "://" in uri or not uri:
         return uri
     if any(graph.name == uri for graph in store.graphs()):

@@ -258,11 +258,7 @@ def _value(given: args.ControlExecution) -> Any:
 def _steerable(host: Host, given: args.ControlExecution) -> tuple[Execution, str]:
     """The execution, where it can be steered so, and what a person is asked about it."""
     steering.allow(host, "steering executions")
-    name = given.execution_id
-    if name == "last":
-        last = host.store.last_execution(host.default_graph)
-        name = last.execution_id if last else name
-    found = host.store.execution(name)
+    found = host.store.execution(host.execution_id(given.execution_id))
     host.require(auth.RUN, found.graph_name)
     check_request(
         host.project, found, given.action, _value(given), given.expected_seq or None,

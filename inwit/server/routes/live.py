@@ -57,19 +57,19 @@ def _executions(host: Host, asked: Asked) -> dict[str, Any]:
 
 def _of(fact: Callable[[Store, str], dict[str, Any]]) -> Callable[[Host, Asked], dict[str, Any]]:
     def answer(host: Host, asked: Asked) -> dict[str, Any]:
-        return fact(host.store, asked.id("execution"))
+        return fact(host.store, host.execution_id(asked.path["id"]))
 
     return answer
 
 
 def _state(host: Host, asked: Asked) -> dict[str, Any]:
     seq = asked.number("seq", 0) or None
-    return live.state(host.store, asked.id("execution"), seq)
+    return live.state(host.store, host.execution_id(asked.path["id"]), seq)
 
 
 def _steered(action: str, host: Host, asked: Asked) -> dict[str, Any]:
     value = asked.body.get("value", NO_VALUE) if action == "resume" else NO_VALUE
-    result = control(host, action, asked.id("execution"), value, _expected(asked))
+    result = control(host, action, asked.path["id"], value, _expected(asked))
     shown: dict[str, Any] = msgspec.to_builtins(result)
     return shown
 

@@ -19,6 +19,8 @@ MOST_ROUNDS = 100_000
 """Rounds of a loop in which no time goes by, after which it turns for nothing."""
 LAST_S = 2_000.0
 """Virtual seconds after which a loop turns for nothing."""
+LONG_S, THREADS_S = 1_000.0, 0.01
+"""After so many virtual seconds each round waits that long for threads, which know no virtual time."""
 
 
 class DeadlockError(Exception):
@@ -32,11 +34,13 @@ class _Selector(selectors.DefaultSelector):
         self._still = 0
 
     def select(self, timeout: float | None = None) -> Any:
+        if ready := super().select(THREADS_S if timeout and self.now > LONG_S else 0):
+            return ready
         self._still = 0 if timeout else self._still + 1
         if timeout is None or self._still > MOST_ROUNDS or self.now > LAST_S:
             raise DeadlockError
         self.now += max(timeout, 0.0)
-        return super().select(0)
+        return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
