@@ -21,7 +21,8 @@ SHORT = 80
 """Longer texts are content and no attribute."""
 WIDE = 64
 """Attributes that are read of one execution at most."""
-
+ITEMS = 16
+"""Longer lists are content."""
 
 KEPT = 1024
 """Executions whose attributes are kept for the next question."""
@@ -36,6 +37,18 @@ class Called:
     sizes: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
     """The numbers themselves, and how many items lists hold."""
+    items: tuple[tuple[str, Any], ...] = ()
+    """What short lists of the input hold: each item with the name of its list."""
+
+    @property
+    def values(self) -> list[tuple[str, Any]]:
+        """Names and values that it was called with; a list has each of its items for a value."""
+        return [*self.attributes.items(), *self.items]
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What other executions may share with it, items as ``rash in input.symptoms``."""
+        return self.attributes | {f"{value} in {name}": True for name, value in self.items}
 
 
 _kept = Kept[Called](KEPT)
@@ -96,8 +109,18 @@ def called(store: Store, execution: Execution) -> Called:
     attributes |= dict(_plain("context", start.context))
     attributes |= dict(_plain("input", start.input))
     attributes |= {"version": execution.graph_version, "hour": execution.started_at[11:13]}
-    return Called(start.uri, dict(list(attributes.items())[:WIDE]), dict(_sizes(start.input)),
-                  dict(_counts("input", start.input)))  # fmt: skip
+    return Called(
+        start.uri, dict(list(attributes.items())[:WIDE]), dict(_sizes(start.input)),
+        dict(_counts("input", start.input)), tuple(_items(start.input))[:WIDE],
+    )  # fmt: skip
+
+
+def _items(given: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        if isinstance(value, list | tuple) and len(value) <= ITEMS:
+            for one in value:
+                if isinstance(one, int | float) or (isinstance(one, str) and len(one) < SHORT):
+                    yield f"input.{key}", one
 
 
 def _plain(prefix: str, values: Any) -> Iterator[tuple[str, Any]]:

@@ -81,13 +81,11 @@ def _kinds(scene: Scene) -> list[Kind]:
     if not looked:
         return []
     known = Known(scene.store)
-    found = _named(words, looked, {one.execution_id: known.of(one).attributes for one in looked})
+    found = _named(words, looked, {one.execution_id: known.of(one).values for one in looked})
     wanted = 2 if re.search(COMPARED, scene.words) else 1
     if len(found) < wanted and re.search(_OUTCOME, scene.words) and _unread(scene, words, found):
         results = Results(scene.store)
-        ended = _named(
-            words, looked, {one.execution_id: results.of(one).attributes for one in looked}
-        )
+        ended = _named(words, looked, {one.execution_id: results.of(one).values for one in looked})
         found = ended if len(ended) > len(found) else found
     return found
 
@@ -123,12 +121,12 @@ def _words(scene: Scene) -> list[str]:
 def _named(
     words: Sequence[str],
     looked: Sequence[Execution],
-    attributes: Mapping[str, Mapping[str, object]],
+    attributes: Mapping[str, Sequence[tuple[str, object]]],
 ) -> list[Kind]:
     """The kinds of the attribute most of whose values are named; of equals the first."""
     held: Held = defaultdict(lambda: defaultdict(list))
     for one in looked:
-        for attribute, value in attributes[one.execution_id].items():
+        for attribute, value in attributes[one.execution_id]:
             if "." in attribute:
                 held[attribute][_key(value)].append(one)
     best: list[Kind] = []
@@ -217,7 +215,7 @@ def ended_as(scene: Scene, kind: Kind) -> Kind | None:
     if kind.attribute.startswith("result.") or not _unread(scene, words, [kind]):
         return None
     results = Results(scene.store)
-    held = {one.execution_id: results.of(one).attributes for one in kind.executions}
+    held = {one.execution_id: results.of(one).values for one in kind.executions}
     found = _named(words, kind.executions, held)
     return found[0] if len(found) == 1 else None
 

@@ -18,6 +18,7 @@ from inwit.introspection.inputs import INPUT_EVENTS, digests
 from inwit.introspection.kept import Kept
 from inwit.introspection.lineage import Place
 from inwit.introspection.resolve import Resolver
+from inwit.introspection.router.masking import counted
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.timing import parse_time
 from inwit.runtime.project import Project
@@ -65,11 +66,13 @@ class Query:
 
 
 def blanked(text: str, entities: Iterable[Entity]) -> str:
-    """A question with each linked name replaced by a blank."""
+    """A question with each linked name replaced by a blank, or by "run" where it stands for one."""
     letters = list(text)
     for entity in entities:
         if entity.kind in ("node", "graph", "key", "exec", "thread", "package", "tool"):
-            letters[entity.start : entity.end] = " " * (entity.end - entity.start)
+            size = entity.end - entity.start
+            runs = counted(text, entity) if entity.kind == "graph" else ""
+            letters[entity.start : entity.end] = runs.ljust(size)[:size]
     return "".join(letters)
 
 
@@ -215,6 +218,9 @@ class Scene:
 
     def _holder(self) -> str | None:
         nodes, keys = (set(_values(self.query.entities, kind)) for kind in ("node", "key"))
+        # "patients" may be what executions are about, and no key of that name.
+        many = {one.value for one in self.query.entities if one.text.lower() == f"{one.value}s"}
+        keys = keys - many if nodes or keys - many else keys
         if not nodes and not keys:
             return None
         best: tuple[int, str] | None = None

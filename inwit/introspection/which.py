@@ -153,7 +153,7 @@ def _said_value(scene: Scene) -> Said | None:
     page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
     shown = {one.execution_id: _values(known.of(one)) for one in page.items}
     whole = {
-        value.lower() for one in page.items for value in known.of(one).attributes.values()
+        value.lower() for one in page.items for _, value in known.of(one).values
         if isinstance(value, str)
     }  # fmt: skip
     words = {word for word in words if word in whole or word not in COMMON}
@@ -207,7 +207,7 @@ def unheld(scene: Scene) -> str | None:
 def _values(called: Called) -> set[str]:
     """The plain texts that an execution was called with, and their words."""
     found: set[str] = set()
-    for name, value in called.attributes.items():
+    for name, value in called.values:
         if isinstance(value, str) and name.startswith(
             ("input", "metadata", "context", "configurable")
         ):

@@ -142,11 +142,13 @@ def _say_parted(scene: Scene, draft: Draft, kind: Side, rest: Side) -> None:
     found = Draft(data={})
     words = f"with {kind.words}", "the others"
     differences.say_between(scene, found, kind.executions, rest.executions, words)
-    own = f"had {kind.attribute} ="
     draft.data["parted_by"] = [
-        one for one in found.data["differences"] if one["attribute"] != kind.attribute
+        one
+        for one in found.data["differences"]
+        if one["attribute"].rpartition(" in ")[2] != kind.attribute
     ]
-    draft.claims += [one for one in found.claims if own not in one.text]
+    own = f"had {kind.attribute} =", f" in {kind.attribute},"
+    draft.claims += [one for one in found.claims if not any(words in one.text for words in own)]
 
 
 def _say_side(draft: Draft, side: Side) -> None:

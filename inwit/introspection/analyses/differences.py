@@ -41,6 +41,12 @@ class Difference:
     p: float
 
     @property
+    def words(self) -> str:
+        """What is had: ``input.country = BR``, ``tag nightly``, ``rash in input.symptoms``."""
+        is_flag = self.value is True and " " in self.attribute
+        return self.attribute if is_flag else f"{self.attribute} = {told_value(self.value, 60)}"
+
+    @property
     def difference(self) -> float:
         """The share among the bad less the share among the good."""
         return self.bad / self.of_bad - self.good / self.of_good
@@ -89,7 +95,7 @@ def differences(bad: Sequence[Called], good: Sequence[Called]) -> list[Differenc
 def _masks(every: Sequence[Called]) -> dict[Mark, int]:
     masks: dict[Mark, int] = {}
     for place, one in enumerate(every):
-        for mark in one.attributes.items():
+        for mark in one.marks.items():
             masks[mark] = masks.get(mark, 0) | 1 << place
     whole = len(every)
     return {mark: mask for mark, mask in masks.items() if 1 < mask.bit_count() < whole}
@@ -143,12 +149,10 @@ def say(
     found = differences([*bad.values()], [*good.values()])
     draft.data["differences"] = [one.to_json() for one in found]
     for one in found[:TOLD]:
-        shown = [
-            called for called in bad.values() if called.attributes.get(one.attribute) == one.value
-        ]
+        shown = [called for called in bad.values() if called.marks.get(one.attribute) == one.value]
         draft.say(
-            f"{one.bad} of {one.of_bad} {words[0]} had {one.attribute} = "
-            f"{told_value(one.value, 60)}, of {words[1]} {one.good} of {one.of_good}.",
+            f"{one.bad} of {one.of_bad} {words[0]} had {one.words}, of {words[1]} {one.good} of "
+            f"{one.of_good}.",
             *(Ref(uri=called.uri, why=f"its {one.attribute}") for called in shown[:4]),
         )
     return found

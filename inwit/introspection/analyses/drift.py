@@ -130,7 +130,7 @@ def _shares(
     one: differences.Difference, now: Sequence[Called], was: Sequence[Called]
 ) -> tuple[float, float]:
     shares = [
-        sum(each.attributes.get(one.attribute) == one.value for each in side) / len(side)
+        sum(each.marks.get(one.attribute) == one.value for each in side) / len(side)
         for side in (now, was)
     ]
     return shares[0], shares[1]

@@ -48,6 +48,7 @@ _UNSTEADY = r"flakiest|worst|shakiest|least (?:reliable|stable)|most (?:fragile|
 _RANKED_GRAPHS = (
     rf"which (?:of (?:my|our|the|these) )?(?:graph|workflow|pipeline|agent)s?\b.*(?:{_TOP}|fail|error|often|most (?:often|executions|runs|failures)|slowest|busiest|{_UNSTEADY}|{_DEAR})"
     r"|which (?:of (?:my|our|the|these) )?(?:graph|workflow|pipeline|agent)s?\b.*\b(?:ran|runs?|used|called|executed)\b.*\b(?:most|least)\b"
+    r"|how (?:many|often|long|much)\b.*\b(?:per|by|each|every|of every) (?:graph|workflow|pipeline|agent)\b"
     rf"|what(?: is|'s| was) (?:the |our |my )?(?:{_TOP}|{_DEAR}|worst|flakiest|busiest|most \w+|least \w+) (?:graph|workflow|pipeline)\b"
 )
 _THAN = r"(?:fast|slow|quick|long|short|fail|error|reliable|often|more|less)\w*\b.*\b(?:than|or)\b"

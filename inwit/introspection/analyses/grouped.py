@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from inwit.introspection.attributes import Known
-from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, told_value
+from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, times, told_value
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution
 
@@ -19,7 +19,7 @@ _RELATED = re.compile(
     r"\b(\w+) (?:is |are |was |were |at all )?(?:related|correlat\w+|linked|associated)\b"
 )
 _RANKED = (
-    r".*\b(?:slow\w*|fast\w*|long\w*|fail\w*|error\w*|cost\w*|expensive|cheap\w*|tokens?|most|least|often"
+    r".*\b(?:slow\w*|fast\w*|long\w*|fail\w*|error\w*|cost\w*|expensive|cheap\w*|tokens?|most|least|often|retr\w+"
     r"|reliable|crash\w*|runs?|asked|used|executions?)\b"
 )
 _NO_ATTRIBUTE = frozenset(
@@ -42,6 +42,7 @@ def answer(scene: Scene) -> Draft | None:
         value = known.of(one).attributes.get(attribute)
         if value is not None:
             groups[str(value)].append(one)
+    of = count(sum(map(len, groups.values())), "execution")
     title, figure, words = _figure(scene)
     ranked = [(value, number, mine) for value, mine in groups.items()
               if (number := figure(mine)) is not None]  # fmt: skip
@@ -49,14 +50,17 @@ def answer(scene: Scene) -> Draft | None:
     ranked.sort(key=lambda row: (row[1] if least else -row[1], row[0]))
     draft = Draft(data={"attribute": attribute, "values": {}, "times": []})
     draft.data["values"] = {value: number for value, number, _ in ranked}
+    uri = graph_uri(next((one[0] for one in groups.values()), found[0]).graph_name, "executions")
     if not ranked:
-        draft.say(f"{title[:1].upper()}{title[1:]} by {attribute} is not on record.",
-                  graph_uri(found[0].graph_name, "executions"))  # fmt: skip
+        draft.say(f"{title[:1].upper()}{title[1:]} by {attribute} is not on record.", uri)
         return draft
-    draft.say(
-        f"By {attribute}, {title}, over the last {count(len(found), 'execution')}:",
-        graph_uri(found[0].graph_name, "executions"),
-    )
+    if figure in (_failed, _retries) and not least:
+        ranked = [row for row in ranked if row[1]]
+    if not ranked:
+        what = "failed" if figure is _failed else "was tried again"
+        draft.say(f"None of {of} with {attribute} on record {what}.", uri)
+        return draft
+    draft.say(f"By {attribute}, {title}, over the last {of}:", uri)
     for value, number, mine in ranked[:TOLD]:
         draft.say(
             f"{told_value(value, 60)}: {words(number)}, {count(len(mine), 'execution')}.",
@@ -95,6 +99,8 @@ def _attribute(scene: Scene) -> str | None:
 
 
 def _figure(scene: Scene) -> Figure:
+    if scene.says(r".*\b(?:retr\w+|tried again|attempts?)\b"):
+        return "how often they were tried again", _retries, lambda number: times(int(number))
     if scene.says(r".*\b(?:fail\w*|error\w*|crash\w*|reliable)\b"):
         return "the share that failed", _failed, lambda share: f"{share:.0%} failed"
     if scene.says(r".*\b(?:cost\w*|expensive|cheap\w*|money|spen\w+)\b"):
@@ -104,6 +110,10 @@ def _figure(scene: Scene) -> Figure:
     if scene.says(r".*\b(?:slow\w*|fast\w*|long\w*|latenc\w*|durations?|takes?)\b"):
         return "the median duration", _took, duration
     return "how many", lambda mine: float(len(mine)), lambda number: f"{number:.0f}"
+
+
+def _retries(mine: Sequence[Execution]) -> float | None:
+    return float(sum(one.retries for one in mine))
 
 
 def _failed(mine: Sequence[Execution]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,15 @@ from inwit.runtime.views import RegisteredGraph
 _NODES = r"(?:nodes?|steps?|stages?)\b"
 _ASKED = re.compile(
     rf"^(?:\W|and |so )*(?:which|what|list|show|name|how many|are there|is there|does|do|has|have)\b"
-    rf".*\b{_NODES}|^does\b.*\b(?:use|call|ask|need)s?\b.*\b(?:models?|llms?|person|human|sub-?graphs?)\b"
+    rf".*\b{_NODES}|^who\b(?!.*\bdid\b)|^does\b.*\b(?:use|call|ask|need)s?\b.*\b(?:models?|llms?|person|human|sub-?graphs?)\b"
 )
 _POLICY_WORDS: tuple[tuple[str, str, str], ...] = (
     ("cache", r"cach|memoi[sz]", "a cache"),
-    ("max_attempts", r"retr(?:y|ies)|tried again|try again", "a retry policy of its own"),
+    (
+        "max_attempts",
+        r"retr(?:y|ies)|(?:nodes?|steps?) (?:is|are) retried|tried again|try again",
+        "a retry policy of its own",
+    ),
     ("timeout_s", r"time-?\s?outs?|time limit", "a time-out of its own"),
     ("fallback", r"fall-?\s?backs?", "a fallback"),
     ("error_handler", r"error handlers?|handle errors", "an error handler"),
@@ -44,13 +48,13 @@ _WITHOUT = r".*\b(?:without|no (?:model|llm)|never|(?:do|does|did|are|is)(?: not
 _NO_POLICY = r"\b(?:was|were|did|got|failed|fail|error|often|took|slow\w*|last|times)\b"
 
 
-def asked(scene: Scene, graph: RegisteredGraph) -> Draft | None:
-    """Answer which nodes are of a kind; None where the question asks for no kind."""
+def asked(scene: Scene) -> Draft | None:
+    """Answer which nodes are of a kind, of all graphs where none is meant; None where no kind is asked for."""
     words = scene.plain_words
     if not is_asked(words):
         return None
     for test, title in _kinds(words):
-        return of_models(scene) if title == MODELS else _tell(graph, test, title)
+        return of_models(scene) if title == MODELS else _tell(_graphs(scene), test, title)
     return None
 
 
@@ -207,19 +211,24 @@ def _shown(value: Any) -> str:
     return "yes" if value is True else str(value)
 
 
-def _tell(graph: RegisteredGraph, test: Test, title: str) -> Draft:
-    found = {node.name: told for node in graph.manifest.nodes if (told := test(node))}
-    draft = Draft(data={"nodes": list(found), "graph": graph.name, "asked_for": title})
-    if not found:
-        draft.say(
-            f"No node of {graph.name} has {title}, by its manifest.",
-            graph_uri(graph.name, "nodes"),
-        )
-        return draft
-    named = listed(f"{name} ({told})" for name, told in found.items())
-    verb = "has" if len(found) == 1 else "have"
-    draft.say(
-        f"{named} of {graph.name} {verb} {title}.",
-        *(Ref(uri=node_uri(graph.name, name), why=told) for name, told in found.items()),
-    )
+def _graphs(scene: Scene) -> list[RegisteredGraph]:
+    graph = scene.graph
+    return [graph] if graph is not None and scene.scope else scene.graphs
+
+
+def _tell(graphs: Sequence[RegisteredGraph], test: Test, title: str) -> Draft:
+    draft = Draft(data={"nodes": [], "graph": graphs[0].name, "asked_for": title})
+    for graph in graphs:
+        found = {node.name: told for node in graph.manifest.nodes if (told := test(node))}
+        if found:
+            draft.data["nodes"] += found
+            named = listed(f"{name} ({told})" for name, told in found.items())
+            draft.say(
+                f"{named} of {graph.name} {'has' if len(found) == 1 else 'have'} {title}.",
+                *(Ref(uri=node_uri(graph.name, name), why=told) for name, told in found.items()),
+            )
+    if not draft.claims:
+        of = listed((one.name for one in graphs), last="or")
+        uris = [graph_uri(one.name, "nodes") for one in graphs]
+        draft.say(f"No node of {of} has {title}, by its manifest.", *uris)
     return draft

@@ -30,9 +30,11 @@ from inwit.introspection.analyses import (
     slow_many,
     spread,
     state,
+    timeouts,
     tool_calls,
     why_branch,
     why_failed,
+    why_routed,
 )
 from inwit.introspection.claims import Draft
 from inwit.introspection.scene import Scene
@@ -137,6 +139,8 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("state", model_calls.IN_USE, model_calls.spenders),
     ("state", _MODELS, model_calls.answer),
     ("why", _BUDGETS, why_failed.out_of_budget),
+    ("state", timeouts.ASKED, timeouts.answer),
+    ("why", why_routed.ASKED, why_routed.answer),
     ("state", _DECIDED, why_branch.decided),
     ("state", progress.ASKED, progress.answer),
     ("why", slow_many.ASKED, slow_many.answer),

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from operator import ge, gt, le, lt
 from statistics import mean, median
 from typing import Final
 
+from inwit.events import LlmCompleted
 from inwit.introspection import kinds
 from inwit.introspection.analyses import by_value
 from inwit.introspection.attributes import Known, Results
@@ -19,6 +21,8 @@ from inwit.introspection.scene import Scene
 from inwit.runtime.views import Execution
 
 TOLD: Final = 8
+LOOKED_AT: Final = 50
+"""Executions whose model calls are read."""
 _THERE: Final = re.compile(
     r"^\W*(?:how many|list|show(?: me)?|which|what|name)\s+(?:(?:the|all|different|distinct|various|of|our|my"
     r")\s+)*(?P<name>[a-z_]\w+)\b\s*(?:\W*$|(?:of (?:the )?(?P<other>\w+) |\w+ )?(?:are there|do (?:we|i|you) have"
@@ -34,6 +38,18 @@ _DEPENDS: Final = re.compile(
     r"\b(?:slow\w*|long\w*|time|fail\w*|cost\w*|expensive|tokens?)\b"
     r"|\b(?:depend\w*|grows?|scales?) (?:on|with|by) (?:the )?(?:number of |size of |length of |how many )?(?P<other>[a-z_]\w+)"
 )
+_BEYOND: Final = re.compile(
+    r"\b(?P<name>[a-z_]\w+)\s+(?:is |are |was |were |of |that (?:is|are|was|were) )*"
+    r"(?P<by>above|over|more than|greater than|larger than|higher than|bigger than|beyond|exceeding|at least|below"
+    r"|under|less than|fewer than|lower than|smaller than|at most|>=|<=|>|<)\s*\$?(?P<number>\d[\d,]*(?:\.\d+)?)(?!\s*(?:ms|s|sec\w*|milli\w*|min\w*|hours?|days?|%)\b)"
+)
+"""A number that executions were called with beside a bound: "orders with an amount above 500"."""
+_BOUNDS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "at least": ge, ">=": ge, "at most": le, "<=": le, "<": lt, "below": lt, "under": lt,
+    "less than": lt, "fewer than": lt, "lower than": lt, "smaller than": lt,
+}  # fmt: skip
+"""How the words are meant that do not say "more than"."""
+_JUDGED: Final = r"\b(?:slow|fast|quick|long|fail|cost|cheap|expensive|reliab)\w*\b"
 _EACH: Final = re.compile(
     r"\b(?:how many|(?:average|mean|median|typical|usual) (?:number of |count of )?)\s*(?P<name>[a-z_]\w+)\b.*"
     r"(?:\b(?:per|for each|for every|in each|in every|on average|usually|typically|does (?:an?|one|each)|average)\b)"
@@ -63,6 +79,9 @@ def _asked(scene: Scene) -> Callable[[], Draft] | None:
         sides := _halves(scene, depends["name"] or depends["other"])
     ):
         return lambda: by_value.told(scene, *sides)
+    if beyond := _BEYOND.search(words):
+        sizes = _sizes(scene, beyond["name"])
+        return None if sizes is None else lambda: _beyond(scene, *sizes, said=beyond)
     there = _THERE.search(words)
     if there is None or scene.nodes or scene.named("graph"):
         return None
@@ -152,6 +171,41 @@ def _ranked(
     return draft
 
 
+def _beyond(
+    scene: Scene, attribute: str, sizes: list[tuple[float, Execution]], *, said: re.Match[str]
+) -> Draft:
+    """Count the executions whose number lies beyond a bound, or compare them with the others."""
+    bound = float(said["number"].replace(",", ""))
+    is_beyond: Callable[[float, float], bool] = _BOUNDS.get(said["by"], gt)
+    beyond = [one for size, one in sizes if is_beyond(size, bound)]
+    words = f"{attribute} {said['by']} {said['number']}"
+    if beyond and len(beyond) < len(sizes) and re.search(_JUDGED, scene.words):
+        others = [one for size, one in sizes if not is_beyond(size, bound)]
+        mine = by_value.Side(attribute, words, beyond, told=words)
+        return by_value.told(
+            scene, mine, by_value.Side(attribute, "others", others, told="other values")
+        )
+    draft = Draft(data={"attribute": attribute, "values": {}, "times": []})
+    draft.data["values"] = {
+        "count": len(beyond),
+        "executions": len(sizes),
+        "share": len(beyond) / len(sizes),
+    }
+    draft.say(
+        f"{len(beyond)} of the last {count(len(sizes), 'execution')} with {attribute} on record had {words}, "
+        f"{len(beyond) / len(sizes):.1%}.",
+        *(Ref(uri=one.uri, why=words) for one in beyond[:3]),
+        graph_uri(sizes[0][1].graph_name, "executions"),
+    )
+    if beyond and re.search(r"^\W*(?:which|list|show|what|name)\b", scene.words):
+        told = listed(
+            (f"{one.execution_id} ({size:g})" for size, one in sizes if is_beyond(size, bound)),
+            most=TOLD,
+        )
+        draft.say(f"They are {told}.", *(one.uri for one in beyond[:TOLD]))
+    return draft
+
+
 def _halves(scene: Scene, name: str) -> tuple[by_value.Side, by_value.Side] | None:
     """The executions with more than the median of a number, and the others."""
     found = _sizes(scene, name)
@@ -177,6 +231,8 @@ def _per_execution(scene: Scene, name: str) -> Callable[[], Draft] | None:
     """How many visits of a node an execution has, or how much of a value."""
     nodes = {one.name for one in graph.manifest.nodes} if (graph := scene.graph_or_none) else set()
     node = scene.node or next(iter(sorted(_forms(name) & nodes)), None)
+    if node is not None and name in ("token", "tokens"):
+        return lambda: _tokens(scene, node)
     if node is not None:
         return lambda: _visits(scene, node)
     found = _sizes(scene, name)
@@ -191,17 +247,42 @@ def _visits(scene: Scene, node: str) -> Draft:
     ran = [(float(sum(v.node == node for v in scene.store.visits_of(one))), one) for one in over]
     if not ran:
         return Draft(data={"values": {}})
-    return _average(node, [number for number, _ in ran], ran[0][1], ran, what="visits of ")
+    return _average(node, [number for number, _ in ran], ran[0][1], ran, is_visits=True)
+
+
+def _tokens(scene: Scene, node: str) -> Draft:
+    """How many tokens a model call of a node uses."""
+    calls = [
+        (float((event.input_tokens or 0) + (event.output_tokens or 0)), one)
+        for one in kinds.newest(scene)[:LOOKED_AT] if one.llm_calls
+        for event in scene.store.events(one.execution_id, types=("llm_completed",), node=node)
+        if isinstance(event, LlmCompleted)
+    ]  # fmt: skip
+    draft = Draft(data={"attribute": "tokens", "values": {}, "n": len(calls)})
+    if not calls:
+        uri = graph_uri(scene.graph.name, "executions") if scene.graph else None
+        draft.say(f"{node} called no model in what is on record.", uri)
+        return draft
+    used = [number for number, _ in calls]
+    draft.data["values"] = {"median": median(used), "most": max(used), "least": min(used)}
+    draft.say(
+        f"A model call of {node} uses {median(used):,.0f} tokens at the median, {min(used):,.0f} to "
+        f"{max(used):,.0f}, over {count(len(calls), 'call')}.",
+        *(Ref(uri=one.uri, why=f"{number:,.0f} tokens") for number, one in calls[:3]),
+    )
+    return draft
 
 
 def _average(
     name: str, sizes: Sequence[float], newest: Execution, pairs: Sequence[tuple[float, Execution]],
-    what: str = "",
+    *, is_visits: bool = False,
 ) -> Draft:  # fmt: skip
     values = {"median": median(sizes), "mean": mean(sizes), "most": max(sizes), "least": min(sizes)}
     draft = Draft(data={"attribute": name, "values": values, "n": len(sizes)})
+    middle = median(sizes)
+    what = f"{'visit' if middle == 1 else 'visits'} of " if is_visits else ""
     draft.say(
-        f"An execution of {newest.graph_name} has {median(sizes):g} {what}{name} at the median, {mean(sizes):.3g} on "
+        f"An execution of {newest.graph_name} has {middle:g} {what}{name} at the median, {mean(sizes):.3g} on "
         f"average, {min(sizes):g} to {max(sizes):g}, over the last {count(len(sizes), 'execution')}.",
         *(Ref(uri=one.uri, why=f"{size:g}") for size, one in pairs[:3]),
         graph_uri(newest.graph_name, "executions"),

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from inwit.events import OPEN_STATUSES, Status
 from inwit.introspection import live
 from inwit.introspection.analyses import (
+    ami,
     children,
     exchanged,
     figures,
@@ -118,6 +119,8 @@ def answer(scene: Scene) -> Draft:
 
 def _of_others(scene: Scene) -> Draft | None:
     """What is asked in the words of a state, and answered by another analysis."""
+    if scene.says(_AS_BEFORE):
+        return ami.answer(scene)
     figure = figures.asked(scene)
     if figure is not None:
         return figure
@@ -128,11 +131,21 @@ def _of_others(scene: Scene) -> Draft | None:
     return None
 
 
+_AS_BEFORE = (
+    r"(?:is|are|am|was|were|do|does|did|has|have)\b.*\b(?:more|less|fewer|\w+er) (?:\w+ )?than (?:(?:it|they|we) )?"
+    r"(?:used to|before|usual\w*|normal\w*|ever)\b"
+)
+"""Whether things are as they were: a verdict, and no figure."""
 _IN_ALL = (
     r"(?:total|overall) (?:number of |count of )?(?:executions|runs|invocations)|count (?:of )?(?:the |my |our |all )?(?:executions|runs)"
     r"|(?:executions|runs|invocations)\b.*\b(?:in total|in all|total|altogether|overall|all in all|all told)\b"
 )
 """How many executions there are at all."""
+_CAME = (
+    r"how many (?!\w*(?:error|exception|failure)s?\b)\w+ (?:came|arrived|were there|went through|have we had|did (?:we|you|i) (?:have|get|see|serve|handle|process)"
+    r"|(?:were|got|have been) (?:handled|processed|served|seen|done))\b"
+)
+"""The same, by the name of what executions are called with."""
 _SHARE = r"(?:share|percent\w*|fraction|proportion|ratio)\b.*\b(?:fail|succe|complete|error|crash)"
 
 
@@ -141,7 +154,7 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
     if several is not None and several.count > 1 and several.order != "first":
         known = {one for one in get_args(Status) if one == several.status}
         return _recent(scene, draft, next(iter(known), None), several.count)
-    is_of_all = scene.says(_IN_ALL) or (scene.node is None and scene.says(_SHARE))
+    is_of_all = scene.says(_IN_ALL) or (scene.node is None and scene.says(rf"{_SHARE}|{_CAME}"))
     if is_of_all and not names_one(scene):
         return _rates(scene, draft)
     if (of_class := _of_class(scene, draft)) is not None:

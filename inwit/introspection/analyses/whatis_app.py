@@ -45,7 +45,7 @@ RUN = re.compile(
 )
 """How a graph is run, or that it should be."""
 _COMPARES = r"diff|compar|versus|vs\b|share|in common|have in|unlike"
-_SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b"
+_SCHEMA = r"schema|state|fields?\b|keys?\b|variables?\b|channels?\b|inputs?\b|outputs?\b|(?:takes?|expects?|accepts?|returns?|produces?)\b"
 _VERSIONS = r"versions?\b|changed|history"
 _MERGES = r"reduc|merg"
 _EDGES = r"edges?\b|connections?|transitions?|links?\b|routes?\b|branch|decision"
@@ -81,7 +81,7 @@ def answer(scene: Scene) -> Draft:
     graphs = scene.named("graph")
     if len(graphs) > 1 and scene.says(_COMPARES):
         return comparing.of_graphs(scene, graphs[0], graphs[1])
-    if not scene.nodes and (kind := node_facts.asked(scene, graph)) is not None:
+    if not scene.nodes and (kind := node_facts.asked(scene)) is not None:
         return kind
     if len(scene.nodes) > 1 and (told := whatis_node.of_several(scene, graph, draft)) is not None:
         return told

@@ -35,7 +35,7 @@ _PREDICATES = word_set(
     looped repeat repeated cost costs use used uses send sent come comes hang hangs hung stop
     stops stopped begin began start end ended ends succeed succeeded work works worked do wrong broken
     twice removed skipped dropped decide decided raise raised die died error errored behave
-    behaving happen change changed changes always often usually never be been contain contains
+    behaving failing crashing breaking slowing becoming compiled registered deployed released happen change changed changes always often usually never be been contain contains
     hold holds have lead leads reach reaches doing connected visited configured implemented defined located gone filled expensive cheap costly unreachable wait waits waited give gives gave taken instead empty not still only even ever suddenly actually also just differ differs differed vary varies varied
     pass passes passed hand hands handed blow blows blew break breaks broke
     dies
@@ -73,7 +73,7 @@ _AFTER_OBJECT = word_set(
     please and or when so than rather instead again back out too twice first go goes bring brings
     cheaper faster slower quicker worse better cached parallel healthy ok okay normal async
     unreachable reachable visits calls latency timeout retries visit call as if against vs versus
-    called had then more less so before after will would does did has reads writes
+    called between had then more less so before after will would does did has reads writes
     """
 )
 _VERB_SIGNS = word_set(
@@ -122,6 +122,13 @@ _KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
 _EQUALS = word_set("is was are were")
+_ONE_OF = word_set(
+    """
+    a an one each every per any which many most all some average typical usual normal single another
+    last first latest newest oldest previous recent failed failing slow fast expensive cheap cancelled running waiting
+    """
+)
+"""What stands before the name of a graph where one of its executions is meant, or several."""
 _COUNTABLE = word_set(
     "state error execution graph node step list value version key host entry tool start end call "
     "package peer thread thing tools"
@@ -179,7 +186,19 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
         return _is_called(kind, span)
     if kind == "key" and (_is_key(span) or _is_shown(left, right)):
         return True
+    if kind == "graph" and is_counted(span):
+        return True
     return _is_subject(left, right) or _is_object(span)
+
+
+def is_counted(span: Span) -> bool:
+    """Whether a graph's name stands for its executions: "the slowest intake", "many intakes failed"."""
+    left, right = span.previous_in_clause, span.next_in_clause
+    if right in _RUN_NOUNS or (right and right not in _PREDICATES | _AUXILIARIES | _AFTER_OBJECT):
+        return False
+    if left in ("a", "an") and span.before(2) in _HOLDS | {"as", "like", ""}:
+        return False  # "what is an agent"
+    return left in _ONE_OF or left.endswith("est") or left.isdigit()
 
 
 def _is_idiom(left: str, right: str, span: Span) -> bool:

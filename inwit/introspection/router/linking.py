@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from inwit.introspection.router.context import are_paired, is_named, prefer
+from inwit.introspection.router.context import are_paired, is_counted, is_named, prefer
 from inwit.introspection.router.inflecting import stem, stems, windows
 from inwit.introspection.router.records import Catalogue, Entity, EntityKind
 from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts, word_set
@@ -161,6 +161,9 @@ def _misspelt(span: Span, index: Index) -> list[Name]:
 def _is_meant(span: Span, name: Name) -> bool:
     """Whether a span is the name, or only words that happen to be spelt like it."""
     spelt = span.spelt
+    is_plural = name.kind == "key" and spelt[-1] == f"{name.words[-1]}s"
+    if is_plural and (span.before(2), span.left) == ("how", "many"):
+        return False  # "how many patients failed" counts executions, and no values of `patient`
     if name.kind == "version":
         return len(name.words) > 1 or len(span.text) >= 8 or span.left in ("version", "v")
     if name.kind == "package" and "/" not in span.text and span.text != name.value:
@@ -251,8 +254,16 @@ def _inflected(
             for last, found in windows(words, first, size):
                 span = Span(question, words, first, last)
                 names = [one for one in index.by_stems.get(found, ()) if len(one.words) == size]
-                if names and span.stands_alone and _is_form_of(span, names[0]):
+                if names and span.stands_alone and _is_many(span, names):
+                    yield _entity(next(one for one in names if one.kind == "graph"), span, 0.7)
+                elif names and span.stands_alone and _is_form_of(span, names[0]):
                     yield _entity(prefer(names, span), span, 0.7)
+
+
+def _is_many(span: Span, names: list[Name]) -> bool:
+    """Whether a graph's name has an "s" since several of its executions are meant."""
+    graphs = [one.key for one in names if one.kind == "graph"]
+    return graphs[:1] == [span.spelt[0][:-1]] and graphs[0] not in HARD and is_counted(span)
 
 
 def _is_form_of(span: Span, name: Name) -> bool:

@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from inwit.introspection.router.concepts import is_api
+from inwit.introspection.router.context import is_counted
 from inwit.introspection.router.linking import Index, link_names, quoted_spans
 from inwit.introspection.router.measuring import find_metrics
 from inwit.introspection.router.records import Entity
 from inwit.introspection.router.selecting import find_ids, find_selections, find_threads
 from inwit.introspection.router.spelling import mended
 from inwit.introspection.router.timing import find_times
+from inwit.introspection.router.words import Span, cut
 
 _STAND_INS = {
     "node": "the node",
@@ -92,11 +94,22 @@ def _moved(one: Entity, question: str, places: Sequence[int]) -> Entity:
     return msgspec.structs.replace(one, start=start, end=end, text=question[start:end])
 
 
+def counted(question: str, one: Entity) -> str:
+    """What a graph's name stands for where executions of it are meant: "run" or "runs"."""
+    words = cut(question)
+    inside = [at for at, word in enumerate(words) if one.start <= word.start < one.end]
+    if not inside or not is_counted(Span(question, words, inside[0], inside[-1])):
+        return ""
+    return "runs" if one.text.lower() == f"{one.value.lower()}s" else "run"
+
+
 def mask(question: str, entities: Iterable[Entity], unknown: Iterable[str] = ()) -> str:
     """Put "the node" for a node's name and so on; times and figures keep their words."""
     masked = question
     for one in sorted(entities, key=lambda one: -one.start):
         stand_in = _STAND_INS.get(one.kind)
+        if one.kind == "graph" and (runs := counted(question, one)):
+            stand_in = runs
         if stand_in is None or (one.kind == "exec" and one.score <= 0.7):
             continue
         masked = f"{masked[: one.start]}{stand_in}{masked[one.end :]}"

@@ -1,0 +1,90 @@
+"""Strangers ask of patients and bills: by what executions are called with, and by names that are ordinary words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inwit.introspection import Introspector
+from inwit.runtime.project import Project
+from inwit.runtime.store import Journal
+from tests.introspection import clinic
+from tests.introspection.chosen import chosen_times
+
+
+@pytest.fixture(scope="module")
+def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Introspector]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder: Path = tmp_path_factory.mktemp("clinic")
+        (folder / ".inwit").mkdir()
+        patch.chdir(folder)
+        with chosen_times() as clock:
+            clinic.run(clock)
+            Journal.of(Project.find()).flush()
+        yield Introspector.of(Project.find())
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        # A graph's name, an ordinary word, stands for executions of it.
+        ("how long does an intake take usually?", "intake takes"),
+        ("how much does one intake cost?", "30 executions used"),
+        ("show me the slowest intake", "Of 30 executions these were the longest:"),
+        ("which intake was slowest", "Of 30 executions these were the longest:"),
+        ("is intake failing more often than it used to?", "Errors: of the last 15 executions of intake 5 failed; of the 15 before, 5 did."),
+        ("what does intake return?", "The state of intake is Patient with age: int"),
+        # What executions are called with names them.
+        ("how many patients came today", "Of 45 executions of all graphs (today)"),
+        ("how many patients failed today?", "29 completed and 10 failed"),
+        ("which insurers failed?", "None of 15 executions with input.insurer on record failed."),
+        ("which insurer needs the most retries?", "Slowpay: 6 times, 5 executions."),
+        ("how many bills have an amount above 500?", "6 of the last 15 executions with input.amount on record had input.amount above 500, 40.0%."),
+        ("which patients have an age over 70?", "12 of the last 30 executions with input.age on record had input.age over 70, 40.0%."),
+        ("are patients with an age over 70 slower?", "Executions with input.age over 70 take 40.0 ms longer"),
+        ("how many bills have an amount of at most 120?", "6 of the last 15 executions"),
+        # What lists hold parts executions.
+        ("what do the failed intakes have in common?", "10 of 10 executions that failed so had rash in input.symptoms, of those that completed 0 of 20."),
+        ("how many intakes had a rash?", "10 of the last 30 executions of intake were called with input.symptoms = rash, 33.3%."),
+        # Ways that several took.
+        ("why do some patients end up at emergency?", "10 of the last 30 executions of intake came to emergency."),
+        ("why did so many end up in emergency", "10 times after assess the decision was 'emergency', having read urgency=high."),
+        ("what makes an intake go to emergency?", "10 of 10 that came to emergency had chest pain in input.symptoms, of the others 0 of 10."),
+        # What ran into a limit of time.
+        ("did anything time out?", "charge of billing timed out in 6 attempts, last with TimeoutError: “the insurer did not answer”; each was made good by another."),
+        ("which executions timed out", "The executions: "),
+        ("did assess time out?", "assess never timed out in the last 30 executions."),
+        ("which nodes have a time-out?", "No node of billing or intake has a time-out of its own"),
+        ("does charge have a timeout?", "charge declares no time-out."),
+        # Of all graphs, and of a node's calls.
+        ("how many executions did each graph have?", "billing: 15 executions, 0 of them failed"),
+        ("how many tokens does assess use per call", "A model call of assess uses 230 tokens at the median, 230 to 250, over 30 calls."),
+        ("which nodes are retried?", "charge (max_attempts=4) of billing has a retry policy of its own."),
+        ("who uses a model?", "assess of intake called medi-large 30 times"),
+    ],
+)  # fmt: skip
+def test_what_strangers_ask_is_answered_by_what_is_recorded(
+    asks: Introspector, question: str, said: str
+) -> None:
+    answer = asks.ask(question)
+
+    assert said in answer.text
+    assert answer.evidence and all(asks.resolve(one.uri).quote for one in answer.evidence)
+
+
+def test_what_sent_several_to_a_node_is_told_as_causes(asks: Introspector) -> None:
+    answer = asks.ask("why do some patients end up at emergency?")
+
+    assert answer.data["values"] == {"reached": 10, "executions": 30}
+    (cause,) = answer.data["causes"]
+    assert (cause["node"], cause["label"], cause["effect"]["point"]) == ("assess", "emergency", 10)
+    assert answer.data["differences"][0]["attribute"] == "chest pain in input.symptoms"
+
+
+def test_what_lies_beyond_a_bound_is_counted_with_its_share(asks: Introspector) -> None:
+    answer = asks.ask("which patients have an age over 70?")
+
+    assert answer.data["values"] == {"count": 12, "executions": 30, "share": 0.4}
+    assert "(75)" in answer.text and "(80)" in answer.text and "(50)" not in answer.text
