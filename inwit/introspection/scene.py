@@ -76,6 +76,18 @@ def blanked(text: str, entities: Iterable[Entity]) -> str:
     return "".join(letters)
 
 
+def _words(query: Query) -> str:
+    """The question in lower case; a graph's name that stands for its executions is "run"."""
+    runs = [one for one in query.entities if one.kind == "graph" and counted(query.text, one)]
+    return _part(query, blanked(query.text, runs))
+
+
+def _part(query: Query, text: str) -> str:
+    """The part of the question that is answered, of a text with its places, in lower case."""
+    begin = max(query.text.find(query.part), 0)
+    return text[begin : begin + len(query.part) if query.part else len(text)].lower()
+
+
 def last_package(project: Project) -> str | None:
     """The package that an answer in a project named last, in this process."""
     return _last_packages.get(project.folder)
@@ -94,7 +106,7 @@ class Scene:
         self.store = store
         self.project = project
         self.resolver = resolver
-        self.words = (query.part or query.text).lower()
+        self.words = _words(query)
         self.picked: tuple[Any] | None = None
         """What `which` found of values that the question names, once it has looked."""
         self.kinds: tuple[Any] | None = None
@@ -118,10 +130,7 @@ class Scene:
     @cached_property
     def plain_words(self) -> str:
         """The question in lower case, each linked name replaced by a blank."""
-        text = blanked(self.query.text, self.entities)
-        begin = max(self.query.text.find(self.query.part), 0)
-        end = begin + len(self.query.part) if self.query.part else len(text)
-        return text[begin:end].lower()
+        return _part(self.query, blanked(self.query.text, self.entities))
 
     def named(self, kind: str) -> list[str]:
         """The distinct values of the question's entities of a kind, in the order of the text."""

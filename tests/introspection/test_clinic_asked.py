@@ -62,6 +62,12 @@ def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Introspector]:
         ("how many executions did each graph have?", "billing: 15 executions, 0 of them failed"),
         ("how many tokens does assess use per call", "A model call of assess uses 230 tokens at the median, 230 to 250, over 30 calls."),
         ("which nodes are retried?", "charge (max_attempts=4) of billing has a retry policy of its own."),
+        ("what happened in the first intake", "(the first of intake; 29 others fitted) is completed."),
+        ("when was intake compiled", "intake has 1 version, first compiled"),
+        ("is there a node nobody reaches?", "Every node of intake ran in the last 30 executions."),
+        ("which doctor is chosen most often?", "ER: 10 executions."),
+        ("when do most failures happen?", "The last 10 executions that failed started in"),
+        ("does billing retry?", "charge (max_attempts=4) of billing has a retry policy of its own."),
         ("who uses a model?", "assess of intake called medi-large 30 times"),
     ],
 )  # fmt: skip

@@ -36,7 +36,7 @@ ASKED: dict[str, list[tuple[str, str]]] = {
         ("What if joke were cached?", "is sent inputs of its own by Send"),
         ("What runs in parallel?", "Up to 4 visits of joke ran in one step"),
         ("Why did joke run 4 times?", "Visits 1 to 4, each for the same reason"),
-        ("Is anything dead in this graph?", "Every node can be reached"),
+        ("Is anything dead in this graph?", "Every node of factory can be reached"),
         ("What if at most 1 branch ran at once?", "by 1 recorded execution; 100% of them change"),
     ],
     "orders": [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import boto3
@@ -135,3 +137,28 @@ def test_a_file_is_replaced_whole_and_listed_by_its_beginning(tmp_path: Path) ->
 def test_an_address_without_a_bucket_is_refused() -> None:
     with pytest.raises(MalformedInputError):
         open_blobs("s3:///prefix")
+
+
+def test_a_folder_that_is_made_for_files_is_its_owners_alone(tmp_path: Path) -> None:
+    FolderBlobs(tmp_path / "made").put("a", b"1")
+
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
+
+
+def test_a_bucket_that_is_closed_closes_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class S3:
+        def put_object(self, **named: Any) -> None:
+            told.append(f"put {named['Key']}")
+
+        def close(self) -> None:
+            told.append("close")
+
+    monkeypatch.setattr(boto3.session.Session, "client", lambda *_, **__: S3())
+    blobs = S3Blobs("packages", prefix="of")
+    blobs.put("a", b"1")
+
+    blobs.close()
+
+    assert told == ["put of/a", "close"]

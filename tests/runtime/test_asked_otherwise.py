@@ -148,6 +148,15 @@ def test_what_is_no_router_no_node_and_no_option_is_refused() -> None:
         graph.compile(transformers=[str])
 
 
+def test_a_graph_is_validated_without_being_compiled() -> None:
+    graph: Any = written()
+    assert graph.validate(["shout"]) is graph
+    graph.add_node("lonely", lambda state: state)
+
+    with pytest.raises(InvalidGraphError, match="lonely"):
+        graph.validate()
+
+
 def test_what_has_only_invoke_is_a_node_too() -> None:
     class Louder:
         def invoke(self, state: State, config: Any) -> State:

@@ -199,6 +199,52 @@ def test_a_stop_reaches_a_graph_that_a_sync_node_invokes(project: Path) -> None:
     assert calls == []
 
 
+@pytest.mark.anyio
+async def test_a_sync_execution_of_another_thread_is_stopped_from_an_event_loop(
+    project: Path,
+) -> None:
+    begun, go_on, calls = threading.Event(), threading.Event(), list[str]()
+
+    def first(state: State) -> State:
+        begun.set()
+        assert go_on.wait(30)
+        return {}
+
+    graph = StateGraph(State)
+    graph.add_sequence([("first", first), ("second", lambda s: calls.append("second"))])
+    app = graph.add_edge(START, "first").compile(name="blocking")
+
+    with anyio.fail_after(30):
+        invoked = asyncio.create_task(asyncio.to_thread(app.invoke, {}, execution_id="e"))
+        await asyncio.to_thread(begun.wait, 30)
+        stopping = asyncio.create_task(app.acancel(execution_id="e"))
+        await asyncio.sleep(0)
+        go_on.set()
+        stopped = await stopping
+        with pytest.raises(ExecutionCancelledError):
+            await invoked
+
+    assert (stopped, calls) == (("e",), [])
+
+
+def test_who_stops_an_execution_of_its_own_event_loop_is_not_held_up(project: Path) -> None:
+    held, stopped = Held("held"), list[tuple[str, ...]]()
+    app = of_nodes(held)
+
+    async def stop() -> None:
+        task = asyncio.create_task(app.ainvoke({}, execution_id="e"))
+        await held.begun.wait()
+        stopped.append(app.cancel(execution_id="e"))
+        with pytest.raises(ExecutionCancelledError):
+            await task
+
+    thread = threading.Thread(target=lambda: asyncio.run(stop()), daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert (stopped, thread.is_alive(), held.is_clean) == ([("e",)], False, True)
+
+
 def test_a_node_stops_its_own_execution(project: Path) -> None:
     calls: list[str] = []
 

@@ -119,6 +119,30 @@ def test_what_was_made_by_exec_has_no_source_at_hand() -> None:
     )
 
 
+class Chain:
+    """What is written as one long expression, as graphs often are."""
+
+    def __init__(self) -> None:
+        self.functions: list[Any] = []
+
+    def add(self, name: str, function: Any) -> Chain:
+        self.functions.append(function)
+        return self
+
+
+def test_a_lambda_within_a_longer_expression_is_read() -> None:
+    made = (
+        Chain()
+        .add("first", lambda state: {"a": state["b"]})
+        .add("second", lambda state: "yes" if state["c"] else "no")
+    )
+
+    first, second = map(read, made.functions)
+
+    assert (first.reads, first.writes) == (("b",), ("a",))
+    assert (second.reads, second.returns) == (("c",), ("yes", "no"))
+
+
 def test_two_lambdas_on_one_line_are_not_told_apart() -> None:
     one, two = (lambda state: {"a": state["b"]}), (lambda state: {"c": state["d"]})
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from inwit.introspection.attributes import Known
+from inwit.introspection.attributes import Known, Results
 from inwit.introspection.claims import Draft, Ref, count, duration, graph_uri, times, told_value
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution
@@ -35,7 +35,9 @@ def answer(scene: Scene) -> Draft | None:
     attribute = _attribute(scene)
     if attribute is None:
         return None
-    known = Known(scene.store)
+    known: Known | Results = Known(scene.store)
+    if attribute.startswith("result."):
+        known = Results(scene.store)
     found = scene.store.executions(graph=scene.scope, limit=HISTORY).items
     groups: dict[str, list[Execution]] = defaultdict(list)
     for one in found:
@@ -62,8 +64,9 @@ def answer(scene: Scene) -> Draft | None:
         return draft
     draft.say(f"By {attribute}, {title}, over the last {of}:", uri)
     for value, number, mine in ranked[:TOLD]:
+        shown = words(number)
         draft.say(
-            f"{told_value(value, 60)}: {words(number)}, {count(len(mine), 'execution')}.",
+            f"{told_value(value, 60)}: {f'{shown}, ' if shown else ''}{count(len(mine), 'execution')}.",
             *(Ref(uri=one.uri, why=f"{attribute} = {value}"[:80]) for one in mine[:2]),
         )
     return draft
@@ -90,12 +93,13 @@ def _attribute(scene: Scene) -> str | None:
     words -= _NO_ATTRIBUTE - set(scene.named("key"))
     if not words:
         return None
-    known = Known(scene.store)
     page = scene.store.executions(graph=scene.scope, limit=HISTORY)
-    names = dict.fromkeys(name for one in page.items for name in known.of(one).attributes)
-    return next(
-        (one for one in names if "." in one and one.rpartition(".")[2].lower() in words), None
-    )
+    for known in (Known(scene.store), Results(scene.store)):
+        names = dict.fromkeys(name for one in page.items for name in known.of(one).attributes)
+        for name in names:
+            if "." in name and name.rpartition(".")[2].lower() in words:
+                return name
+    return None
 
 
 def _figure(scene: Scene) -> Figure:
@@ -109,7 +113,7 @@ def _figure(scene: Scene) -> Figure:
         return "the median tokens", _tokens, lambda number: f"{number:,.0f} tokens"
     if scene.says(r".*\b(?:slow\w*|fast\w*|long\w*|latenc\w*|durations?|takes?)\b"):
         return "the median duration", _took, duration
-    return "how many", lambda mine: float(len(mine)), lambda number: f"{number:.0f}"
+    return "how many", lambda mine: float(len(mine)), lambda _: ""
 
 
 def _retries(mine: Sequence[Execution]) -> float | None:

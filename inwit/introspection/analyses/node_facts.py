@@ -17,7 +17,7 @@ from inwit.runtime.views import RegisteredGraph
 _NODES = r"(?:nodes?|steps?|stages?)\b"
 _ASKED = re.compile(
     rf"^(?:\W|and |so )*(?:which|what|list|show|name|how many|are there|is there|does|do|has|have)\b"
-    rf".*\b{_NODES}|^who\b(?!.*\bdid\b)|^does\b.*\b(?:use|call|ask|need)s?\b.*\b(?:models?|llms?|person|human|sub-?graphs?)\b"
+    rf".*\b{_NODES}|^who\b(?!.*\bdid\b)|^does\s+(?:it\s+|the graph\s+)?(?:ever\s+)?(?:retry|cache)\b|^does\b.*\b(?:use|call|ask|need)s?\b.*\b(?:models?|llms?|person|human|sub-?graphs?)\b"
 )
 _POLICY_WORDS: tuple[tuple[str, str, str], ...] = (
     ("cache", r"cach|memoi[sz]", "a cache"),

@@ -19,11 +19,10 @@ ASKED: Final = (
     rf"\bhow (?:many|much)\b.*\b{_RUNS}\b.*\b(?:an?|per|each|every) {_UNIT}\b"
     rf"|\bhow many \w+ (?:an?|per|each|every) {_UNIT} (?:do|does|did|are|were|is|was|come|came|run|ran|get|have)\b"
     rf"|\b(?:busiest|quietest|peak) {_UNIT}\b|\b{_RUNS} (?:an?|per|each|every|/) ?{_UNIT}\b|\bthroughput\b"
-    rf"|\b(?:which|what) {_UNIT}s?\b.*\b(?:most|fewest) {_RUNS}"
+    rf"|\b(?:which|what) {_UNIT}s?\b.*\b(?:most|fewest) (?:{_RUNS}|failures|errors)"
+    r"|\bwhen (?:do|did|were|are) (?:the )?most (?:failures|errors|executions|runs)\b"
 )
-_TOLD_OTHERWISE: Final = (
-    r"tokens?|cost\w*|money|spen[dt]|retr|rate limit|allowed|may\b|can\b|errors?|fail"
-)
+_TOLD_OTHERWISE: Final = r"tokens?|cost\w*|money|spen[dt]|retr|rate limit|allowed|may\b|can\b"
 
 
 def answer(scene: Scene) -> Draft | None:
@@ -33,7 +32,9 @@ def answer(scene: Scene) -> Draft | None:
     unit = next((name for name in _UNITS if scene.says(rf".*\b{name[:3]}")), "minute")
     span, size_ns = scene.window, _UNITS[unit] * 10**9
     newest = scene.store.newest(LOOKED_AT, graph=scene.scope)
-    starts = [(epoch_ns(one.started_at), one) for one in newest if one.parent_execution_id is None]
+    is_bad = scene.says(r".*\b(?:fail\w*|errors?)\b")
+    starts = [(epoch_ns(one.started_at), one) for one in newest
+              if one.parent_execution_id is None and (one.status == "failed" or not is_bad)]  # fmt: skip
     starts = [(at, one) for at, one in starts
               if span is None or span.holds(at)]  # fmt: skip
     draft = Draft(data={"values": {}, "times": []})
@@ -50,6 +51,7 @@ def answer(scene: Scene) -> Draft | None:
         "average": round(average, 3),
     }
     about = f" of {scene.scope}" if scene.scope else ""
+    about += " that failed" if is_bad else ""
     within = f" ({span.words})" if span else ""
     draft.say(
         f"The last {count(len(starts), 'execution')}{about}{within} started in {count(units, unit)}, from "

@@ -12,14 +12,30 @@ from inwit.runtime.manifest import GraphManifest
 from inwit.runtime.program import END, START
 from inwit.runtime.views import RegisteredGraph, Visit
 
+GRAPHS = 12
+"""How many graphs are looked through where none is meant."""
 ASKED = (
-    r"(?:dead\b|unused|un-?reachable|unreached|never (?:be(?:en)? |get |gets )?(?:used|read|written|run|ran|reached"
+    r"(?:(?:nobody|no ?one|nothing|none of \w+|no (?:node|edge|step|execution|run)) (?:ever )?(?:reach|uses?\b|reads?\b|calls?\b|visit|leads to)\w*|dead\b|unused|un-?reachable|unreached|never (?:be(?:en)? |get |gets )?(?:used|read|written|run|ran|reached"
     r"|taken|visited|executed|called)|not used|superfluous|useless|redundant)"
 )
 
 
 def answer(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
-    """Name nodes that nothing leads to or that never ran, ways never taken, and keys nobody reads."""
+    """Name nodes that nothing leads to or that never ran, ways never taken, and keys nobody reads.
+
+    Where no graph is meant, of every graph of the project.
+    """
+    if scene.scope is not None or len(scene.graphs) == 1:
+        return _of_one(scene, graph, draft)
+    draft.data["graphs"] = {}
+    for one in scene.graphs[:GRAPHS]:
+        found = _of_one(scene, one, Draft())
+        draft.data["graphs"][one.name] = found.data
+        draft.claims += found.claims
+    return draft
+
+
+def _of_one(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:
     manifest = graph.manifest
     visits = scene.store.recent_visits(graph.name, executions=HISTORY)
     number = len({one.execution_id for one in visits})
@@ -49,7 +65,9 @@ def _nodes(draft: Draft, graph: RegisteredGraph, visits: list[Visit], number: in
     uri = graph_uri(graph.name, "edges")
     commands = any(not one.ways_known for one in graph.manifest.nodes)
     how = "No edge leads to" if commands else "Nothing can reach"
-    draft.say(f"{how} {listed(apart)}." if apart else "Every node can be reached.", uri)
+    draft.say(
+        f"{how} {listed(apart)}." if apart else f"Every node of {graph.name} can be reached.", uri
+    )
     if not number:
         draft.admit(f"No execution of {graph.name} is on record, so what never runs is not known.")
     elif idle:
@@ -61,7 +79,7 @@ def _nodes(draft: Draft, graph: RegisteredGraph, visits: list[Visit], number: in
         )
     else:
         draft.say(
-            f"Every node ran in the last {count(number, 'execution')}.",
+            f"Every node of {graph.name} ran in the last {count(number, 'execution')}.",
             graph_uri(graph.name, "executions"),
         )
 
@@ -111,7 +129,7 @@ def _keys(draft: Draft, graph: RegisteredGraph) -> None:
         verb = "is" if len(idle) == 1 else "are"
         draft.say(f"{listed(idle)} {verb} neither read nor written by what can be seen.", *refs)
     if not unread:
-        draft.say("Every key is read by a node or a decision.", *refs)
+        draft.say(f"Every key of {graph.name} is read by a node or a decision.", *refs)
 
 
 def beside(scene: Scene, graph: RegisteredGraph, draft: Draft) -> Draft:

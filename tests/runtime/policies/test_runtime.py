@@ -217,6 +217,17 @@ def test_a_runtime_is_changed_by_making_another_as_in_langgraph() -> None:
     DEFAULT_RUNTIME.stream_writer("unheard")
 
 
+def test_a_runtime_that_is_merged_keeps_what_the_other_lacks() -> None:
+    info = ExecutionInfo(checkpoint_id="c", checkpoint_ns="", task_id="t")
+    full: Runtime[Any] = Runtime(
+        context="a", store=InMemoryStore(), stream_writer=print, heartbeat=list, previous=3,
+        execution_info=info, server_info="server", control=RunControl(),
+    )  # fmt: skip
+
+    assert full.merge(Runtime()) == full
+    assert Runtime[Any]().merge(full) == full
+
+
 def test_an_execution_can_be_asked_to_stop() -> None:
     control = RunControl()
     runtime: Runtime[None] = Runtime(control=control)

@@ -136,6 +136,21 @@ def test_details_are_plain_however_they_are_given() -> None:
 # Batches
 
 
+def test_there_is_no_last_event_where_the_last_commit_was_let_go(
+    journal: Journal, store: Store
+) -> None:
+    for name in ("aaaa1", "aaaa2"):
+        journal.begin(whole(name))
+        journal.flush()
+    last = store.last()
+    assert last is not None and last[1].execution_id == "aaaa2"
+
+    store.write(lambda held: held.execute("DELETE FROM batches WHERE execution = 'aaaa2'"))
+
+    assert store.last() is None
+    assert {event.execution_id for _, event in store.tail(0)} == {"aaaa1"}
+
+
 def test_a_position_is_a_batch_and_a_place_in_it(journal: Journal, store: Store) -> None:
     assert store.position() == 0
     assert store.last() is None

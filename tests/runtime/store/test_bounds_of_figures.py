@@ -174,13 +174,14 @@ def test_figures_of_two_processes_are_added(journal: Journal, store: Store) -> N
         ("g", "v", "n", 8, msgspec.msgpack.encode({3: 1}), 1_000_000, 0, 0),
     ]
     store.write(lambda held: rollups.write_latencies(held, 1, rows))
-    store.write(lambda held: rollups.write_latencies(held, 2, rows))
+    others = [(*rows[0][:4], msgspec.msgpack.encode({3: 1, 5: 1}), *rows[0][5:]), rows[1]]
+    store.write(lambda held: rollups.write_latencies(held, 2, others))
     rollups_of_text = [("g\udc80", *rows[0][1:])]
     store.write(lambda held: rollups.write_latencies(held, 1, rollups_of_text))
 
     first, second, odd = store.latencies()
 
-    assert (first.minute, first.counts, first.total_ms) == (7, {3: 4}, 10.0)
+    assert (first.minute, first.counts, first.total_ms) == (7, {3: 3, 5: 1}, 10.0)
     assert (first.failed, first.retries, second.failed, second.retries) == (4, 6, 0, 0)
     assert (second.minute, second.counts, odd.graph_name) == (8, {3: 2}, "g?")
     assert [one.minute for one in store.latencies(since_minute=8)] == [8]

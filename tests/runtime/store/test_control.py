@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -227,6 +228,23 @@ def test_what_waits_goes_on_where_the_record_holds_its_checkpoints(project: Path
 
     wait_for("asked", "completed")
     assert app.get_state({"configurable": {"thread_id": "t1"}}).values == {"approved": True}
+    checkpointer.close()
+
+
+def test_what_waits_goes_on_here_where_its_process_has_not_the_graph_any_more(
+    project: Path,
+) -> None:
+    checkpointer = SqliteCheckpointer()
+    app = asking(checkpointer)
+    app.invoke({}, execution_id="asked", thread_id="t1")
+    del app
+    gc.collect()
+    again = asking(checkpointer)
+
+    ask("asked", "resume", value=True, find=lambda _: again)
+
+    wait_for("asked", "completed")
+    assert again.get_state({"configurable": {"thread_id": "t1"}}).values == {"approved": True}
     checkpointer.close()
 
 

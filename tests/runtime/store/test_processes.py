@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -169,3 +170,14 @@ def test_a_connection_of_any_process_makes_another_data_version(
     other.close()
 
     assert store.wait_change(5, since=before) != before
+
+
+def test_a_change_that_has_come_already_is_not_waited_for(journal: Journal, store: Store) -> None:
+    before = store.data_version()
+    journal.begin(whole("aaaa1"))
+    journal.flush()
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(store.wait_change, 10, before).result(5)
+
+    assert found != before

@@ -196,6 +196,18 @@ def test_calls_are_summed() -> None:
     assert (found.top, found.count, found.last_t) == (11, 11, 200)
 
 
+def test_a_big_label_alone_leaves_its_row() -> None:
+    found = track()
+    rows: list[Any] = [visit(1, update={"n": 1}, edges=(("b", BIG, {"r": 1}, ""),))]
+
+    found.take_in(rows)
+
+    digest = digest_of(pack(BIG))
+    held = msgspec.msgpack.Ext(BLOB, digest.encode())
+    assert found.blobs == {digest: pack(BIG)}
+    assert rows == [visit(1, update={"n": 1}, edges=[["b", held, {"r": 1}, ""]])]
+
+
 def test_big_values_leave_the_rows() -> None:
     found = track()
     small = {"n": 1, "t": "short"}
