@@ -78,6 +78,14 @@ def test_one_thing_is_judged_of_each_graph(asks: Introspector) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_node_said_for_something_is_what_it_returned(asks: Introspector) -> None:
+    answer = told(asks, "What did judge say about Hydra?")
+
+    assert (answer.level, answer.intent) == ("live", "state")
+    assert answer.data["values"]["output"] == {"verdict": "odd"}
+    assert "called with 'hydra'" in answer.text
+
+
 def test_a_graph_without_objectives_keeps_none(asks: Introspector) -> None:
     alone = told(asks, "Does letters meet its objectives?")
     assert alone.text.splitlines()[0] == "letters declares no objective."

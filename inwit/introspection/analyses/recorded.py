@@ -115,7 +115,10 @@ _DECIDED = (
     r"\b(?:what|which|how) (?:was|did|has|does|were|way|branch|path|route)\b.*\b(?:decid|chose\b|choose|chosen|pick"
     r"|route[sd]?\b|go\b|went\b|take\b|taken\b|took\b)\w*"
 )
+_SAID = r"^\W*what (?:did|does)\s{3,}(?:say|answer|reply|conclude)\b.*\b(?:about|for|on|to)\b\W+\w"
+"""What a node returned for something; its name is a blank."""
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
+    ("state", _SAID, state.answer),
     ("state", _AFTER, interrupts.after),
     ("state", _ASKS, interrupts.question),
     ("state", _WAITED, interrupts.waited),

@@ -69,7 +69,7 @@ _RATE = (
 )
 _TOKENS = r"tokens?|cost|spent|spend|money|bill|price"
 _EACH = r".*\b(?:an?|one|each|every|per|single|average|usual\w*|typical\w*|median) (?:\w+ )?(?:execution|run|call|invocation|question|request)\b|on average|usually|.*\b(?:average|typical|median)\b"
-_INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result"
+_INPUT = r"input|receiv|given|gets?\b|got\b|output|return|produc|result|say\b|answer\b|reply\b|conclude\b"
 _HAPPENED = (
     rf"what (?:happened|went on|did it do|was done)\b|walk me through|summar\w+|{HOW_IT_WENT}"
 )

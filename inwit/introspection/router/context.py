@@ -328,7 +328,8 @@ def _is_shown(left: str, right: str) -> bool:
 
 def _is_subject(left: str, right: str) -> bool:
     """Whether a word does something: "did search run", "search ran 3 times"."""
-    if left in ("did", "does") and right and not right.isdigit() and right not in COMMON:
+    is_verb = right not in COMMON or right in ("say", "conclude")
+    if left in ("did", "does") and right and not right.isdigit() and is_verb:
         return True
     if left in ("if", "when", "suppose", "imagine", "that") and right in _MODALS:
         return True
