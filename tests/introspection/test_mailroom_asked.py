@@ -86,6 +86,15 @@ def test_what_a_node_said_for_something_is_what_it_returned(asks: Introspector) 
     assert "called with 'hydra'" in answer.text
 
 
+def test_a_recorded_model_without_a_price_is_a_model_all_the_same(asks: Introspector) -> None:
+    answer = told(asks, "What if judge used mini-1?")
+
+    assert answer.text.splitlines() == [
+        "What mini-1 would cost is unknown: no price table has it.",
+        "A recorded call of mini-1 took 9.0 ms at the median instead of 25.0 ms.",
+    ]
+
+
 def test_a_graph_without_objectives_keeps_none(asks: Introspector) -> None:
     alone = told(asks, "Does letters meet its objectives?")
     assert alone.text.splitlines()[0] == "letters declares no objective."

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from inwit.introspection import predict, schedule
 from inwit.introspection.analyses import (
+    model_calls,
     tool_calls,
     whatif_broken,
     whatif_kind,
@@ -44,6 +45,8 @@ def answer(scene: Scene) -> Draft:
         draft = Draft(data={"feasible": False, "reason": "no graph is known", "n": 0})
         draft.admit("This project has no graph yet.")
         return draft
+    if change.kind in ("unknown", "route") and model_calls.named(scene) is not None:
+        change = replace(change, kind="model")
     if scene.query.level == "app" and change.kind in ("removed", "unknown"):
         return breaks(scene, scene.graph)
     if change.kind == "broken" and not change.nodes:
