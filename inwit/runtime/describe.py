@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -224,7 +224,7 @@ def _reducer_name(channel: Channel) -> str:
 
 def type_name(hint: Any) -> str:
     """Write a type as source would: ``list[str]``, ``int | None``."""
-    if isinstance(hint, type) and get_origin(hint) is None:
+    if isinstance(hint, type):
         return hint.__name__
     return str(hint).replace("typing.", "")
 

@@ -82,7 +82,7 @@ def begin(
         given, before_ns = _before(graph, place, saver)
     if saver is not None and place.is_within and place.travel is not None:
         place.travel.point(place, saver)
-    is_fresh = saver is None or (place.is_as_of and place.checkpoint_id is None)
+    is_fresh = place.is_as_of and place.checkpoint_id is None
     rows: Sequence[Row] = ()
     if saver is not None and not is_fresh:
         rows = saver.load(place.thread_id, place.checkpoint_id, ns=place.ns)
@@ -121,7 +121,8 @@ class _Beginning:
         self.is_fork = False
         if rows:
             self.last, self.pending = split(rows)
-            if place.checkpoint_id is not None and saver is not None:
+            if place.checkpoint_id is not None:
+                assert saver is not None
                 newest = saver.last_seq(place.thread_id, ns=place.ns)
                 self.is_fork = rows[-1].seq != newest
             if place.is_pinned or place.pinned:

@@ -9,6 +9,7 @@ from langchain_core.runnables import RunnableLambda
 
 from inwit import Command, CompiledGraph, InMemoryStore, StateGraph, interrupt
 from inwit.errors import (
+    InvalidGraphError,
     InvalidStateError,
     MissingFunctionError,
     NotInThisVersionError,

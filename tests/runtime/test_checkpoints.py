@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from inwit import Checkpointer, InMemoryCheckpointer, SqliteCheckpointer, StateGraph
+from inwit import START, Checkpointer, InMemoryCheckpointer, SqliteCheckpointer, StateGraph
 from inwit.errors import CheckpointingOffError, InvalidStateError, UnserialisableError
 from inwit.runtime.checkpoints.codec import decode, encode
 
@@ -176,3 +176,28 @@ def test_durability_exit_has_no_checkpoints_to_tell_of_on_the_way(
     told = [one["type"] for one in app.stream({}, config, stream_mode="debug", durability="exit")]
 
     assert told == ["task", "task_result", "task", "task_result"]
+
+
+def test_a_graph_within_that_had_not_run_yet_begins_anew_there(project: Any) -> None:
+    class Outer(TypedDict, total=False):
+        n: int
+
+    seen: list[list[str]] = []
+
+    def look(state: State) -> State:
+        seen.append(list(state["log"]))
+        return {"log": ["x"]}
+
+    within = StateGraph(State).add_node("look", look).add_edge(START, "look")
+    graph = StateGraph(Outer).add_node("before", lambda _: {"n": 1})
+    graph.add_node("within", within.compile(checkpointer=True))
+    graph.add_edge(START, "before").add_edge("before", "within")
+    app = graph.compile(InMemoryCheckpointer(), name="around")
+    config: Any = {"configurable": {"thread_id": "t"}}
+    for _ in range(2):
+        app.invoke({"n": 0}, config)
+    *_, first = [one for one in app.get_state_history(config) if one.next == ("before",)]
+
+    app.invoke(None, first.config)
+
+    assert seen == [[], ["x"], []]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import inwit
 from inwit import END, START, StateGraph
 from inwit.errors import UndiffableError, UnknownExecutionError
+from inwit.runtime.diff import PathChange, Side, between
 from inwit.runtime.patches import patch_between
 
 VALUES = st.recursive(
@@ -78,6 +79,16 @@ def test_a_longer_path_is_told_with_its_visits_and_state(project) -> None:
     assert found.changed == ("log",)
     assert found.state == [{"op": "add", "path": "/log/0", "value": "at 2"}]
     assert found.output == found.state
+
+
+def test_what_differs_of_two_long_paths_is_told_alone() -> None:
+    around = ("count",) * 150
+    one = Side(id="one", state={}, path=(*around, "rest", *around))
+    two = Side(id="two", state={}, path=(*around, "work", *around))
+
+    found = between(one, two)
+
+    assert found.path == (PathChange(step=151, before=("rest",), after=("work",)),)
 
 
 def test_a_failure_is_a_difference(project) -> None:

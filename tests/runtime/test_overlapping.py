@@ -6,6 +6,7 @@ import asyncio
 import operator
 import threading
 import time
+from contextvars import ContextVar
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -114,6 +115,21 @@ def test_no_more_run_at_once_than_are_allowed(scheduling: Any, project: Any) -> 
     app.invoke({}, {"max_concurrency": 3})
 
     assert 1 < most[0] <= 3
+
+
+def test_who_begins_when_another_has_ended_has_nothing_of_its_context(
+    scheduling: Any, project: Any
+) -> None:
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+
+    async def node(_: Any, ctx: Context) -> State:
+        found = who.get()
+        who.set(ctx.node)
+        return {"log": [found]}
+
+    app = graph_of(a=node, b=node, c=node).compile(name="apart", scheduling=scheduling)
+
+    assert app.invoke({}, {"max_concurrency": 1})["log"] == ["nobody"] * 3
 
 
 def test_a_failure_waits_for_those_that_run_and_begins_no_others(

@@ -61,6 +61,23 @@ def test_an_answer_goes_on_with_the_same_execution(project: Path) -> None:
     assert types[-1] == "execution_completed"
 
 
+@pytest.mark.parametrize("thread", ["t", None])
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_who_waits_is_at_the_step_before_the_question(
+    thread: str | None, ahead: int, project: Path
+) -> None:
+    graph = StateGraph(State)
+    nodes: list[Any] = [(f"n{number}", lambda state: {}) for number in range(ahead)]
+    graph.add_sequence([*nodes, ("ask", lambda state: {"said": [interrupt("name?")]})])
+    graph.set_entry_point("n0" if nodes else "ask")
+    app = graph.compile(name="later")
+
+    app.invoke({"to": "ada"}, thread_id=thread)
+
+    found: Any = app.get_state(here(thread or str(app.last_execution_id)))
+    assert (found.next, found.metadata["step"]) == (("ask",), ahead)
+
+
 def test_a_waiting_execution_says_so_in_the_record(project: Path) -> None:
     app = one_node(lambda state: {"said": [interrupt("name?")]})
 

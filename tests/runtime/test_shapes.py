@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, Literal, TypedDict
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -19,6 +20,7 @@ from inwit import END, START, Context, InMemoryCheckpointer, MessagesState, Stat
 from inwit.errors import StoreFullError
 from inwit.runtime import waits
 from inwit.runtime.diff import Diff, PathChange
+from inwit.runtime.manifest import GraphManifest, to_json
 from inwit.runtime.messages import AIMessage
 from inwit.runtime.program import literal_returns
 from inwit.runtime.reach import Reach
@@ -97,6 +99,16 @@ def test_several_entries_are_parallel_ways(nodes: str, is_parallel: bool, projec
         graph.add_node(name, lambda _: None).add_edge(START, name).add_edge(name, END)
 
     assert graph.compile(name="entries").manifest().has_parallel_paths is is_parallel
+
+
+def test_a_manifest_that_is_kept_says_only_what_its_graph_has(project: Any) -> None:
+    graph: Any = StateGraph(State).add_node("a", lambda _: None)
+    manifest = graph.add_edge(START, "a").add_edge("a", END).compile(name="line").manifest()
+
+    kept = to_json(manifest)
+
+    assert {"has_cycles", "has_parallel_paths", "metadata"}.isdisjoint(kept)
+    assert msgspec.convert(kept, GraphManifest) == manifest
 
 
 class Described(TypedDict, total=False):

@@ -149,12 +149,10 @@ def started_of(pid: int) -> str | None:
 
 
 def _is_gone(pid: int) -> bool:
-    if Path("/proc/self").is_dir():
-        return True
-    try:  # pragma: no cover - a system without /proc
+    try:
         os.kill(pid, 0)
-    except ProcessLookupError:  # pragma: no cover
+    except ProcessLookupError:
         return True
-    except PermissionError:  # pragma: no cover
+    except PermissionError:  # pragma: no cover - a system without /proc
         return False
-    return False  # pragma: no cover
+    return False  # pragma: no cover - a system without /proc

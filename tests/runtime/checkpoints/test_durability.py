@@ -11,9 +11,9 @@ from typing import Any
 import apsw
 import pytest
 
-from inwit import SqliteCheckpointer, StateGraph
+from inwit import Command, SqliteCheckpointer, StateGraph, interrupt
 from inwit.errors import StoreLockedError
-from inwit.runtime.checkpoints import room
+from inwit.runtime.checkpoints import Pending, room
 from inwit.runtime.checkpoints.group import GroupWriter, Outcome, Put
 from inwit.testing.rows import checkpoint
 from tests.runtime.checkpoints.rivals import CONFIG, count, count_for_ever, open_saver, rival
@@ -88,6 +88,28 @@ def test_exit_writes_nothing_before_the_end(project: Path) -> None:
     app = count(SqliteCheckpointer(place[2]))
     app.invoke({"n": -3}, CONFIG, durability="exit")
     assert [row.step for row in app.checkpointer.history("t")] == [3]
+
+
+def test_an_answer_is_kept_before_anything_goes_on_however_little_is_written(
+    tmp_path: Path,
+) -> None:
+    seen: list[list[str]] = []
+
+    def asks(_state: dict[str, Any]) -> dict[str, Any]:
+        answer = interrupt("?")
+        seen.append([row.kind for row in kept.load("t") if isinstance(row, Pending)])
+        return {"n": answer}
+
+    graph = StateGraph(dict).add_node("asks", asks)
+    graph.set_entry_point("asks")
+    kept = SqliteCheckpointer(tmp_path / "own.db")
+    app = graph.compile(name="asks", checkpointer=kept, durability="exit")
+    app.invoke({"n": 0}, CONFIG)
+
+    app.invoke(Command(resume=1, update={"n": 2}), CONFIG)
+
+    assert "resume" in seen[0]
+    kept.close()
 
 
 def test_who_puts_faster_than_a_storage_writes_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:

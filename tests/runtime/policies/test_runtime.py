@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import langgraph.config
 import langgraph.graph
 import langgraph.runtime
 import langgraph.store.memory
+import langgraph.types
 import pydantic
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 import inwit
 from inwit import (
@@ -217,15 +220,40 @@ def test_a_runtime_is_changed_by_making_another_as_in_langgraph() -> None:
     DEFAULT_RUNTIME.stream_writer("unheard")
 
 
+def test_a_node_is_told_its_place_among_those_that_were_sent_as_in_langgraph() -> None:
+    class Sent(TypedDict, total=False):
+        log: Annotated[list[Any], operator.add]
+
+    def node(_: Any, config: RunnableConfig) -> Sent:
+        return {"log": [config["metadata"]["langgraph_path"]]}
+
+    def paths(lib: Any) -> list[Any]:
+        graph = lib.StateGraph(Sent).add_node("node", node)
+        send = langgraph.types.Send if lib is langgraph.graph else inwit.Send
+        graph.add_conditional_edges(START, lambda _: [send("node", {})] * 2, ["node"])
+        return list(graph.compile().invoke({"log": []})["log"])
+
+    assert (
+        paths(inwit)
+        == paths(langgraph.graph)
+        == [("__pregel_push", 0, False), ("__pregel_push", 1, False)]
+    )
+
+
 def test_a_runtime_that_is_merged_keeps_what_the_other_lacks() -> None:
+    def alive() -> None:
+        pass
+
     info = ExecutionInfo(checkpoint_id="c", checkpoint_ns="", task_id="t")
     full: Runtime[Any] = Runtime(
-        context="a", store=InMemoryStore(), stream_writer=print, heartbeat=list, previous=3,
+        context="a", store=InMemoryStore(), stream_writer=print, heartbeat=alive, previous=3,
         execution_info=info, server_info="server", control=RunControl(),
     )  # fmt: skip
 
-    assert full.merge(Runtime()) == full
-    assert Runtime[Any]().merge(full) == full
+    empty: Runtime[Any] = Runtime()
+
+    assert full.merge(empty) == full
+    assert empty.merge(full) == full
 
 
 def test_an_execution_can_be_asked_to_stop() -> None:

@@ -190,6 +190,23 @@ def test_a_thread_whose_steps_overlap_can_be_changed_from_outside(kept: Any) -> 
     assert asyncio.run(app.ainvoke(None, THREAD))["log"][-2:] == ["outside", "d"]
 
 
+def test_what_was_done_ahead_is_done_again_after_a_change_from_outside(kept: Any) -> None:
+    seen = list[list[str]]()
+
+    def looks(state: State) -> None:
+        seen.append(state["log"])
+
+    app = graph_of("^>a ^>b b>c", a=asks("a", "?"), b=note("b"), c=looks).compile(
+        kept, name="g", scheduling="dataflow"
+    )
+    asyncio.run(app.ainvoke({}, THREAD))
+
+    app.update_state(THREAD, {"log": ["outside"]}, as_node="b")
+    asyncio.run(app.ainvoke(None, THREAD))
+
+    assert seen == [["b"], ["outside"]]
+
+
 def test_what_is_done_ahead_is_told_as_done(kept: Any) -> None:
     app = graph_of("^>a ^>b", a=asks("a", "?"), b=note("b")).compile(
         kept, name="g", scheduling="dataflow"

@@ -509,3 +509,25 @@ def test_the_thread_is_woken_where_it_sleeps_or_is_wanted_at_once(
     assert journal._wake.is_set() is bool(name)
     journal.rouse()
     assert journal._wake.is_set()
+
+
+def test_a_thread_that_has_nothing_to_do_sleeps_until_it_is_due(
+    place: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waits(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if timeout is None or timeout > 1:
+                slept.set()
+            return super().wait(timeout)
+
+    slept = threading.Event()
+    monkeypatch.setattr(controlled, "_waiting", {})
+    journal = Journal(place)
+    journal._wake = Waits()
+
+    journal.begin(whole("aaaa1"))
+    journal.flush()
+
+    assert slept.wait(10)
+    journal.close()
+    Database.of(place).close()

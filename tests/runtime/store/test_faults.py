@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from inwit.errors import (
 from inwit.events import Failure, Gap
 from inwit.runtime.project import Project
 from inwit.runtime.store import connection as connections
-from inwit.runtime.store import intake
+from inwit.runtime.store import database, intake
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
@@ -246,6 +247,27 @@ def test_a_file_that_is_cut_to_nothing_while_all_have_it_open_is_moved_aside_wit
     kept = list(place.folder.glob("inwit.db.damaged-*-wal"))
     assert len(kept) == 1
     assert kept[0].stat().st_size >= log > 0
+
+
+def test_a_damaged_file_stays_where_it_is_while_another_process_writes(
+    place: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Database.of(place)
+    log.write(lambda _: None)
+    log.close()
+    damage(place.database)
+    inode = place.database.stat().st_ino
+    monkeypatch.setattr(database, "BUSY_MS", 1)
+
+    with (place.folder / "lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        with pytest.raises(StoreLockedError):
+            log.recover()
+        assert place.database.stat().st_ino == inode
+
+    log.recover()
+    assert not place.database.exists()
+    log.close()
 
 
 def test_two_processes_recover_a_damaged_file_once(

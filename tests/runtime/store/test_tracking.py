@@ -484,6 +484,21 @@ def test_an_execution_that_is_over_is_let_go_by_its_producer_too() -> None:
     assert (found.is_open, len(found.entries)) == (False, 1)
 
 
+def test_a_visit_that_was_taken_in_is_not_taken_again_while_it_runs() -> None:
+    found, rec = opened((START, 1, 50, {}))
+    rec.current = (2, "a", 1, 1, 100)
+    found.collect_all()
+    assert [(entry.first_seq, entry.last_seq) for entry in found.entries] == [(1, 2)]
+
+    rec.rows.append(event(4, "custom"))
+    found.collect_all()
+    assert len(found.entries) == 1
+    rec.rows.append(event(3, "custom"))
+    found.collect_all()
+
+    assert [row[:2] for row in read(found.entries[1])] == [[EVENT, 4], [EVENT, 3]]
+
+
 def test_nothing_more_is_written_of_a_fenced_execution() -> None:
     found, rec = opened((START, 1, 50, {}))
     found.collect_all()
