@@ -11,7 +11,8 @@ import pytest
 from inwit import START, CompiledGraph, StateGraph
 from inwit.answers import Answer
 from inwit.runtime.context import Context
-from tests.introspection.planting import evidence_holds, introspector, uris
+from tests.introspection.planting import evidence_holds, introspector, settled, uris
+from tests.introspection.test_whatif_verified import chatting
 from tests.runtime.capture.server import Scripted, chat, serving, whole
 
 PRICED, UNPRICED = "gpt-4o-mini", "house-model-7b"
@@ -89,6 +90,19 @@ def test_a_model_is_found_by_its_name_in_all_that_called_it(wrote: dict[str, str
     assert f"{UNPRICED} was called once by compose" in answer.text
     assert len(answer.data["values"]) == 1
     assert "Dear bob" in answer.text
+
+
+def test_a_thread_in_which_a_model_was_not_called_says_so(project: Path) -> None:
+    for thread, model in (("ada", PRICED), ("bob", UNPRICED)):
+        app = chatting(model)
+        app.invoke({}, thread_id=thread)
+    bobs = str(app.last_execution_id)
+
+    answer = settled().ask(f"Who called {PRICED} in thread bob?")
+
+    assert answer.text == f"{PRICED} was not called in thread bob."
+    assert uris(answer) == [f"execution://{bobs}/summary"]
+    assert evidence_holds(answer)
 
 
 def test_nodes_are_ranked_by_their_tokens(wrote: dict[str, str]) -> None:

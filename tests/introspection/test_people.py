@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import pytest
 
-from inwit import Command
+from inwit import END, START, Command, InMemoryCheckpointer, StateGraph, interrupt
+from inwit.events import InterruptRaised
 from inwit.introspection import live
-from tests.introspection.planted import ordering
+from tests.introspection.planted import Order, ordering
 from tests.introspection.planting import asked, evidence_holds, introspector, looping, settled, uris
 
 
@@ -129,6 +132,35 @@ def test_a_node_that_asked_ran_again_because_of_the_answer(project: Path) -> Non
     assert event(app.last_execution_id, "interrupt_resumed") in uris(answer)
 
 
+class Papers(TypedDict, total=False):
+    signed: Annotated[list[str], operator.add]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_of_nodes_that_asked_at_once_each_ran_again_because_of_its_answer(
+    project: Path, at_once: int
+) -> None:
+    graph = StateGraph(Papers)
+    graph.add_node("begin", lambda state: {})
+    for name in ("sign", "seal"):
+        graph.add_node(name, lambda state, name=name: {"signed": [interrupt(f"{name} it?")]})
+        graph.add_edge(name, END)
+    graph.add_edge(START, "begin").add_parallel_edges("begin", ["sign", "seal"])
+    app = graph.compile(name="papers")
+    app.invoke({}, {"max_concurrency": at_once}, thread_id="t1")
+    asked_for = settled().store.events(str(app.last_execution_id), types=("interrupt_raised",))
+    replies = {
+        one.interrupt_id: f"by {one.node}" for one in asked_for if isinstance(one, InterruptRaised)
+    }
+    app.invoke(Command(resume=replies), {"max_concurrency": at_once}, thread_id="t1")
+
+    for name in ("sign", "seal"):
+        answer = introspector().ask(f"Why did {name} run twice?")
+
+        assert f"Visit 2: it was called again after the answer by {name} to" in answer.text
+        assert evidence_holds(answer)
+
+
 def test_a_visit_that_asked_is_interrupted_and_not_running(project: Path) -> None:
     app = ordering()
     app.invoke({"item": "tea"}, thread_id="t1")
@@ -157,8 +189,57 @@ def test_an_execution_that_is_to_stop_before_a_node_asks_nobody(project: Path) -
     answer = introspector().ask("Why does it wait?")
 
     (cause,) = answer.data["causes"]
-    assert cause["kind"] in ("paused", "waiting_for_input")
-    assert "nobody is asked" in answer.text and evidence_holds(answer)
+    assert (cause["node"], cause["kind"], cause["effect"]["point"]) == ("pay", "paused", 1)
+    assert "is paused before pay: nobody is asked" in answer.text and evidence_holds(answer)
+
+
+def test_a_node_that_still_waits_for_another_is_not_what_an_execution_stopped_before(
+    project: Path,
+) -> None:
+    graph = StateGraph(Papers)
+    for name in ("begin", "sign", "seal", "stamp", "post"):
+        graph.add_node(name, lambda state: {})
+    graph.add_edge(START, "begin").add_parallel_edges("begin", ["sign", "seal"])
+    graph.add_edge("seal", "stamp").add_edge(["sign", "stamp"], "post").add_edge("post", END)
+    app = graph.compile(
+        name="papers", checkpointer=InMemoryCheckpointer(), interrupt_before=["stamp", "post"]
+    )
+
+    app.invoke({}, thread_id="t1")
+    first = introspector().ask("Why does it wait?")
+    app.invoke(None, thread_id="t1")
+    second = introspector().ask("Why does it wait?")
+
+    assert [one["node"] for one in first.data["causes"]] == ["stamp"]
+    assert [one["node"] for one in second.data["causes"]] == ["post"]
+
+
+def test_an_execution_that_stops_before_it_begins_has_no_node_to_name(project: Path) -> None:
+    ordering("careful", interrupt_before=["price"]).invoke({"item": "tea"}, thread_id="t1")
+
+    answer = introspector().ask("Why does it wait?")
+
+    assert [one["node"] for one in answer.data["causes"]] == [""]
+    assert "is paused: nobody is asked" in answer.text and evidence_holds(answer)
+
+
+def test_what_a_subgraph_asked_is_not_asked_any_more_when_it_stops_further_on(
+    project: Path,
+) -> None:
+    graph = StateGraph(Order)
+    graph.add_node("buy", ordering("within", interrupt_before=["pay"]))
+    graph.add_edge(START, "buy").add_edge("buy", END)
+    app = graph.compile(name="around", checkpointer=InMemoryCheckpointer())
+    app.invoke({"item": "tea"}, thread_id="t1")
+    first = introspector().ask("Why does around wait?")
+    app.invoke(Command(resume=True), thread_id="t1")
+
+    answer = introspector().ask("Why does around wait?")
+
+    assert "buy (visit 1) asks 'Pay 40 EUR for tea?'" in first.text
+    assert "is paused before pay: nobody is asked" in answer.text
+    assert [(one["node"], one["kind"]) for one in answer.data["causes"]] == [("pay", "paused")]
+    assert evidence_holds(answer)
 
 
 def test_where_nobody_was_asked_that_is_said(project: Path) -> None:

@@ -258,10 +258,10 @@ def gated(width: int, name: str) -> CompiledGraph[Gate]:
     return graph.compile(name=name)
 
 
-async def crowd(app: CompiledGraph[Gate], number: int) -> list[float]:
+async def crowd(app: CompiledGraph[Any], number: int, given: Any = None) -> list[float]:
     async def one() -> float:
         began_ns = time.monotonic_ns()
-        await app.ainvoke({"x": 1})
+        await app.ainvoke(given or {"x": 1})
         return (time.monotonic_ns() - began_ns) / 1e6
 
     return list(await asyncio.gather(*(one() for _ in range(number))))
@@ -298,6 +298,19 @@ def test_a_crowd_without_a_limit_is_not_predicted(project: Path) -> None:
     assert answer.data["feasible"] is False and "no node declares a limit" in answer.data["reason"]
 
 
+def test_a_crowd_that_is_on_record_is_told_as_it_was(project: Path) -> None:
+    app = letters()
+    asyncio.run(crowd(app, 6, {"text": "long"}))
+
+    answer = app.ask("What if 6 executions ran at once?")
+
+    assert answer.data["feasible"] is True
+    assert (answer.data["n"], answer.data["reason"]) == (6, "recorded under such a load")
+    assert answer.data["predicted"]["point"] > 1.5 * answer.data["baseline"]["point"]
+    assert "While about 6 executions of letters ran at once" in answer.text
+    assert evidence_holds(answer)
+
+
 class Chat(TypedDict, total=False):
     reply: str
 
@@ -325,6 +338,31 @@ def test_another_model_is_priced_by_recorded_tokens_and_the_tables_date(project:
     assert answer.data["predicted"]["point"] == pytest.approx((1000 * 1 + 100 * 5) / 1e6)
     assert answer.data["price_date"] and answer.data["price_date"] in answer.text
     assert answer.data["time"] is None and "would take is unknown" in answer.text
+    assert evidence_holds(answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "model"),
+    [
+        ("What if reply used gpt-4o-mini instead of gpt-4o?", "gpt-4o-mini"),
+        ("What if gpt-4o were replaced by gpt-4o-mini?", "gpt-4o-mini"),
+        ("What if we switched from gpt-4o to gpt-4o-mini?", "gpt-4o-mini"),
+        ("What if reply used gpt-4o-mini and not gpt-4o?", "gpt-4o-mini"),
+        ("What if reply used gpt-4o?", "gpt-4o"),
+        ("What if reply used a cheaper model instead of gpt-4o?", ""),
+        ("What if reply used claude instead of gpt-4o?", ""),
+    ],
+)
+def test_the_model_that_is_priced_is_never_the_one_that_is_to_go(
+    project: Path, question: str, model: str
+) -> None:
+    app = chatting("gpt-4o")
+    app.invoke({})
+
+    answer = app.ask(question)
+
+    assert answer.data["change"]["model"] == model
+    assert answer.data["feasible"] is bool(model)
     assert evidence_holds(answer)
 
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inwit.events import InterruptRaised, InterruptResumed, Status, StatusChanged, epoch_ns
+from inwit.events import (
+    EdgeTaken,
+    InterruptRaised,
+    InterruptResumed,
+    Status,
+    StatusChanged,
+    epoch_ns,
+)
 from inwit.introspection.analyses.why_visits import lead_words, none_now, nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
@@ -28,6 +35,7 @@ from inwit.introspection.quotes import being
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import exactly
 from inwit.introspection.which import Choice, choose, names_one, thread_of
+from inwit.runtime.program import END
 from inwit.runtime.views import Execution, Visit
 
 LISTED = 10
@@ -133,13 +141,14 @@ def why(scene: Scene) -> Draft | None:
     asked = _open(scene, one)
     stopped = _stopped(scene, one)
     if not asked:
-        at = f" at {one.current_node}" if one.current_node else ""
+        ahead = _before(scene, one)
+        before = f" before {listed(ahead)}" if ahead else ""
         draft.say(
-            f"{capitalised(choice.words)} {being(one)}{at}: nobody is asked anything, it was to stop "
-            f"there.",
+            f"{capitalised(choice.words)} {being(one)}{before}: nobody is asked anything, it was to "
+            f"stop there.",
             stopped or one.uri,
         )
-        draft.data["causes"] = [_cause(one.current_node or "", one.status, 1)]
+        draft.data["causes"] = [_cause(node, one.status, 1) for node in ahead or [""]]
         return draft
     draft.say(f"{capitalised(choice.words)} waits for a person's answer.", stopped or one.uri)
     visits = scene.visits(one.execution_id)
@@ -333,12 +342,18 @@ def _waiting(scene: Scene) -> list[Execution]:
 
 
 def _open(scene: Scene, execution: Execution) -> list[Question]:
-    """The questions of an execution that nobody has answered, those of its subgraphs too."""
-    found = [one for one in questions(scene, execution.execution_id) if one.resumed is None]
+    """The questions of an execution that nobody has answered, those of its subgraphs too.
+
+    What a subgraph asks is asked, and answered, by the graph around it as well.
+    """
+    every = questions(scene, execution.execution_id)
+    found = [one for one in every if one.resumed is None]
     if found or execution.status not in WAITING:
         return found
+    answered = {one.raised.interrupt_id for one in every}
     inner = scene.store.executions(parent_id=execution.execution_id, limit=LISTED).items
-    return [one for child in inner for one in _open(scene, child)]
+    asked = (one for child in inner for one in _open(scene, child))
+    return [one for one in asked if one.raised.interrupt_id not in answered]
 
 
 def _choose_waiting(scene: Scene) -> Choice | None:
@@ -365,6 +380,29 @@ def _stopped(scene: Scene, execution: Execution) -> str | None:
     found = scene.store.events(execution.execution_id, types=("status_changed",))
     last = [one for one in found if isinstance(one, StatusChanged) and one.status in WAITING]
     return last[-1].uri if last else None
+
+
+def _before(scene: Scene, execution: Execution) -> list[str]:
+    """The nodes that an execution stopped before, its own or those of its subgraphs.
+
+    Edges led to them, all that they wait for, and they were not visited since.
+    """
+    entered = {END: execution.last_seq + 1}
+    entered |= {visit.node: visit.entry_seq for visit in scene.visits(execution.execution_id)}
+    led: dict[str, set[str]] = {}
+    for one in scene.store.events(execution.execution_id, types=("edge_taken",)):
+        if isinstance(one, EdgeTaken) and entered.get(one.target, 0) < one.seq:
+            led.setdefault(one.target, set()).add(str(one.node))
+    edges = scene.store.graph(execution.graph_name, execution.graph_version).manifest.edges
+    joins = {(edge.source, edge.target): set(edge.joins) for edge in edges}
+    ahead = [
+        node for node, sources in led.items()
+        if any(joins.get((source, node), set()) <= sources for source in sources)
+    ]  # fmt: skip
+    if not ahead and execution.status in WAITING:
+        inner = scene.store.executions(parent_id=execution.execution_id, limit=LISTED).items
+        ahead = [node for child in inner for node in _before(scene, child)]
+    return list(dict.fromkeys(ahead))
 
 
 def _say_waiting(draft: Draft, one: Execution, asked: Sequence[Question]) -> None:

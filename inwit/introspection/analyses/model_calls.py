@@ -111,7 +111,10 @@ def of_model(scene: Scene, model: str) -> Draft:
         if one.llm_calls and (found := [c for c in _called(scene, one) if c.model == model])
     }
     if not calls:
-        draft.say(f"{model} was not called in what is meant.", platform_uri("project"))
+        thread = thread_of(scene)
+        where = f"thread {short(thread, 60)}" if thread else "what is meant"
+        newest = page.items[0].uri if page.items else platform_uri("project")
+        draft.say(f"{model} was not called in {where}.", newest)
         return draft
     spent = Spent()
     for call in (call for found in calls.values() for call in found):

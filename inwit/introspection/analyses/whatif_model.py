@@ -37,6 +37,9 @@ _AFTER = re.compile(
     r" (?:the |a |an |another |model )*([a-z][\w./:@-]*\w)"
 )
 _IN_PLACE = r"\b(?:replac\w*|swap\w*|instead of|in place of|rather than|from|switch\w*|mov\w*)\b"
+_INSTEAD = re.compile(
+    r"\b(?:instead of|rather than|in place of|and not|replac\w+ (?!by|with))(?: the)? ?([\w./:@-]*\w)?"
+)
 _NO_NAMES = word_set(
     """
     model models llm another other cheaper smaller bigger larger better different instead of used
@@ -134,14 +137,10 @@ def _paid(event: LlmCompleted, usage: Usage) -> float | None:
 def named(words: str, recorded: set[str]) -> tuple[str, list[str]]:
     """The model that is asked for, else "" and those that may be meant."""
     known = priced_models()
-    said = [match[0] for match in _WORD.finditer(words)]
+    instead = _INSTEAD.search(words)
+    gone = instead[1] if instead is not None else None
+    said = [match[0] for match in _WORD.finditer(words) if match[0] != gone]
     exact = [one for one in said if one in recorded or (one in known and len(one) > 2)]
-    instead = re.search(
-        r"\b(?:instead of|rather than|in place of|replac\w+ (?!by|with))(?: the)? ?([\w./:@-]*\w)?",
-        words,
-    )
-    if instead is not None and len(set(exact)) > 1:
-        exact = [one for one in exact if one != instead[1]]
     exact = exact or [one for one in said if re.search(r"\d", one) and cost_of(one, _ONE).date]
     if exact:
         return exact[-1], []

@@ -262,10 +262,7 @@ def _resumed(scene: Scene, visit: Visit) -> Event | None:
         e for e in scene.store.events(visit.execution_id, types=types) if e.seq < visit.entry_seq
     ]
     again = [e for e in events if isinstance(e, StatusChanged) and e.status == "running"]
-    if not again or any(
-        one.exit_seq is not None and again[-1].seq < one.exit_seq < visit.entry_seq
-        for one in scene.visits(visit.execution_id)
-    ):
+    if not again:
         return None
     asked = {
         e.interrupt_id for e in events if isinstance(e, InterruptRaised) and e.node == visit.node
