@@ -30,6 +30,7 @@ from inwit.self_improve.critique import Said
 from inwit.self_improve.daemon import Cursor, Daemon, Settings, Tick, run_once
 from inwit.self_improve.deciding import decide
 from inwit.self_improve.entering import enter, look_of
+from inwit.self_improve.explaining import explain
 from inwit.self_improve.findings import Symptom, Thresholds
 from inwit.self_improve.hypotheses import judge
 from inwit.self_improve.plans import PlanBook
@@ -276,6 +277,9 @@ def test_a_plan_that_somebody_else_decided_on_meanwhile_is_given_as_it_is(
 
     assert told == book().get("by-hand")
     assert (told.status, told.replay) == ("rejected", None)
+    explained = explain(book(), told)
+    assert [one.what for one in explained.numbers] == ["history"]
+    assert explained.is_reproduced
 
 
 def test_only_what_surely_costs_time_and_promises_to_save_it_is_refused() -> None:

@@ -278,6 +278,20 @@ def test_what_is_changed_on_purpose_is_accepted_by_one_command(
     assert "over" in "".join(p.read_text() for p in (project / "checks/golden").iterdir())
 
 
+def test_an_execution_that_ends_otherwise_when_it_is_run_again_is_left_out_and_said_so(
+    project: Path, shop: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising = 'raise ValueError("nothing to write about")'
+    (project / "shop.py").write_text(SHOP.replace(raising, "pass"))
+    del sys.modules["shop"]
+
+    generate()
+
+    assert "run again it goes another way: " in capsys.readouterr().err
+    statuses = {Case.load(path).status for path in (project / "checks/golden").iterdir()}
+    assert statuses == {"completed"}
+
+
 def test_secrets_of_a_trace_do_not_get_into_the_files(project: Path, shop: Any) -> None:
     secret = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
     shop.app.invoke({"query": secret, "notes": [], "best": 0})

@@ -484,6 +484,13 @@ def test_values_that_were_kept_go_back_to_what_they_were() -> None:
     assert versions()[-1][1:4] == (5, {"timeout_s": 1, "cache": {}}, 4)
 
 
+def test_where_a_trial_has_ended_at_one_node_the_others_are_kept_all_the_same() -> None:
+    change("p1", "begin", a={"timeout_s": 1}, b={"cache": {}})
+    change("p1", "take_back", a={"timeout_s": 1})
+
+    assert change("p1", "keep", a={"timeout_s": 1}, b={"cache": {}}) == [("flow", "b", 2)]
+
+
 def test_one_plan_is_tried_at_a_node_at_a_time() -> None:
     change("p1", "begin", a={"timeout_s": 1})
 

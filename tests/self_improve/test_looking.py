@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from inwit import END, START, StateGraph
 from inwit.answers import Evidence
 from inwit.errors import MalformedInputError
 from inwit.plans import Effect, Hypothesis, Move, Plan
 from inwit.runtime.project import Project
-from inwit.runtime.store import Store
+from inwit.runtime.store import Journal, Store
 from inwit.runtime.views import Visit
 from inwit.self_improve import alerts, budget, explaining, filling, hypotheses, tables
 from inwit.self_improve import report as reports
@@ -343,6 +344,33 @@ def test_a_hypothesis_about_a_version_is_evaluated_by_the_next() -> None:
     (one,) = book.hypotheses()
     assert isinstance(one, Hypothesis)
     assert one.correct is None
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "visits", "correct"), [(1e9, 40, True), (1e-9, 40, False), (1e9, 39, None)]
+)
+def test_a_hypothesis_is_judged_by_what_forty_visits_of_the_next_version_took(
+    before_ms: float, visits: int, correct: bool | None
+) -> None:
+    graph = StateGraph(dict)
+    graph.add_node("n", lambda state: {}).add_edge(START, "n").add_edge("n", END)
+    app = graph.compile(name="flow")
+    for _ in range(visits):
+        app.invoke({})
+    Journal.of(app.project).flush()
+    book = PlanBook.of(Store.of(app.project))
+    book.enter(msgspec.structs.replace(versioned(), baseline={"median_ms": before_ms}))
+    book.enter(msgspec.structs.replace(plan(), id="other", fingerprint="other"))
+
+    judged = hypotheses.evaluate_due(book)
+
+    assert [(one.plan_id, one.correct) for one in judged] == [("by-hand", correct)][: visits // 40]
+    assert {one.plan_id: one.correct for one in book.hypotheses()} == {
+        "by-hand": correct,
+        "other": None,
+    }
+    assert all(one.verdict.startswith("40 visits of version ") for one in judged)
+    assert hypotheses.evaluate_due(book) == []
 
 
 # Reading

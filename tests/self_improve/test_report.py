@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import msgspec
+import pytest
 
+from inwit.errors import MalformedInputError
 from inwit.self_improve import Report, Thresholds, examine
 from inwit.self_improve.analysis import make_plan
-from inwit.self_improve.report import to_json, to_markdown
+from inwit.self_improve.report import to_json, to_markdown, write
 
 from .traffic import window
 
@@ -41,6 +44,20 @@ def test_a_report_in_json_is_plain_and_whole() -> None:
     assert shown["findings"][0]["detector"] == "latency_regression"
     assert shown["plans"][0]["evidence"][0]["uri"].startswith("execution://")
     assert shown["looked_at"]["thresholds"]["slowdown_floor"] == 1.2
+
+
+def test_a_report_is_written_as_its_file_is_named(tmp_path: Path) -> None:
+    report = regression()
+
+    for name in ("report.json", "report.md"):
+        write(report, str(tmp_path / name))
+
+    text = (tmp_path / "report.json").read_text("utf-8")
+    assert json.loads(text) == json.loads(json.dumps(to_json(report)))
+    assert text.endswith("}\n")
+    assert (tmp_path / "report.md").read_text("utf-8") == to_markdown(report)
+    with pytest.raises(MalformedInputError, match="cannot be written"):
+        write(report, str(tmp_path / "none" / "report.md"))
 
 
 def test_a_report_in_markdown_names_effect_interval_evidence_and_plan() -> None:

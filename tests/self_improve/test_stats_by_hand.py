@@ -99,6 +99,14 @@ def test_the_interval_of_a_shift_is_of_ordered_differences(n: int, m: int, level
     )
 
 
+def test_intervals_hold_nineteen_times_in_twenty_unless_another_level_is_asked_for() -> None:
+    newer, older = [4.0, 5.5, 6.0, 7.5, 9.0, 9.5], [3.0, 3.5, 5.0, 6.5, 7.0]
+
+    assert stats.shift_interval(newer, older) == stats.shift_interval(newer, older, level=0.95)
+    assert stats.ratio_interval(newer, older) == stats.ratio_interval(newer, older, level=0.95)
+    assert stats.shift_interval(newer, older) != stats.shift_interval(newer, older, level=0.5)
+
+
 def test_adjusted_p_values_by_hand() -> None:
     assert stats.benjamini_hochberg([0.01, 0.04, 0.03, 0.9]) == pytest.approx(
         [0.04, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.9]
