@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inwit.runtime.call_ids import TOLD, with_id
 from inwit.runtime.progress import Progress, task_id
 from inwit.runtime.record import Recording
 from inwit.runtime.serial import freeze
@@ -102,6 +103,8 @@ class Context:
     """What took over from a node, in which visit, why, and the node's name; see `relieved`."""
     first_ns = 0
     """When the visit's first attempt began, where that failed."""
+    told_calls: dict[str, list[str]] | None = None
+    """Calls that were told of by hand, without an id, and have not ended."""
     time_limits: TimeoutPolicy | None = None
     """The limits of one attempt, in place of the node's own, where it was sent to with some."""
     turns: Turns | None = None
@@ -252,9 +255,11 @@ class Context:
             sink.put("custom", data)
 
     def emit(self, type_name: str, **fields: Any) -> None:
-        """Record an event of the running node."""
+        """Record an event of the running node; those of a call belong together without a `call_id` too."""
         if not self.is_closed:
             self.progressed_ns = monotonic_ns()
+            if type_name in TOLD and "call_id" not in fields:
+                fields = with_id(self, type_name, fields)
             self.recording.add_event(type_name, self.node, self.visit, self.attempt, fields)
 
     def score(self, name: str, value: float) -> None:

@@ -52,6 +52,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `entry_seq`, `exit_seq` and `edge_seq` are the seqs of its ``node_entered``,
     ``node_exited`` (or last ``node_failed``, or ``interrupt_raised``) and first ``edge_taken`` events.
+    What was ended from outside, with its execution or since another node failed, is ``cancelled``.
     `started_ns` is nanoseconds since 1970; `duration_ms` spans all attempts.
     `edges` are the ways on: ``{"target", "conditional", "label", "read", "unread"}``.
     """
@@ -66,7 +67,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edge_seq: int | None = None
     started_ns: int
     duration_ms: float | None = None
-    status: Literal["running", "completed", "failed", "interrupted"] = "running"
+    status: Literal["running", "completed", "failed", "cancelled", "interrupted"] = "running"
     attempts: int = 1
     retry_ms: float = 0.0
     error: Failure | None = None

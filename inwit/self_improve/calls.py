@@ -51,7 +51,7 @@ class NodeCall(Seen, frozen=True, kw_only=True, gc=False):
     node: str
     number: int
     """Counts the node's visits in the execution, from 1."""
-    status: Literal["completed", "failed", "interrupted"] = "completed"
+    status: Literal["completed", "failed", "cancelled", "interrupted"] = "completed"
     self_ms: float
     retry_ms: float = 0.0
     attempts: int = 1

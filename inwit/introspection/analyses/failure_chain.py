@@ -64,7 +64,8 @@ def _belongs(event: Event, last: Event | None) -> bool:
 def failed_at(scene: Scene, execution: Execution) -> str | None:
     """The node of the execution itself that failed: of a subgraph's failure, the subgraph's node."""
     found = scene.store.events(execution.execution_id, types=("node_failed",))
-    return found[-1].node if found else execution.error_node
+    own = [one for one in found if isinstance(one, events.NodeFailed) and one.error.type != CUT_OFF]
+    return (own or found)[-1].node if found else execution.error_node
 
 
 def link(event: Event) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from statistics import median
 
 from inwit.events import timestamp
 from inwit.introspection.analyses import nodes_ranked, runs, threads, time_shares
-from inwit.introspection.analyses.failure_chain import CUT_OFF
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
@@ -393,18 +392,17 @@ def _failures(scene: Scene) -> Draft:
             f"It was tried again in {len(again)} of {count(len(recent), 'visit')}.",
             *(Ref(uri=visit.uri, why=f"{visit.attempts} attempts") for visit in again[:TOLD]),
         )
-    own = [visit for visit in bad if visit.error is None or visit.error.type != CUT_OFF]
-    kinds = Counter(failed_with(visit.error) for visit in own)
+    kinds = Counter(failed_with(visit.error) for visit in bad)
     if (
         len(kinds) > TOLD and kinds.most_common(1)[0][1] == 1
     ):  # each has its own words: tell the classes
-        of_class = Counter(visit.error.type if visit.error else "an error" for visit in own)
+        of_class = Counter(visit.error.type if visit.error else "an error" for visit in bad)
         draft.data["errors"] = dict(of_class)
         told = listed(
             f"{short(kind, 80)} {times(number)}" for kind, number in of_class.most_common(TOLD)
         )
         draft.say(
-            f"It raised {told}, last {failed_with(own[-1].error)}.",
+            f"It raised {told}, last {failed_with(bad[-1].error)}.",
             *(visit.uri for visit in bad[-TOLD:]),
         )
     elif kinds:

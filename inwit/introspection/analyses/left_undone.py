@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from inwit.introspection import kinds
-from inwit.introspection.analyses.failure_chain import CUT_OFF
 from inwit.introspection.attributes import Known
 from inwit.introspection.claims import (
     Draft,
@@ -153,7 +152,7 @@ def _failed(scene: Scene, graph: RegisteredGraph) -> list[Visit]:
     return [
         one
         for one in scene.store.recent_visits(graph.name, executions=HISTORY)
-        if one.status == "failed" and (one.error is None or one.error.type != CUT_OFF)
+        if one.status == "failed"
         and (span is None or span.holds(one.started_ns))
     ]  # fmt: skip
 

@@ -113,7 +113,7 @@ class Folder:
         elif t0 + self._anchor_ns < one.t0:
             # What a node wrote stands before its own row, which tells when it began.
             one.t0 = one.attempt_t = t0 + self._anchor_ns
-        if one.status == "failed":
+        if one.status in ("failed", "cancelled"):
             one.status, one.end_t, one.exit_seq = "running", None, None
         one.entry_seq = min(one.entry_seq, seq)
         one.attempts = max(one.attempts, attempt)
@@ -129,7 +129,8 @@ class Folder:
         if type_name == "node_failed":
             one.error = failure_of((fields or {}).get("error"))
             one.attempts = max(one.attempts, attempt or 1)
-            one.end(seq, t + self._anchor_ns, "failed")
+            is_cut_off = one.error.type == CUT_OFF
+            one.end(seq, t + self._anchor_ns, "cancelled" if is_cut_off else "failed")
         elif type_name == "interrupt_raised":
             one.end(seq, t + self._anchor_ns, "interrupted")
         elif type_name == "llm_completed":
@@ -152,6 +153,8 @@ class Folder:
                 )
 
 
+CUT_OFF = "CancelledError"
+"""The error of a visit that was ended from outside: with its execution, or since another failed."""
 _FOLDED = ("node_failed", "llm_completed", "tool_started")
 
 
