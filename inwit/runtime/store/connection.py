@@ -22,6 +22,7 @@ from inwit.errors import (
     StoreLockedError,
     StoreReadOnlyError,
 )
+from inwit.runtime.store.recovery import is_emptied
 
 IN_MEMORY: Final = Path(":memory:")
 """A file that is none."""
@@ -66,7 +67,13 @@ def _create_private(path: Path) -> None:
 
 
 def open_reader(path: Path) -> apsw.Connection:
-    """Open the file for reading; where nothing can be written beside it, as it is."""
+    """Open the file for reading; where nothing can be written beside it, as it is.
+
+    Raises:
+        StoreCorruptError: Somebody cut it to nothing; to open it would remove its log.
+    """
+    if is_emptied(path):
+        raise StoreCorruptError(path, "it was cut to nothing")
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         _prepare_reader(connection)

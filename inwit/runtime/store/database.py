@@ -211,8 +211,6 @@ class Database:
             if found == inode:
                 return connection
             connection.close(True)
-        if is_emptied(self.path):
-            raise StoreCorruptError(self.path, "it was cut to nothing")
         connection = open_reader(self.path)
         if not is_migrated(connection, self.path):
             connection.close(True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import apsw
 
+from inwit.errors import StoreCorruptError
 from inwit.runtime.store.connection import open_reader, store_errors
 
 LOOK_S: Final = 0.02
@@ -35,7 +36,10 @@ class Watcher:
             if file is None:
                 return self._file_number << 32
             if self._connection is None:
-                self._connection = open_reader(self._path)
+                try:
+                    self._connection = open_reader(self._path)
+                except StoreCorruptError:  # who reads or writes moves it aside: then it is another
+                    return self._file_number << 32
             return self._file_number << 32 | int(self._connection.pragma("data_version"))
 
     def wait(self, since: int, timeout_s: float) -> int:

@@ -28,9 +28,11 @@ from inwit.events import Failure, Gap
 from inwit.runtime.project import Project
 from inwit.runtime.store import connection as connections
 from inwit.runtime.store import database, intake
+from inwit.runtime.store.backup import back_up
 from inwit.runtime.store.database import Database
 from inwit.runtime.store.journal import Journal
 from inwit.runtime.store.reader import Store
+from inwit.runtime.store.watch import Watcher
 from tests.runtime.store.processes import line, writer
 from tests.runtime.store.rows import end, recording, start, visit, whole
 
@@ -247,6 +249,28 @@ def test_a_file_that_is_cut_to_nothing_while_all_have_it_open_is_moved_aside_wit
     kept = list(place.folder.glob("inwit.db.damaged-*-wal"))
     assert len(kept) == 1
     assert kept[0].stat().st_size >= log > 0
+
+
+def test_who_looks_for_changes_leaves_the_log_of_a_file_that_is_cut_to_nothing(
+    place: Project, tmp_path: Path
+) -> None:
+    record = Database.of(place)
+    record.write(lambda connection: connection.execute("CREATE TABLE own (x)"))
+    log = Path(f"{place.database}-wal")
+    size = log.stat().st_size
+    os.truncate(place.database, 0)
+    watcher = Watcher(place.database)
+
+    seen = watcher.version()
+    with pytest.raises(StoreCorruptError, match="cut to nothing"):
+        back_up(place, tmp_path / "kept")
+
+    assert log.stat().st_size == size > 0
+    record.write(lambda connection: connection.execute("CREATE TABLE own (x)"))
+    assert watcher.version() != seen
+    assert len(list(place.folder.glob("inwit.db.damaged-*-wal"))) == 1
+    watcher.close()
+    record.close()
 
 
 def test_a_damaged_file_stays_where_it_is_while_another_process_writes(

@@ -293,7 +293,7 @@ def test_what_cannot_be_looked_at_is_told_of(
 def test_a_reader_meets_a_file_that_was_cut(place: Project, monkeypatch: Any) -> None:
     found = Database.of(place)
     found.write(lambda _: None)
-    monkeypatch.setattr(database, "is_emptied", lambda _: True)
+    monkeypatch.setattr(connection, "is_emptied", lambda _: True)
 
     with pytest.raises(StoreCorruptError, match="it was cut to nothing"):
         found._take_reader((0, 0, False))
