@@ -105,6 +105,19 @@ def test_a_thread_in_which_a_model_was_not_called_says_so(project: Path) -> None
     assert evidence_holds(answer)
 
 
+def test_a_model_that_a_graph_within_called_was_called_in_the_thread_around_it(
+    server: Scripted, wrote: dict[str, str]
+) -> None:
+    server.says(whole(chat("Dear ada, again", model=PRICED)))
+    writing().invoke({"model": PRICED}, thread_id="ada")
+
+    ada, bob = (ask(f"Who called {PRICED} in thread {name}?") for name in ("ada", "bob"))
+
+    assert f"{PRICED} was called twice by compose, in 2 executions of the last 4" in ada.text
+    assert "“Dear ada, again”" in ada.text
+    assert bob.text == f"{PRICED} was not called in thread bob."
+
+
 def test_nodes_are_ranked_by_their_tokens(wrote: dict[str, str]) -> None:
     answer = ask("Which node of composer spent the most tokens?")
 

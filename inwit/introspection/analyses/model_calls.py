@@ -94,7 +94,7 @@ def named(scene: Scene) -> str | None:
     if not words:
         return None
     page = scene.store.executions(graph=scene.scope, limit=LOOKED_AT)
-    for one in page.items:
+    for one in children.with_inner(scene, page.items):
         for event in _called(scene, one) if one.llm_calls else ():
             if event.model.lower() in words:
                 return event.model
@@ -105,9 +105,11 @@ def of_model(scene: Scene, model: str) -> Draft:
     """Tell who called a model in which executions, and what it answered last."""
     draft = Draft(data={"values": {}})
     page = scene.store.executions(graph=scene.scope, thread_id=thread_of(scene), limit=LOOKED_AT)
+    every = children.with_inner(scene, page.items)
+    every.sort(key=lambda one: one.position, reverse=True)
     calls = {
         one.execution_id: found
-        for one in page.items
+        for one in every
         if one.llm_calls and (found := [c for c in _called(scene, one) if c.model == model])
     }
     if not calls:
@@ -125,7 +127,7 @@ def of_model(scene: Scene, model: str) -> Draft:
     nodes = dict.fromkeys(str(call.node) for found in calls.values() for call in found)
     draft.say(
         f"{model} was called {times(spent.calls)} by {listed(nodes)}, in "
-        f"{count(len(calls), 'execution')} of the last {len(page.items)}: {spent.tokens:,} tokens, "
+        f"{count(len(calls), 'execution')} of the last {len(every)}: {spent.tokens:,} tokens, "
         f"{spent.money}.",
         *(Ref(uri=found[-1].uri, why="a call") for found in list(calls.values())[:TOLD]),
     )
