@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from inwit.errors import (
 from inwit.registry import peers, peers_messages, peers_queue
 from inwit.registry.peers import Peer, PeerBook
 from inwit.registry.peers_messages import Inbox, compose, opened, sender_of
-from inwit.registry.peers_queue import Outbox
+from inwit.registry.peers_queue import Courier, Outbox
 from inwit.registry.trust_envelope import sign
 from inwit.runtime.project import Project
 
@@ -318,3 +319,27 @@ def test_only_so_many_wait_and_only_so_many_that_are_done_are_listed(
     made.deliver_due()
     last = made.post("ada", "status", {})
     assert [one["id"] for one in made.messages()] == [last["id"]]
+
+
+def test_a_courier_ends_after_the_delivery_that_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, slow, told = threading.Event(), threading.Event(), list[str]()
+
+    class Slow:
+        def deliver_due(self) -> int:
+            begun.set()
+            slow.wait(0.2)
+            told.append("delivered")
+            return 1
+
+    monkeypatch.setattr(peers_queue, "LOOK_S", 0.0)
+    outbox: Any = Slow()
+    courier = Courier(outbox)
+    courier.start()
+    assert begun.wait(10)
+
+    courier.stop()
+
+    assert told
+    assert "inwit-courier" not in {thread.name for thread in threading.enumerate()}
