@@ -169,7 +169,7 @@ class Introspector:
         for text, read_as in parts or [(question, routing)]:
             scene = self._scene(Query(
                 text=text, part=text if parts else "", unknown=read_as.unknown, level="live",
-                intent="state", entities=read_as.entities, graph=graph or self.graph,
+                intent="state", entities=(*read_as.entities, *read_as.nouns), graph=graph or self.graph,
                 execution_id=execution_id, code=self.code if verify else None,
             ))  # fmt: skip
             for one in readings_of(scene, read_as, wanted)[: 1 if parts else None]:

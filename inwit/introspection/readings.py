@@ -11,6 +11,7 @@ from inwit.answers import LEVELS, Intent, Level
 from inwit.errors import MalformedInputError
 from inwit.introspection import platform
 from inwit.introspection.analyses import (
+    beyond,
     by_value,
     figures,
     grouped,
@@ -28,7 +29,7 @@ from inwit.introspection.analyses import (
 )
 from inwit.introspection.claims import short
 from inwit.introspection.feature_names import features_in
-from inwit.introspection.router import Reading, Routing
+from inwit.introspection.router import Entity, Reading, Routing
 from inwit.introspection.scene import Scene, blanked, last_package
 from inwit.introspection.terms import terms_in
 from inwit.introspection.which import is_of_one
@@ -69,6 +70,10 @@ _LOOKED_FOR = re.compile(
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
+_CHOSEN = re.compile(
+    r"\b(?:last|latest|newest|previous|first|slowest|fastest|longest|failed|cancelled)\s+$",
+    re.IGNORECASE,
+)
 _NOT_SO = re.compile(
     r"^\W*(?:how (?:do|can|to|should)|what is an error budget|define\b|why|what if|when(?!.*\b(?:added|removed|introduced)\b)|how often|what would)\b",
     re.IGNORECASE,
@@ -138,11 +143,21 @@ _ASKS_FOR = re.compile(r"^\W*(?:can|could|does|do|is|are|may|will)\b", re.IGNORE
 def read(question: str, route: Callable[[str], Routing], project: Project) -> Routing:
     """Read a question; one that is about "it" alone is read with the last package in its place."""
     routing = route(question)
+    if routing.abstained and (noun := _meant(question, routing)) is not None:
+        run = f"{question[: noun.start]}execution{question[noun.end :]}"
+        again = route(run)
+        if not again.abstained and again.best.level == "live":
+            return msgspec.structs.replace(again, entities=routing.entities, nouns=routing.nouns)
     if not routing.abstained or not _IT.search(question) or not _OF_PACKAGE.search(question):
         return routing
     again = route(_IT.sub(last_package(project) or "the package", question))
     is_network = not again.abstained and again.best.level == "network"
     return msgspec.structs.replace(again, entities=routing.entities) if is_network else routing
+
+
+def _meant(question: str, routing: Routing) -> Entity | None:
+    """What stands for a single execution by a word of its graph's name: "tell me about the last loan"."""
+    return next((one for one in routing.nouns if _CHOSEN.search(question[: one.start])), None)
 
 
 def readings_of(scene: Scene, routing: Routing, wanted: Level | None) -> list[Reading]:
@@ -192,7 +207,8 @@ def _of_values(found: list[Reading], scene: Scene) -> list[Reading]:
     if first[0] in ("none", "platform") and model_calls.named(scene) is not None:
         return [Reading(level="live", intent="state", probability=_SURE)]
     is_ranked = grouped.is_asked(scene) if found[0].level == "none" else grouped.is_related(scene)
-    if is_ranked or by_value.is_asked(scene) or spread.is_asked(scene):
+    is_beyond = first[1] != "why" and beyond.is_asked(scene)
+    if is_ranked or is_beyond or by_value.is_asked(scene) or spread.is_asked(scene):
         return [Reading(level="live", intent="state", probability=_SURE)]
     if of_kind.asked(scene) is None:
         return _of_own_figures(found, scene)

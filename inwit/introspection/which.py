@@ -36,8 +36,14 @@ _VALUES = tuple(
 """Where a question may name a value that executions were called with: "with the task bad"."""
 _CAPITALS = re.compile(r"\b[A-Z][A-Z0-9]{1,9}\b")
 """A code that stands anywhere: "what makes BR orders slow"."""
+_CODE = re.compile(r"\b[A-Za-z]{1,12}[-_/.#]?\d[\w-]{0,20}\b")
+"""A code with a figure in it: "why did S-24 fail"."""
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _RUN = r"(?:execution|run|invocation|call|time|one)"
+_CAME_OUT = (
+    r"\b(?:last|latest|newest|first|previous|most recent) (?:(successful|completed|finished|good|working)"
+    r"|failed|failing|broken|bad|crashed|unsuccessful)\b"
+)
 _PREVIOUS = re.compile(
     rf"\b(?:previous|penultimate|second[- ](?:to[- ])?last|last but one"
     rf"|before (?:that|last)|(?:{_RUN}|the) before(?: (?:it|the last(?: {_RUN})?)\b|\W*$))"
@@ -145,7 +151,7 @@ def _said_value(scene: Scene) -> Said | None:
     if _number_in(scene) is not None:
         return by_number(scene)
     words = {match[1].lower() for pattern in _VALUES for match in pattern.finditer(text)}
-    words |= {match[0].lower() for match in _CAPITALS.finditer(text)}
+    words |= {match[0].lower() for found in (_CAPITALS, _CODE) for match in found.finditer(text)}
     words -= {one.value.lower() for one in scene.query.entities}
     if not words:
         return None
@@ -306,8 +312,11 @@ def _status(scene: Scene, status: Status | None) -> tuple[Status, ...] | None:
 
 
 def _said(scene: Scene) -> list[Status]:
-    """The statuses that the question gives an execution: "the last failed run"."""
-    return [one for one in _STATUSES if one in scene.named("exec")]
+    """The statuses that the question gives an execution: "the last failed run", "the last good one"."""
+    said = [one for one in _STATUSES if one in scene.named("exec")]
+    if not said and (found := re.search(_CAME_OUT, scene.plain_words)):
+        return ["completed" if found[1] else "failed"]
+    return said
 
 
 def _listed(

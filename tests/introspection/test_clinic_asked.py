@@ -41,8 +41,8 @@ def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Introspector]:
         ("how many patients failed today?", "29 completed and 10 failed"),
         ("which insurers failed?", "None of 15 executions with input.insurer on record failed."),
         ("which insurer needs the most retries?", "Slowpay: 6 times, 5 executions."),
-        ("how many bills have an amount above 500?", "6 of the last 15 executions with input.amount on record had input.amount above 500, 40.0%."),
-        ("which patients have an age over 70?", "12 of the last 30 executions with input.age on record had input.age over 70, 40.0%."),
+        ("how many bills have an amount above 500?", "6 of the last 15 executions of billing with input.amount on record had input.amount above 500, 40.0%."),
+        ("which patients have an age over 70?", "12 of the last 30 executions of intake with input.age on record had input.age over 70, 40.0%."),
         ("are patients with an age over 70 slower?", "Executions with input.age over 70 take 40.0 ms longer"),
         ("how many bills have an amount of at most 120?", "6 of the last 15 executions"),
         # What lists hold parts executions.

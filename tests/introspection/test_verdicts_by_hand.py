@@ -167,11 +167,21 @@ def test_a_figure_is_judged_and_what_lies_apart_told(
     assert all(uris == ["graph://shop/metrics"] for uris in evidence(draft))
 
 
+def test_failures_that_are_usual_and_few_are_usual() -> None:
+    draft = judged()
+    recent = [ran(n, status="failed" if n < 1 else "completed") for n in range(11)]
+    past = [ran(50 + n, status="failed" if n < 2 else "completed") for n in range(20)]
+
+    ami._judge_errors(draft, "shop", recent, past)
+
+    assert draft.data["verdicts"] == [verdict("error_rate", "usual", 1 / 11, 0.1, 20)]
+
+
 @pytest.mark.parametrize(
     ("bad", "before", "m", "told"),
     [
-        (0, 0, 20, "ok"), (1, 0, 0, "failing"), (1, 0, 19, "failing"), (1, 0, 20, "usual"),
-        (5, 0, 20, "worse"), (3, 0, 20, "usual"), (4, 0, 20, "worse"), (5, 20, 20, "usual"),
+        (0, 0, 20, "ok"), (1, 0, 0, "failing"), (1, 0, 19, "failing"), (1, 0, 20, "failing"),
+        (5, 0, 20, "worse"), (3, 0, 20, "failing"), (4, 0, 20, "worse"), (5, 20, 20, "failing"),
     ],
 )  # fmt: skip
 def test_failures_are_judged_beside_those_before(bad: int, before: int, m: int, told: str) -> None:

@@ -46,6 +46,8 @@ EFFECT = 1.2
 """The least ratio of medians that is called a change."""
 APART_MIN, APART_WHOLE = 3, 8
 """The least figures on each side, and on both, of a difference that is told though nothing is proved."""
+FAILING = 0.1
+"""A share of failures that is not well, however usual it is. An objective may ask for less."""
 LOOP_VISITS = 3
 LATELY_NS = 60 * 10**9
 """A stretch of time that ended longer ago is past: what is asked is how things are since."""
@@ -54,6 +56,8 @@ _LOOP = r"twice|repeatedly|loop|circles|repeat|stuck|progress|same (?:tool|call|
 _SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
 _ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
 _COST = r"token|cost|(?<!error )budget|spend|money|expensive|bills?\b"
+_COMPARED = r".*\b(?:more|less|worse|better|fewer|\w+er)\b.*\b(?:than|lately|recently|now|since|used to)\b|.*\bgetting (?:worse|better)\b"
+"""Whether failures are more than before is asked, and not whether there are any."""
 _NARROW = f"{_SPEED}|{_ERRORS}|{_COST}|{slo.ASKED}|{drift.ASKED}"
 
 
@@ -153,7 +157,7 @@ def _judge_doing(
 ) -> None:  # fmt: skip
     asks_speed, asks_errors = (scene.says(rf".*\b(?:{said})") for said in (_SPEED, _ERRORS))
     if asks_errors or not asks_speed:
-        _judge_errors(draft, graph.name, recent, past)
+        _judge_errors(draft, graph.name, recent, past, is_compared=scene.says(_COMPARED))
     if asks_speed and scene.node is not None:
         _judge_node(scene, draft, graph.name, scene.node, recent, past)
     elif asks_speed or not asks_errors:
@@ -187,8 +191,9 @@ def _split(scene: Scene, found: list[Execution]) -> tuple[list[Execution], list[
 
 
 def _judge_errors(
-    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution]
-) -> None:
+    draft: Draft, graph: str, recent: Sequence[Execution], past: Sequence[Execution], *,
+    is_compared: bool = False,
+) -> None:  # fmt: skip
     bad = [one for one in recent if one.status == "failed"]
     before = sum(one.status == "failed" for one in past)
     rate = len(bad) / len(recent) if recent else 0.0
@@ -196,7 +201,9 @@ def _judge_errors(
     verdict = "ok" if not bad else "failing"
     if bad and usual is not None and len(past) >= BASELINE_MIN:
         p = permutation_rate(len(bad), len(recent), before, len(past))
-        verdict = "worse" if rate > usual and p <= ALPHA else "usual"
+        is_worse = rate > usual and p <= ALPHA
+        is_failing = rate >= FAILING and not is_compared
+        verdict = "worse" if is_worse else "failing" if is_failing else "usual"
     _add(draft, "error_rate", verdict, rate, usual, n=len(past))
     were = f"; of the {len(past)} before, {before} did" if past else ""
     draft.say(

@@ -19,6 +19,8 @@ from inwit.runtime.views import Execution
 
 ALPHA: Final = 0.01
 """Below this chance a difference is told as one; it is divided by how many nodes are looked at."""
+NEARLY: Final = 0.05
+"""Below this chance it is told as likely."""
 LEAST_P: Final = 0.001
 """The least that a test of 999 rounds can tell."""
 _REST: Final = (
@@ -173,6 +175,13 @@ def _say_times(draft: Draft, one: Side, other: Side) -> None:
     slow, quick = sorted((one, other), key=lambda side: -median(side.took))
     by = median(slow.took) - median(quick.took)
     draft.data["p"] = round(p, 4)
+    if ALPHA < p <= NEARLY and by:
+        draft.say(
+            f"Executions with {slow.words} took {duration(by)} longer at the median than those with "
+            f"{quick.words}: likely, and not proved by so few (p = {p:.2g}).",
+            graph_uri(slow.executions[0].graph_name, "executions"),
+        )
+        return
     if p > ALPHA or not by:
         are_apart = min(slow.took) > max(quick.took)
         draft.admit(

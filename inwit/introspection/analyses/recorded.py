@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 
 from inwit.answers import Intent
 from inwit.introspection.analyses import (
+    beyond,
     by_value,
     cache_hits,
     callers,
@@ -200,7 +201,7 @@ def answer(scene: Scene) -> Draft | None:
 
 
 _OF_VALUES: tuple[Analysis, ...] = (
-    by_value.answer, spread.answer, left_undone.answer, relieved.answer,
+    beyond.answer, by_value.answer, spread.answer, left_undone.answer, relieved.answer,
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from operator import ge, gt, le, lt
 from statistics import mean, median
 from typing import Final
 
@@ -38,18 +37,10 @@ _DEPENDS: Final = re.compile(
     r"\b(?:slow\w*|long\w*|time|fail\w*|cost\w*|expensive|tokens?)\b"
     r"|\b(?:depend\w*|grows?|scales?) (?:on|with|by) (?:the )?(?:number of |size of |length of |how many )?(?P<other>[a-z_]\w+)"
 )
-_BEYOND: Final = re.compile(
-    r"\b(?P<name>[a-z_]\w+)\s+(?:is |are |was |were |of |that (?:is|are|was|were) )*"
-    r"(?P<by>above|over|more than|greater than|larger than|higher than|bigger than|beyond|exceeding|at least|below"
-    r"|under|less than|fewer than|lower than|smaller than|at most|>=|<=|>|<)\s*\$?(?P<number>\d[\d,]*(?:\.\d+)?)(?!\s*(?:ms|s|sec\w*|milli\w*|min\w*|hours?|days?|%)\b)"
+_TOTAL: Final = re.compile(
+    r"^\W*how (?:many|much) (?P<name>[a-z_]\w+)\b.*\b(?:in total|in all|altogether|all told|overall|taken together)\b"
+    r"|\b(?:total|sum) (?:number |amount )?(?:of )?(?:all )?(?:the |our |my )?(?P<other>[a-z_]\w+)"
 )
-"""A number that executions were called with beside a bound: "orders with an amount above 500"."""
-_BOUNDS: Final[dict[str, Callable[[float, float], bool]]] = {
-    "at least": ge, ">=": ge, "at most": le, "<=": le, "<": lt, "below": lt, "under": lt,
-    "less than": lt, "fewer than": lt, "lower than": lt, "smaller than": lt,
-}  # fmt: skip
-"""How the words are meant that do not say "more than"."""
-_JUDGED: Final = r"\b(?:slow|fast|quick|long|fail|cost|cheap|expensive|reliab)\w*\b"
 _EACH: Final = re.compile(
     r"\b(?:how many|(?:average|mean|median|typical|usual) (?:number of |count of )?)\s*(?P<name>[a-z_]\w+)\b.*"
     r"(?:\b(?:per|for each|for every|in each|in every|on average|usually|typically|does (?:an?|one|each)|average)\b)"
@@ -73,15 +64,15 @@ def _asked(scene: Scene) -> Callable[[], Draft] | None:
     if (each := _EACH.search(words)) and scene.graph_or_none is not None:
         return _per_execution(scene, each["name"] or each["other"])
     if (most := _MOST.search(words)) and not re.match(_NO_FIGURE, most["name"]):
-        found = _sizes(scene, most["name"])
+        found = sizes_of(scene, most["name"])
         return None if found is None else lambda: _ranked(scene, *found, least=most["by"] in _LEAST)
     if (depends := _DEPENDS.search(words)) and (
         sides := _halves(scene, depends["name"] or depends["other"])
     ):
         return lambda: by_value.told(scene, *sides)
-    if beyond := _BEYOND.search(words):
-        sizes = _sizes(scene, beyond["name"])
-        return None if sizes is None else lambda: _beyond(scene, *sizes, said=beyond)
+    if total := _TOTAL.search(words):
+        sizes = sizes_of(scene, total["name"] or total["other"])
+        return None if sizes is None else lambda: _total(*sizes)
     there = _THERE.search(words)
     if there is None or scene.nodes or scene.named("graph"):
         return None
@@ -122,7 +113,7 @@ def _there(attribute: str, values: dict[str, list[Execution]]) -> Draft:
     return draft
 
 
-def _sizes(scene: Scene, name: str) -> tuple[str, list[tuple[float, Execution]]] | None:
+def sizes_of(scene: Scene, name: str) -> tuple[str, list[tuple[float, Execution]]] | None:
     """The numbers that executions have under a name: given to them, or what came out."""
     newest, forms = kinds.newest(scene), _forms(name)
     known, results = Known(scene.store), Results(scene.store)
@@ -171,44 +162,24 @@ def _ranked(
     return draft
 
 
-def _beyond(
-    scene: Scene, attribute: str, sizes: list[tuple[float, Execution]], *, said: re.Match[str]
-) -> Draft:
-    """Count the executions whose number lies beyond a bound, or compare them with the others."""
-    bound = float(said["number"].replace(",", ""))
-    is_beyond: Callable[[float, float], bool] = _BOUNDS.get(said["by"], gt)
-    beyond = [one for size, one in sizes if is_beyond(size, bound)]
-    words = f"{attribute} {said['by']} {said['number']}"
-    if beyond and len(beyond) < len(sizes) and re.search(_JUDGED, scene.words):
-        others = [one for size, one in sizes if not is_beyond(size, bound)]
-        mine = by_value.Side(attribute, words, beyond, told=words)
-        return by_value.told(
-            scene, mine, by_value.Side(attribute, "others", others, told="other values")
-        )
-    draft = Draft(data={"attribute": attribute, "values": {}, "times": []})
-    draft.data["values"] = {
-        "count": len(beyond),
-        "executions": len(sizes),
-        "share": len(beyond) / len(sizes),
-    }
-    draft.say(
-        f"{len(beyond)} of the last {count(len(sizes), 'execution')} with {attribute} on record had {words}, "
-        f"{len(beyond) / len(sizes):.1%}.",
-        *(Ref(uri=one.uri, why=words) for one in beyond[:3]),
-        graph_uri(sizes[0][1].graph_name, "executions"),
+def _total(attribute: str, sizes: list[tuple[float, Execution]]) -> Draft:
+    """Add up a number over the executions that have it."""
+    total, newest = sum(size for size, _ in sizes), sizes[0][1]
+    draft = Draft(
+        data={"attribute": attribute, "values": {"total": total, "executions": len(sizes)}}
     )
-    if beyond and re.search(r"^\W*(?:which|list|show|what|name)\b", scene.words):
-        told = listed(
-            (f"{one.execution_id} ({size:g})" for size, one in sizes if is_beyond(size, bound)),
-            most=TOLD,
-        )
-        draft.say(f"They are {told}.", *(one.uri for one in beyond[:TOLD]))
+    draft.say(
+        f"{attribute} adds up to {total:,.10g} over the last {count(len(sizes), 'execution')} of "
+        f"{newest.graph_name} with it on record, {total / len(sizes):.3g} on average.",
+        *(Ref(uri=one.uri, why=f"{size:g}") for size, one in sizes[:3]),
+        graph_uri(newest.graph_name, "executions"),
+    )
     return draft
 
 
 def _halves(scene: Scene, name: str) -> tuple[by_value.Side, by_value.Side] | None:
     """The executions with more than the median of a number, and the others."""
-    found = _sizes(scene, name)
+    found = sizes_of(scene, name)
     if found is None:
         return None
     attribute, sizes = found
@@ -235,7 +206,7 @@ def _per_execution(scene: Scene, name: str) -> Callable[[], Draft] | None:
         return lambda: _tokens(scene, node)
     if node is not None:
         return lambda: _visits(scene, node)
-    found = _sizes(scene, name)
+    found = sizes_of(scene, name)
     if found is None:
         return None
     attribute, sizes = found

@@ -25,7 +25,7 @@ from inwit.introspection.quotes import being, failed_with
 from inwit.introspection.router.selecting import parse_selection
 from inwit.introspection.scene import HISTORY, Scene
 from inwit.introspection.stats import BASELINE_MIN, estimate, holds_for_next, quantile
-from inwit.introspection.which import Choice, choose, names_one, thread_of
+from inwit.introspection.which import Choice, choose, names_one, thread_of, with_value
 from inwit.runtime.views import Execution, RegisteredGraph, Visit
 
 ERRORS_TOLD = 5
@@ -141,12 +141,12 @@ def _node(scene: Scene, draft: Draft) -> Draft:
         return draft
     first, last = found[0], found[-1]
     told = first if scene.says(r"first|begin|began|earliest") else last
-    which = "first" if told is first else "last"
+    which = "" if first is last else "first " if told is first else "last "
     draft.data["execution_id"] = told.execution_id
-    _time(draft, f"{which} visit", timestamp(told.started_ns), told.uri, told.duration_ms)
+    _time(draft, f"{which}visit", timestamp(told.started_ns), told.uri, told.duration_ms)
     took = f" and took {duration(told.duration_ms)}" if told.duration_ms is not None else ""
     draft.say(
-        f"{scene.node} {which} ran at {timestamp(told.started_ns)}{took} "
+        f"{scene.node} {which}ran at {timestamp(told.started_ns)}{took} "
         f"(visit {told.visit} of execution {told.execution_id}; {count(len(found), 'visit')} "
         f"looked at).",
         told.uri,
@@ -160,8 +160,15 @@ def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
         choice = choose(scene)
         every = scene.visits(choice.execution.execution_id) if choice else []
         return [visit for visit in every if visit.node == node]
-    found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
-    span = scene.window
+    thread, said, span = thread_of(scene), with_value(scene), scene.window
+    if thread is not None or said is not None:
+        page = scene.store.executions(graph=graph, thread_id=thread, limit=HISTORY)
+        meant = [one for one in page.items if said is None or said.holds(one)]
+        found = [
+            visit for one in meant for visit in scene.store.visits_of(one) if visit.node == node
+        ]
+    else:
+        found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
     if span is not None:
         found = [one for one in found if span.holds(one.started_ns)]
     return sorted(found, key=lambda one: one.started_ns)

@@ -16,6 +16,7 @@ _NOUNS: dict[str, frozenset[str]] = {
     "package": word_set("package pkg"),
     "version": word_set("version"),
 }
+GRAPH_NOUNS = _NOUNS["graph"]
 _CALLED = word_set("called named")
 
 _AUXILIARIES = word_set(

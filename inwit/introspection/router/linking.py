@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from inwit.introspection.router.context import are_paired, is_counted, is_named, prefer
+from inwit.introspection.router.context import GRAPH_NOUNS, are_paired, is_counted, is_named, prefer
 from inwit.introspection.router.inflecting import stem, stems, windows
 from inwit.introspection.router.records import Catalogue, Entity, EntityKind
 from inwit.introspection.router.words import COMMON, HARD, Span, Word, cut, parts, word_set
@@ -46,6 +46,7 @@ class Index:
     def __init__(self, catalogue: Catalogue) -> None:
         self.by_key: dict[str, list[Name]] = {}
         self._by_part: dict[str, list[Name]] = {}
+        self._graphs_by_part: dict[str, list[Name]] = {}
         self._misspelt: dict[str, set[str]] = {}
         self._lengths: set[int] = set()
         self.by_stems: dict[frozenset[str], list[Name]] = {}
@@ -67,6 +68,9 @@ class Index:
         if name.kind == "node" and len(name.words) > 1:
             for word in name.words:
                 self._by_part.setdefault(word[:5], []).append(name)
+        if name.kind == "graph" and len(name.words) > 1:
+            for word in name.words:
+                self._graphs_by_part.setdefault(word, []).append(name)
         if _SPACELESS.search(name.value):
             self.spaceless.append(name)
 
@@ -90,6 +94,31 @@ class Index:
         """The only node that has a word beginning like `word`, as in "the validation node"."""
         found = {name.value: name for name in self._by_part.get(word[:5], ())}
         return next(iter(found.values())) if len(found) == 1 and len(word) >= 3 else None
+
+    def graph_of(self, word: str) -> Name | None:
+        """The only graph with a word in its name, or its plural: `loan` of ``museum-loan``."""
+        stem = word if word in self._graphs_by_part else word.removesuffix("s")
+        found = self._graphs_by_part.get(stem, [])
+        return found[0] if len(found) == 1 and stem not in self.by_key else None
+
+
+def graph_nouns(question: str, index: Index, linked: Iterable[Entity]) -> tuple[Entity, ...]:
+    """Graphs that are meant by a word of their name, where no name of one is there: "the last loan".
+
+    They say where to look for an answer, and nothing of how the question is to be read.
+    """
+    if any(one.kind in ("graph", "node") for one in linked):
+        return ()
+    words, found = cut(question), dict[str, Entity]()
+    for at, word in enumerate(words):
+        span, graph = Span(question, words, at, at), index.graph_of(word.text)
+        if (
+            graph is not None
+            and word.text not in HARD
+            and (is_counted(span) or span.right in GRAPH_NOUNS)
+        ):
+            found.setdefault(graph.value, _entity(graph, span, 0.6))
+    return tuple(found.values()) if len(found) == 1 else ()
 
 
 def link_names(question: str, index: Index) -> list[Entity]:

@@ -57,7 +57,8 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
 
     A question of two parts has one reading for each. When `abstained`, the question is outside
     of what can be answered; the first reading is then level ``none``, and the best reading
-    inside comes second as a guess. `unknown` are code-like or quoted words that name nothing.
+    inside comes second as a guess. `unknown` are code-like or quoted words that name nothing. `nouns`
+    are graphs that are meant by a word of their name: where to look, and nothing of how it is read.
     """
 
     readings: tuple[Reading, ...]
@@ -65,6 +66,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     abstained: bool = False
     truncated: bool = False
     unknown: tuple[str, ...] = ()
+    nouns: tuple[Entity, ...] = ()
 
     @property
     def best(self) -> Reading:

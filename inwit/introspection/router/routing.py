@@ -9,7 +9,7 @@ import msgspec
 
 from inwit.introspection.router.decoding import Choice
 from inwit.introspection.router.features import pieces
-from inwit.introspection.router.linking import Index
+from inwit.introspection.router.linking import Index, graph_nouns
 from inwit.introspection.router.masking import link, mask
 from inwit.introspection.router.models import (
     Asked,
@@ -91,6 +91,7 @@ class Router:
             abstained=abstained,
             truncated=truncated,
             unknown=unknown,
+            nouns=graph_nouns(text, self._index_of(catalogue), entities),
         )
 
     def _read(self, text: str, entities: tuple[Entity, ...], unknown: tuple[str, ...]) -> Choice:
