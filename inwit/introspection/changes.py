@@ -54,7 +54,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
         "concurrency",
         (
             rf"max[_ -]?(?:concurrency|parallel)|concurrency|{_AT_MOST} \w+ (?:\w+ ){{0,3}}{_BESIDE}"
-            r"|(?:workers|slots|branches)\b|one (?:at a time|by one|after (?:another|the other))|sequential"
+            r"|(?:workers|slots|branches)\b|one (?:at a time|by one|after (?:another|the other))|sequential|(?:not|n['’]t) (?:run |ran )?(?:in parallel|at the same time|side by side)"
             r"|\w+ (?:nodes|steps|branches|calls) (?:ran |run )?at a time"
         ),
     ),
@@ -76,7 +76,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
         "broken",
         (
             r"(?:if|when|once|suppos\w+|should|assuming|imagine|with)\b[^,?]*?\b(?:fail(?:s|ed|ing)?|crash(?:es|ed|ing)?|br(?:eaks?|oke|oken)|die[sd]?"
-            r"|dead|raise[sd]?|thr(?:ows?|ew|own)|errors?)\b(?!.* (?:less|more|fewer|half)\b)"
+            r"|dead|raise[sd]?|thr(?:ows?|ew|own)(?! (?:\w+ )?(?:out|away)\b)|errors?)\b(?!.* (?:less|more|fewer|half)\b)"
             r"|(?:is|was|were|be|been|being|goes|go|went|stays?|stayed) (?:\w+ )?(?:down|unavailable|out of (?:service|order)|offline|unreachable|gone for good)\b"
             r"|(?:outage|failure) of|stop(?:s|ped)? (?:working|answering|responding)|became unavailable"
         ),
@@ -84,7 +84,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("model", r"model|haiku|opus|sonnet|gpt|llm\b|gemini|llama|mistral|embedding"),
     (
         "removed",
-        r"remov|drop|skip|without|delet|no\b|never (?:ran|run)|n[o']t (?:exist|there|run|ran)|disabl|eliminat|(?:left|leave|cut) out|gone|rid of",
+        r"remov|drop|skip|without|delet|no\b|never (?:ran|run)|n[o']t (?:exist|there|run|ran)|disabl|eliminat|(?:left|leave|cut|thr[eo]wn?) (?:\w+ )?(?:out|away)|scrap|gone|rid of",
     ),
     (
         "faster",
@@ -245,7 +245,14 @@ def _how_many(said: str) -> int | None:
     """The first number that is said, from 1."""
     found = _MANY.search(said)
     if found is None:
-        return 1 if re.search(r"\b(?:sequential|one by one|one at a time)", said) else None
+        return (
+            1
+            if re.search(
+                r"\b(?:sequential|one by one|one at a time|not (?:run |ran )?(?:in parallel|at the same time)|n['’]t (?:run |ran )?(?:in parallel|at the same time))",
+                said,
+            )
+            else None
+        )
     number = 1 if found[1] == "one" else _COUNTED.get(found[1]) or int(found[1])
     return max(number, 1)
 

@@ -13,7 +13,7 @@ from operator import eq, ge, gt, le, lt
 from statistics import median
 
 from inwit.events import timestamp
-from inwit.introspection.analyses import nodes_ranked, runs, threads, time_shares
+from inwit.introspection.analyses import grouped, nodes_ranked, runs, threads, time_shares
 from inwit.introspection.analyses.why_visits import asked_count, nothing_recorded
 from inwit.introspection.app import label_of
 from inwit.introspection.claims import (
@@ -39,6 +39,13 @@ RUNS_TOLD = 40
 _RUNS = r"(?:executions?|runs?|invocations?|traces?|threads?)\b"
 _TOP = r"(?:slowest|longest|fastest|shortest|quickest|most (?:of the |of its |of my )?time)"
 _RANKED_RUNS = rf"(?:{_RUNS}.*{_TOP}|{_TOP}\b.*\b{_RUNS})"
+_RANKED_THINGS = re.compile(
+    r"^\W*(?:which|what) (?P<what>[a-z]\w+) (?:was|were|is|are|ran|took|takes?|lasted) (?:the |our )?(?:slow|long|fast|quick|short)est\b"
+)
+"""What executions are about, by any noun: "which dig was slowest"."""
+_PARTS = ("node", "nodes", "step", "steps", "stage", "stages", "part", "parts", "tool", "tools", "model",
+          "models", "llm", "graph", "graphs", "workflow", "workflows", "pipeline", "agent", "agents", "branch",
+          "way", "call", "calls", "package", "version", "thread", "function", "one", "execution", "executions", "run", "runs", "invocation")  # fmt: skip
 _WITHIN_RUN = (
     rf"{_TOP}.*\b(?:in|of|during) (?:the |this |that |my )?(?:last |latest |previous )?{_RUNS}"
 )
@@ -170,6 +177,8 @@ def ranks_things(scene: Scene) -> bool:
     """Whether what a graph works on is to be ranked: "the slowest three invoices"."""
     top = rf"(?:{_TOP}|costliest|priciest|cheapest|(?:most|least) expensive)"
     few = r"(?:\d+ |few |two |three |four |five |ten )?"
+    if (said := _RANKED_THINGS.search(scene.plain_words)) and said["what"] not in _PARTS:
+        return not grouped.is_asked(scene)
     return any(
         one.kind == "graph"
         and re.search(rf"\b(?:{top} {few}|{few}{top} ){re.escape(one.text.lower())}", scene.words)

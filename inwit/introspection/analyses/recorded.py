@@ -116,6 +116,8 @@ _DECIDED = (
     r"\b(?:what|which|how) (?:was|did|has|does|were|way|branch|path|route)\b.*\b(?:decid|chose\b|choose|chosen|pick"
     r"|route[sd]?\b|go\b|went\b|take\b|taken\b|took\b)\w*"
 )
+_CAUSES_MOST = r"^\W*(?:which|what)\s+(?:(?!nodes?\b|steps?\b|graphs?\b)\w+ )?(?:causes?|has|have|had|makes?|gets?|produces?|sees?|brings?) (?:the )?most (?:failures?|errors?|retries|crashes)\b"
+_THROWN = r"^\W*how (?:often|many times)\b.*\b\w+ (?:error|exception)s?\b.*\b(?:thrown|raised|seen|happen\w*|occur\w*)\b"
 _SAID = r"^\W*what (?:did|does)\s{3,}(?:say|answer|reply|conclude)\b.*\b(?:about|for|on|to)\b\W+\w"
 """What a node returned for something; its name is a blank."""
 _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
@@ -151,6 +153,8 @@ _KNOWN: tuple[tuple[Intent, str, Analysis], ...] = (
     ("when", edited.ASKED, edited.answer),
     ("state", _HAPPENED, state.whole),
     ("state", pace.ASKED, pace.answer),
+    ("state", _CAUSES_MOST, grouped.answer),
+    ("state", _THROWN, state.answer),
     ("state", callers.ASKED, callers.answer),
 )
 _OTHERS = re.compile(

@@ -180,12 +180,13 @@ def _figures(scene: Scene, draft: Draft) -> Draft:
 
 def _of_class(scene: Scene, draft: Draft) -> Draft | None:
     """Count the executions that failed with an error of the class that the question names."""
-    said = re.search(r"\bhow (?:many|often)\b.*?\b(\w+(?:error|exception))s?\b", scene.words)
+    said = re.search(r"\bhow (?:many|often)\b.*?\b(\w+ ?(?:error|exception))s?\b", scene.words)
     if said is None or said[1] in ("error", "exception"):
         return None
+    name = said[1].replace(" ", "")
     page = scene.store.executions(graph=scene.scope, status="failed", limit=HISTORY)
     mine = [(one, error) for one in page.items
-            if (error := one.error) is not None and error.type.lower() == said[1]]  # fmt: skip
+            if (error := one.error) is not None and error.type.lower() == name]  # fmt: skip
     if not mine:
         return None
     last, error = mine[0]
