@@ -66,7 +66,7 @@ def asks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Introspector]:
         ("how many bills were over 0.5k", "6 of the last 15 executions of billing"),
         ("how many intakes older than 70 were there?", "12 of the last 30 executions of intake"),
         ("how many patients had 2 or more symptoms", "10 of the last 30 executions of intake"),
-        ("of the patients over 70, how many had a rash?", "executions of intake with input.age over 70 had input.symptoms = rash"),
+        ("of the intakes over 70, how many had a rash?", "executions of intake with input.age over 70 had input.symptoms = rash"),
         ("how much amount is that in total?", "input.amount adds up to 6,060 over the last 15 executions of billing"),
         ("which insurer has the most retries?", "Slowpay: 6 times, 5 executions."),
         ("how often was the lookup error raised?", "10 executions of the last 10 that failed ended with LookupError"),

@@ -11,7 +11,7 @@ from inwit.introspection import kinds
 from inwit.introspection.analyses import by_value, spread
 from inwit.introspection.attributes import Known
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed
-from inwit.introspection.scene import Scene
+from inwit.introspection.scene import HISTORY, Scene
 from inwit.runtime.views import Execution
 
 TOLD: Final = 8
@@ -120,9 +120,13 @@ def _bound(scene: Scene) -> _Bound | None:
 
 
 def _numbers(scene: Scene) -> dict[str, list[tuple[float, Execution]]]:
-    """The numbers that the newest executions were called with, by their names."""
+    """The numbers that the newest executions were called with, by their names.
+
+    Of all graphs where none is named: a number that is not named is not to be guessed.
+    """
     known, found = Known(scene.store), dict[str, list[tuple[float, Execution]]]()
-    for one in kinds.newest(scene):
+    named = scene.named("graph") or scene.query.graph
+    for one in kinds.newest(scene) if named else scene.store.newest(HISTORY):
         called = known.of(one)
         for name, size in called.counts.items():
             if isinstance(called.attributes.get(name), int | float):

@@ -123,6 +123,7 @@ _KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
 _EQUALS = word_set("is was are were")
+_NARROWING = word_set("over above under below who whose that which")
 _ONE_OF = word_set(
     """
     a an one each every per any which many most all some average typical usual normal single another
@@ -195,10 +196,14 @@ def is_named(kind: EntityKind, span: Span, *, hard: bool) -> bool:
 def is_counted(span: Span) -> bool:
     """Whether a graph's name stands for its executions: "the slowest intake", "many intakes failed"."""
     left, right = span.previous_in_clause, span.next_in_clause
-    if right in _RUN_NOUNS or (right and right not in _PREDICATES | _AUXILIARIES | _AFTER_OBJECT):
+    is_narrowed = right in _NARROWING or (right.endswith("er") and span.after(2) == "than")
+    follows = is_narrowed or right in _PREDICATES | _AUXILIARIES | _AFTER_OBJECT
+    if right in _RUN_NOUNS or (right and not follows):
         return False
     if left in ("a", "an") and span.before(2) in _HOLDS | {"as", "like", ""}:
         return False  # "what is an agent"
+    if is_narrowed and left in _ARTICLES | {"these", "those"}:
+        return True  # "the intakes over 70"
     return left in _ONE_OF or left.endswith("est") or left.isdigit()
 
 
