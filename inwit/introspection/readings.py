@@ -32,7 +32,7 @@ from inwit.introspection.feature_names import features_in
 from inwit.introspection.router import Entity, Reading, Routing
 from inwit.introspection.scene import Scene, blanked, last_package
 from inwit.introspection.terms import terms_in
-from inwit.introspection.which import is_of_one
+from inwit.introspection.which import CODE, is_of_one, with_value
 from inwit.runtime.project import Project
 
 PARTS_MOST = 2
@@ -70,6 +70,11 @@ _LOOKED_FOR = re.compile(
 _IT = re.compile(r"\b(?:it|that one|this one|them)\b", re.IGNORECASE)
 
 
+_GENERAL = re.compile(
+    r"\binwit\b|\b(?:support|possible|implement|feature|built in|how (?:do|does|can|to)|can (?:i|we|you|one))",
+    re.IGNORECASE,
+)
+"""Words of a question about inwit, whatever else it names."""
 _CHOSEN = re.compile(
     r"\b(?:last|latest|newest|previous|first|slowest|fastest|longest|failed|cancelled)\s+$",
     re.IGNORECASE,
@@ -210,9 +215,10 @@ def _of_values(found: list[Reading], scene: Scene) -> list[Reading]:
     is_beyond = first[1] != "why" and beyond.is_asked(scene)
     if is_ranked or is_beyond or by_value.is_asked(scene) or spread.is_asked(scene):
         return [Reading(level="live", intent="state", probability=_SURE)]
-    if of_kind.asked(scene) is None:
-        return _of_own_figures(found, scene)
     is_why = re.match(r"\W*(?:so |and )?(?:why|how come)\b", scene.words) is not None
+    holds_code = first[0] == "none" and CODE.search(scene.query.text) is not None
+    if not (holds_code and with_value(scene) is not None) and of_kind.asked(scene) is None:
+        return _of_own_figures(found, scene)
     return [Reading(level="live", intent="why" if is_why else "state", probability=_SURE)]
 
 
@@ -221,8 +227,9 @@ def _of_own_figures(found: list[Reading], scene: Scene) -> list[Reading]:
     graph = scene.graph_or_none
     names = {field.name for field in graph.manifest.fields} if graph else set()
     names |= {one.text for one in scene.query.entities if one.kind in ("node", "graph", "thread")}
-    names_own = not names.isdisjoint(re.findall(r"\w+", scene.words))
-    costs = found[0].level == "none" and names_own and scene.says(_COSTS)
+    names_own = not names.isdisjoint(re.findall(r"\w+", scene.query.text.lower()))
+    is_price = found[0].intent == "when" and scene.says(r"(?:what|how much) (?:do|does|did)\b")
+    costs = (is_price or found[0].level == "none") and names_own and scene.says(_COSTS)
     if costs or (figures.is_of_trust(scene) and found[0].intent not in ("why", "howto")):
         return [Reading(level="live", intent="state", probability=_SURE)]
     return found
@@ -258,10 +265,10 @@ def _readings(routing: Routing, wanted: Level | None) -> list[Reading]:
 
 def _within_project(reading: Reading, question: str, routing: Routing) -> Reading:
     """A question about the platform that names a part of a graph, and no feature, is about that."""
-    names_own = any(one.kind in ("graph", "node", "key") for one in routing.entities)
-    if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not names_own:
+    named = {one.kind for one in (*routing.entities, *routing.nouns)} & {"graph", "node", "key"}
+    if reading.level != "platform" or reading.intent not in ("whatis", "ami") or not named:
         return reading
-    if features_in(question):
+    if features_in(question) and (named == {"key"} or _GENERAL.search(question)):
         return reading
     return msgspec.structs.replace(reading, level="app", intent="whatis")
 

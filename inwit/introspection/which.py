@@ -36,7 +36,7 @@ _VALUES = tuple(
 """Where a question may name a value that executions were called with: "with the task bad"."""
 _CAPITALS = re.compile(r"\b[A-Z][A-Z0-9]{1,9}\b")
 """A code that stands anywhere: "what makes BR orders slow"."""
-_CODE = re.compile(r"\b[A-Za-z]{1,12}[-_/.#]?\d[\w-]{0,20}\b")
+CODE = re.compile(r"\b[A-Za-z]{1,12}[-_/.#]?\d[\w-]{0,20}\b")
 """A code with a figure in it: "why did S-24 fail"."""
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
 _RUN = r"(?:execution|run|invocation|call|time|one)"
@@ -151,7 +151,7 @@ def _said_value(scene: Scene) -> Said | None:
     if _number_in(scene) is not None:
         return by_number(scene)
     words = {match[1].lower() for pattern in _VALUES for match in pattern.finditer(text)}
-    words |= {match[0].lower() for found in (_CAPITALS, _CODE) for match in found.finditer(text)}
+    words |= {match[0].lower() for found in (_CAPITALS, CODE) for match in found.finditer(text)}
     words -= {one.value.lower() for one in scene.query.entities}
     if not words:
         return None

@@ -38,6 +38,7 @@ class Patient(TypedDict, total=False):
     urgency: str
     doctor: str
     notes: Annotated[list[str], operator.add]
+    card: str
 
 
 class Bill(TypedDict, total=False):
@@ -120,9 +121,8 @@ def run(clock: Clock) -> CompiledGraph[Any]:
     intake, billing = _intake(clock), _billing(clock)
     for number in range(30):
         with suppress(LookupError):
-            intake.invoke(
-                {"age": AGES[number % 5], "symptoms": SYMPTOMS[number % 6]}, thread_id=f"p{number}"
-            )
+            patient: Any = {"age": AGES[number % 5], "symptoms": SYMPTOMS[number % 6]}
+            intake.invoke(patient | {"card": f"R-{number}"}, thread_id=f"p{number}")
     for number in range(15):
         bill: Any = {
             "patient": f"p{number}",

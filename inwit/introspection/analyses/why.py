@@ -18,7 +18,7 @@ from inwit.introspection.analyses import (
 from inwit.introspection.claims import Draft, limit
 from inwit.introspection.router.words import COMMON
 from inwit.introspection.scene import Scene
-from inwit.introspection.which import choose, unheld
+from inwit.introspection.which import choose, unheld, with_value
 
 UNNAMED = 0.5
 """How far what stands out answers a question whose words are not understood."""
@@ -140,7 +140,8 @@ def _open(scene: Scene) -> Draft:
     choice = choose(scene)
     has_failed = choice is not None and choice.execution.status == "failed"
     draft = why_failed.explain(scene) if has_failed else why_slow.explain(scene)
-    if any(word not in COMMON for word in re.findall(r"[a-z]{3,}", scene.plain_words)):
+    strange = any(word not in COMMON for word in re.findall(r"[a-z]{3,}", scene.plain_words))
+    if strange and with_value(scene) is None:
         draft.claims.insert(
             0,
             limit(
