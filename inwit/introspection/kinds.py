@@ -90,12 +90,15 @@ def _kinds(scene: Scene) -> list[Kind]:
     return found
 
 
-def newest(scene: Scene) -> list[Execution]:
-    """The newest that were invoked by themselves, in the stretch of time that the question names."""
+def newest(scene: Scene, *, of_all: bool = False) -> list[Execution]:
+    """The newest that were invoked by themselves, in the stretch of time that the question names.
+
+    Of the graph in scope, or `of_all`.
+    """
     span = scene.window
     return [
         one
-        for one in scene.store.newest(HISTORY, graph=scene.scope)
+        for one in scene.store.newest(HISTORY, graph=None if of_all else scene.scope)
         if one.parent_execution_id is None
         and (span is None or span.holds(epoch_ns(one.started_at)))
     ]

@@ -109,3 +109,19 @@ def test_what_lies_beyond_a_bound_is_counted_with_its_share(asks: Introspector) 
 
     assert answer.data["values"] == {"count": 12, "executions": 30, "share": 0.4}
     assert "(75)" in answer.text and "(80)" in answer.text and "(50)" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "did more than 100 people ask?", "is latency above 100?", "were there more than 100 executions?",
+        "are there failures over 100?", "did charge take more than 100 steps?",
+    ],
+)  # fmt: skip
+def test_a_number_that_nothing_names_is_not_guessed(asks: Introspector, question: str) -> None:
+    assert "input.amount" not in asks.ask(question).text
+
+
+def test_a_bound_that_fits_two_numbers_is_not_guessed(asks: Introspector) -> None:
+    assert "over 70" not in asks.ask("how many cases were over 70?").text
+    assert "over 500" in asks.ask("how many cases were over 500?").text

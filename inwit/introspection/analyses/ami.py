@@ -56,7 +56,7 @@ _LOOP = r"twice|repeatedly|loop|circles|repeat|stuck|progress|same (?:tool|call|
 _SPEED = r"slow\w*|fast\w*|quick\w*|latenc\w*|speed\w*|durations?\b|taking longer"
 _ERRORS = r"fail\w*|error\w*|crash\w*|reliab\w*|success\w*"
 _COST = r"token|cost|(?<!error )budget|spend|money|expensive|bills?\b"
-_COMPARED = r".*\b(?:more|less|worse|better|fewer|\w+er)\b.*\b(?:than|lately|recently|now|since|used to)\b|.*\bgetting (?:worse|better)\b"
+_COMPARED = r".*\b(?:more|less|worse|better|fewer|higher|lower)\b.*\b(?:than|lately|recently|now|since|used to)\b|.*\bgetting (?:worse|better)\b"
 """Whether failures are more than before is asked, and not whether there are any."""
 _NARROW = f"{_SPEED}|{_ERRORS}|{_COST}|{slo.ASKED}|{drift.ASKED}"
 

@@ -11,7 +11,8 @@ from inwit.introspection import kinds
 from inwit.introspection.analyses import by_value, spread
 from inwit.introspection.attributes import Known
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed
-from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.router.words import word_set
+from inwit.introspection.scene import Scene
 from inwit.runtime.views import Execution
 
 TOLD: Final = 8
@@ -31,6 +32,13 @@ _FEWER: Final = (
     "below", "under", "less than", "fewer than", "lower than", "smaller than", "younger than",
     "shorter than", "cheaper than", "shallower than", "lighter than", "<", "fewer", "less",
 )  # fmt: skip
+_NO_NOUNS: Final = word_set(
+    """
+    did does do is are were was there we it they you i have has had be been more any some all us
+    failures errors failed executions people users requests nodes graphs threads rate
+    """
+)
+"""Words before a bound that are nothing which a number was given for."""
 _JUDGED: Final = r"\b(?:slow|fast|quick|long|fail|cost|cheap|expensive|reliab)\w*\b"
 _LARGE: Final = {"k": 1e3, "m": 1e6}
 _BOUNDS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -100,7 +108,8 @@ def _of_kind(draft: Draft, found: _Bound, kind: kinds.Kind, graph: str) -> Draft
 
 def _bound(scene: Scene) -> _Bound | None:
     words = scene.words
-    said = _BEFORE.search(words) or _AFTER.search(words)
+    before = _BEFORE.search(words)
+    said = before or _AFTER.search(words)
     if said is None or re.match(_TIMES, said.groupdict().get("unit") or ""):
         return None
     fields = said.groupdict()
@@ -108,7 +117,7 @@ def _bound(scene: Scene) -> _Bound | None:
     number = float((fields["number"] or fields["least"]).replace(",", ""))
     number *= _LARGE.get(fields["large"] or "", 1)
     sizes = spread.sizes_of(scene, said["name"]) or _by_unit(scene, fields.get("unit"))
-    if sizes is None and not re.search(_OTHER_FIGURE, words) and scene.node is None:
+    if sizes is None and before is not None and not _is_of_another(scene, before["name"]):
         sizes = _by_range(scene, number)
     if sizes is None:
         return None
@@ -119,14 +128,22 @@ def _bound(scene: Scene) -> _Bound | None:
     return _Bound(sizes[0], f"{sizes[0]} {told}", beyond, others)
 
 
+def _is_of_another(scene: Scene, noun: str) -> bool:
+    """Whether the number may be a figure of executions or of a node, and none that was given."""
+    if noun in _NO_NOUNS:
+        return True
+    has_metric = any(one.kind == "metric" for one in scene.query.entities)
+    return has_metric or scene.node is not None or bool(re.search(_OTHER_FIGURE, scene.words))
+
+
 def _numbers(scene: Scene) -> dict[str, list[tuple[float, Execution]]]:
     """The numbers that the newest executions were called with, by their names.
 
     Of all graphs where none is named: a number that is not named is not to be guessed.
     """
     known, found = Known(scene.store), dict[str, list[tuple[float, Execution]]]()
-    named = scene.named("graph") or scene.query.graph
-    for one in kinds.newest(scene) if named else scene.store.newest(HISTORY):
+    named = bool(scene.named("graph") or scene.query.graph)
+    for one in kinds.newest(scene, of_all=not named):
         called = known.of(one)
         for name, size in called.counts.items():
             if isinstance(called.attributes.get(name), int | float):
