@@ -123,6 +123,7 @@ _KEY_PLACES = word_set("in at when after before once then there during")
 _HOLDS = word_set("is s was are were what stored")
 _ARTICLES = word_set("the my our a your")
 _EQUALS = word_set("is was are were")
+_VERBS_IN_EST = word_set("test request suggest invest rest")
 _NARROWING = word_set("over above under below who whose that which")
 _ONE_OF = word_set(
     """
@@ -204,7 +205,8 @@ def is_counted(span: Span) -> bool:
         return False  # "what is an agent"
     if is_narrowed and left in _ARTICLES | {"these", "those"}:
         return True  # "the intakes over 70"
-    return left in _ONE_OF or left.endswith("est") or left.isdigit()
+    is_superlative = left.endswith("est") and left not in _VERBS_IN_EST
+    return left in _ONE_OF or is_superlative or left.isdigit()
 
 
 def _is_idiom(left: str, right: str, span: Span) -> bool:
