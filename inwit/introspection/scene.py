@@ -291,6 +291,11 @@ class Scene:
         nodes = self.graph.manifest.nodes if self.graph else ()
         return {one.name: one.reads if one.reads_known else None for one in nodes}
 
+    def recent_visits(self, graph: str, node: str | None = None) -> list[Visit]:
+        """The visits of a graph's newest executions, in the stretch of time that the question names."""
+        found, span = self.store.recent_visits(graph, node=node, executions=HISTORY), self.window
+        return [one for one in found if span is None or span.holds(one.started_ns)]
+
     def history(
         self, graph: str, version: str | None, *, besides: str | None = None, most: int = HISTORY
     ) -> list[tuple[Execution, list[Visit]]]:

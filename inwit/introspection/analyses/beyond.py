@@ -30,7 +30,7 @@ _OTHER_FIGURE: Final = (
 )
 _FEWER: Final = (
     "below", "under", "less than", "fewer than", "lower than", "smaller than", "younger than",
-    "shorter than", "cheaper than", "shallower than", "lighter than", "<", "fewer", "less",
+    "shorter than", "cheaper than", "shallower than", "lighter than", "<",
 )  # fmt: skip
 _NO_NOUNS: Final = word_set(
     """

@@ -253,10 +253,7 @@ def _often(scene: Scene) -> Draft:
 def _say_altogether(scene: Scene, draft: Draft, node: str) -> None:
     if scene.graph is None:
         return
-    found = scene.store.recent_visits(scene.graph.name, node=node, executions=HISTORY)
-    span = scene.window
-    if span is not None:
-        found = [one for one in found if span.holds(one.started_ns)]
+    found, span = scene.recent_visits(scene.graph.name, node), scene.window
     held = {visit.execution_id for visit in found}
     draft.data |= {"count": len(found), "executions": len(held)}
     about = f" ({span.words})" if span else f" (of the last {HISTORY})"

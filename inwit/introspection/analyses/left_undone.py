@@ -148,13 +148,7 @@ def _found(scene: Scene) -> list[_Found]:
 
 
 def _failed(scene: Scene, graph: RegisteredGraph) -> list[Visit]:
-    span = scene.window
-    return [
-        one
-        for one in scene.store.recent_visits(graph.name, executions=HISTORY)
-        if one.status == "failed"
-        and (span is None or span.holds(one.started_ns))
-    ]  # fmt: skip
+    return [one for one in scene.recent_visits(graph.name) if one.status == "failed"]
 
 
 def _stems(words: str) -> list[str]:

@@ -19,9 +19,9 @@ from inwit.introspection.claims import (
     node_uri,
     times,
 )
-from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.scene import Scene
 from inwit.introspection.which import choose, names_one, thread_of
-from inwit.runtime.views import RegisteredGraph, Visit
+from inwit.runtime.views import Visit
 
 TOLD: Final = 5
 _RUNS: Final = r"(?:executions?|runs?|invocations?|traces?|threads?)\b"
@@ -109,7 +109,7 @@ def visited(scene: Scene) -> Draft:
     else:
         ran, held = Counter[str](), 0
         for graph in scene.meant_graphs:
-            found = _visits(scene, graph)
+            found = scene.recent_visits(graph.name)
             ran.update(_named(scene, visit.node, graph.name) for visit in found)
             held += len({visit.execution_id for visit in found})
         of = listed(graph.name for graph in scene.meant_graphs)
@@ -129,7 +129,7 @@ def _rows(scene: Scene) -> list[_Row]:
     return [
         _row(graph.name, node, mine)
         for graph in scene.meant_graphs
-        for node, mine in _by_node(_visits(scene, graph)).items()
+        for node, mine in _by_node(scene.recent_visits(graph.name)).items()
     ]
 
 
@@ -146,12 +146,6 @@ def _by_node(visits: Sequence[Visit]) -> dict[str, list[Visit]]:
     for one in visits:
         found.setdefault(one.node, []).append(one)
     return found
-
-
-def _visits(scene: Scene, graph: RegisteredGraph) -> list[Visit]:
-    """The visits of a graph's newest executions, in the stretch of time that is named."""
-    found, span = scene.store.recent_visits(graph.name, executions=HISTORY), scene.window
-    return [one for one in found if span is None or span.holds(one.started_ns)]
 
 
 def _name(scene: Scene, row: _Row) -> str:

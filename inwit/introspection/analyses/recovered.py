@@ -74,13 +74,11 @@ def say_attempts(scene: Scene, draft: Draft, graph: str, node: str) -> bool:
 def _visits(scene: Scene, graph: str, node: str, choice: Choice | None) -> list[Visit]:
     if names_one(scene) and choice is not None:
         return [one for one in scene.visits(choice.execution.execution_id) if one.node == node]
-    found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
+    found = scene.recent_visits(graph, node)
     if (thread := thread_of(scene)) is not None:
         page = scene.store.executions(thread_id=thread, limit=HISTORY)
         ids = {one.execution_id for one in page.items}
         found = [one for one in found if one.execution_id in ids]
-    if (span := scene.window) is not None:
-        found = [one for one in found if span.holds(one.started_ns)]
     return sorted(found, key=lambda one: one.started_ns)
 
 

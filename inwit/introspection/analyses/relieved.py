@@ -10,7 +10,7 @@ from typing import Final
 from inwit.events import timestamp
 from inwit.introspection.attributes import Known
 from inwit.introspection.claims import Draft, Ref, count, node_uri, told_value
-from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.scene import Scene
 from inwit.runtime.policies.relief import relief_name
 from inwit.runtime.views import RegisteredGraph
 
@@ -79,8 +79,7 @@ def _of(graph: RegisteredGraph) -> Iterator[_Relief]:
 
 def _tell(scene: Scene, draft: Draft, one: _Relief) -> None:
     span, name = scene.window, relief_name(one.node, is_handler=one.is_handler)
-    visits = scene.store.recent_visits(one.graph, executions=HISTORY)
-    visits = [v for v in visits if span is None or span.holds(v.started_ns)]
+    visits = scene.recent_visits(one.graph)
     of = len({visit.execution_id for visit in visits if visit.node == one.node})
     took = [visit for visit in visits if visit.node == name][::-1]
     draft.data["values"][one.name] = {"times": len(took), "executions": of, "node": one.node}

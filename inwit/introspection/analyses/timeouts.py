@@ -10,7 +10,7 @@ from inwit.events import NodeFailed
 from inwit.introspection.analyses.why_visits import nothing_recorded
 from inwit.introspection.claims import Draft, Ref, count, graph_uri, listed
 from inwit.introspection.quotes import failed_with
-from inwit.introspection.scene import HISTORY, Scene
+from inwit.introspection.scene import Scene
 from inwit.runtime.views import Visit
 
 ASKED: Final = (
@@ -25,10 +25,7 @@ def answer(scene: Scene) -> Draft:
     draft, looked = Draft(data={"values": {}}), 0
     found: dict[tuple[str, str], list[tuple[Visit, NodeFailed]]] = defaultdict(list)
     for graph in scene.meant_graphs:
-        visits = scene.store.recent_visits(graph.name, node=scene.node, executions=HISTORY)
-        visits = [
-            one for one in visits if scene.window is None or scene.window.holds(one.started_ns)
-        ]
+        visits = scene.recent_visits(graph.name, scene.node)
         looked += len({one.execution_id for one in visits})
         for visit in visits:
             found[graph.name, visit.node] += [(visit, one) for one in _timed_out(scene, visit)]

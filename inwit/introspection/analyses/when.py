@@ -165,12 +165,11 @@ def _visits(scene: Scene, graph: str, node: str) -> list[Visit]:
         page = scene.store.executions(graph=graph, thread_id=thread, limit=HISTORY)
         meant = [one for one in page.items if said is None or said.holds(one)]
         found = [
-            visit for one in meant for visit in scene.store.visits_of(one) if visit.node == node
-        ]
+            visit for one in meant for visit in scene.store.visits_of(one)
+            if visit.node == node and (span is None or span.holds(visit.started_ns))
+        ]  # fmt: skip
     else:
-        found = scene.store.recent_visits(graph, node=node, executions=HISTORY)
-    if span is not None:
-        found = [one for one in found if span.holds(one.started_ns)]
+        found = scene.recent_visits(graph, node)
     return sorted(found, key=lambda one: one.started_ns)
 
 
